@@ -1,0 +1,14 @@
+//! Generates the `pb` module from `proto/` without needing `protoc` on the machine,
+//! and keeps the descriptor set for the JSON printer (field order is part of the interface).
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile(["dmmaster.proto", "dmworker.proto"], ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("pb.descriptor.bin"), files.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(files)?;
+    Ok(())
+}

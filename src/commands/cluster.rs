@@ -1,0 +1,71 @@
+//! What a command can ask of the cluster: implemented by the leader's scheduler (src/actors/scheduler), used by
+//! the gateway. Errors are DM's (`DmError`); a reply for dmctl is built by the command, not here.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{config::SubtaskConfig, coordinator::state::ClusterState, error::Result, pb};
+
+/// A new or changed source: what the user wrote plus what was detected (flavor, server-id).
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct SourceSpec {
+    pub source_id: String,
+    /// The source YAML with adjustments filled in; passwords as given. Parsed by `config::SourceConfig`.
+    pub yaml: String,
+}
+
+/// A task to start.
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct TaskSpec {
+    pub name: String,
+    /// The task YAML as given.
+    pub yaml: String,
+    /// The expanded subtasks that are started now (all sources, or those of `-s`).
+    pub subtasks: Vec<SubtaskConfig>,
+    pub remove_meta: bool,
+}
+
+/// Operations on the cluster's state. All wait until the change is committed to the replicated log, and the
+/// operations on tasks also until the worker confirmed (10 tries, 1 s apart, as the original), else 38032.
+#[async_trait]
+pub trait Cluster: Send + Sync + 'static {
+    /// The committed state (cheap: shared).
+    fn state(&self) -> Arc<ClusterState>;
+
+    /// Worker joins: `name` at `address`. 46003 when the name is taken by a live worker elsewhere.
+    async fn register_worker(&self, name: String, address: String) -> Result<()>;
+
+    /// Adds a source and binds it to a free worker (the named one if given).
+    /// Returns the worker's name, empty when none is free. 46007 when it exists.
+    async fn add_source(&self, spec: SourceSpec, worker: Option<String>) -> Result<String>;
+
+    /// Replaces a source's config. 46008 when unknown; refused while tasks run.
+    async fn update_source(&self, spec: SourceSpec) -> Result<String>;
+
+    /// Removes a source. 46008 when unknown, 46010 when it has tasks. Returns the worker it was bound to.
+    async fn remove_source(&self, source_id: &str) -> Result<String>;
+
+    /// Stores and starts subtasks. 46014 when one exists. One reply per source.
+    async fn start_task(&self, task: TaskSpec) -> Result<Vec<pb::CommonWorkerResponse>>;
+
+    /// Pause, Resume or Delete of a task on the given sources (all of the task's when empty).
+    async fn operate_task(
+        &self,
+        op: pb::TaskOp,
+        task: &str,
+        sources: &[String],
+    ) -> Result<Vec<pb::CommonWorkerResponse>>;
+
+    /// The live status of one source's subtasks (all when `task` is empty), from its worker.
+    async fn query_status(&self, source_id: &str, task: &str) -> pb::QueryStatusResponse;
+
+    /// Leader, masters and workers with their live stage.
+    async fn members(&self) -> Vec<pb::Members>;
+
+    /// A worker's own config as TOML.
+    async fn worker_config(&self, worker: &str) -> Result<String>;
+
+    /// The live actors of the whole cluster, for dm-console: JSON (see actors/observe.rs).
+    async fn actors(&self) -> serde_json::Value;
+}

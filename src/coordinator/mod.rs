@@ -1,0 +1,3 @@
+//! What the cluster decides, pure: the replicated state, its changes, who runs what.
+
+pub mod state;

@@ -1,0 +1,67 @@
+//! ClusterState: all that must survive. It changes only by `ClusterChange` entries of the replicated log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::SubtaskConfig;
+
+/// What a subtask should be doing (set by commands; the worker follows).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ExpectedStage {
+    Running,
+    Paused,
+    Stopped,
+}
+
+/// A worker that once joined.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    pub name: String,
+    pub address: String,
+}
+
+/// A source as stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SourceRecord {
+    pub source_id: String,
+    /// YAML with detected values filled in, passwords as given.
+    pub yaml: String,
+}
+
+/// One task on one source.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SubtaskRecord {
+    pub config: SubtaskConfig,
+    pub stage: ExpectedStage,
+}
+
+/// A task.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TaskRecord {
+    pub name: String,
+    pub yaml: String,
+    /// By source id.
+    pub subtasks: BTreeMap<String, SubtaskRecord>,
+}
+
+/// A source on a worker, under an epoch that grows with every binding.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Binding {
+    pub worker: String,
+    pub epoch: u64,
+}
+
+/// Everything the cluster remembers.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ClusterState {
+    /// Random, set once at bootstrap.
+    pub cluster_id: u64,
+    pub workers: BTreeMap<String, WorkerRecord>,
+    pub sources: BTreeMap<String, SourceRecord>,
+    pub tasks: BTreeMap<String, TaskRecord>,
+    /// By source id.
+    pub bindings: BTreeMap<String, Binding>,
+    /// The last worker of each source, and the highest epoch ever given.
+    pub last_bound: BTreeMap<String, Binding>,
+}

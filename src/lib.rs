@@ -1,0 +1,14 @@
+//! The map of the code. See docs/architecture.md.
+
+pub mod actors;
+pub mod commands;
+pub mod config;
+pub mod coordinator;
+pub mod error;
+pub mod mysql;
+pub mod observe;
+pub mod pb;
+pub mod rules;
+pub mod schema;
+pub mod units;
+pub mod wire;

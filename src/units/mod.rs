@@ -1,0 +1,65 @@
+//! The work of a subtask: check, dump, load, sync. A unit knows SQL and files and nothing of actors.
+//!
+//! A unit object lives for ONE run: after an error or a pause the subtask actor builds a fresh one,
+//! which starts from what is stored (dump folder, load progress, checkpoint, lane progress).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::SubtaskConfig, error::DmError, pb};
+
+/// Who may write: the cluster and the epoch under which the source is bound to this worker.
+/// Every target transaction carries it; the target refuses an older epoch (the apply contract).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fence {
+    pub cluster_id: u64,
+    pub epoch: u64,
+}
+
+/// What every unit is given.
+#[derive(Clone, Debug)]
+pub struct UnitEnv {
+    pub config: Arc<SubtaskConfig>,
+    pub fence: Fence,
+    /// This worker's name, for metrics labels and connection attributes.
+    pub worker: String,
+}
+
+/// How a run ended without an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ended {
+    /// All work is done; the subtask goes on with the next unit, or is Finished.
+    Finished,
+    /// `stop` was cancelled and the unit stopped at a safe point.
+    Stopped,
+}
+
+/// One run of one unit.
+#[async_trait]
+pub trait Unit: Send + Sync + 'static {
+    /// Check, Dump, Load or Sync.
+    fn kind(&self) -> pb::UnitType;
+
+    /// True when what is stored says that this unit has nothing left to do (it is then skipped).
+    async fn is_finished(&self) -> Result<bool, DmError>;
+
+    /// Works until done, failed, or `stop` is cancelled (then it ends at a safe point: for sync the end of
+    /// the transaction, at most 10 s). The caller may also drop the future at any await ("kill").
+    async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError>;
+
+    /// The unit's part of query-status, from counters; never waits for a database.
+    fn status(&self) -> pb::sub_task_status::Status;
+
+    /// Like `status`, but may ask the source (e.g. its current binlog position); called with a 5 s limit.
+    async fn fresh_status(&self) -> pb::sub_task_status::Status {
+        self.status()
+    }
+
+    /// Remarks for query-status `msg`, such as tables under safe mode and why.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
