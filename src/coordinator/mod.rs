@@ -1,3 +1,13 @@
 //! What the cluster decides, pure: the replicated state, its changes, who runs what.
+//!
+//! - `state`: everything that must survive a restart;
+//! - `change`: the only way to change it, one entry of the replicated log each;
+//! - `schedule`: which worker runs which source, decided from the state and who is online.
 
+pub mod change;
+#[cfg(test)]
+pub mod samples;
+pub mod schedule;
 pub mod state;
+
+pub use change::{Applied, ClusterChange, Rejection};

@@ -1,0 +1,366 @@
+//! The changes of `ClusterState`: each is one entry of the replicated log.
+//!
+//! `ClusterState::apply` is pure, deterministic and total: the same entries in the same order give the same state on
+//! every node and after every restart; an entry that makes no sense is rejected and changes nothing.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::state::{Binding, ClusterState, ExpectedStage, SourceRecord, SubtaskRecord, TaskRecord, WorkerRecord};
+use crate::{
+    config::SubtaskConfig,
+    error::{Code, DmError},
+};
+
+/// One change. The encoding is positional: new variants only at the end, existing ones never change.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ClusterChange {
+    /// Gives the cluster its identity; once, as the first entry.
+    Bootstrap { cluster_id: u64 },
+    /// A worker joined, or came back under another address. (46003 needs liveness: the scheduler decides it.)
+    PutWorker { name: String, address: String },
+    /// Forgets a worker. Rejected while a source is bound to it (46005).
+    RemoveWorker { name: String },
+    /// Adds a source. Rejected when it exists (46007).
+    PutSource { source: SourceRecord },
+    /// Replaces a source's config. Rejected when unknown (46008) or a task on it is expected to run (46025).
+    UpdateSource { source: SourceRecord },
+    /// Removes a source and its binding. Rejected when unknown (46008) or tasks use it (46010).
+    RemoveSource { source_id: String },
+    /// Stores subtasks under a task, which is made when missing; `yaml` replaces the task's.
+    /// Rejected as a whole when one exists (46014) or names an unknown source (46008).
+    PutTask { name: String, yaml: String, subtasks: Vec<SubtaskConfig>, stage: ExpectedStage },
+    /// Removes a task's subtasks on these sources (all when empty); the last one takes the task along.
+    RemoveSubtasks { task: String, sources: Vec<String> },
+    /// What the task's subtasks on these sources (all when empty) should be doing.
+    SetStage { task: String, sources: Vec<String>, stage: ExpectedStage },
+    /// Binds a source to a worker under a new epoch, also when it is bound already (to that worker or another).
+    /// Rejected when either is unknown or the worker has another source (46033).
+    Bind { source_id: String, worker: String },
+    /// Takes a source from its worker. The epoch is kept for the next binding. Unbinding an unbound source is fine.
+    Unbind { source_id: String },
+}
+
+/// What became of a change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Applied {
+    /// The state has it.
+    Done,
+    /// `Bind`: under this epoch.
+    Bound { epoch: u64 },
+    /// The state is unchanged.
+    Rejected(Rejection),
+}
+
+impl Applied {
+    /// A rejection becomes DM's error.
+    pub fn into_result(self) -> Result<Applied, DmError> {
+        match self {
+            Applied::Rejected(why) => Err(why.into()),
+            done => Ok(done),
+        }
+    }
+}
+
+/// Why a change was refused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Rejection {
+    /// A second `Bootstrap`.
+    AlreadyBootstrapped { cluster_id: u64 },
+    /// 46004
+    UnknownWorker { worker: String },
+    /// 46005
+    WorkerInUse { worker: String, source_id: String },
+    /// 46007
+    SourceExists { source_id: String },
+    /// 46008
+    UnknownSource { source_id: String },
+    /// 46010
+    SourceHasTasks { source_id: String, tasks: Vec<String> },
+    /// 46025
+    SourceHasRunningTasks { source_id: String, tasks: Vec<String> },
+    /// 46014
+    SubtasksExist { task: String, sources: Vec<String> },
+    /// 46016
+    UnknownTask { task: String },
+    /// 46017
+    UnknownSubtasks { task: String, sources: Vec<String> },
+    /// 46033
+    WorkerTaken { worker: String, source_id: String },
+    /// A change that contradicts itself (an empty name, a subtask of another task, a source twice).
+    Malformed { reason: String },
+}
+
+impl From<Rejection> for DmError {
+    fn from(why: Rejection) -> DmError {
+        let code = why.code();
+        let error = DmError::new(code).msg(why.to_string());
+        match why {
+            Rejection::WorkerInUse { .. } => error.workaround("Please shut it down first."),
+            Rejection::SourceHasTasks { .. } => error.workaround("Please `stop-task` first."),
+            Rejection::SourceHasRunningTasks { .. } => error.workaround("Please `pause-task` or `stop-task` first."),
+            Rejection::SubtasksExist { .. } => error.workaround("Please use `query-status` command to see tasks."),
+            Rejection::UnknownTask { .. } => error.workaround("Please check the task name with `query-status`."),
+            _ => error,
+        }
+    }
+}
+
+impl Rejection {
+    /// DM's code for it.
+    pub fn code(&self) -> Code {
+        match self {
+            Rejection::AlreadyBootstrapped { .. } => Code::SchedulerStarted,
+            Rejection::UnknownWorker { .. } => Code::SchedulerWorkerNotExist,
+            Rejection::WorkerInUse { .. } => Code::SchedulerWorkerOnline,
+            Rejection::SourceExists { .. } => Code::SchedulerSourceCfgExist,
+            Rejection::UnknownSource { .. } => Code::SchedulerSourceCfgNotExist,
+            Rejection::SourceHasTasks { .. } => Code::SchedulerSourceOpTaskExist,
+            Rejection::SourceHasRunningTasks { .. } => Code::SchedulerSourceCfgUpdate,
+            Rejection::SubtasksExist { .. } => Code::SchedulerSubTaskExist,
+            Rejection::UnknownTask { .. } => Code::SchedulerSubTaskOpTaskNotExist,
+            Rejection::UnknownSubtasks { .. } => Code::SchedulerSubTaskOpSourceNotExist,
+            Rejection::WorkerTaken { .. } => Code::SchedulerWorkerNotFree,
+            Rejection::Malformed { .. } => Code::MasterInvalidOperateOp,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rejection::AlreadyBootstrapped { cluster_id } => write!(f, "the cluster has its id {cluster_id} already"),
+            Rejection::UnknownWorker { worker } => write!(f, "dm-worker with name {worker} not exists"),
+            Rejection::WorkerInUse { worker, .. } => write!(f, "dm-worker with name {worker} is still online"),
+            Rejection::SourceExists { source_id } => write!(f, "source config with ID {source_id} already exists"),
+            Rejection::UnknownSource { source_id } => write!(f, "source config with ID {source_id} not exists"),
+            Rejection::SourceHasTasks { source_id, tasks } => {
+                write!(f, "source with name {source_id} need to operate has existing tasks {}", list(tasks))
+            }
+            Rejection::SourceHasRunningTasks { source_id, tasks } => {
+                write!(f, "source {source_id} can't be updated while its tasks {} run", list(tasks))
+            }
+            Rejection::SubtasksExist { task, sources } => {
+                write!(f, "subtasks with name {task} for sources {} already exist", list(sources))
+            }
+            Rejection::UnknownTask { task } => write!(f, "subtasks with name {task} need to be operate not exist"),
+            Rejection::UnknownSubtasks { task, sources } => {
+                write!(f, "sources {} need to be operate not exist in task {task}", list(sources))
+            }
+            Rejection::WorkerTaken { worker, source_id } => {
+                write!(f, "dm-worker with name {worker} not free: source {source_id} is bound to it")
+            }
+            Rejection::Malformed { reason } => write!(f, "not a valid change: {reason}"),
+        }
+    }
+}
+
+/// `[a b]`, the way DM prints lists.
+fn list(names: &[String]) -> String {
+    format!("[{}]", names.join(" "))
+}
+
+impl ClusterState {
+    /// Applies one entry of the log.
+    pub fn apply(&mut self, change: ClusterChange) -> Applied {
+        match self.try_apply(change) {
+            Ok(applied) => applied,
+            Err(why) => Applied::Rejected(why),
+        }
+    }
+
+    fn try_apply(&mut self, change: ClusterChange) -> Result<Applied, Rejection> {
+        match change {
+            ClusterChange::Bootstrap { cluster_id } => self.bootstrap(cluster_id)?,
+            ClusterChange::PutWorker { name, address } => {
+                named("worker", &name)?;
+                self.workers.insert(name.clone(), WorkerRecord { name, address });
+            }
+            ClusterChange::RemoveWorker { name } => self.remove_worker(name)?,
+            ClusterChange::PutSource { source } => self.put_source(source)?,
+            ClusterChange::UpdateSource { source } => self.update_source(source)?,
+            ClusterChange::RemoveSource { source_id } => self.remove_source(&source_id)?,
+            ClusterChange::PutTask { name, yaml, subtasks, stage } => self.put_task(name, yaml, subtasks, stage)?,
+            ClusterChange::RemoveSubtasks { task, sources } => self.remove_subtasks(task, sources)?,
+            ClusterChange::SetStage { task, sources, stage } => self.set_stage(task, sources, stage)?,
+            ClusterChange::Bind { source_id, worker } => return self.bind(source_id, worker),
+            ClusterChange::Unbind { source_id } => {
+                self.bindings.remove(&source_id);
+            }
+        }
+        Ok(Applied::Done)
+    }
+
+    fn bootstrap(&mut self, cluster_id: u64) -> Result<(), Rejection> {
+        if self.cluster_id != 0 {
+            return Err(Rejection::AlreadyBootstrapped { cluster_id: self.cluster_id });
+        }
+        if cluster_id == 0 {
+            return Err(Rejection::Malformed { reason: "0 is no cluster id".into() });
+        }
+        self.cluster_id = cluster_id;
+        Ok(())
+    }
+
+    fn remove_worker(&mut self, name: String) -> Result<(), Rejection> {
+        if let Some(source_id) = self.source_of(&name) {
+            return Err(Rejection::WorkerInUse { source_id: source_id.to_owned(), worker: name });
+        }
+        match self.workers.remove(&name) {
+            Some(_) => Ok(()),
+            None => Err(Rejection::UnknownWorker { worker: name }),
+        }
+    }
+
+    fn put_source(&mut self, source: SourceRecord) -> Result<(), Rejection> {
+        named("source", &source.source_id)?;
+        if self.sources.contains_key(&source.source_id) {
+            return Err(Rejection::SourceExists { source_id: source.source_id });
+        }
+        self.sources.insert(source.source_id.clone(), source);
+        Ok(())
+    }
+
+    fn update_source(&mut self, source: SourceRecord) -> Result<(), Rejection> {
+        self.known_source(&source.source_id)?;
+        let tasks = self.tasks_of(&source.source_id, |s| s.stage == ExpectedStage::Running);
+        if !tasks.is_empty() {
+            return Err(Rejection::SourceHasRunningTasks { source_id: source.source_id, tasks });
+        }
+        self.sources.insert(source.source_id.clone(), source);
+        Ok(())
+    }
+
+    fn remove_source(&mut self, source_id: &str) -> Result<(), Rejection> {
+        self.known_source(source_id)?;
+        let tasks = self.tasks_of(source_id, |_| true);
+        if !tasks.is_empty() {
+            return Err(Rejection::SourceHasTasks { source_id: source_id.to_owned(), tasks });
+        }
+        self.sources.remove(source_id);
+        self.bindings.remove(source_id);
+        // `last_bound` stays: a source made again under this id must not reuse an epoch that a slept worker may hold.
+        Ok(())
+    }
+
+    fn put_task(
+        &mut self,
+        name: String,
+        yaml: String,
+        subtasks: Vec<SubtaskConfig>,
+        stage: ExpectedStage,
+    ) -> Result<(), Rejection> {
+        named("task", &name)?;
+        if subtasks.is_empty() {
+            return Err(Rejection::Malformed { reason: format!("task {name} has no subtask") });
+        }
+        let mut seen = BTreeSet::new();
+        for subtask in &subtasks {
+            self.known_source(&subtask.source_id)?;
+            if subtask.name != name || !seen.insert(&subtask.source_id) {
+                let reason = format!("subtask {} on {} in task {name}", subtask.name, subtask.source_id);
+                return Err(Rejection::Malformed { reason });
+            }
+        }
+        if let Some(task) = self.tasks.get(&name) {
+            let there = |s: &&SubtaskConfig| task.subtasks.contains_key(&s.source_id);
+            let sources: Vec<_> = subtasks.iter().filter(there).map(|s| s.source_id.clone()).collect();
+            if !sources.is_empty() {
+                return Err(Rejection::SubtasksExist { task: name, sources });
+            }
+        }
+        let task = self.tasks.entry(name.clone()).or_insert_with(|| TaskRecord {
+            name,
+            yaml: String::new(),
+            subtasks: Default::default(),
+        });
+        task.yaml = yaml;
+        for config in subtasks {
+            task.subtasks.insert(config.source_id.clone(), SubtaskRecord { config, stage });
+        }
+        Ok(())
+    }
+
+    fn remove_subtasks(&mut self, task: String, sources: Vec<String>) -> Result<(), Rejection> {
+        let record = self.named_subtasks(&task, &sources)?;
+        if sources.is_empty() {
+            record.subtasks.clear();
+        }
+        for source in &sources {
+            record.subtasks.remove(source);
+        }
+        if record.subtasks.is_empty() {
+            self.tasks.remove(&task);
+        }
+        Ok(())
+    }
+
+    fn set_stage(&mut self, task: String, sources: Vec<String>, stage: ExpectedStage) -> Result<(), Rejection> {
+        let record = self.named_subtasks(&task, &sources)?;
+        for (source, subtask) in &mut record.subtasks {
+            if sources.is_empty() || sources.contains(source) {
+                subtask.stage = stage;
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, source_id: String, worker: String) -> Result<Applied, Rejection> {
+        self.known_source(&source_id)?;
+        if !self.workers.contains_key(&worker) {
+            return Err(Rejection::UnknownWorker { worker });
+        }
+        if let Some(other) = self.source_of(&worker).filter(|other| *other != source_id) {
+            return Err(Rejection::WorkerTaken { source_id: other.to_owned(), worker });
+        }
+        let before = self.last_bound.get(&source_id).map_or(0, |b| b.epoch);
+        let Some(epoch) = before.checked_add(1) else {
+            return Err(Rejection::Malformed { reason: format!("source {source_id} has used up all epochs") });
+        };
+        let binding = Binding { worker, epoch };
+        self.last_bound.insert(source_id.clone(), binding.clone());
+        self.bindings.insert(source_id, binding);
+        Ok(Applied::Bound { epoch })
+    }
+
+    /// The source that is bound to a worker (at most one).
+    pub fn source_of(&self, worker: &str) -> Option<&str> {
+        self.bindings.iter().find(|(_, b)| b.worker == worker).map(|(source, _)| source.as_str())
+    }
+
+    /// The names of the tasks with a matching subtask on a source, in order.
+    pub fn tasks_of(&self, source_id: &str, matching: impl Fn(&SubtaskRecord) -> bool) -> Vec<String> {
+        let has = |t: &&TaskRecord| t.subtasks.get(source_id).is_some_and(&matching);
+        self.tasks.values().filter(has).map(|t| t.name.clone()).collect()
+    }
+
+    fn known_source(&self, source_id: &str) -> Result<(), Rejection> {
+        match self.sources.contains_key(source_id) {
+            true => Ok(()),
+            false => Err(Rejection::UnknownSource { source_id: source_id.to_owned() }),
+        }
+    }
+
+    fn named_subtasks(&mut self, task: &str, sources: &[String]) -> Result<&mut TaskRecord, Rejection> {
+        let Some(record) = self.tasks.get_mut(task) else {
+            return Err(Rejection::UnknownTask { task: task.to_owned() });
+        };
+        let missing: Vec<_> = sources.iter().filter(|s| !record.subtasks.contains_key(*s)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(Rejection::UnknownSubtasks { task: task.to_owned(), sources: missing });
+        }
+        Ok(record)
+    }
+}
+
+fn named(what: &str, name: &str) -> Result<(), Rejection> {
+    match name.is_empty() {
+        true => Err(Rejection::Malformed { reason: format!("a {what} without a name") }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

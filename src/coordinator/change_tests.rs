@@ -1,0 +1,171 @@
+use super::*;
+use crate::coordinator::samples::*;
+
+/// Applies a change that must be rejected with this code and must leave the state alone.
+fn rejected(state: &mut ClusterState, change: ClusterChange) -> DmError {
+    let before = state.clone();
+    let error = state.apply(change.clone()).into_result().expect_err(&format!("{change:?} must be rejected"));
+    assert_eq!(*state, before, "{change:?} was rejected and changed the state");
+    error
+}
+
+fn stage(task: &str, sources: &[&str], stage: ExpectedStage) -> ClusterChange {
+    ClusterChange::SetStage { task: task.into(), sources: names(sources), stage }
+}
+
+fn remove_subtasks(task: &str, sources: &[&str]) -> ClusterChange {
+    ClusterChange::RemoveSubtasks { task: task.into(), sources: names(sources) }
+}
+
+fn remove_source(source_id: &str) -> ClusterChange {
+    ClusterChange::RemoveSource { source_id: source_id.into() }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|n| n.to_string()).collect()
+}
+
+#[test]
+fn the_cluster_id_is_given_once() {
+    let mut s = state([ClusterChange::Bootstrap { cluster_id: 7 }]);
+    assert_eq!(rejected(&mut s, ClusterChange::Bootstrap { cluster_id: 8 }).code(), Code::SchedulerStarted);
+    let mut empty = ClusterState::default();
+    assert_eq!(rejected(&mut empty, ClusterChange::Bootstrap { cluster_id: 0 }).code(), Code::MasterInvalidOperateOp);
+}
+
+#[test]
+fn a_worker_may_come_back_under_another_address_and_leaves_only_without_a_source() {
+    let mut s = state([put_worker("w1"), put_source("s1"), bind("s1", "w1")]);
+    s.apply(ClusterChange::PutWorker { name: "w1".into(), address: "elsewhere:1".into() });
+    assert_eq!(s.workers["w1"].address, "elsewhere:1");
+    assert_eq!(s.bindings["s1"].epoch, 1, "joining again does not touch the binding");
+    let remove = ClusterChange::RemoveWorker { name: "w1".into() };
+    assert_eq!(rejected(&mut s, remove.clone()).code(), Code::SchedulerWorkerOnline);
+    assert_eq!(s.apply(unbind("s1")), Applied::Done);
+    assert_eq!(s.apply(remove.clone()), Applied::Done);
+    assert_eq!(rejected(&mut s, remove).code(), Code::SchedulerWorkerNotExist);
+}
+
+#[test]
+fn sources_are_added_once_and_removed_when_no_task_uses_them() {
+    let mut s = state([put_source("mysql-01"), put_task("cap", &["mysql-01"])]);
+    assert_eq!(
+        rejected(&mut s, put_source("mysql-01")).to_string(),
+        "[code=46007:class=scheduler:scope=internal:level=medium], Message: source config with ID mysql-01 already exists"
+    );
+    assert_eq!(
+        rejected(&mut s, remove_source("mysql-01")).to_string(),
+        "[code=46010:class=dm-master:scope=internal:level=medium], Message: source with name mysql-01 need to operate \
+         has existing tasks [cap], Workaround: Please `stop-task` first."
+    );
+    assert_eq!(rejected(&mut s, remove_source("nope")).code(), Code::SchedulerSourceCfgNotExist);
+    s.apply(remove_subtasks("cap", &[]));
+    assert_eq!(s.apply(remove_source("mysql-01")), Applied::Done);
+    assert!(s.sources.is_empty() && s.tasks.is_empty());
+}
+
+#[test]
+fn a_source_is_updated_only_while_its_tasks_rest() {
+    let mut s = state([put_source("s1"), put_task("t", &["s1"])]);
+    let changed = SourceRecord { source_id: "s1".into(), yaml: "changed".into() };
+    let update = ClusterChange::UpdateSource { source: changed };
+    assert_eq!(rejected(&mut s, update.clone()).code(), Code::SchedulerSourceCfgUpdate);
+    s.apply(stage("t", &["s1"], ExpectedStage::Paused));
+    assert_eq!(s.apply(update), Applied::Done);
+    assert_eq!(s.sources["s1"].yaml, "changed");
+    let unknown = ClusterChange::UpdateSource { source: source("s2") };
+    assert_eq!(rejected(&mut s, unknown).code(), Code::SchedulerSourceCfgNotExist);
+}
+
+#[test]
+fn a_task_starts_as_a_whole_or_not_at_all() {
+    let mut s = state([put_source("mysql-01"), put_source("s2"), put_task("cap", &["mysql-01"])]);
+    assert_eq!(
+        rejected(&mut s, put_task("cap", &["s2", "mysql-01"])).to_string(),
+        "[code=46014:class=scheduler:scope=internal:level=medium], Message: subtasks with name cap for sources \
+         [mysql-01] already exist, Workaround: Please use `query-status` command to see tasks."
+    );
+    assert_eq!(rejected(&mut s, put_task("other", &["s2", "s3"])).code(), Code::SchedulerSourceCfgNotExist);
+    assert_eq!(rejected(&mut s, put_task("other", &[])).code(), Code::MasterInvalidOperateOp);
+    assert_eq!(rejected(&mut s, put_task("other", &["s2", "s2"])).code(), Code::MasterInvalidOperateOp);
+    let foreign = ClusterChange::PutTask {
+        name: "other".into(),
+        yaml: String::new(),
+        subtasks: vec![subtask("cap", "s2")],
+        stage: ExpectedStage::Running,
+    };
+    assert_eq!(rejected(&mut s, foreign).code(), Code::MasterInvalidOperateOp);
+    // A further source joins a task that is there (start-task -s).
+    assert_eq!(s.apply(put_task("cap", &["s2"])), Applied::Done);
+    assert_eq!(s.tasks["cap"].subtasks.keys().collect::<Vec<_>>(), ["mysql-01", "s2"]);
+    assert_eq!(s.tasks_of("s2", |_| true), ["cap"]);
+}
+
+#[test]
+fn stages_are_set_for_all_or_for_the_named_sources() {
+    let mut s = state([put_source("s1"), put_source("s2"), put_task("t", &["s1", "s2"])]);
+    let stages = |s: &ClusterState| s.tasks["t"].subtasks.values().map(|r| r.stage).collect::<Vec<_>>();
+    s.apply(stage("t", &["s2"], ExpectedStage::Paused));
+    assert_eq!(stages(&s), [ExpectedStage::Running, ExpectedStage::Paused]);
+    s.apply(stage("t", &[], ExpectedStage::Stopped));
+    assert_eq!(stages(&s), [ExpectedStage::Stopped, ExpectedStage::Stopped]);
+    let unknown = rejected(&mut s, stage("none", &[], ExpectedStage::Paused));
+    assert_eq!(unknown.code(), Code::SchedulerSubTaskOpTaskNotExist);
+    let partly = rejected(&mut s, stage("t", &["s1", "s9"], ExpectedStage::Running));
+    assert_eq!(partly.code(), Code::SchedulerSubTaskOpSourceNotExist);
+    assert!(partly.message().contains("[s9]"), "{partly}");
+}
+
+#[test]
+fn the_last_subtask_takes_the_task_along() {
+    let mut s = state([put_source("s1"), put_source("s2"), put_task("t", &["s1", "s2"])]);
+    assert_eq!(s.apply(remove_subtasks("t", &["s1"])), Applied::Done);
+    assert_eq!(s.tasks["t"].subtasks.keys().collect::<Vec<_>>(), ["s2"]);
+    assert_eq!(rejected(&mut s, remove_subtasks("t", &["s1"])).code(), Code::SchedulerSubTaskOpSourceNotExist);
+    assert_eq!(s.apply(remove_subtasks("t", &["s2"])), Applied::Done);
+    assert_eq!(rejected(&mut s, remove_subtasks("t", &[])).code(), Code::SchedulerSubTaskOpTaskNotExist);
+}
+
+#[test]
+fn every_binding_has_a_higher_epoch_than_all_before() {
+    let mut s = state([put_worker("w1"), put_worker("w2"), put_source("s1")]);
+    assert_eq!(s.apply(bind("s1", "w1")), Applied::Bound { epoch: 1 });
+    assert_eq!(s.apply(bind("s1", "w1")), Applied::Bound { epoch: 2 }, "the worker restarted");
+    assert_eq!(s.apply(bind("s1", "w2")), Applied::Bound { epoch: 3 }, "moved");
+    assert_eq!(s.source_of("w1"), None);
+    s.apply(unbind("s1"));
+    assert_eq!(s.apply(bind("s1", "w1")), Applied::Bound { epoch: 4 });
+    s.apply(remove_source("s1"));
+    assert!(s.bindings.is_empty());
+    s.apply(put_source("s1"));
+    assert_eq!(s.apply(bind("s1", "w2")), Applied::Bound { epoch: 5 }, "made again, never reused");
+    assert_eq!(s.last_bound["s1"], s.bindings["s1"]);
+}
+
+#[test]
+fn a_binding_needs_a_known_source_and_a_worker_without_another() {
+    let mut s = state([put_worker("w1"), put_source("s1"), put_source("s2"), bind("s1", "w1")]);
+    assert_eq!(rejected(&mut s, bind("s9", "w1")).code(), Code::SchedulerSourceCfgNotExist);
+    assert_eq!(rejected(&mut s, bind("s2", "w9")).code(), Code::SchedulerWorkerNotExist);
+    let taken = rejected(&mut s, bind("s2", "w1"));
+    assert_eq!(taken.code(), Code::SchedulerWorkerNotFree);
+    assert!(taken.message().contains("s1"), "{taken}");
+    assert_eq!(s.apply(unbind("s9")), Applied::Done);
+    s.last_bound.insert("s2".into(), Binding { worker: "w1".into(), epoch: u64::MAX });
+    s.apply(unbind("s1"));
+    assert_eq!(rejected(&mut s, bind("s2", "w1")).code(), Code::MasterInvalidOperateOp, "no wrap around");
+}
+
+#[test]
+fn changes_and_results_survive_the_codec() {
+    let changes = [put_worker("w"), put_source("s"), put_task("t", &["s"]), bind("s", "w"), bind("s", "unknown")];
+    let (mut live, mut replayed) = (ClusterState::default(), ClusterState::default());
+    for change in changes {
+        let copy: ClusterChange = crate::wire::decode(&crate::wire::encode(&change)).unwrap();
+        assert_eq!(copy, change);
+        let applied = live.apply(change);
+        assert_eq!(crate::wire::decode::<Applied>(&crate::wire::encode(&applied)).unwrap(), applied);
+        assert_eq!(replayed.apply(copy), applied);
+    }
+    assert_eq!(live, replayed);
+}
