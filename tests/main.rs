@@ -1,2 +1,14 @@
-#[test]
-fn t() {}
+//! The integration tests: real servers, real processes. One binary, because linking dominates.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod support;
+mod tidy;
+
+#[tokio::test]
+async fn servers_of_both_kinds_start_and_answer() {
+    for mut server in [support::servers::mariadb(), support::servers::mysql()] {
+        server.exec("CREATE DATABASE a; CREATE TABLE a.t (id INT PRIMARY KEY)").await;
+        server.crash();
+        assert_eq!(server.text("SELECT COUNT(*) FROM a.t").await, "0");
+    }
+}

@@ -1,0 +1,32 @@
+# verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
+SHELL := bash
+.PHONY: verify fix test test-long bench demo servers build
+
+build:            ## the three programs, optimised
+	cargo build --release --bins
+
+verify:           ## format, lints and the tidy test; changes nothing
+	cargo fmt --check
+	cargo clippy --all-targets --quiet -- -D warnings
+	cargo test --quiet --test integration tidy::
+
+fix:              ## format and repair lints
+	cargo fmt
+	cargo clippy --all-targets --fix --allow-dirty --allow-staged -- -D warnings
+
+servers:          ## MariaDB and MySQL for the tests (no service is started)
+	scripts/servers.sh mariadb mysql
+
+test: servers     ## all tests of every day: units, command goldens, scenarios and faults on real servers
+	cargo test
+
+test-long: servers ## the same with more rounds of faults
+	DM_FAULT_ROUNDS=100 cargo test --test integration faults::
+
+bench:            ## rows/s, rows per CPU second and peak memory of a worker, full and incremental, one million rows
+	scripts/servers.sh mariadb
+	cargo build --release --bins --example bench
+	target/release/examples/bench $(ARGS)
+
+demo:             ## a live migration before your eyes; ARGS=--keep leaves it running
+	scripts/demo.sh $(ARGS)

@@ -1,0 +1,7 @@
+//! What tests, demo and bench share: real servers on free ports, nodes as processes, waiting for a state, comparing data.
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)]
+
+pub mod compare;
+pub mod nodes;
+pub mod servers;
+pub mod wait;

@@ -1,0 +1,241 @@
+//! The project's programs as processes: nodes, and dmctl run against them.
+
+use std::{
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::servers::{Server, free_port, signal};
+
+/// Folder with one of our built programs.
+fn program(name: &str) -> PathBuf {
+    match name {
+        "dm-node" => PathBuf::from(option_env!("CARGO_BIN_EXE_dm-node").unwrap_or("dm-node")),
+        "dmctl" => PathBuf::from(option_env!("CARGO_BIN_EXE_dmctl").unwrap_or("dmctl")),
+        _ => PathBuf::from(option_env!("CARGO_BIN_EXE_dm-console").unwrap_or("dm-console")),
+    }
+}
+
+/// Where examples (demo, bench) find the programs: beside themselves.
+fn resolve(name: &str) -> PathBuf {
+    let built = program(name);
+    if built.is_absolute() {
+        return built;
+    }
+    let me = std::env::current_exe().unwrap();
+    let folder = me.parent().unwrap();
+    [folder.join(name), folder.join("..").join(name)].into_iter().find(|p| p.exists()).unwrap_or(built)
+}
+
+/// One node process; killed when dropped.
+pub struct Node {
+    pub name: String,
+    args: Vec<String>,
+    folder: PathBuf,
+    process: Option<Child>,
+    address: String,
+}
+
+impl Node {
+    /// Starts `dm-node ARGS` in `folder` and waits until `address` accepts connections.
+    pub fn start(name: &str, folder: &Path, address: &str, args: Vec<String>) -> Node {
+        let mut node = Node { name: name.into(), args, folder: folder.into(), process: None, address: address.into() };
+        node.up();
+        node
+    }
+
+    pub fn up(&mut self) {
+        assert!(self.process.is_none(), "{} already runs", self.name);
+        fs::create_dir_all(&self.folder).unwrap();
+        let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
+        let child = Command::new(resolve("dm-node"))
+            .args(&self.args)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.process = Some(child);
+        let end = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(&self.address).is_err() {
+            if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
+                panic!("{} ended with {status}:\n{}", self.name, self.log());
+            }
+            assert!(Instant::now() < end, "{} does not listen on {}:\n{}", self.name, self.address, self.log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.name))
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut child = self.process.take()?;
+        signal("-TERM", child.id());
+        child.wait().unwrap().code()
+    }
+
+    pub fn freeze(&self, frozen: bool) {
+        signal(if frozen { "-STOP" } else { "-CONT" }, self.pid());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A cluster of node processes with a folder of its own.
+pub struct Cluster {
+    pub folder: tempfile::TempDir,
+    pub master_addr: String,
+    pub nodes: Vec<Node>,
+}
+
+impl Cluster {
+    /// Master and worker in one process.
+    pub fn standalone() -> Cluster {
+        let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
+        let master_addr = format!("127.0.0.1:{}", free_port());
+        let worker_addr = format!("127.0.0.1:{}", free_port());
+        let args = ["standalone", "--data-dir", "data", "--master-addr", &master_addr, "--worker-addr", &worker_addr];
+        let node = Node::start("node", folder.path(), &master_addr, args.map(String::from).to_vec());
+        Cluster { master_addr, nodes: vec![node], folder }
+    }
+
+    /// One master (`nodes[0]`) and workers `worker1`..; `ttl` is the workers' keepalive in seconds.
+    pub fn with_workers(workers: usize, ttl: u32) -> Cluster {
+        let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
+        let master_addr = format!("127.0.0.1:{}", free_port());
+        let peer = format!("http://127.0.0.1:{}", free_port());
+        let args = [
+            "master",
+            "--name",
+            "master1",
+            "--data-dir",
+            "master1.data",
+            "--master-addr",
+            &master_addr,
+            "--peer-urls",
+            &peer,
+            "--initial-cluster",
+            &format!("master1={peer}"),
+        ];
+        let master = Node::start("master1", folder.path(), &master_addr, args.map(String::from).to_vec());
+        let mut cluster = Cluster { master_addr, nodes: vec![master], folder };
+        for i in 1..=workers {
+            cluster.add_worker(&format!("worker{i}"), ttl);
+        }
+        cluster
+    }
+
+    pub fn add_worker(&mut self, name: &str, ttl: u32) {
+        let addr = format!("127.0.0.1:{}", free_port());
+        let ttl = ttl.to_string();
+        let args =
+            ["worker", "--name", name, "--worker-addr", &addr, "--join", &self.master_addr, "--keepalive-ttl", &ttl];
+        let node = Node::start(name, &self.folder.path().join(name), &addr, args.map(String::from).to_vec());
+        self.nodes.push(node);
+    }
+
+    pub fn node(&mut self, name: &str) -> &mut Node {
+        self.nodes.iter_mut().find(|n| n.name == name).unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    /// Runs dmctl and returns what it did.
+    pub fn dmctl_output(&self, args: &[&str]) -> Output {
+        Command::new(resolve("dmctl"))
+            .args(["--master-addr", &self.master_addr])
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs dmctl; its standard output.
+    pub fn dmctl(&self, args: &[&str]) -> String {
+        let out = self.dmctl_output(args);
+        assert!(out.status.success(), "dmctl {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    /// Runs dmctl and reads its JSON.
+    pub fn dmctl_json(&self, args: &[&str]) -> Value {
+        let text = self.dmctl(args);
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("dmctl {args:?}: {e}\n{text}"))
+    }
+
+    /// Runs dmctl and insists on `"result": true` at the top and for every source.
+    pub fn dmctl_ok(&self, args: &[&str]) -> String {
+        let text = self.dmctl(args);
+        assert!(!text.contains("\"result\": false"), "dmctl {args:?}:\n{text}\n{}", self.logs_tail());
+        text
+    }
+
+    /// The last lines of each node's log, for failure messages.
+    pub fn logs_tail(&self) -> String {
+        let mut all = String::new();
+        for node in &self.nodes {
+            let log = node.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(25)..].join("\n");
+            all.push_str(&format!("--- {} ---\n{tail}\n", node.name));
+        }
+        all
+    }
+
+    /// Writes a file into the cluster's folder and returns its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// Creates a source for `server`.
+    pub fn create_source(&self, id: &str, server: &Server, gtid: bool) {
+        let yaml = format!(
+            "source-id: {id}\nenable-gtid: {gtid}\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: \"123456\"\n",
+            server.port
+        );
+        let path = self.file(&format!("{id}.yaml"), &yaml);
+        self.dmctl_ok(&["operate-source", "create", &path]);
+    }
+
+    /// The status of one subtask of a task: `(stage, unit, whole reply)`.
+    pub fn subtask(&self, task: &str, source: &str) -> (String, String, Value) {
+        let reply = self.dmctl_json(&["query-status", task]);
+        let status = reply["sources"]
+            .as_array()
+            .and_then(|all| all.iter().find(|s| s["sourceStatus"]["source"] == source))
+            .map(|s| s["subTaskStatus"][0].clone())
+            .unwrap_or(Value::Null);
+        let text = |key: &str| status[key].as_str().unwrap_or_default().to_owned();
+        (text("stage"), text("unit"), reply)
+    }
+}

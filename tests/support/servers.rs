@@ -1,0 +1,240 @@
+//! Real MySQL and MariaDB servers, each with its own datadir and port. A server dies with its test process,
+//! however that ends: it runs under a shell that waits for the end of a pipe.
+
+use std::{
+    fs,
+    io::Read,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
+
+pub const USER: &str = "root";
+pub const PASSWORD: &str = "123456";
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Mariadb,
+    Mysql,
+}
+
+/// A running server. Dropping it ends it and removes its folder.
+pub struct Server {
+    pub kind: Kind,
+    pub port: u16,
+    folder: tempfile::TempDir,
+    extra: Vec<String>,
+    process: Option<Process>,
+}
+
+struct Process {
+    shell: Child,
+    _leash: ChildStdin,
+    pid: u32,
+}
+
+/// A fresh MariaDB with a row binlog.
+pub fn mariadb() -> Server {
+    Server::start(Kind::Mariadb, &[])
+}
+
+/// A fresh MySQL 9.7 with a row binlog and GTIDs.
+pub fn mysql() -> Server {
+    Server::start(Kind::Mysql, &[])
+}
+
+/// A port that nobody listens on now. Ports come from a range of this process, so that tests running side by side
+/// (also in other processes) don't draw the same one between the look and the use.
+pub fn free_port() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = 20000 + (std::process::id() % 97) as u16 * 100;
+    loop {
+        let port = base + NEXT.fetch_add(1, Ordering::Relaxed) % 400;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Where `scripts/servers.sh` puts servers; it is run once when they are not there yet.
+fn home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let home = std::env::var_os("DM_SERVERS").map_or_else(|| root.join(".dm/servers"), PathBuf::from);
+        if !home.join("mariadb/template/mysql").exists() || !home.join("mysql/template/mysql").exists() {
+            let done = Command::new(root.join("scripts/servers.sh")).args(["mariadb", "mysql"]).status();
+            assert!(done.is_ok_and(|s| s.success()), "scripts/servers.sh failed: no database servers to test with");
+        }
+        home
+    })
+}
+
+impl Server {
+    /// Starts a server with further `--option=value` arguments.
+    pub fn start(kind: Kind, extra: &[&str]) -> Server {
+        let folder = tempfile::Builder::new().prefix("dm-server-").tempdir().unwrap();
+        let template = match kind {
+            Kind::Mariadb => home().join("mariadb/template"),
+            Kind::Mysql => home().join("mysql/template"),
+        };
+        let copied = Command::new("cp").arg("-a").arg(template).arg(folder.path().join("data")).status().unwrap();
+        assert!(copied.success(), "cannot copy the template datadir");
+        let mut server = Server {
+            kind,
+            port: free_port(),
+            folder,
+            extra: extra.iter().map(|s| s.to_string()).collect(),
+            process: None,
+        };
+        server.up();
+        server
+    }
+
+    fn command_line(&self) -> String {
+        let folder = self.folder.path().display();
+        let port = self.port;
+        let (program, own) = match self.kind {
+            Kind::Mariadb => {
+                let program = ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd", "/usr/bin/mariadbd"]
+                    .into_iter()
+                    .find(|p| Path::new(p).exists())
+                    .unwrap_or("mariadbd");
+                (program.to_owned(), "--gtid-domain-id=0 --log-slave-updates --innodb-log-file-size=64M".to_owned())
+            }
+            Kind::Mysql => {
+                let usr = home().join("mysql/tree/usr");
+                let usr = usr.display();
+                let own = format!(
+                    "--basedir={usr} --plugin-dir={usr}/lib/mysql/plugin --lc-messages-dir={usr}/share/mysql \
+                     --character-sets-dir={usr}/share/mysql/charsets --mysqlx=OFF --gtid-mode=ON \
+                     --enforce-gtid-consistency=ON --secure-file-priv= --innodb-redo-log-capacity=64M"
+                );
+                (format!("{usr}/sbin/mysqld"), own)
+            }
+        };
+        let user = if fs::metadata("/root").is_ok_and(|_| is_root()) { "--user=root" } else { "" };
+        format!(
+            "{program} --no-defaults {user} --datadir={folder}/data --socket={folder}/s.sock --pid-file={folder}/pid \
+             --log-error={folder}/log.err --port={port} --bind-address=127.0.0.1 --server-id={port} \
+             --log-bin={folder}/data/mysql-bin --binlog-format=ROW --binlog-row-image=FULL --max-connections=400 \
+             --innodb-buffer-pool-size=128M --sync-binlog=0 --innodb-flush-log-at-trx-commit=2 {own} {}",
+            self.extra.join(" ")
+        )
+    }
+
+    /// Starts the process (again) and waits until it answers.
+    pub fn up(&mut self) {
+        assert!(self.process.is_none(), "the server already runs");
+        // a killed server leaves its lock behind, and its pid may live on in another test's server
+        let _ = fs::remove_file(self.folder.path().join("s.sock.lock"));
+        let script = format!("{} >/dev/null 2>&1 </dev/null & p=$!; echo $p; read _; kill -9 $p; wait $p", self.command_line());
+        let mut shell =
+            Command::new("sh").arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let leash = shell.stdin.take().unwrap();
+        let mut line = Vec::new();
+        let mut out = shell.stdout.take().unwrap();
+        let mut byte = [0];
+        while out.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        let pid = String::from_utf8(line).unwrap().parse().unwrap();
+        self.process = Some(Process { shell, _leash: leash, pid });
+        let end = Instant::now() + Duration::from_secs(60);
+        while !self.answers() {
+            let log = || fs::read_to_string(self.folder.path().join("log.err")).unwrap_or_default();
+            assert!(Instant::now() < end, "{:?} on port {} did not start:\n{}", self.kind, self.port, log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// True when the server sends its greeting.
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let mut head = [0u8; 5];
+        stream.read_exact(&mut head).is_ok() && head[4] == 10
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            signal("-KILL", process.pid);
+            drop(process._leash);
+            process.shell.wait().unwrap();
+        }
+    }
+
+    /// `kill -9`, then a start on the same data.
+    pub fn crash(&mut self) {
+        self.kill();
+        self.up();
+    }
+
+    /// Stops the process where it is (SIGSTOP) or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let process = self.process.as_ref().unwrap();
+        signal(if frozen { "-STOP" } else { "-CONT" }, process.pid);
+    }
+
+    pub fn opts(&self) -> OptsBuilder {
+        OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some(USER))
+            .pass(Some(PASSWORD))
+            .prefer_socket(false)
+    }
+
+    /// A connection as root.
+    pub async fn conn(&self) -> Conn {
+        Conn::new(self.opts()).await.unwrap()
+    }
+
+    /// Runs statements separated by `;` (several per call are fine).
+    pub async fn exec(&self, sql: &str) {
+        let mut conn = self.conn().await;
+        conn.query_drop(sql).await.unwrap_or_else(|e| panic!("{:?}: {e}\n{sql}", self.kind));
+        conn.disconnect().await.unwrap();
+    }
+
+    /// The first column of the first row as text.
+    pub async fn text(&self, sql: &str) -> String {
+        let mut conn = self.conn().await;
+        let row: Option<mysql_async::Row> = conn.query_first(sql).await.unwrap();
+        let text = row.and_then(|mut r| r.take::<Option<String>, _>(0)).flatten().unwrap_or_default();
+        conn.disconnect().await.unwrap();
+        text
+    }
+
+    /// As a unit's connection setting.
+    pub fn db_config(&self) -> dm::config::DbConfig {
+        dm::config::DbConfig {
+            host: "127.0.0.1".into(),
+            port: self.port,
+            user: USER.into(),
+            password: dm::config::Secret(PASSWORD.into()),
+            ..Default::default()
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"))
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(which: &str, pid: u32) {
+    let _ = Command::new("kill").args([which, &pid.to_string()]).status();
+}
