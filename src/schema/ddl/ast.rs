@@ -1,0 +1,354 @@
+//! What a DDL statement says, before anything is resolved against a table.
+
+use std::ops::Range;
+
+use super::super::{
+    column_type::ColumnType,
+    model::{DefaultValue, Generated, IndexColumn, IndexKind, TableId},
+};
+
+/// One parsed statement. Spans are byte offsets into the text that was parsed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Statement {
+    pub kind: StatementKind,
+    /// Every table the statement names, in text order. Empty for statements about databases and for skipped ones.
+    pub tables: Vec<TableRef>,
+    /// The database of CREATE/ALTER/DROP DATABASE; span is None when the statement left the name out.
+    pub database: Option<DatabaseRef>,
+    /// Changes that the text needs to mean the same under another SQL mode or on another server.
+    pub(super) edits: Vec<Edit>,
+}
+
+/// A table name in the text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableRef {
+    /// The schema; the session's default schema when the text doesn't say.
+    pub schema: String,
+    pub name: String,
+    /// The whole name, schema included.
+    pub span: Range<usize>,
+    pub role: TableRole,
+}
+
+impl TableRef {
+    /// The table's full name.
+    pub fn id(&self) -> TableId {
+        TableId::new(&self.schema, &self.name)
+    }
+}
+
+/// Why a table is named.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TableRole {
+    /// The statement works on it (block-allow list, routes and filters look at these).
+    Subject,
+    /// The new name of a RENAME.
+    NewName,
+    /// CREATE TABLE ... LIKE this.
+    Template,
+    /// REFERENCES this.
+    Parent,
+    /// EXCHANGE PARTITION ... WITH TABLE this.
+    Exchanged,
+    /// A table of a MERGE engine's UNION list.
+    Member,
+}
+
+/// A database name in the text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DatabaseRef {
+    pub name: String,
+    pub span: Option<Range<usize>>,
+}
+
+/// Text that replaces a span.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Edit {
+    pub(super) span: Range<usize>,
+    pub(super) text: String,
+}
+
+/// The kinds of statement.
+#[derive(Clone, PartialEq, Debug)]
+pub enum StatementKind {
+    CreateDatabase {
+        name: String,
+        if_not_exists: bool,
+        or_replace: bool,
+        options: DatabaseOptions,
+    },
+    AlterDatabase {
+        name: String,
+        options: DatabaseOptions,
+    },
+    DropDatabase {
+        name: String,
+        if_exists: bool,
+    },
+    CreateTable(Box<CreateTable>),
+    DropTable {
+        tables: Vec<TableId>,
+        if_exists: bool,
+    },
+    RenameTable {
+        pairs: Vec<(TableId, TableId)>,
+        if_exists: bool,
+    },
+    TruncateTable {
+        table: TableId,
+    },
+    AlterTable {
+        table: TableId,
+        if_exists: bool,
+        specs: Vec<AlterSpec>,
+    },
+    CreateIndex {
+        table: TableId,
+        index: IndexDef,
+        if_not_exists: bool,
+        or_replace: bool,
+    },
+    DropIndex {
+        table: TableId,
+        name: String,
+        if_exists: bool,
+    },
+    /// Nothing that DM migrates: views, routines, users, maintenance... (behaviours section 8).
+    Skipped(Skipped),
+    /// BEGIN, COMMIT, XA ...: the stream's transaction boundaries in text form.
+    Transaction(TransactionControl),
+    /// A row change written as a statement: the source isn't in ROW format. See `statement_format_error`.
+    Dml(Dml),
+}
+
+/// Character set options of a database.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DatabaseOptions {
+    pub charset: Option<String>,
+    pub collation: Option<String>,
+}
+
+/// What a skipped statement is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Skipped {
+    CreateView,
+    DropView,
+    AlterView,
+    Trigger,
+    Routine,
+    Event,
+    Account,
+    Tablespace,
+    Maintenance,
+    TemporaryTable,
+    Server,
+    Session,
+    Query,
+}
+
+/// BEGIN, COMMIT and their kin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum TransactionControl {
+    Begin,
+    Commit,
+    Rollback,
+    Savepoint,
+    Xa,
+}
+
+/// The verb of a statement-format row change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Dml {
+    Insert,
+    Update,
+    Delete,
+    Replace,
+    Load,
+}
+
+/// CREATE TABLE.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CreateTable {
+    pub table: TableId,
+    pub if_not_exists: bool,
+    pub or_replace: bool,
+    /// CREATE TABLE ... LIKE this table; everything else is empty then.
+    pub like: Option<TableId>,
+    pub columns: Vec<ColumnDef>,
+    pub indexes: Vec<IndexDef>,
+    pub foreign_keys: Vec<ForeignKeyDef>,
+    /// Names of table-level CHECK constraints that have one.
+    pub checks: Vec<String>,
+    pub options: TableOptions,
+    pub partitioned: bool,
+}
+
+/// Table options that the model keeps; others are read over.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TableOptions {
+    pub charset: Option<String>,
+    pub collation: Option<String>,
+    pub engine: Option<String>,
+    pub comment: Option<String>,
+    pub auto_increment: bool,
+}
+
+/// One column as defined. Character set and implied properties (a primary key's NOT NULL) are resolved later.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ColumnDef {
+    pub name: String,
+    pub ty: ColumnType,
+    pub charset: Option<String>,
+    pub collation: Option<String>,
+    /// `CHAR ... BINARY`: the character set's `_bin` collation.
+    pub binary_collation: bool,
+    /// What NULL / NOT NULL says.
+    pub nullable: Option<bool>,
+    pub default: Option<DefaultValue>,
+    pub generated: Option<Generated>,
+    pub auto_increment: bool,
+    pub on_update_now: bool,
+    pub comment: String,
+    pub invisible: bool,
+    pub primary_key: bool,
+    pub unique_key: bool,
+    /// Has `CHECK (json_valid(this column))`.
+    pub json_valid: bool,
+    /// REFERENCES of the column itself: MySQL before 9.0 ignores it, MariaDB and MySQL 9 create a foreign key.
+    pub references: Option<ForeignKeyDef>,
+}
+
+/// One index as defined.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct IndexDef {
+    /// The index's name, else the constraint's; None: the server chooses.
+    pub name: Option<String>,
+    pub unique: bool,
+    pub primary: bool,
+    pub kind: IndexKind,
+    pub columns: Vec<IndexColumn>,
+    pub invisible: bool,
+    pub comment: String,
+}
+
+/// One foreign key as defined.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ForeignKeyDef {
+    pub name: Option<String>,
+    /// FOREIGN KEY this (...): the name of the index when the server must create one.
+    pub index_name: Option<String>,
+    pub columns: Vec<String>,
+    pub parent: TableId,
+    pub parent_columns: Vec<String>,
+}
+
+/// Where a column goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Position {
+    First,
+    After(String),
+}
+
+/// One clause of ALTER TABLE.
+#[derive(Clone, PartialEq, Debug)]
+pub enum AlterSpec {
+    AddColumn {
+        column: Box<ColumnDef>,
+        position: Option<Position>,
+        if_not_exists: bool,
+    },
+    ModifyColumn {
+        column: Box<ColumnDef>,
+        position: Option<Position>,
+        if_exists: bool,
+    },
+    ChangeColumn {
+        old: String,
+        column: Box<ColumnDef>,
+        position: Option<Position>,
+        if_exists: bool,
+    },
+    RenameColumn {
+        old: String,
+        new: String,
+        if_exists: bool,
+    },
+    DropColumn {
+        name: String,
+        if_exists: bool,
+    },
+    SetDefault {
+        column: String,
+        default: Option<DefaultValue>,
+        if_exists: bool,
+    },
+    SetColumnVisibility {
+        column: String,
+        invisible: bool,
+    },
+    AddIndex {
+        index: IndexDef,
+        if_not_exists: bool,
+    },
+    DropPrimaryKey,
+    DropIndex {
+        name: String,
+        if_exists: bool,
+    },
+    /// DROP CONSTRAINT name: whatever has that name.
+    DropConstraint {
+        name: String,
+    },
+    RenameIndex {
+        old: String,
+        new: String,
+    },
+    SetIndexVisibility {
+        index: String,
+        invisible: bool,
+    },
+    AddForeignKey {
+        key: ForeignKeyDef,
+        if_not_exists: bool,
+    },
+    DropForeignKey {
+        name: String,
+    },
+    AddCheck {
+        name: Option<String>,
+    },
+    DropCheck {
+        name: String,
+    },
+    RenameTo {
+        table: TableId,
+    },
+    /// CONVERT TO CHARACTER SET; charset None is `DEFAULT`.
+    ConvertTo {
+        charset: Option<String>,
+        collation: Option<String>,
+    },
+    Options(TableOptions),
+    Partition(PartitionChange),
+    /// Changes nothing that the model knows: ALGORITHM, LOCK, FORCE, ORDER BY, ENABLE KEYS, tablespaces ...
+    Neutral,
+}
+
+/// A change of the partitions; none changes rows' layout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum PartitionChange {
+    PartitionBy,
+    Remove,
+    Add,
+    Drop,
+    Truncate,
+    Coalesce,
+    Reorganize,
+    Exchange,
+    Rebuild,
+    Maintain,
+}

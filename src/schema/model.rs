@@ -1,0 +1,260 @@
+//! The table model: what the rest of the system knows about a table.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::column_type::ColumnType;
+
+/// A table's full name. Prints backquoted, as in error texts and checkpoints.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct TableId {
+    pub schema: String,
+    pub name: String,
+}
+
+impl TableId {
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        TableId { schema: schema.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", quote_name(&self.schema), quote_name(&self.name))
+    }
+}
+
+/// A name in backquotes, backquotes inside doubled.
+pub fn quote_name(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A text in single quotes, safe under every SQL mode but NO_BACKSLASH_ESCAPES.
+pub fn quote_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('\'');
+    for c in text.chars() {
+        match c {
+            '\'' => out.push_str("''"),
+            '\\' => out.push_str("\\\\"),
+            '\0' => out.push_str("\\0"),
+            other => out.push(other),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// The structure of one table at one point of the binlog. Shared as `Arc<TableInfo>`, never changed in place.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TableInfo {
+    pub schema: String,
+    pub name: String,
+    /// Default of new columns; MySQL's name in lower case, `utf8` is always `utf8mb3`.
+    pub charset: String,
+    pub collation: String,
+    /// As written; empty when the statement didn't say (the server's default).
+    pub engine: String,
+    pub comment: String,
+    pub columns: Vec<Column>,
+    /// In the server's order: primary key, unique keys without NULLs, other unique keys, the rest.
+    pub indexes: Vec<Index>,
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Names of table-level CHECK constraints that have one.
+    pub checks: Vec<String>,
+    pub partitioned: bool,
+    /// The text of SHOW CREATE TABLE, when the structure was read from a server and not changed since.
+    #[serde(skip)]
+    pub create_sql: Option<String>,
+}
+
+/// One column.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Column {
+    pub name: String,
+    pub ty: ColumnType,
+    /// Of character types only; `binary` never appears here (such columns have binary types).
+    pub charset: Option<String>,
+    pub collation: Option<String>,
+    pub nullable: bool,
+    /// None: no DEFAULT clause.
+    pub default: Option<DefaultValue>,
+    pub generated: Option<Generated>,
+    pub auto_increment: bool,
+    /// ON UPDATE CURRENT_TIMESTAMP.
+    pub on_update_now: bool,
+    pub comment: String,
+    pub invisible: bool,
+    /// A MariaDB JSON column: LONGTEXT with `CHECK (json_valid(column))`.
+    pub json_valid: bool,
+}
+
+/// What DEFAULT says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DefaultValue {
+    Null,
+    /// A string or number literal, its value as text.
+    Literal(String),
+    /// `b'..'`, `x'..'`, `0x..`: the bytes.
+    Bytes(Vec<u8>),
+    /// CURRENT_TIMESTAMP and its synonyms.
+    CurrentTimestamp,
+    /// Any other expression, its text as written.
+    Expression(String),
+}
+
+/// A generated column's expression (as written) and kind.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Generated {
+    pub expression: String,
+    /// STORED (MariaDB: PERSISTENT); otherwise VIRTUAL. Both are in the binlog's row images.
+    pub stored: bool,
+}
+
+/// One index.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Index {
+    /// `PRIMARY` for the primary key.
+    pub name: String,
+    pub unique: bool,
+    pub primary: bool,
+    pub columns: Vec<IndexColumn>,
+    /// At least one part is an expression.
+    pub functional: bool,
+    pub kind: IndexKind,
+    pub invisible: bool,
+    pub comment: String,
+}
+
+/// What an index is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum IndexKind {
+    #[default]
+    Ordinary,
+    Fulltext,
+    Spatial,
+    Vector,
+}
+
+/// One part of an index.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct IndexColumn {
+    /// The column's name; empty for an expression.
+    pub column: String,
+    /// Characters (bytes for binary types) of the column that are indexed, None for the whole column.
+    pub prefix_len: Option<u32>,
+    pub expression: Option<String>,
+    pub descending: bool,
+}
+
+/// A foreign key of this table.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// Empty when the server chose it.
+    pub name: String,
+    pub columns: Vec<String>,
+    pub parent: TableId,
+    pub parent_columns: Vec<String>,
+}
+
+/// A unique key in terms of column offsets, for conflict detection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UniqueKey {
+    pub name: String,
+    pub primary: bool,
+    /// Offsets into `TableInfo::columns`; parts that are expressions are missing here (then `functional` is set).
+    pub columns: Vec<usize>,
+    /// One for each of `columns`.
+    pub prefix_lens: Vec<Option<u32>>,
+    /// A part may be NULL, so several rows may share the key.
+    pub nullable: bool,
+    pub functional: bool,
+}
+
+impl UniqueKey {
+    /// True when its values name exactly one row.
+    pub fn identifies_rows(&self) -> bool {
+        !self.nullable && !self.functional && !self.columns.is_empty() && self.prefix_lens.iter().all(Option::is_none)
+    }
+}
+
+impl TableInfo {
+    /// The table's full name.
+    pub fn id(&self) -> TableId {
+        TableId::new(&self.schema, &self.name)
+    }
+
+    /// The offset of a column; column names are never case-sensitive.
+    pub fn column_offset(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| same_name(&c.name, name))
+    }
+
+    /// A column by name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.column_offset(name).and_then(|i| self.columns.get(i))
+    }
+
+    /// An index by name.
+    pub fn index(&self, name: &str) -> Option<&Index> {
+        self.indexes.iter().find(|i| same_name(&i.name, name))
+    }
+
+    /// All unique keys (primary key first), in the server's order.
+    pub fn unique_keys(&self) -> Vec<UniqueKey> {
+        self.indexes.iter().filter(|i| i.unique).map(|i| self.unique_key(i)).collect()
+    }
+
+    /// Offsets of the columns that name one row: the primary key, else the first unique key whose columns are all
+    /// NOT NULL and whole. None: only all columns together describe a row, and rows may be equal.
+    pub fn row_key(&self) -> Option<Vec<usize>> {
+        self.unique_keys().into_iter().find(UniqueKey::identifies_rows).map(|key| key.columns)
+    }
+
+    fn unique_key(&self, index: &Index) -> UniqueKey {
+        let mut key = UniqueKey {
+            name: index.name.clone(),
+            primary: index.primary,
+            columns: Vec::new(),
+            prefix_lens: Vec::new(),
+            nullable: false,
+            functional: index.functional,
+        };
+        for part in &index.columns {
+            match self.column_offset(&part.column) {
+                Some(offset) => {
+                    key.nullable |= self.columns[offset].nullable;
+                    key.columns.push(offset);
+                    key.prefix_lens.push(part.prefix_len);
+                }
+                None => key.functional = true,
+            }
+        }
+        key
+    }
+
+    /// Puts the indexes into the server's order. Row keys depend on it, so a tracked structure and one that was
+    /// read from the server must agree.
+    pub fn sort_indexes(&mut self) {
+        let ranks: Vec<u8> = self.indexes.iter().map(|index| self.index_rank(index)).collect();
+        let mut ranked: Vec<(u8, Index)> = ranks.into_iter().zip(std::mem::take(&mut self.indexes)).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        self.indexes = ranked.into_iter().map(|(_, index)| index).collect();
+    }
+
+    fn index_rank(&self, index: &Index) -> u8 {
+        if index.primary {
+            return 0;
+        }
+        if index.unique {
+            let key = self.unique_key(index);
+            return 1 + u8::from(key.prefix_lens.iter().any(Option::is_some)) + 2 * u8::from(key.nullable);
+        }
+        5 + u8::from(index.kind == IndexKind::Fulltext)
+    }
+}
+
+/// Column, index and constraint names compare without case.
+pub fn same_name(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
+}
