@@ -3,6 +3,7 @@
 //! A unit object lives for ONE run: after an error or a pause the subtask actor builds a fresh one,
 //! which starts from what is stored (dump folder, load progress, checkpoint, lane progress).
 
+pub mod fence;
 pub mod sync;
 
 use std::sync::Arc;

@@ -2,6 +2,9 @@
 //!
 //! `pipeline.rs` is the first file to read: it only connects the stages.
 
+mod fold;
+mod ledger;
+
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
