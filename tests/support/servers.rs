@@ -133,7 +133,8 @@ impl Server {
         assert!(self.process.is_none(), "the server already runs");
         // a killed server leaves its lock behind, and its pid may live on in another test's server
         let _ = fs::remove_file(self.folder.path().join("s.sock.lock"));
-        let script = format!("{} >/dev/null 2>&1 </dev/null & p=$!; echo $p; read _; kill -9 $p; wait $p", self.command_line());
+        let script =
+            format!("{} >/dev/null 2>&1 </dev/null & p=$!; echo $p; read _; kill -9 $p; wait $p", self.command_line());
         let mut shell =
             Command::new("sh").arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let leash = shell.stdin.take().unwrap();
