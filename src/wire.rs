@@ -14,6 +14,9 @@ pub struct Malformed {
 /// A frame of ractor_cluster holds 16 MiB at most; nothing larger is decoded.
 const LIMIT: usize = 16 << 20;
 
+/// What this node itself stored may be larger than a frame (a snapshot of the whole state), but not absurd.
+const STORED_LIMIT: usize = 1 << 30;
+
 /// Encodes a payload. In-memory values of our own types always encode.
 pub fn encode<T: Serialize>(payload: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(payload, bincode::config::standard()).unwrap_or_default()
@@ -21,8 +24,17 @@ pub fn encode<T: Serialize>(payload: &T) -> Vec<u8> {
 
 /// Decodes a payload; trailing bytes and oversized lengths are errors, never a panic.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+    decode_within::<T, LIMIT>(bytes)
+}
+
+/// Decodes what this node itself stored, which no frame limits.
+pub fn decode_stored<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+    decode_within::<T, STORED_LIMIT>(bytes)
+}
+
+fn decode_within<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<T, Malformed> {
     let malformed = |reason: String| Malformed { bytes: bytes.len(), reason };
-    let config = bincode::config::standard().with_limit::<LIMIT>();
+    let config = bincode::config::standard().with_limit::<MAX>();
     let (value, used) = bincode::serde::decode_from_slice(bytes, config).map_err(|e| malformed(e.to_string()))?;
     if used != bytes.len() {
         return Err(malformed(format!("{} bytes too many", bytes.len() - used)));

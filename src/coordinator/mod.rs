@@ -3,8 +3,10 @@
 //! - `state`: everything that must survive a restart;
 //! - `change`: the only way to change it, one entry of the replicated log each;
 //! - `schedule`: which worker runs which source, decided from the state and who is online.
+//! - `consensus`: the replicated log of the changes, on disk.
 
 pub mod change;
+pub mod consensus;
 #[cfg(test)]
 pub mod samples;
 pub mod schedule;
