@@ -1,6 +1,8 @@
 //! The integration tests: real servers, real processes. One binary, because linking dominates.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod cases;
+mod faults;
 mod support;
 mod tidy;
 

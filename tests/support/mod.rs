@@ -5,3 +5,4 @@ pub mod compare;
 pub mod nodes;
 pub mod servers;
 pub mod wait;
+pub mod writer;

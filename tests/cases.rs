@@ -1,0 +1,219 @@
+//! A folder below tests/cases/ is a scenario; adding one needs no code.
+//!
+//! | file | meaning |
+//! |---|---|
+//! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status) |
+//! | source.sql, target.sql | run before the task starts |
+//! | before-start.sql | run on the source after its position was taken for `{binlog_*}` |
+//! | task.yaml | the task; `{target_port}`, `{binlog_name}`, `{binlog_pos}`, `{binlog_gtid}` are filled in |
+//! | after.sql | run on the source once the task is in Sync |
+//! | heal.sql | run on the target once the task is Paused as expected; then the task is resumed |
+//! | compare.txt | lines `db -> db` or `db.table -> db.table` that must be equal in the end |
+//!
+//! One scenario alone: `DM_CASE=name cargo test --test integration cases`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::support::{
+    compare,
+    nodes::Cluster,
+    servers::{Kind, Server},
+    wait::until,
+};
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    source: Vec<String>,
+    gtid: Vec<bool>,
+    #[serde(default = "mariadb")]
+    target: String,
+    #[serde(default = "sync")]
+    end: String,
+    #[serde(default)]
+    expect: Vec<String>,
+}
+
+fn mariadb() -> String {
+    "mariadb".into()
+}
+
+fn sync() -> String {
+    "Sync".into()
+}
+
+fn kind(name: &str) -> Kind {
+    match name {
+        "mysql" => Kind::Mysql,
+        "mariadb" => Kind::Mariadb,
+        other => panic!("unknown server {other}"),
+    }
+}
+
+/// Folders in name order, those whose name contains DM_CASE if that is set.
+fn folders() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let wanted = std::env::var("DM_CASE").unwrap_or_default();
+    let mut all: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
+    all.retain(|p| p.join("case.toml").exists() && p.display().to_string().contains(&wanted));
+    all.sort();
+    assert!(!all.is_empty(), "no scenario matches DM_CASE={wanted}");
+    all
+}
+
+/// Two halves, so that the harness runs them side by side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scenarios_with_mariadb_sources() {
+    run_all(Kind::Mariadb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scenarios_with_mysql_sources() {
+    run_all(Kind::Mysql).await;
+}
+
+async fn run_all(source: Kind) {
+    let mut failed = Vec::new();
+    let mut ran = 0;
+    for folder in folders() {
+        let case: Case = toml::from_str(&fs::read_to_string(folder.join("case.toml")).unwrap()).unwrap();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        if !case.source.iter().any(|s| kind(s) == source) {
+            continue;
+        }
+        for &gtid in &case.gtid {
+            ran += 1;
+            let (folder, case) = (folder.clone(), case.clone());
+            let started = std::time::Instant::now();
+            let done = tokio::spawn(async move { run(&folder, &case, source, gtid).await }).await;
+            eprintln!("scenario {name} ({source:?}, gtid {gtid}): {:.1} s", started.elapsed().as_secs_f64());
+            if done.is_err() {
+                failed.push(format!("{name} ({source:?}, gtid {gtid})"));
+            }
+        }
+    }
+    assert!(ran > 0 || std::env::var_os("DM_CASE").is_some(), "no scenario for {source:?}");
+    assert!(failed.is_empty(), "failed scenarios: {failed:?}");
+}
+
+struct Run<'a> {
+    folder: &'a Path,
+    source: Server,
+    target: Server,
+    cluster: Cluster,
+    task: String,
+}
+
+async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
+    let cluster = Cluster::standalone();
+    let (source, target) = (Server::start(source, &[]), Server::start(kind(&case.target), &[]));
+    let mut run = Run { folder, source, target, cluster, task: String::new() };
+    run.sql("source.sql", &run.source).await;
+    run.sql("target.sql", &run.target).await;
+    run.cluster.create_source("src-1", &run.source, gtid);
+    run.start_task().await;
+    if case.end == "Paused" {
+        run.paused(case).await;
+    } else {
+        run.reaches(&case.end).await;
+    }
+    run.sql("after.sql", &run.source).await;
+    run.equal().await;
+    run.cluster.dmctl_ok(&["stop-task", &run.task]);
+}
+
+impl Run<'_> {
+    fn text(&self, file: &str) -> Option<String> {
+        fs::read_to_string(self.folder.join(file)).ok()
+    }
+
+    async fn sql(&self, file: &str, server: &Server) {
+        if let Some(sql) = self.text(file) {
+            server.exec(&sql).await;
+        }
+    }
+
+    async fn start_task(&mut self) {
+        let (name, pos, gtid) = master_status(&self.source).await;
+        self.sql("before-start.sql", &self.source).await;
+        let yaml = self.text("task.yaml").unwrap();
+        let yaml = yaml
+            .replace("{target_port}", &self.target.port.to_string())
+            .replace("{binlog_name}", &name)
+            .replace("{binlog_pos}", &pos)
+            .replace("{binlog_gtid}", &gtid);
+        self.task = yaml.lines().find_map(|l| l.strip_prefix("name: ")).unwrap().trim_matches('"').to_owned();
+        let path = self.cluster.file("task.yaml", &yaml);
+        self.cluster.dmctl_ok(&["start-task", &path]);
+    }
+
+    /// Waits until the subtask is in unit Sync, or Finished.
+    async fn reaches(&self, end: &str) {
+        until(&format!("{} reaches {end}", self.task), Duration::from_secs(60), || async {
+            let (stage, unit, reply) = self.cluster.subtask(&self.task, "src-1");
+            assert_ne!(stage, "Paused", "{reply:#}\n{}", self.cluster.logs_tail());
+            if stage == end || (stage == "Running" && unit == end) { Ok(()) } else { Err(format!("{stage} {unit}")) }
+        })
+        .await;
+    }
+
+    /// Waits for the expected error, heals the target, resumes.
+    async fn paused(&self, case: &Case) {
+        until(&format!("{} pauses", self.task), Duration::from_secs(60), || async {
+            let (stage, _, reply) = self.cluster.subtask(&self.task, "src-1");
+            let text = reply.to_string();
+            match case.expect.iter().find(|f| !text.contains(f.as_str())) {
+                None if stage == "Paused" => Ok(()),
+                missing => Err(format!("stage {stage}, missing {missing:?} in {reply:#}")),
+            }
+        })
+        .await;
+        self.sql("heal.sql", &self.target).await;
+        self.cluster.dmctl_ok(&["resume-task", &self.task]);
+        self.reaches("Sync").await;
+    }
+
+    /// Waits until everything in compare.txt is equal.
+    async fn equal(&self) {
+        let list = self.text("compare.txt").unwrap();
+        until(&format!("{} has equal data", self.task), Duration::from_secs(60), || async {
+            let (mut a, mut b) = (self.source.conn().await, self.target.conn().await);
+            let mut found = Vec::new();
+            for line in list.lines().filter(|l| !l.trim().is_empty()) {
+                let (from, to) = line.split_once(" -> ").unwrap();
+                match (from.split_once('.'), to.split_once('.')) {
+                    (Some(from), Some(to)) => found.extend(compare::difference(&mut a, from, &mut b, to).await),
+                    _ => found.extend(compare::schema_differences(&mut a, from, &mut b, to).await),
+                }
+            }
+            let (stage, _, reply) = self.cluster.subtask(&self.task, "src-1");
+            assert_ne!(stage, "Paused", "{reply:#}\n{}", self.cluster.logs_tail());
+            if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
+        })
+        .await;
+    }
+}
+
+/// Binlog name, position and GTID set of a server now.
+async fn master_status(server: &Server) -> (String, String, String) {
+    use mysql_async::prelude::Queryable;
+    let mut conn = server.conn().await;
+    let sql = match server.kind {
+        Kind::Mysql => "SHOW BINARY LOG STATUS",
+        Kind::Mariadb => "SHOW MASTER STATUS",
+    };
+    let mut row: mysql_async::Row = conn.query_first(sql).await.unwrap().unwrap();
+    let name = row.take::<String, _>(0).unwrap();
+    let pos = row.take::<u64, _>(1).unwrap().to_string();
+    let gtid = match server.kind {
+        Kind::Mysql => row.take::<String, _>(4).unwrap(),
+        Kind::Mariadb => server.text("SELECT @@gtid_binlog_pos").await,
+    };
+    (name, pos, gtid.replace('\n', ""))
+}

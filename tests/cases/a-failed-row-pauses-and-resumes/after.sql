@@ -1,0 +1,1 @@
+INSERT INTO bad.t VALUES (4, 'after');

@@ -1,0 +1,1 @@
+DELETE FROM bad.t WHERE id = 99;

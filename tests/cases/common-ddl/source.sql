@@ -1,0 +1,6 @@
+CREATE DATABASE evolve;
+USE evolve;
+CREATE TABLE t (id INT PRIMARY KEY, a INT, b VARCHAR(10));
+CREATE TABLE gone (id INT PRIMARY KEY);
+INSERT INTO t VALUES (1, 1, 'one'), (2, 2, 'two');
+INSERT INTO gone VALUES (1);

@@ -1,0 +1,18 @@
+USE shop;
+INSERT INTO customers (name, email) VALUES ('Linus', 'l@x'), ('Ken', 'k@x');
+UPDATE customers SET note = 'changed' WHERE id <= 2;
+DELETE FROM customers WHERE name = 'Ken';
+BEGIN;
+INSERT INTO orders VALUES (3, 1, 1.00, NOW(3)), (3, 2, 2.00, NOW(3));
+UPDATE orders SET amount = amount + 1 WHERE customer = 1;
+DELETE FROM orders WHERE customer = 2;
+COMMIT;
+BEGIN;
+INSERT INTO orders VALUES (9, 9, 9, NULL);
+ROLLBACK;
+INSERT INTO audit VALUES ('login', 1), ('out', 2), ('out', 2);
+DELETE FROM audit WHERE what = 'login' LIMIT 2;
+UPDATE audit SET amount = 7 WHERE what IS NULL LIMIT 1;
+UPDATE audit SET amount = 3 WHERE what = 'out' LIMIT 1;
+INSERT INTO empty_one VALUES (18446744073709551615, '{"a": [1, 2.5, null, true, "x\\"y"]}'), (2, '[]'), (3, NULL);
+UPDATE empty_one SET v = '{"b": {}}' WHERE id = 2;
