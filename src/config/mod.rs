@@ -1,5 +1,26 @@
 //! What users write: node TOML, source YAML, task YAML; and what a worker runs: one [`SubtaskConfig`] per task and source.
 
+mod defaults;
+pub mod duration;
+mod keys;
+mod mask;
+pub mod size;
+mod source;
 pub mod subtask;
+mod task;
+mod yaml;
 
+pub use defaults::{DUMP_DIR, META_SCHEMA, SHADOW_TABLE_RULE, TRASH_TABLE_RULE};
+pub use duration::GoDuration;
+pub use mask::MASK;
+pub use source::{CheckerConfig, PurgeConfig, SourceConfig};
 pub use subtask::*;
+pub use task::{MysqlInstance, TaskConfig, render_task};
+
+use crate::error::DmError;
+
+/// Says in which file an error of a configuration is.
+pub fn in_file(error: DmError, path: &str) -> DmError {
+    let message = format!("{} (file {path})", error.message());
+    error.msg(message)
+}

@@ -226,6 +226,8 @@ pub struct SubtaskConfig {
     pub syncer: SyncerConfig,
     pub validator: ValidatorConfig,
     pub clean_dump_file: bool,
+    /// `experimental.async-checkpoint-flush`.
+    pub async_checkpoint_flush: bool,
     /// From `start-task --start-time`.
     pub start_time: Option<String>,
 }

@@ -185,7 +185,7 @@ codes! {
     IncorrectReturnColumnsNum = 11130, Functional, Upstream, Medium, "SHOW MASTER STATUS column count odd", "";
     ConfigCheckItemNotSupport = 20001, Config, Internal, Medium, "unknown name in `ignore-checking-items`", "";
     ConfigTomlTransform = 20002, Config, Internal, Medium, "TOML encode/decode failed", "";
-    ConfigYamlTransform = 20003, Config, Internal, Medium, "YAML decode failed (also unknown keys)", "";
+    ConfigYamlTransform = 20003, Config, Internal, Medium, "YAML decode failed (also unknown keys)", "Please check the configuration file has correct YAML format.";
     ConfigTaskNameEmpty = 20004, Config, Internal, Medium, "subtask without task name", "";
     ConfigEmptySourceID = 20005, Config, Internal, Medium, "`source-id` missing", "";
     ConfigTooLongSourceID = 20006, Config, Internal, Medium, "`source-id` over 32 bytes", "";
