@@ -9,6 +9,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = protox::compile(["dmmaster.proto", "dmworker.proto"], ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("pb.descriptor.bin"), files.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(files)?;
+    // Type names let the JSON printer find a message's descriptor.
+    let mut names = prost_build::Config::new();
+    names.enable_type_names();
+    tonic_prost_build::configure().compile_fds_with_config(files, names)?;
     Ok(())
 }

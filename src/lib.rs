@@ -4,6 +4,7 @@ pub mod actors;
 pub mod commands;
 pub mod config;
 pub mod coordinator;
+pub mod dmctl;
 pub mod error;
 pub mod mysql;
 pub mod observe;
