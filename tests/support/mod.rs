@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)]
 
 pub mod compare;
+pub mod leash;
 pub mod nodes;
 pub mod servers;
 pub mod wait;

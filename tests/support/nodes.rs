@@ -4,13 +4,16 @@ use std::{
     fs,
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use super::servers::{Server, free_port, signal};
+use super::{
+    leash::{Leashed, signal},
+    servers::{Server, free_port},
+};
 
 /// Folder with one of our built programs.
 fn program(name: &str) -> PathBuf {
@@ -37,7 +40,7 @@ pub struct Node {
     pub name: String,
     args: Vec<String>,
     folder: PathBuf,
-    process: Option<Child>,
+    process: Option<Leashed>,
     address: String,
 }
 
@@ -52,19 +55,12 @@ impl Node {
     pub fn up(&mut self) {
         assert!(self.process.is_none(), "{} already runs", self.name);
         fs::create_dir_all(&self.folder).unwrap();
-        let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let child = Command::new(resolve("dm-node"))
-            .args(&self.args)
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.process = Some(child);
+        let mut command = vec![resolve("dm-node").display().to_string()];
+        command.extend(self.args.iter().cloned());
+        self.process = Some(Leashed::start(&command, &self.folder, &self.log_file()));
         let end = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(&self.address).is_err() {
-            if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
+            if let Some(status) = self.process.as_mut().unwrap().ended() {
                 panic!("{} ended with {status}:\n{}", self.name, self.log());
             }
             assert!(Instant::now() < end, "{} does not listen on {}:\n{}", self.name, self.address, self.log());
@@ -73,7 +69,7 @@ impl Node {
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.as_ref().unwrap().id()
+        self.process.as_ref().unwrap().pid
     }
 
     pub fn log_file(&self) -> PathBuf {
@@ -87,16 +83,15 @@ impl Node {
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.process.take() {
-            let _ = child.kill();
-            let _ = child.wait();
+            child.kill();
         }
     }
 
     /// SIGTERM, and the exit code.
     pub fn stop(&mut self) -> Option<i32> {
         let mut child = self.process.take()?;
-        signal("-TERM", child.id());
-        child.wait().unwrap().code()
+        signal("-TERM", child.pid);
+        child.wait().code()
     }
 
     pub fn freeze(&self, frozen: bool) {

@@ -1,17 +1,19 @@
-//! Real MySQL and MariaDB servers, each with its own datadir and port. A server dies with its test process,
-//! however that ends: it runs under a shell that waits for the end of a pipe.
+//! Real MySQL and MariaDB servers, each with its own datadir and port. A server dies with its test process
+//! (see leash.rs).
 
 use std::{
     fs,
     io::Read,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::Command,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
+
+use super::leash::{Leashed, signal};
 
 pub const USER: &str = "root";
 pub const PASSWORD: &str = "123456";
@@ -28,13 +30,7 @@ pub struct Server {
     pub port: u16,
     folder: tempfile::TempDir,
     extra: Vec<String>,
-    process: Option<Process>,
-}
-
-struct Process {
-    shell: Child,
-    _leash: ChildStdin,
-    pid: u32,
+    process: Option<Leashed>,
 }
 
 /// A fresh MariaDB with a row binlog.
@@ -96,7 +92,7 @@ impl Server {
         server
     }
 
-    fn command_line(&self) -> String {
+    fn command_line(&self) -> Vec<String> {
         let folder = self.folder.path().display();
         let port = self.port;
         let (program, own) = match self.kind {
@@ -118,14 +114,15 @@ impl Server {
                 (format!("{usr}/sbin/mysqld"), own)
             }
         };
-        let user = if fs::metadata("/root").is_ok_and(|_| is_root()) { "--user=root" } else { "" };
-        format!(
+        let user = if is_root() { "--user=root" } else { "" };
+        let line = format!(
             "{program} --no-defaults {user} --datadir={folder}/data --socket={folder}/s.sock --pid-file={folder}/pid \
              --log-error={folder}/log.err --port={port} --bind-address=127.0.0.1 --server-id={port} \
              --log-bin={folder}/data/mysql-bin --binlog-format=ROW --binlog-row-image=FULL --max-connections=400 \
              --innodb-buffer-pool-size=128M --sync-binlog=0 --innodb-flush-log-at-trx-commit=2 {own} {}",
             self.extra.join(" ")
-        )
+        );
+        line.split_whitespace().map(String::from).collect()
     }
 
     /// Starts the process (again) and waits until it answers.
@@ -133,19 +130,8 @@ impl Server {
         assert!(self.process.is_none(), "the server already runs");
         // a killed server leaves its lock behind, and its pid may live on in another test's server
         let _ = fs::remove_file(self.folder.path().join("s.sock.lock"));
-        let script =
-            format!("{} >/dev/null 2>&1 </dev/null & p=$!; echo $p; read _; kill -9 $p; wait $p", self.command_line());
-        let mut shell =
-            Command::new("sh").arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let leash = shell.stdin.take().unwrap();
-        let mut line = Vec::new();
-        let mut out = shell.stdout.take().unwrap();
-        let mut byte = [0];
-        while out.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
-            line.push(byte[0]);
-        }
-        let pid = String::from_utf8(line).unwrap().parse().unwrap();
-        self.process = Some(Process { shell, _leash: leash, pid });
+        let log = self.folder.path().join("out");
+        self.process = Some(Leashed::start(&self.command_line(), self.folder.path(), &log));
         let end = Instant::now() + Duration::from_secs(60);
         while !self.answers() {
             let log = || fs::read_to_string(self.folder.path().join("log.err")).unwrap_or_default();
@@ -165,9 +151,7 @@ impl Server {
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            signal("-KILL", process.pid);
-            drop(process._leash);
-            process.shell.wait().unwrap();
+            process.kill();
         }
     }
 
@@ -233,9 +217,4 @@ impl Drop for Server {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"))
-}
-
-/// Sends a signal to a process that this test started.
-pub fn signal(which: &str, pid: u32) {
-    let _ = Command::new("kill").args([which, &pid.to_string()]).status();
 }
