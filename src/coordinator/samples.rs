@@ -38,6 +38,7 @@ pub fn subtask(task: &str, source_id: &str) -> SubtaskConfig {
         validator: validator(),
         clean_dump_file: true,
         start_time: None,
+        async_checkpoint_flush: false,
     }
 }
 
