@@ -23,6 +23,9 @@ pub mod node;
 pub mod observe;
 pub mod post;
 pub mod scheduler;
+pub mod subtask;
+pub mod supervise;
+pub mod unit;
 
 use std::time::Duration;
 

@@ -1,0 +1,128 @@
+//! The unit actor: runs one `Unit` in a task of its own, for one run, and tells the subtask how it ended.
+
+pub mod messages;
+pub mod panics;
+pub mod state;
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::json;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use messages::{Outcome, UnitMsg};
+use state::{Effect, Run};
+
+use super::{
+    observe::{Board, Pin},
+    subtask::SubtaskMsg,
+};
+use crate::units::Unit;
+
+/// Runs one unit once.
+pub struct UnitActor;
+
+/// What a run is started with.
+pub struct UnitArgs {
+    pub unit: Arc<dyn Unit>,
+    /// Told how it ended.
+    pub subtask: ActorRef<SubtaskMsg>,
+    /// Of the subtask's run, given back with the outcome.
+    pub generation: u64,
+    pub board: Arc<Board>,
+    /// The name on the board, and the subtask's.
+    pub name: String,
+    pub parent: String,
+}
+
+/// A task that must not outlive its owner.
+pub(super) struct AbortOnDrop(pub AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub struct UnitShell {
+    args: UnitArgs,
+    run: Run,
+    stop: CancellationToken,
+    task: AbortOnDrop,
+    grace: Duration,
+    _pin: Pin,
+}
+
+impl UnitShell {
+    fn carry_out(&self, myself: &ActorRef<UnitMsg>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::CancelToken => self.stop.cancel(),
+                Effect::StartGrace => drop(myself.send_after(self.grace, || UnitMsg::GraceOver)),
+                Effect::Abort => {
+                    tracing::warn!(unit = self.args.name, "kill unit");
+                    self.task.0.abort();
+                }
+            }
+        }
+    }
+}
+
+#[ractor::async_trait]
+impl Actor for UnitActor {
+    type Msg = UnitMsg;
+    type State = UnitShell;
+    type Arguments = UnitArgs;
+
+    async fn pre_start(&self, myself: ActorRef<UnitMsg>, args: UnitArgs) -> Result<UnitShell, ActorProcessingErr> {
+        let stop = CancellationToken::new();
+        let (unit, token) = (args.unit.clone(), stop.clone());
+        let what = format!("unit {}", unit.kind().as_str_name());
+        let work = tokio::spawn(async move { panics::guarded(&what, unit.run(token)).await });
+        let task = AbortOnDrop(work.abort_handle());
+        let me = myself.clone();
+        // Told only when the task is really gone: a successor must not meet its predecessor.
+        tokio::spawn(async move {
+            let outcome = match work.await {
+                Ok(Ok(ended)) => Outcome::Ended(ended),
+                Ok(Err(error)) => Outcome::Failed(error),
+                Err(_) => Outcome::Killed,
+            };
+            // The actor may be gone; then nobody waits.
+            let _ = me.send_message(UnitMsg::Done(outcome));
+        });
+        let pin = args.board.pin("unit", &args.name, &args.parent, &myself, UnitMsg::Report);
+        Ok(UnitShell { args, run: Run::new(), stop, task, grace: Duration::ZERO, _pin: pin })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<UnitMsg>,
+        message: UnitMsg,
+        shell: &mut UnitShell,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            UnitMsg::Stop { grace } => {
+                shell.grace = grace;
+                let effects = shell.run.stop();
+                shell.carry_out(&myself, effects);
+            }
+            UnitMsg::Kill | UnitMsg::GraceOver => {
+                let effects = shell.run.kill();
+                shell.carry_out(&myself, effects);
+            }
+            UnitMsg::Done(outcome) => {
+                let generation = shell.args.generation;
+                let _ = shell.args.subtask.send_message(SubtaskMsg::Ended { generation, outcome });
+                myself.stop(None);
+            }
+            UnitMsg::Report(reply) => {
+                let unit = shell.args.unit.kind().as_str_name();
+                let notes = shell.args.unit.notes();
+                let _ = reply.send(json!({"unit": unit, "phase": shell.run.phase, "notes": notes}));
+            }
+        }
+        Ok(())
+    }
+}
