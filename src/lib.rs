@@ -3,6 +3,7 @@
 pub mod actors;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod coordinator;
 pub mod dmctl;
 pub mod error;

@@ -44,7 +44,7 @@ async fn what_was_confirmed_is_there_after_a_restart() {
     }
     assert_eq!(first.propose(bind("s1", "w1")).await.unwrap(), Applied::Bound { epoch: 1 });
     assert!(watch.has_changed().unwrap());
-    let rejected = first.propose(put_source("s1")).await.unwrap_err();
+    let rejected = first.propose(put_source("s1")).await.unwrap().into_result().unwrap_err();
     assert_eq!(rejected.code(), Code::SchedulerSourceCfgExist);
     let before = first.state();
     assert_eq!(*watch.borrow_and_update(), before);

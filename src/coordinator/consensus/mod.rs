@@ -105,13 +105,13 @@ impl Consensus {
         self.raft.ensure_linearizable().await.map_err(|e| stopped(&self.path, e))?;
         if self.state().cluster_id == 0 {
             let cluster_id = rand::random_range(1..=i64::MAX as u64);
-            self.propose(ClusterChange::Bootstrap { cluster_id }).await?;
+            self.propose(ClusterChange::Bootstrap { cluster_id }).await?.into_result()?;
         }
         Ok(())
     }
 
-    /// Commits one change (synced to disk) and applies it; a rejection by the state is its DM error.
-    /// 46001 when this node does not lead.
+    /// Commits one change (synced to disk) and applies it; a change that the state refuses is `Ok(Rejected)`.
+    /// 46001 when this node does not lead, 38038 when the log does not work.
     pub async fn propose(&self, change: ClusterChange) -> Result<Applied> {
         let bytes = wire::encode(&change).len();
         if bytes > MAX_CHANGE {
@@ -121,7 +121,7 @@ impl Consensus {
                 .workaround("Please split the task, or make its file smaller."));
         }
         match self.raft.client_write(change).await {
-            Ok(done) => done.data.into_result(),
+            Ok(done) => Ok(done.data),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
                 let leader = to.leader_node.map_or_else(|| "not known".to_owned(), |n| n.addr);
                 Err(DmError::new(Code::SchedulerNotStarted).msg(format!("this master does not lead; leader: {leader}")))
