@@ -82,7 +82,7 @@ impl Consensus {
         let (store, machine) = opened.await.map_err(|e| store::damaged(&path, e))??;
         let (file, state) = (store.open_guard(), machine.watch());
         let id = voter_id(node_name);
-        let config = config().map_err(|e| stopped(&path, e))?;
+        let config = config().map_err(|reason| stopped(&path, reason))?;
         let raft = Raft::new(id, config, OneVoter, store, machine).await.map_err(|e| stopped(&path, e))?;
         let consensus = Consensus { raft, id, state, path, file };
         match consensus.start(node_name).await {
@@ -179,7 +179,7 @@ impl Consensus {
     }
 }
 
-fn config() -> Result<Arc<Config>, impl std::fmt::Display> {
+fn config() -> Result<Arc<Config>, String> {
     let config = Config {
         cluster_name: "dm".into(),
         heartbeat_interval: 100,
@@ -190,7 +190,7 @@ fn config() -> Result<Arc<Config>, impl std::fmt::Display> {
         purge_batch_size: KEEP_ENTRIES,
         ..Config::default()
     };
-    config.validate().map(Arc::new)
+    config.validate().map(Arc::new).map_err(|e| e.to_string())
 }
 
 fn voter_id(name: &str) -> NodeId {
