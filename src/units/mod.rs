@@ -3,7 +3,13 @@
 //! A unit object lives for ONE run: after an error or a pause the subtask actor builds a fresh one,
 //! which starts from what is stored (dump folder, load progress, checkpoint, lane progress).
 
+pub mod check;
+pub mod dump;
 pub mod fence;
+pub mod link;
+pub mod load;
+pub mod remove_meta;
+pub mod session;
 pub mod sync;
 
 use std::sync::Arc;
@@ -12,7 +18,13 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::SubtaskConfig, error::DmError, pb};
+use crate::{
+    config::{SubtaskConfig, subtask::TaskMode},
+    error::{Code, DmError},
+    pb,
+};
+
+pub use remove_meta::remove_meta;
 
 /// Who may write: the cluster and the epoch under which the source is bound to this worker.
 /// Every target transaction carries it; the target refuses an older epoch (the apply contract).
@@ -64,5 +76,28 @@ pub trait Unit: Send + Sync + 'static {
     /// Remarks for query-status `msg`, such as tables under safe mode and why.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// The units of a task mode, in order (config facts, 5.2).
+pub fn sequence(mode: TaskMode) -> &'static [pb::UnitType] {
+    use pb::UnitType::{Dump, Load, Sync};
+    match mode {
+        TaskMode::Full => &[Dump, Load],
+        TaskMode::All => &[Dump, Load, Sync],
+        TaskMode::Incremental => &[Sync],
+        TaskMode::Dump => &[Dump],
+        TaskMode::Load => &[Load],
+        TaskMode::LoadSync => &[Load, Sync],
+    }
+}
+
+/// A unit for one run. Connects to nothing yet.
+pub fn build(kind: pb::UnitType, env: UnitEnv) -> Result<Box<dyn Unit>, DmError> {
+    match kind {
+        pb::UnitType::Dump => Ok(dump::DumpUnit::new(env)),
+        pb::UnitType::Load => Ok(load::LoadUnit::new(env)),
+        pb::UnitType::Sync => Ok(sync::SyncUnit::new(env)),
+        other => Err(DmError::new(Code::WorkerSubTaskNotFound).msg(format!("{other:?} is not a unit of a task"))),
     }
 }

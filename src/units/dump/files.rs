@@ -1,0 +1,130 @@
+//! The dump folder as a whole: whose it is, whether its dump is complete, how it is emptied.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    metadata::Metadata,
+    names::{self, FileKind},
+};
+use crate::error::{Code, DmError, Result};
+
+/// Says that the folder's dump is ours; its text is the signature of what was dumped.
+pub const MARKER: &str = ".dm-dump";
+
+/// Reads the metadata of the dump in `dir`: where incremental replication begins.
+pub fn read_metadata(dir: &Path) -> Result<Metadata> {
+    Metadata::read(dir)
+}
+
+/// True when `dir` holds a complete dump with this signature.
+pub fn is_complete(dir: &Path, signature: &str) -> bool {
+    let ours = fs::read_to_string(dir.join(MARKER)).is_ok_and(|text| text == signature);
+    ours && Metadata::read(dir).is_ok_and(|meta| meta.finished.is_some())
+}
+
+/// All files of a dump in `dir` with their kinds; no folder: none.
+pub fn list(dir: &Path) -> io::Result<Vec<(PathBuf, FileKind)>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut out = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let kind = match entry.file_name().to_str() {
+            Some(name) => names::parse(name),
+            None => FileKind::Other,
+        };
+        out.push((entry.path(), kind));
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}
+
+/// Makes `dir` an empty folder of ours: creates it, or removes the dump that an earlier run left in it. A folder that
+/// holds files which belong to no dump is refused.
+pub fn prepare(dir: &Path, signature: &str) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|e| unusable(dir, "cannot create the dump directory", e))?;
+    let files = list(dir).map_err(|e| unusable(dir, "cannot read the dump directory", e))?;
+    let foreign = files.iter().find(|(path, kind)| *kind == FileKind::Other && !is_tool_file(path));
+    if let Some((path, _)) = foreign {
+        return Err(DmError::new(Code::DumpUnitRuntime)
+            .msg(format!("the dump directory {} holds {}, which is no file of a dump", dir.display(), path.display()))
+            .workaround("Please set another `dir` in the task's loader configuration, or empty the directory."));
+    }
+    remove_files(&files).map_err(|e| unusable(dir, "cannot empty the dump directory", e))?;
+    fs::write(dir.join(MARKER), signature).map_err(|e| unusable(dir, "cannot write into the dump directory", e))
+}
+
+/// Removes the dump in `dir`, and the folder when nothing else is in it.
+pub fn remove_own(dir: &Path) -> Result<()> {
+    let files = list(dir).map_err(|e| unusable(dir, "cannot read the dump directory", e))?;
+    let own: Vec<_> = files.into_iter().filter(|(path, kind)| *kind != FileKind::Other || is_tool_file(path)).collect();
+    remove_files(&own).map_err(|e| unusable(dir, "cannot empty the dump directory", e))?;
+    match fs::remove_dir(dir) {
+        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Err(unusable(dir, "cannot remove the dump directory", e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Metadata goes first, so that a folder which is half removed is never taken for a complete dump.
+fn remove_files(files: &[(PathBuf, FileKind)]) -> io::Result<()> {
+    let (metadata, rest): (Vec<_>, Vec<_>) = files.iter().partition(|(_, kind)| *kind == FileKind::Metadata);
+    for (path, _) in metadata.into_iter().chain(rest) {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Files that a dump or a load writes beside the dump's own.
+fn is_tool_file(path: &Path) -> bool {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+    matches!(name, MARKER | "metadata.partial" | "tidb_lightning_checkpoint.pb")
+        || (name.ends_with(".sql") && name.contains("-schema"))
+}
+
+/// An error of the dump folder, with what an operator can do.
+pub fn unusable(dir: &Path, what: &str, e: io::Error) -> DmError {
+    let full = e.kind() == io::ErrorKind::StorageFull || e.raw_os_error() == Some(28);
+    let advice = if full {
+        "Please free space on the disk of the dump directory (`dir` in the loader configuration), then resume the task."
+    } else {
+        "Please check that the worker's user may write there (`dir` in the loader configuration), then resume the task."
+    };
+    DmError::new(Code::DumpUnitRuntime).msg(format!("{what} {}", dir.display())).cause(e).workaround(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_emptied_only_when_it_holds_a_dump() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d");
+        prepare(&path, "sig").unwrap();
+        assert!(!is_complete(&path, "sig"));
+        fs::write(path.join("db.t.0000000000000.sql"), "x").unwrap();
+        fs::write(path.join("metadata"), "SHOW MASTER STATUS:\n\tLog: b.1\n\tPos: 4\n\nFinished dump at: x\n").unwrap();
+        assert!(is_complete(&path, "sig") && !is_complete(&path, "other"));
+        prepare(&path, "other").unwrap();
+        assert_eq!(list(&path).unwrap().len(), 1);
+        fs::write(path.join("photo.jpg"), "x").unwrap();
+        assert_eq!(prepare(&path, "sig").unwrap_err().code(), Code::DumpUnitRuntime);
+        remove_own(&path).unwrap();
+        assert!(path.join("photo.jpg").exists() && !path.join(MARKER).exists());
+        fs::remove_file(path.join("photo.jpg")).unwrap();
+        remove_own(&path).unwrap();
+        assert!(!path.exists());
+        remove_own(&path).unwrap();
+    }
+}

@@ -1,0 +1,149 @@
+//! Names of the files of a dump, as DM's (dumpling's) dumps have them.
+
+use std::fmt::Write as _;
+
+/// What a file of a dump folder is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FileKind {
+    /// CREATE DATABASE.
+    SchemaCreate { schema: String },
+    /// CREATE TABLE.
+    TableCreate { schema: String, table: String },
+    /// CREATE VIEW.
+    ViewCreate { schema: String, table: String },
+    /// INSERTs; `order` is the digits of the name, for a stable order.
+    Data { schema: String, table: String, order: String },
+    /// Where the snapshot stands in the binlog.
+    Metadata,
+    /// Anything else.
+    Other,
+}
+
+/// A schema's or table's name as part of a file name: control characters, `% " * . / : < > ? \ |` and the minus of a
+/// `-schema` inside the name are written as percent and two hex digits.
+pub fn escape(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for (at, c) in name.char_indices() {
+        let schema_suffix = c == '-' && name.get(at..at + 7).is_some_and(|s| s.eq_ignore_ascii_case("-schema"));
+        if schema_suffix || (c as u32) < 0x20 || "%\"*./:<>?\\|".contains(c) {
+            // Only ASCII characters come here, so one byte says all; writing to a String can't fail.
+            let _ = write!(out, "%{:02X}", c as u32);
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The reverse of `escape`; a percent that no two hex digits follow stays.
+pub fn unescape(name: &str) -> String {
+    let bytes = name.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = name.get(at + 1..at + 3).filter(|h| bytes[at] == b'%' && h.bytes().all(|b| b.is_ascii_hexdigit()));
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(out).unwrap_or_else(|_| name.to_owned())
+}
+
+/// `<db>-schema-create.sql`.
+pub fn schema_file(schema: &str) -> String {
+    format!("{}-schema-create.sql", escape(schema))
+}
+
+/// `<db>.<table>-schema.sql`.
+pub fn table_file(schema: &str, table: &str) -> String {
+    format!("{}.{}-schema.sql", escape(schema), escape(table))
+}
+
+/// `<db>.<table>-schema-view.sql`.
+pub fn view_file(schema: &str, view: &str) -> String {
+    format!("{}.{}-schema-view.sql", escape(schema), escape(view))
+}
+
+/// `<db>.<table>.<9 digits chunk><4 digits file>.sql`; without a size limit (`file` is None) only the chunk's digits.
+pub fn data_file(schema: &str, table: &str, chunk: usize, file: Option<usize>) -> String {
+    let (schema, table) = (escape(schema), escape(table));
+    match file {
+        Some(file) => format!("{schema}.{table}.{chunk:09}{file:04}.sql"),
+        None => format!("{schema}.{table}.{chunk:09}.sql"),
+    }
+}
+
+/// What a file is, by its name: our own, dumpling's and mydumper's names (`db.table.sql`, `db.table.00001.sql`).
+pub fn parse(name: &str) -> FileKind {
+    if name == "metadata" {
+        return FileKind::Metadata;
+    }
+    let Some(stem) = name.strip_suffix(".sql") else { return FileKind::Other };
+    if let Some(schema) = stem.strip_suffix("-schema-create") {
+        return FileKind::SchemaCreate { schema: unescape(schema) };
+    }
+    if let Some((schema, table)) = stem.strip_suffix("-schema-view").and_then(|s| s.split_once('.')) {
+        return FileKind::ViewCreate { schema: unescape(schema), table: unescape(table) };
+    }
+    if let Some((schema, table)) = stem.strip_suffix("-schema").and_then(|s| s.split_once('.')) {
+        return FileKind::TableCreate { schema: unescape(schema), table: unescape(table) };
+    }
+    if stem.ends_with("-schema-triggers") || stem.ends_with("-schema-post") || stem.ends_with("-schema-sequence") {
+        return FileKind::Other;
+    }
+    let Some((schema, rest)) = stem.split_once('.') else { return FileKind::Other };
+    let (table, order) = match rest.rsplit_once('.') {
+        Some((table, digits)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => (table, digits),
+        _ => (rest, ""),
+    };
+    FileKind::Data { schema: unescape(schema), table: unescape(table), order: order.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_originals() {
+        assert_eq!(schema_file("db"), "db-schema-create.sql");
+        assert_eq!(table_file("db", "t"), "db.t-schema.sql");
+        assert_eq!(data_file("db", "t", 0, Some(1)), "db.t.0000000000001.sql");
+        assert_eq!(data_file("db", "t", 12, None), "db.t.000000012.sql");
+        assert_eq!(table_file("a.b", "x/y%"), "a%2Eb.x%2Fy%25-schema.sql");
+        assert_eq!(table_file("d", "t-schema"), "d.t%2Dschema-schema.sql");
+    }
+
+    #[test]
+    fn every_name_comes_back() {
+        for name in ["t", "a.b", "%41", "t-schema", "t-SCHEMA-create", "ünïcödé", "a\nb", "x|y", "-schem", "表"] {
+            assert_eq!(unescape(&escape(name)), name);
+            assert_eq!(parse(&schema_file(name)), FileKind::SchemaCreate { schema: name.into() });
+            assert_eq!(
+                parse(&table_file(name, name)),
+                FileKind::TableCreate { schema: name.into(), table: name.into() }
+            );
+            let data = FileKind::Data { schema: name.into(), table: name.into(), order: "0000000030007".into() };
+            assert_eq!(parse(&data_file(name, name, 3, Some(7))), data);
+        }
+    }
+
+    #[test]
+    fn others_are_recognised() {
+        let data = |order: &str| FileKind::Data { schema: "db".into(), table: "t".into(), order: order.into() };
+        assert_eq!(parse("db.t.sql"), data(""));
+        assert_eq!(parse("db.t.00001.sql"), data("00001"));
+        assert_eq!(parse("metadata"), FileKind::Metadata);
+        assert_eq!(parse("db.v-schema-view.sql"), FileKind::ViewCreate { schema: "db".into(), table: "v".into() });
+        assert_eq!(parse("readme.txt"), FileKind::Other);
+        assert_eq!(parse("db-schema-post.sql"), FileKind::Other);
+        assert_eq!(unescape("100%"), "100%");
+        assert_eq!(unescape("%FF"), "%FF");
+    }
+}

@@ -1,0 +1,138 @@
+//! The target session's variables (config facts, section 9): one rule for load and sync.
+
+use std::collections::BTreeMap;
+
+use crate::config::SubtaskConfig;
+
+/// What of the servers decides the target session. Both are read once at a unit's start.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ServerFacts {
+    /// `SELECT VERSION()` of the target.
+    pub target_version: String,
+    /// The source's global sql_mode; None when it could not be read.
+    pub source_sql_mode: Option<String>,
+}
+
+const REMOVED_MODES: [&str; 6] = [
+    "NO_ZERO_IN_DATE",
+    "NO_ZERO_DATE",
+    "ERROR_FOR_DIVISION_BY_ZERO",
+    "NO_AUTO_CREATE_USER",
+    "STRICT_TRANS_TABLES",
+    "STRICT_ALL_TABLES",
+];
+const ADDED_MODES: [&str; 3] = ["IGNORE_SPACE", "NO_AUTO_VALUE_ON_ZERO", "ALLOW_INVALID_DATES"];
+/// Modes (and the combinations that contain them) under which a literal's text would mean something else.
+const LITERAL_MODES: [&str; 10] = [
+    "ANSI_QUOTES",
+    "NO_BACKSLASH_ESCAPES",
+    "ANSI",
+    "ORACLE",
+    "MSSQL",
+    "DB2",
+    "POSTGRESQL",
+    "MAXDB",
+    "PIPES_AS_CONCAT",
+    "EMPTY_STRING_IS_NULL",
+];
+
+/// The variables that a session on the target sets, names in lower case, values as SQL literals without quotes.
+/// What the task gives in `session` wins. Text of rows is written with backslash escapes, so modes that change the
+/// meaning of literals are never taken over.
+pub fn target_session(config: &SubtaskConfig, facts: &ServerFacts) -> BTreeMap<String, String> {
+    let mut out = config.to.session.clone();
+    if is_tidb3(&facts.target_version) {
+        out.entry("tidb_txn_mode".into()).or_insert_with(|| "optimistic".into());
+    }
+    if !config.timezone.is_empty() {
+        out.entry("time_zone".into()).or_insert_with(|| config.timezone.clone());
+    }
+    let mode = match out.get("sql_mode") {
+        Some(given) => given.clone(),
+        None => adjusted_sql_mode(facts.source_sql_mode.as_deref()),
+    };
+    out.insert("sql_mode".into(), without(&mode, &LITERAL_MODES));
+    out.entry("foreign_key_checks".into()).or_insert_with(|| "0".into());
+    out
+}
+
+/// The load unit's session: as `target_session`, but always optimistic, without foreign key checks, in UTC (as the
+/// dump was written).
+pub fn load_session(config: &SubtaskConfig, facts: &ServerFacts) -> BTreeMap<String, String> {
+    let mut out = target_session(config, facts);
+    if out.contains_key("tidb_txn_mode") {
+        out.insert("tidb_txn_mode".into(), "optimistic".into());
+    }
+    out.insert("foreign_key_checks".into(), "0".into());
+    out.insert("time_zone".into(), "+00:00".into());
+    out
+}
+
+/// As assignments for SET: numbers bare, everything else quoted.
+pub fn assignments(session: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    session.iter().map(|(name, value)| (name.clone(), literal(value))).collect()
+}
+
+fn literal(value: &str) -> String {
+    let bare = value.parse::<i64>().is_ok() || ["on", "off", "default"].iter().any(|w| value.eq_ignore_ascii_case(w));
+    if bare {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.trim_matches('\'').replace('\\', "\\\\").replace('\'', "''"))
+    }
+}
+
+/// The target's sql_mode when the task gives none.
+pub fn adjusted_sql_mode(source: Option<&str>) -> String {
+    let kept = without(source.unwrap_or(""), &REMOVED_MODES);
+    let mut modes: Vec<&str> = kept.split(',').filter(|m| !m.is_empty()).collect();
+    for mode in ADDED_MODES {
+        if !modes.iter().any(|m| m.eq_ignore_ascii_case(mode)) {
+            modes.push(mode);
+        }
+    }
+    modes.join(",")
+}
+
+fn without(modes: &str, removed: &[&str]) -> String {
+    let kept = modes.split(',').map(str::trim).filter(|m| !m.is_empty());
+    let kept =
+        kept.filter(|m| !removed.iter().any(|r| r.eq_ignore_ascii_case(m)) && !m.eq_ignore_ascii_case("TRADITIONAL"));
+    kept.collect::<Vec<_>>().join(",")
+}
+
+fn is_tidb3(version: &str) -> bool {
+    let text = version.to_ascii_lowercase();
+    let Some(at) = text.find("tidb-v") else { return false };
+    let major: String = text[at + 6..].chars().take_while(char::is_ascii_digit).collect();
+    major.parse::<u32>().is_ok_and(|major| major >= 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sql_mode_of_the_source_is_relaxed() {
+        let source = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
+        let want = "ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
+        assert_eq!(adjusted_sql_mode(Some(source)), want);
+        assert_eq!(adjusted_sql_mode(None), "IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES");
+        assert_eq!(without("ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES", &LITERAL_MODES), "STRICT_ALL_TABLES");
+    }
+
+    #[test]
+    fn values_become_literals() {
+        assert_eq!(literal("0"), "0");
+        assert_eq!(literal("+00:00"), "'+00:00'");
+        assert_eq!(literal("a'b"), "'a''b'");
+        assert_eq!(literal("'UTC'"), "'UTC'");
+    }
+
+    #[test]
+    fn tidb_versions() {
+        assert!(is_tidb3("8.0.11-TiDB-v7.5.0"));
+        assert!(!is_tidb3("5.7.25-TiDB-v2.1.0"));
+        assert!(!is_tidb3("10.11.6-MariaDB"));
+    }
+}
