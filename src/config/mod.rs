@@ -4,15 +4,18 @@ mod defaults;
 pub mod duration;
 mod keys;
 mod mask;
+pub mod node;
 pub mod size;
 mod source;
 pub mod subtask;
 mod task;
+pub mod version;
 mod yaml;
 
 pub use defaults::{DUMP_DIR, META_SCHEMA, SHADOW_TABLE_RULE, TRASH_TABLE_RULE};
 pub use duration::GoDuration;
 pub use mask::MASK;
+pub use node::{DmctlConfig, MasterConfig, Parsed, StandaloneConfig, WorkerConfig};
 pub use source::{CheckerConfig, PurgeConfig, SourceConfig};
 pub use subtask::*;
 pub use task::{MysqlInstance, TaskConfig, render_task};

@@ -1,0 +1,200 @@
+//! dm-worker: TOML keys and flags.
+
+use super::{
+    InlineTls, NodeConfig, Parsed, StartCodes, check_tls, from_args, is_dialable,
+    settings::{Setting, Slot, setting, to_toml},
+    split_host_port,
+};
+use crate::{
+    config::{mask::MASK, subtask::Security},
+    error::{Code, DmError, Result},
+};
+
+/// A worker's settings.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WorkerConfig {
+    pub name: String,
+    pub log_level: String,
+    pub log_file: String,
+    pub log_format: String,
+    pub log_rotate: String,
+    /// No row values in info logs (there are none in ours at any level).
+    pub redact_info_log: bool,
+    /// Addresses of masters, comma list.
+    pub join: String,
+    pub worker_addr: String,
+    pub advertise_addr: String,
+    pub config_file: String,
+    /// Seconds without a sign of life after which the scheduler gives the source to another worker.
+    pub keepalive_ttl: i64,
+    /// The same while pulling relay, seconds.
+    pub relay_keepalive_ttl: i64,
+    pub relay_dir: String,
+    pub security: Security,
+    /// True when `name` was not given and is the advertised address (a notice is printed).
+    pub name_is_default: bool,
+    pub(crate) inline_tls: InlineTls,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        WorkerConfig {
+            name: String::new(),
+            log_level: "info".into(),
+            log_file: String::new(),
+            log_format: "text".into(),
+            log_rotate: String::new(),
+            redact_info_log: false,
+            join: String::new(),
+            worker_addr: String::new(),
+            advertise_addr: String::new(),
+            config_file: String::new(),
+            keepalive_ttl: 60,
+            relay_keepalive_ttl: 1800,
+            relay_dir: String::new(),
+            security: Security::default(),
+            name_is_default: false,
+            inline_tls: InlineTls::default(),
+        }
+    }
+}
+
+impl WorkerConfig {
+    /// Reads the arguments behind the program's name.
+    pub fn from_args(args: &[String]) -> Result<Parsed<WorkerConfig>> {
+        from_args(args)
+    }
+
+    /// Reads a file's text without flags; `path` is for messages.
+    pub fn from_toml(path: &str, text: &str) -> Result<WorkerConfig> {
+        let mut config = WorkerConfig::default();
+        super::read_text(path, text, &mut config)?;
+        config.adjust()?;
+        Ok(config)
+    }
+
+    /// The text for `-h`.
+    pub fn help() -> String {
+        super::help::<WorkerConfig>()
+    }
+
+    /// What `get-config worker` prints; inline keys are hidden.
+    pub fn to_toml(&self) -> String {
+        let mut copy = self.clone();
+        if !copy.inline_tls.key.is_empty() {
+            copy.inline_tls.key = MASK.into();
+        }
+        to_toml(&copy.settings())
+    }
+
+    /// Masters to dial, without schemes.
+    pub fn masters(&self) -> Vec<String> {
+        addresses(&self.join)
+    }
+}
+
+/// A comma list of addresses; `http://` and `https://` are dropped.
+pub(super) fn addresses(list: &str) -> Vec<String> {
+    list.split(',')
+        .map(str::trim)
+        .map(|item| item.strip_prefix("http://").or_else(|| item.strip_prefix("https://")).unwrap_or(item))
+        .map(|item| item.trim_end_matches('/').to_owned())
+        .filter(|item| !item.is_empty())
+        .collect()
+}
+
+impl NodeConfig for WorkerConfig {
+    const PROGRAM: &'static str = "dm-worker";
+    const CODES: StartCodes = StartCodes {
+        flags: Code::WorkerParseFlagSet,
+        positional: Code::WorkerInvalidFlag,
+        syntax: Code::WorkerDecodeConfigFromFile,
+        unknown: Code::WorkerUndecodedItemFromFile,
+    };
+
+    fn settings(&mut self) -> Vec<Setting<'_>> {
+        use Slot::*;
+        vec![
+            setting("name", "name", "name of this worker, advertise-addr when empty", Text(&mut self.name)),
+            setting("log-level", "L", "log level: debug, info, warn, error, fatal", Text(&mut self.log_level)),
+            setting("log-file", "log-file", "log file path, stdout when empty", Text(&mut self.log_file)),
+            setting("log-format", "log-format", "log format: text or json", Text(&mut self.log_format)),
+            setting("log-rotate", "", "", Text(&mut self.log_rotate)),
+            setting("redact-info-log", "redact-info-log", "hide row values in logs", Bool(&mut self.redact_info_log)),
+            setting("join", "join", "addresses of masters, comma list", Text(&mut self.join)),
+            setting("worker-addr", "worker-addr", "address to listen on", Text(&mut self.worker_addr)),
+            setting(
+                "advertise-addr",
+                "advertise-addr",
+                "address told to others, worker-addr when empty",
+                Text(&mut self.advertise_addr),
+            ),
+            setting("config-file", "", "", Text(&mut self.config_file)),
+            setting(
+                "keepalive-ttl",
+                "keepalive-ttl",
+                "seconds after which a silent worker loses its source",
+                Int(&mut self.keepalive_ttl),
+            ),
+            setting(
+                "relay-keepalive-ttl",
+                "relay-keepalive-ttl",
+                "the same while it pulls relay",
+                Int(&mut self.relay_keepalive_ttl),
+            ),
+            setting("relay-dir", "", "", Text(&mut self.relay_dir)),
+            setting("ssl-ca", "ssl-ca", "file with trusted certificate authorities", Text(&mut self.security.ssl_ca)),
+            setting("ssl-cert", "ssl-cert", "file with this node's certificate", Text(&mut self.security.ssl_cert)),
+            setting("ssl-key", "ssl-key", "file with this node's private key", Text(&mut self.security.ssl_key)),
+            setting(
+                "cert-allowed-cn",
+                "cert-allowed-cn",
+                "common name a client's certificate may have, may repeat",
+                List(&mut self.security.cert_allowed_cn),
+            ),
+            setting("ssl-ca-bytes", "", "", Bytes(&mut self.security.ssl_ca_bytes)),
+            setting("ssl-key-bytes", "", "", Bytes(&mut self.security.ssl_key_bytes)),
+            setting("ssl-cert-bytes", "", "", Bytes(&mut self.security.ssl_cert_bytes)),
+            setting("ssl-ca-base64", "", "", Text(&mut self.inline_tls.ca)),
+            setting("ssl-key-base64", "", "", Text(&mut self.inline_tls.key)),
+            setting("ssl-cert-base64", "", "", Text(&mut self.inline_tls.cert)),
+        ]
+    }
+
+    fn set_config_file(&mut self, path: &str) {
+        if !path.is_empty() {
+            self.config_file = path.to_owned();
+        }
+    }
+
+    fn adjust(&mut self) -> Result<()> {
+        let invalid = |message: String| Err(DmError::new(Code::WorkerHostPortNotValid).msg(message));
+        if split_host_port(&self.worker_addr).is_none() {
+            return invalid(format!("worker-addr {:?} must be host:port or :port", self.worker_addr));
+        }
+        if self.advertise_addr.is_empty() {
+            if !is_dialable(&self.worker_addr) {
+                return invalid(format!(
+                    "worker-addr {:?} has no host that others can dial, and advertise-addr is not set",
+                    self.worker_addr
+                ));
+            }
+            self.advertise_addr = self.worker_addr.clone();
+        } else if !is_dialable(&self.advertise_addr) {
+            return invalid(format!(
+                "advertise-addr {:?} must be host:port with a host others can dial",
+                self.advertise_addr
+            ));
+        }
+        if self.masters().is_empty() {
+            return Err(DmError::new(Code::WorkerFailConnectMaster)
+                .msg("join is not set: a worker needs the address of at least one master"));
+        }
+        if self.name.is_empty() {
+            self.name = self.advertise_addr.clone();
+            self.name_is_default = true;
+        }
+        self.inline_tls.clone().apply(Code::WorkerTLSConfigNotValid, &mut self.security)?;
+        check_tls(Code::WorkerTLSConfigNotValid, &self.security)
+    }
+}
