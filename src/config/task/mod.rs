@@ -3,6 +3,8 @@
 mod expand;
 mod render;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod units;
 mod validate;
 
