@@ -1,1 +1,14 @@
-//! See docs/architecture.md.
+//! Which tables and events are migrated, and under which names: block-allow lists, routes, binlog event filters.
+//! Pure code, built once from a subtask's configuration (config facts, section 6).
+
+pub mod block_allow;
+pub mod event_filter;
+pub mod event_kind;
+pub mod expression;
+pub mod router;
+pub mod selector;
+
+pub use block_allow::{BlockAllow, is_system_schema};
+pub use event_filter::{EventFilter, FilterAction};
+pub use event_kind::EventKind;
+pub use router::{ExtraColumn, Router};

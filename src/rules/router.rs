@@ -1,0 +1,212 @@
+//! Routes: which target table a source table goes to (config facts 6.1).
+
+use regex::Regex;
+
+use super::selector::{Selector, compile_regexp};
+use crate::{
+    config::subtask::{Extract, RouteRule},
+    error::{Code, DmError, Result},
+};
+
+/// Compiled routes.
+#[derive(Clone, Debug, Default)]
+pub struct Router {
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    schema: Selector,
+    /// None: a schema-level rule.
+    table: Option<Selector>,
+    target_schema: String,
+    target_table: String,
+    extracts: Vec<(Part, String, Regex)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Table,
+    Schema,
+    Source,
+}
+
+/// A column that a route adds to every row of a source table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExtraColumn {
+    pub name: String,
+    pub value: String,
+}
+
+impl Router {
+    /// Compiles routes. Error 20045 says which rule and why.
+    pub fn new(rules: &[RouteRule], case_sensitive: bool) -> Result<Self> {
+        let rules = rules.iter().map(|rule| compile(rule, case_sensitive).map_err(|reason| invalid(rule, reason)));
+        Ok(Router { rules: rules.collect::<Result<_>>()? })
+    }
+
+    /// Target schema and table; without a matching rule the names stay. With an empty `table` only schema-level rules
+    /// count and the table stays empty. Error 40080: two rules of one level match.
+    pub fn route(&self, schema: &str, table: &str) -> Result<(String, String)> {
+        let Some(rule) = self.find(schema, table)? else { return Ok((schema.to_owned(), table.to_owned())) };
+        let keeps_name = table.is_empty() || rule.table.is_none() || rule.target_table.is_empty();
+        let name = if keeps_name { table } else { &rule.target_table };
+        Ok((rule.target_schema.clone(), name.to_owned()))
+    }
+
+    /// The columns that the table's route adds, in the order table, schema, source.
+    pub fn extra_columns(&self, schema: &str, table: &str, source_id: &str) -> Result<Vec<ExtraColumn>> {
+        let Some(rule) = self.find(schema, table)? else { return Ok(Vec::new()) };
+        let columns = rule.extracts.iter().map(|(part, name, expression)| {
+            let text = match part {
+                Part::Table => table,
+                Part::Schema => schema,
+                Part::Source => source_id,
+            };
+            ExtraColumn { name: name.clone(), value: captured(expression, text) }
+        });
+        Ok(columns.collect())
+    }
+
+    /// The rule that decides: a table-level match wins over a schema-level one.
+    fn find(&self, schema: &str, table: &str) -> Result<Option<&Rule>> {
+        let matching = |rule: &&Rule| rule.schema.matches(schema);
+        if !table.is_empty() {
+            let hits = |rule: &&Rule| rule.table.as_ref().is_some_and(|pattern| pattern.matches(table));
+            let found: Vec<&Rule> = self.rules.iter().filter(matching).filter(hits).collect();
+            if !found.is_empty() {
+                return only(&found, schema, table);
+            }
+        }
+        let found: Vec<&Rule> = self.rules.iter().filter(matching).filter(|rule| rule.table.is_none()).collect();
+        only(&found, schema, table)
+    }
+}
+
+fn only<'a>(found: &[&'a Rule], schema: &str, table: &str) -> Result<Option<&'a Rule>> {
+    if found.len() > 1 {
+        return Err(DmError::new(Code::WorkerRouteTableDupMatch)
+            .msg(format!("table `{schema}`.`{table}` matches {} route rules of the same level", found.len()))
+            .workaround("Please make the `routes` of the task distinct: a table may match one table-level rule, or one schema-level rule."));
+    }
+    Ok(found.first().copied())
+}
+
+fn compile(rule: &RouteRule, case_sensitive: bool) -> Result<Rule, String> {
+    if rule.schema_pattern.is_empty() {
+        return Err("schema-pattern is empty".to_owned());
+    }
+    if rule.target_schema.is_empty() {
+        return Err("target-schema is empty".to_owned());
+    }
+    let table = match rule.table_pattern.as_str() {
+        "" => None,
+        pattern => Some(Selector::new(pattern, case_sensitive)?),
+    };
+    let mut extracts = Vec::new();
+    let parts = [
+        (Part::Table, &rule.extract_table),
+        (Part::Schema, &rule.extract_schema),
+        (Part::Source, &rule.extract_source),
+    ];
+    for (part, extract) in parts {
+        if let Some(Extract { target_column, regexp }) = extract {
+            if target_column.is_empty() {
+                return Err("an extract rule has no target-column".to_owned());
+            }
+            extracts.push((part, target_column.clone(), compile_regexp(regexp, true)?));
+        }
+    }
+    Ok(Rule {
+        schema: Selector::new(&rule.schema_pattern, case_sensitive)?,
+        table,
+        target_schema: rule.target_schema.clone(),
+        target_table: rule.target_table.clone(),
+        extracts,
+    })
+}
+
+/// What the groups of the first match captured, joined; empty without a match.
+fn captured(expression: &Regex, text: &str) -> String {
+    let Some(captures) = expression.captures(text) else { return String::new() };
+    captures.iter().skip(1).flatten().map(|group| group.as_str()).collect()
+}
+
+fn invalid(rule: &RouteRule, reason: String) -> DmError {
+    DmError::new(Code::ConfigGenTableRouter)
+        .msg(format!(
+            "the route rule with schema-pattern `{}` and table-pattern `{}` is invalid",
+            rule.schema_pattern, rule.table_pattern
+        ))
+        .cause(reason)
+        .workaround("Please check the `routes` config in the task configuration file.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(schema: &str, table: &str, target_schema: &str, target_table: &str) -> RouteRule {
+        RouteRule {
+            schema_pattern: schema.into(),
+            table_pattern: table.into(),
+            target_schema: target_schema.into(),
+            target_table: target_table.into(),
+            ..RouteRule::default()
+        }
+    }
+
+    fn pair(schema: &str, table: &str) -> (String, String) {
+        (schema.into(), table.into())
+    }
+
+    #[test]
+    fn table_level_wins_and_case_is_kept() {
+        let rules = [rule("test_*", "t_*", "Test", "T"), rule("test_*", "", "test_all", "")];
+        let router = Router::new(&rules, false).unwrap();
+        assert_eq!(router.route("TEST_1", "t_1").unwrap(), pair("Test", "T"));
+        assert_eq!(router.route("test_1", "other").unwrap(), pair("test_all", "other"));
+        assert_eq!(router.route("test_1", "").unwrap(), pair("test_all", ""));
+        assert_eq!(router.route("App", "Users").unwrap(), pair("App", "Users"));
+    }
+
+    #[test]
+    fn only_table_rules_do_not_route_a_schema() {
+        let router = Router::new(&[rule("a", "t*", "b", "")], true).unwrap();
+        assert_eq!(router.route("a", "").unwrap(), pair("a", ""));
+        assert_eq!(router.route("a", "t1").unwrap(), pair("b", "t1"));
+        assert_eq!(router.route("A", "t1").unwrap(), pair("A", "t1"));
+    }
+
+    #[test]
+    fn two_matches_of_one_level() {
+        let rules = [rule("test_*", "t_*", "test", "t"), rule("test_1_bak", "t_1_bak", "test", "t_bak")];
+        let router = Router::new(&rules, false).unwrap();
+        let error = router.route("test_1_bak", "t_1_bak").unwrap_err();
+        assert_eq!(error.code(), Code::WorkerRouteTableDupMatch);
+        assert!(router.route("test_2", "t_1_bak").is_ok());
+    }
+
+    #[test]
+    fn extraction() {
+        let extract =
+            |column: &str, regexp: &str| Some(Extract { target_column: column.into(), regexp: regexp.into() });
+        let mut rule = rule("test_*", "t_*", "test", "t");
+        rule.extract_table = extract("c_table", "t_(.*)");
+        rule.extract_schema = extract("c_schema", "test_(.)(.*)");
+        rule.extract_source = extract("c_source", "none(.*)");
+        let router = Router::new(&[rule], false).unwrap();
+        let columns = router.extra_columns("test_11", "t_7", "source-1").unwrap();
+        let columns: Vec<(&str, &str)> = columns.iter().map(|c| (c.name.as_str(), c.value.as_str())).collect();
+        assert_eq!(columns, [("c_table", "7"), ("c_schema", "11"), ("c_source", "")]);
+        assert!(router.extra_columns("other", "t_7", "source-1").unwrap().is_empty());
+    }
+
+    #[test]
+    fn invalid_rules() {
+        for bad in [rule("", "t", "x", ""), rule("a", "t", "", ""), rule("a*b", "", "x", ""), rule("a", "~(", "x", "")]
+        {
+            assert_eq!(Router::new(&[bad], false).unwrap_err().code(), Code::ConfigGenTableRouter);
+        }
+    }
+}
