@@ -39,6 +39,19 @@ impl BaseType {
         matches!(self, TinyInt | SmallInt | MediumInt | Int | BigInt)
     }
 
+    /// Storage size of an integer type.
+    pub fn integer_bytes(self) -> Option<u8> {
+        use BaseType::*;
+        Some(match self {
+            TinyInt => 1,
+            SmallInt => 2,
+            MediumInt => 3,
+            Int => 4,
+            BigInt => 8,
+            _ => return None,
+        })
+    }
+
     /// Types with UNSIGNED and ZEROFILL.
     pub fn is_numeric(self) -> bool {
         use BaseType::*;

@@ -11,8 +11,6 @@ pub struct SqlMode {
     pub no_backslash_escapes: bool,
     /// REAL means FLOAT.
     pub real_as_float: bool,
-    /// MariaDB's Oracle mode: another grammar, which is refused.
-    pub oracle: bool,
 }
 
 impl SqlMode {
@@ -23,7 +21,6 @@ impl SqlMode {
             ansi_quotes: has("ANSI_QUOTES") || has("ANSI"),
             no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
             real_as_float: has("REAL_AS_FLOAT") || has("ANSI"),
-            oracle: has("ORACLE"),
         }
     }
 
@@ -33,7 +30,6 @@ impl SqlMode {
             ansi_quotes: bits & 4 != 0,
             no_backslash_escapes: bits & (1 << 20) != 0,
             real_as_float: bits & 1 != 0,
-            oracle: bits & 512 != 0,
         }
     }
 }

@@ -13,8 +13,10 @@ pub struct Statement {
     pub kind: StatementKind,
     /// Every table the statement names, in text order. Empty for statements about databases and for skipped ones.
     pub tables: Vec<TableRef>,
-    /// The database of CREATE/ALTER/DROP DATABASE; span is None when the statement left the name out.
+    /// The database of CREATE/ALTER/DROP DATABASE.
     pub database: Option<DatabaseRef>,
+    /// Where `IF NOT EXISTS` or `IF EXISTS` can be put in, when it is missing.
+    pub(super) guard: Option<Edit>,
     /// Changes that the text needs to mean the same under another SQL mode or on another server.
     pub(super) edits: Vec<Edit>,
 }
@@ -58,7 +60,8 @@ pub enum TableRole {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DatabaseRef {
     pub name: String,
-    pub span: Option<Range<usize>>,
+    /// Empty, at the place where the name belongs, when the statement left it out (ALTER DATABASE).
+    pub span: Range<usize>,
 }
 
 /// Text that replaces a span.

@@ -4,7 +4,22 @@
 //! byte span, and what is executed depends on the server (`/*!80023 .. */`, `/*M! .. */`) and the SQL mode. What the
 //! grammar doesn't know is refused with a clear error, never guessed.
 
+mod alter;
 mod ast;
+mod column;
+mod create_table;
+mod cursor;
+mod event;
+mod index;
+mod lexer;
+mod options;
+mod rewrite;
+mod skipped;
+mod statement;
+pub(in crate::schema) mod types;
+
+#[cfg(test)]
+mod tests;
 
 pub use ast::*;
 
@@ -24,15 +39,22 @@ pub struct ParseContext {
 /// Parses one statement. Errors: 11006 for text that is not understood, 11007 for a statement that is understood but
 /// can't be migrated; both say what to do.
 pub fn parse(sql: &str, context: &ParseContext) -> Result<Statement> {
-    let _ = (sql, context);
-    Err(DmError::new(Code::ParseSQL))
+    let tokens = lexer::tokenize(sql, context.sql_mode, context.server)
+        .map_err(|reason| cursor::not_understood(sql, &reason))?;
+    let quote_edits = rewrite::quote_edits(sql, &tokens, context.sql_mode);
+    let mut parser = cursor::Parser::new(sql, context, tokens);
+    let kind = parser.statement()?;
+    let mut edits = parser.edits;
+    edits.extend(quote_edits);
+    Ok(Statement { kind, tables: parser.tables, database: parser.database, guard: parser.guard, edits })
 }
 
-impl Statement {
-    /// The original text with every table and database name replaced by what `map(schema, table)` gives (table is
-    /// empty for a database), always backquoted and qualified.
-    pub fn rewrite(&self, sql: &str, map: impl Fn(&str, &str) -> (String, String)) -> String {
-        let _ = map;
-        sql.to_owned()
-    }
+/// Error 36014 for a row change in statement format. The text is not shown: it holds row values.
+pub fn statement_format_error(verb: Dml) -> DmError {
+    DmError::new(Code::SyncUnitDMLStatementFound)
+        .msg(format!("only the ROW binlog format is supported, but the binlog has a {verb:?} statement"))
+        .workaround(
+            "Please set `binlog_format` of the source to ROW, close the sessions that were opened before, and start the \
+             task again from a position after the last such statement.",
+        )
 }

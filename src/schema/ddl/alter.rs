@@ -1,0 +1,284 @@
+//! ALTER TABLE.
+
+use super::{
+    ast::{AlterSpec, PartitionChange, Position, StatementKind, TableOptions, TableRole},
+    cursor::Parser,
+    index::Constraint,
+};
+use crate::error::Result;
+
+impl Parser<'_> {
+    /// After `ALTER [ONLINE] [IGNORE] TABLE`.
+    pub(super) fn alter_table(&mut self) -> Result<StatementKind> {
+        let if_exists = self.if_exists();
+        let table = self.table(TableRole::Subject)?;
+        self.wait_clause()?;
+        let mut specs = Vec::new();
+        while !self.at_end() && !self.is_symbol(';') {
+            self.alter_spec(&mut specs)?;
+            // Options and partition clauses may follow without a comma.
+            self.take_symbol(',');
+        }
+        self.expect_end()?;
+        Ok(StatementKind::AlterTable { table, if_exists, specs })
+    }
+
+    fn alter_spec(&mut self, specs: &mut Vec<AlterSpec>) -> Result<()> {
+        if let Some(change) = self.partition_spec()? {
+            specs.push(AlterSpec::Partition(change));
+        } else if self.take_word("ADD") {
+            self.add_spec(specs)?;
+        } else if self.take_word("DROP") {
+            specs.push(self.drop_spec()?);
+        } else if self.take_word("MODIFY") {
+            self.take_word("COLUMN");
+            let if_exists = self.if_exists();
+            let column = Box::new(self.column_def()?);
+            specs.push(AlterSpec::ModifyColumn { column, position: self.position()?, if_exists });
+        } else if self.take_word("CHANGE") {
+            self.take_word("COLUMN");
+            let if_exists = self.if_exists();
+            let old = self.column_name()?;
+            let column = Box::new(self.column_def()?);
+            specs.push(AlterSpec::ChangeColumn { old, column, position: self.position()?, if_exists });
+        } else if self.take_word("ALTER") {
+            specs.push(self.alter_item()?);
+        } else if self.take_word("RENAME") {
+            specs.push(self.rename_spec()?);
+        } else if self.take_words(&["CONVERT", "TO"]) {
+            specs.push(self.convert_spec()?);
+        } else {
+            specs.push(self.option_spec()?);
+        }
+        Ok(())
+    }
+
+    /// After ADD: columns, indexes or constraints.
+    fn add_spec(&mut self, specs: &mut Vec<AlterSpec>) -> Result<()> {
+        if self.is_words(&["SYSTEM", "VERSIONING"]) {
+            return Err(self.refused("a system-versioned table"));
+        }
+        let said_column = self.take_word("COLUMN");
+        let if_not_exists = self.if_not_exists();
+        if self.take_symbol('(') {
+            loop {
+                self.add_item(specs, if_not_exists, said_column)?;
+                if !self.take_symbol(',') {
+                    break;
+                }
+            }
+            return self.expect_symbol(')');
+        }
+        self.add_item(specs, if_not_exists, said_column)
+    }
+
+    fn add_item(&mut self, specs: &mut Vec<AlterSpec>, if_not_exists: bool, said_column: bool) -> Result<()> {
+        let constraint = if said_column { None } else { self.constraint()? };
+        specs.push(match constraint {
+            Some(Constraint::Index { index, if_not_exists }) => AlterSpec::AddIndex { index, if_not_exists },
+            Some(Constraint::ForeignKey { key, if_not_exists }) => AlterSpec::AddForeignKey { key, if_not_exists },
+            Some(Constraint::Check { name }) => AlterSpec::AddCheck { name },
+            None => {
+                let column = Box::new(self.column_def()?);
+                AlterSpec::AddColumn { column, position: self.position()?, if_not_exists }
+            }
+        });
+        Ok(())
+    }
+
+    fn position(&mut self) -> Result<Option<Position>> {
+        if self.take_word("FIRST") {
+            return Ok(Some(Position::First));
+        }
+        if self.take_word("AFTER") {
+            return Ok(Some(Position::After(self.column_name()?)));
+        }
+        Ok(None)
+    }
+
+    fn drop_spec(&mut self) -> Result<AlterSpec> {
+        if self.is_words(&["SYSTEM", "VERSIONING"]) || self.is_words(&["PERIOD", "FOR"]) {
+            return Err(self.refused("a system-versioned table or an application-time period"));
+        }
+        if self.take_words(&["PRIMARY", "KEY"]) {
+            return Ok(AlterSpec::DropPrimaryKey);
+        }
+        if self.take_words(&["FOREIGN", "KEY"]) {
+            self.if_exists();
+            return Ok(AlterSpec::DropForeignKey { name: self.name()? });
+        }
+        if self.take_any(&["KEY", "INDEX"]).is_some() {
+            let if_exists = self.if_exists();
+            return Ok(AlterSpec::DropIndex { name: self.name()?, if_exists });
+        }
+        if self.take_word("CONSTRAINT") {
+            self.if_exists();
+            return Ok(AlterSpec::DropConstraint { name: self.name()? });
+        }
+        if self.take_word("CHECK") {
+            return Ok(AlterSpec::DropCheck { name: self.name()? });
+        }
+        self.take_word("COLUMN");
+        let if_exists = self.if_exists();
+        let name = self.column_name()?;
+        let _ = self.take_any(&["RESTRICT", "CASCADE"]);
+        Ok(AlterSpec::DropColumn { name, if_exists })
+    }
+
+    /// After ALTER inside ALTER TABLE: a column's default or visibility, an index's, a check's.
+    fn alter_item(&mut self) -> Result<AlterSpec> {
+        if self.take_any(&["INDEX", "KEY"]).is_some() {
+            self.if_exists();
+            let index = self.name()?;
+            let invisible = match self.take_any(&["VISIBLE", "INVISIBLE", "IGNORED", "NOT"]) {
+                Some("INVISIBLE") => true,
+                Some("NOT") => return self.expect_word("IGNORED").map(|()| visibility(index, false)),
+                Some(_) => false,
+                None => return Err(self.unexpected("VISIBLE or INVISIBLE")),
+            };
+            return Ok(visibility(index, invisible));
+        }
+        if self.take_any(&["CHECK", "CONSTRAINT"]).is_some() {
+            self.name()?;
+            self.enforcement();
+            return Ok(AlterSpec::Neutral);
+        }
+        self.take_word("COLUMN");
+        let if_exists = self.if_exists();
+        let column = self.column_name()?;
+        if self.take_words(&["DROP", "DEFAULT"]) {
+            return Ok(AlterSpec::SetDefault { column, default: None, if_exists });
+        }
+        self.expect_word("SET")?;
+        match self.take_any(&["DEFAULT", "VISIBLE", "INVISIBLE"]) {
+            Some("DEFAULT") => {
+                let default = Some(self.default_value()?);
+                Ok(AlterSpec::SetDefault { column, default, if_exists })
+            }
+            Some(word) => Ok(AlterSpec::SetColumnVisibility { column, invisible: word == "INVISIBLE" }),
+            None => Err(self.unexpected("DEFAULT, VISIBLE or INVISIBLE")),
+        }
+    }
+
+    fn rename_spec(&mut self) -> Result<AlterSpec> {
+        if self.take_word("COLUMN") {
+            let if_exists = self.if_exists();
+            let old = self.column_name()?;
+            self.expect_word("TO")?;
+            return Ok(AlterSpec::RenameColumn { old, new: self.column_name()?, if_exists });
+        }
+        if self.take_any(&["INDEX", "KEY"]).is_some() {
+            self.if_exists();
+            let old = self.name()?;
+            self.expect_word("TO")?;
+            return Ok(AlterSpec::RenameIndex { old, new: self.name()? });
+        }
+        if self.take_any(&["TO", "AS"]).is_none() {
+            self.take_symbol('=');
+        }
+        Ok(AlterSpec::RenameTo { table: self.table(TableRole::NewName)? })
+    }
+
+    fn convert_spec(&mut self) -> Result<AlterSpec> {
+        if !self.charset_keyword() {
+            return Err(self.unexpected("CHARACTER SET"));
+        }
+        let name = self.name_or_text()?;
+        let charset = Some(name).filter(|name| !name.eq_ignore_ascii_case("default"));
+        let collation = if self.take_word("COLLATE") { Some(self.name_or_text()?) } else { None };
+        Ok(AlterSpec::ConvertTo { charset, collation })
+    }
+
+    /// Table options and clauses that change nothing in the model.
+    fn option_spec(&mut self) -> Result<AlterSpec> {
+        if self.take_any(&["ALGORITHM", "LOCK"]).is_some() {
+            self.take_symbol('=');
+            self.name()?;
+        } else if self.take_word("FORCE")
+            || self.take_words(&["WITH", "VALIDATION"])
+            || self.take_words(&["WITHOUT", "VALIDATION"])
+            || self.take_words(&["ENABLE", "KEYS"])
+            || self.take_words(&["DISABLE", "KEYS"])
+            || self.take_words(&["DISCARD", "TABLESPACE"])
+            || self.take_words(&["IMPORT", "TABLESPACE"])
+            || self.take_any(&["SECONDARY_LOAD", "SECONDARY_UNLOAD"]).is_some()
+        {
+        } else if self.take_words(&["ORDER", "BY"]) {
+            self.order_by()?;
+        } else {
+            let mut options = TableOptions::default();
+            if !self.table_option(&mut options)? {
+                return Err(self.unexpected("a clause of ALTER TABLE"));
+            }
+            return Ok(AlterSpec::Options(options));
+        }
+        Ok(AlterSpec::Neutral)
+    }
+
+    fn order_by(&mut self) -> Result<()> {
+        loop {
+            self.column_name()?;
+            let _ = self.take_any(&["ASC", "DESC"]);
+            // A comma may also begin the next clause; an order column is a single name.
+            let more = self.is_symbol(',') && self.is_order_column_after_comma();
+            if !more {
+                return Ok(());
+            }
+            self.advance();
+        }
+    }
+
+    fn is_order_column_after_comma(&self) -> bool {
+        use super::lexer::TokenKind::{End, Quoted, Symbol, Word};
+        let name = matches!(self.kind(1), Word(_) | Quoted(_));
+        let ends = matches!(self.kind(2), End | Symbol(',') | Symbol(';') | Symbol('.'))
+            || self.is_word_at(2, "ASC")
+            || self.is_word_at(2, "DESC");
+        name && ends && !self.is_word_at(1, "FORCE")
+    }
+
+    /// A clause about partitions; None when something else comes next.
+    fn partition_spec(&mut self) -> Result<Option<PartitionChange>> {
+        use PartitionChange::*;
+        let change = if self.is_words(&["PARTITION", "BY"]) {
+            self.partition_clause()?;
+            PartitionBy
+        } else if self.take_words(&["REMOVE", "PARTITIONING"]) {
+            return Ok(Some(Remove));
+        } else if self.take_words(&["EXCHANGE", "PARTITION"]) {
+            self.name()?;
+            self.expect_word("WITH")?;
+            self.expect_word("TABLE")?;
+            self.table(TableRole::Exchanged)?;
+            Exchange
+        } else if self.take_words(&["CONVERT", "PARTITION"]) || self.take_words(&["CONVERT", "TABLE"]) {
+            return Err(self.refused("ALTER TABLE ... CONVERT PARTITION or TABLE"));
+        } else {
+            let verbs = [
+                ("ADD", Add),
+                ("DROP", Drop),
+                ("TRUNCATE", Truncate),
+                ("COALESCE", Coalesce),
+                ("REORGANIZE", Reorganize),
+                ("REBUILD", Rebuild),
+                ("ANALYZE", Maintain),
+                ("CHECK", Maintain),
+                ("OPTIMIZE", Maintain),
+                ("REPAIR", Maintain),
+                ("DISCARD", Maintain),
+                ("IMPORT", Maintain),
+            ];
+            let Some((_, change)) = verbs.into_iter().find(|(verb, _)| self.is_words(&[verb, "PARTITION"])) else {
+                return Ok(None);
+            };
+            change
+        };
+        // Definitions and options follow; they end the statement (partition clauses stand alone).
+        self.partition_clause()?;
+        Ok(Some(change))
+    }
+}
+
+fn visibility(index: String, invisible: bool) -> AlterSpec {
+    AlterSpec::SetIndexVisibility { index, invisible }
+}

@@ -1,0 +1,273 @@
+//! A cursor over tokens: the small steps that every part of the grammar is made of.
+
+use std::ops::Range;
+
+use super::{
+    ParseContext,
+    ast::{DatabaseRef, Edit, TableRef, TableRole},
+    lexer::{Token, TokenKind},
+};
+use crate::{
+    error::{Code, DmError, Result},
+    schema::model::TableId,
+};
+
+/// How deep parentheses may nest.
+const MAX_DEPTH: usize = 2_000;
+
+/// The parser's state. The grammar's files add methods to it.
+pub(super) struct Parser<'a> {
+    pub(super) sql: &'a str,
+    pub(super) context: &'a ParseContext,
+    tokens: Vec<Token>,
+    at: usize,
+    pub(super) tables: Vec<TableRef>,
+    pub(super) database: Option<DatabaseRef>,
+    pub(super) edits: Vec<Edit>,
+    pub(super) guard: Option<Edit>,
+}
+
+impl<'a> Parser<'a> {
+    /// `tokens` ends with `End`.
+    pub(super) fn new(sql: &'a str, context: &'a ParseContext, tokens: Vec<Token>) -> Self {
+        Parser { sql, context, tokens, at: 0, tables: Vec::new(), database: None, edits: Vec::new(), guard: None }
+    }
+
+    /// The kind of the token `ahead` places from here; `End` past the end.
+    pub(super) fn kind(&self, ahead: usize) -> &TokenKind {
+        self.tokens.get(self.at + ahead).map_or(&TokenKind::End, |token| &token.kind)
+    }
+
+    /// The span of the next token; empty at the end.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.tokens.get(self.at).map_or(self.sql.len()..self.sql.len(), |token| token.span.clone())
+    }
+
+    /// Where the last consumed token ended.
+    pub(super) fn last_end(&self) -> usize {
+        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(0, |token| token.span.end)
+    }
+
+    pub(super) fn advance(&mut self) {
+        self.at = (self.at + 1).min(self.tokens.len());
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        matches!(self.kind(0), TokenKind::End)
+    }
+
+    /// Whether the token `ahead` is this keyword.
+    pub(super) fn is_word_at(&self, ahead: usize, keyword: &str) -> bool {
+        matches!(self.kind(ahead), TokenKind::Word(word) if word.eq_ignore_ascii_case(keyword))
+    }
+
+    pub(super) fn is_word(&self, keyword: &str) -> bool {
+        self.is_word_at(0, keyword)
+    }
+
+    /// Whether these keywords come next.
+    pub(super) fn is_words(&self, keywords: &[&str]) -> bool {
+        keywords.iter().enumerate().all(|(i, keyword)| self.is_word_at(i, keyword))
+    }
+
+    /// Consumes these keywords, or nothing.
+    pub(super) fn take_words(&mut self, keywords: &[&str]) -> bool {
+        let found = self.is_words(keywords);
+        if found {
+            self.at += keywords.len();
+        }
+        found
+    }
+
+    pub(super) fn take_word(&mut self, keyword: &str) -> bool {
+        self.take_words(&[keyword])
+    }
+
+    /// Consumes one of these keywords and returns it.
+    pub(super) fn take_any<'k>(&mut self, keywords: &[&'k str]) -> Option<&'k str> {
+        let found = keywords.iter().find(|keyword| self.is_word(keyword))?;
+        self.advance();
+        Some(found)
+    }
+
+    pub(super) fn is_symbol(&self, symbol: char) -> bool {
+        *self.kind(0) == TokenKind::Symbol(symbol)
+    }
+
+    pub(super) fn take_symbol(&mut self, symbol: char) -> bool {
+        let found = self.is_symbol(symbol);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    pub(super) fn expect_word(&mut self, keyword: &str) -> Result<()> {
+        if self.take_word(keyword) { Ok(()) } else { Err(self.unexpected(keyword)) }
+    }
+
+    pub(super) fn expect_symbol(&mut self, symbol: char) -> Result<()> {
+        if self.take_symbol(symbol) { Ok(()) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
+    }
+
+    /// A name, quoted or not.
+    pub(super) fn name(&mut self) -> Result<String> {
+        let name = match self.kind(0) {
+            TokenKind::Word(name) | TokenKind::Quoted(name) => name.clone(),
+            _ => return Err(self.unexpected("a name")),
+        };
+        self.advance();
+        Ok(name)
+    }
+
+    /// A name or a string: character sets, engines and the like may be written either way.
+    pub(super) fn name_or_text(&mut self) -> Result<String> {
+        match self.kind(0) {
+            TokenKind::Text { .. } => self.text(),
+            _ => self.name(),
+        }
+    }
+
+    /// A string; neighbouring strings are one.
+    pub(super) fn text(&mut self) -> Result<String> {
+        let mut out = None;
+        while let TokenKind::Text { value, .. } = self.kind(0) {
+            out.get_or_insert_with(String::new).push_str(value);
+            self.advance();
+        }
+        out.ok_or_else(|| self.unexpected("a string"))
+    }
+
+    /// An unsigned number.
+    pub(super) fn number(&mut self) -> Result<u32> {
+        let number = match self.kind(0) {
+            TokenKind::Number(text) => text.parse::<u64>().ok().map(|n| n.min(u64::from(u32::MAX)) as u32),
+            _ => None,
+        };
+        let number = number.ok_or_else(|| self.unexpected("a number"))?;
+        self.advance();
+        Ok(number)
+    }
+
+    /// A table name, which is noted in the statement's tables.
+    pub(super) fn table(&mut self, role: TableRole) -> Result<TableId> {
+        let start = self.span().start;
+        self.take_symbol('.'); // `.t` is the default schema's t
+        let first = self.name()?;
+        let (schema, name) =
+            if self.take_symbol('.') { (first, self.name()?) } else { (self.context.default_schema.clone(), first) };
+        if schema.is_empty() {
+            return Err(self.error(format!("table `{name}` is named without a schema and there is no default one")));
+        }
+        let span = start..self.last_end();
+        self.tables.push(TableRef { schema: schema.clone(), name: name.clone(), span, role });
+        Ok(TableId { schema, name })
+    }
+
+    /// A column name that may be qualified (`t.c`, `s.t.c`); the last part counts.
+    pub(super) fn column_name(&mut self) -> Result<String> {
+        let mut name = self.name()?;
+        while self.take_symbol('.') {
+            name = self.name()?;
+        }
+        Ok(name)
+    }
+
+    /// A parenthesised run of tokens, whatever is in it; returns the text between the parentheses.
+    pub(super) fn parenthesised(&mut self) -> Result<&'a str> {
+        let start = self.span().end;
+        self.expect_symbol('(')?;
+        let mut depth = 1_usize;
+        loop {
+            match self.kind(0) {
+                TokenKind::Symbol('(') => depth += 1,
+                TokenKind::Symbol(')') => depth -= 1,
+                TokenKind::End => return Err(self.unexpected("`)`")),
+                _ => {}
+            }
+            if depth > MAX_DEPTH {
+                return Err(self.error("parentheses are nested too deeply".to_owned()));
+            }
+            let end = self.span().start;
+            self.advance();
+            if depth == 0 {
+                return Ok(self.sql.get(start..end).unwrap_or("").trim());
+            }
+        }
+    }
+
+    /// Consumes `IF NOT EXISTS`.
+    pub(super) fn if_not_exists(&mut self) -> bool {
+        self.take_words(&["IF", "NOT", "EXISTS"])
+    }
+
+    /// Consumes `IF EXISTS`.
+    pub(super) fn if_exists(&mut self) -> bool {
+        self.take_words(&["IF", "EXISTS"])
+    }
+
+    /// Consumes MariaDB's `WAIT n` / `NOWAIT`.
+    pub(super) fn wait_clause(&mut self) -> Result<()> {
+        if self.take_word("WAIT") {
+            self.number()?;
+        } else {
+            self.take_word("NOWAIT");
+        }
+        Ok(())
+    }
+
+    /// The statement must end here, but for a semicolon.
+    pub(super) fn expect_end(&mut self) -> Result<()> {
+        while self.take_symbol(';') {}
+        if self.at_end() { Ok(()) } else { Err(self.unexpected("the end of the statement")) }
+    }
+
+    /// Everything to the end is of no interest.
+    pub(super) fn skip_rest(&mut self) {
+        self.at = self.tokens.len();
+    }
+
+    /// Error 11006: something else was expected here.
+    pub(super) fn unexpected(&self, expected: &str) -> DmError {
+        let found = match self.kind(0) {
+            TokenKind::End => "the end of the text".to_owned(),
+            TokenKind::Word(name) => format!("`{name}`"),
+            TokenKind::Quoted(_) => "a quoted name".to_owned(),
+            TokenKind::Text { .. } => "a string".to_owned(),
+            TokenKind::Number(_) | TokenKind::Bytes(_) => "a number".to_owned(),
+            TokenKind::Symbol(symbol) => format!("`{symbol}`"),
+        };
+        self.error(format!("expected {expected}, found {found} at byte {}", self.span().start))
+    }
+
+    /// Error 11006 with a reason.
+    pub(super) fn error(&self, reason: String) -> DmError {
+        not_understood(self.sql, &reason)
+    }
+
+    /// Error 11007: understood, but not migrated in this version.
+    pub(super) fn refused(&self, what: &str) -> DmError {
+        DmError::new(Code::UnknownTypeDDL)
+            .msg(format!("{what} is not supported: {}", shortened(self.sql)))
+            .workaround(WORKAROUND)
+    }
+}
+
+const WORKAROUND: &str = "If the target doesn't need this statement, please skip it with a `filters` rule (schema-pattern `*`, a `sql-pattern` that \
+     matches it, action Ignore); else execute its equivalent on the target first and then skip it. Resume the task afterwards.";
+
+/// Error 11006 for a text and a reason.
+pub(super) fn not_understood(sql: &str, reason: &str) -> DmError {
+    DmError::new(Code::ParseSQL)
+        .msg(format!("parse statement: {}", shortened(sql)))
+        .cause(reason)
+        .workaround(WORKAROUND)
+}
+
+/// The text cut to DM's 1024 bytes. Statements that can hold passwords never come here: they are skipped before.
+fn shortened(sql: &str) -> String {
+    match sql.char_indices().find(|(i, _)| *i >= 1024) {
+        Some((i, _)) => format!("{}...", &sql[..i]),
+        None => sql.to_owned(),
+    }
+}

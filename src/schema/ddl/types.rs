@@ -1,0 +1,250 @@
+//! Column types: `INT(11) UNSIGNED`, `VARCHAR(20) CHARACTER SET utf8mb4`, `ENUM('a','b')` and every synonym.
+
+use super::cursor::Parser;
+use crate::{
+    error::Result,
+    schema::column_type::{BaseType, ColumnType},
+};
+
+/// A type with what may follow it directly.
+#[derive(Default)]
+pub(super) struct TypeClause {
+    pub(super) ty: ColumnType,
+    pub(super) charset: Option<String>,
+    pub(super) collation: Option<String>,
+    pub(super) binary_collation: bool,
+    /// SERIAL: BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE.
+    pub(super) serial: bool,
+}
+
+impl Parser<'_> {
+    pub(super) fn type_clause(&mut self) -> Result<TypeClause> {
+        let at = self.span();
+        let word = self.name()?.to_ascii_uppercase();
+        let mut clause = TypeClause::default();
+        if let Some(base) = integer_type(&word) {
+            clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(base) };
+        } else if let Some(base) = plain_type(&word) {
+            clause.ty = ColumnType::of(base);
+        } else if !(self.real_type(&word, &mut clause)?
+            || self.temporal_type(&word, &mut clause)?
+            || self.string_type(&word, &mut clause)?)
+        {
+            let name = self.sql.get(at).unwrap_or("");
+            return Err(self.error(format!("column type `{name}` is unknown")));
+        }
+        if word == "BOOL" || word == "BOOLEAN" {
+            clause.ty.length = Some(1);
+        }
+        if word == "SERIAL" {
+            clause.ty.unsigned = true;
+            clause.serial = true;
+        }
+        self.type_modifiers(&mut clause)?;
+        Ok(clause)
+    }
+
+    fn real_type(&mut self, word: &str, clause: &mut TypeClause) -> Result<bool> {
+        let base = match word {
+            "FLOAT" | "FLOAT4" => BaseType::Float,
+            "DOUBLE" | "FLOAT8" => BaseType::Double,
+            "REAL" if self.context.sql_mode.real_as_float => BaseType::Float,
+            "REAL" => BaseType::Double,
+            "DECIMAL" | "DEC" | "NUMERIC" | "FIXED" | "NUMBER" => BaseType::Decimal,
+            _ => return Ok(false),
+        };
+        self.take_word("PRECISION");
+        let (length, decimals) = self.two_lengths()?;
+        clause.ty = ColumnType { length, decimals, ..ColumnType::of(base) };
+        match (base, length, decimals) {
+            // FLOAT(p) only chooses between the two types.
+            (BaseType::Float, Some(precision), None) => {
+                let base = if precision > 24 { BaseType::Double } else { BaseType::Float };
+                clause.ty = ColumnType::of(base);
+            }
+            (BaseType::Decimal, length, decimals) => {
+                clause.ty.length = Some(length.filter(|n| *n > 0).unwrap_or(10));
+                clause.ty.decimals = Some(decimals.unwrap_or(0));
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn temporal_type(&mut self, word: &str, clause: &mut TypeClause) -> Result<bool> {
+        let base = match word {
+            "TIME" => BaseType::Time,
+            "DATETIME" => BaseType::DateTime,
+            "TIMESTAMP" => BaseType::Timestamp,
+            "YEAR" => BaseType::Year,
+            _ => return Ok(false),
+        };
+        let parameter = self.one_length()?;
+        clause.ty = ColumnType::of(base);
+        if base != BaseType::Year {
+            clause.ty.decimals = parameter.filter(|digits| *digits > 0);
+        }
+        Ok(true)
+    }
+
+    fn string_type(&mut self, word: &str, clause: &mut TypeClause) -> Result<bool> {
+        let national = matches!(word, "NCHAR" | "NVARCHAR" | "NATIONAL");
+        let word = match word {
+            "NATIONAL" => self.name()?.to_ascii_uppercase(),
+            other => other.trim_start_matches('N').to_owned(),
+        };
+        if national {
+            clause.charset = Some("utf8mb3".to_owned());
+        }
+        match word.as_str() {
+            "CHAR" | "CHARACTER" => {
+                let varying = self.take_word("VARYING") || (national && self.take_word("VARCHAR"));
+                let base = if varying { BaseType::VarChar } else { BaseType::Char };
+                clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(base) };
+                if base == BaseType::Char {
+                    clause.ty.length.get_or_insert(1);
+                }
+            }
+            "VARCHAR" | "VARCHARACTER" => {
+                clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarChar) };
+            }
+            "BINARY" => {
+                let length = self.one_length()?.unwrap_or(1);
+                clause.ty = ColumnType::with_length(BaseType::Binary, length);
+            }
+            "VARBINARY" => clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarBinary) },
+            "BLOB" => clause.ty = ColumnType::of(blob_for(self.one_length()?)),
+            // How large a TEXT(n) must be depends on the character set: the length stays until that is known.
+            "TEXT" => clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::Text) },
+            "LONG" => {
+                let binary = self.take_word("VARBINARY");
+                if !binary && !self.take_word("VARCHAR") && self.take_any(&["CHAR", "CHARACTER"]).is_some() {
+                    self.take_word("VARYING");
+                }
+                clause.ty = ColumnType::of(if binary { BaseType::MediumBlob } else { BaseType::MediumText });
+            }
+            "ENUM" | "SET" => {
+                let base = if word == "ENUM" { BaseType::Enum } else { BaseType::Set };
+                clause.ty = ColumnType { elems: self.elems()?, ..ColumnType::of(base) };
+            }
+            "BIT" => clause.ty = ColumnType::with_length(BaseType::Bit, self.one_length()?.unwrap_or(1)),
+            "VECTOR" => {
+                clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::Vector) };
+                clause.ty.length.get_or_insert(2048);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// UNSIGNED, ZEROFILL, CHARACTER SET, COLLATE and their kin, in any order.
+    fn type_modifiers(&mut self, clause: &mut TypeClause) -> Result<()> {
+        let numeric = clause.ty.base.is_numeric();
+        let character = clause.ty.base.has_charset();
+        loop {
+            if numeric && self.take_word("UNSIGNED") {
+                clause.ty.unsigned = true;
+            } else if numeric && self.take_word("ZEROFILL") {
+                (clause.ty.zerofill, clause.ty.unsigned) = (true, true);
+            } else if numeric && self.take_word("SIGNED") {
+            } else if self.take_words(&["CHARACTER", "SET"])
+                || self.take_word("CHARSET")
+                || self.take_words(&["CHAR", "SET"])
+            {
+                clause.charset = Some(self.name_or_text()?);
+            } else if self.take_word("COLLATE") {
+                clause.collation = Some(self.name_or_text()?);
+            } else if character && self.take_word("ASCII") {
+                clause.charset = Some("latin1".to_owned());
+            } else if character && self.take_word("UNICODE") {
+                clause.charset = Some("ucs2".to_owned());
+            } else if character && self.take_word("BYTE") {
+                clause.charset = Some("binary".to_owned());
+            } else if character && self.take_word("BINARY") {
+                clause.binary_collation = true;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn one_length(&mut self) -> Result<Option<u32>> {
+        if !self.take_symbol('(') {
+            return Ok(None);
+        }
+        let length = self.number()?;
+        self.expect_symbol(')')?;
+        Ok(Some(length))
+    }
+
+    fn two_lengths(&mut self) -> Result<(Option<u32>, Option<u32>)> {
+        if !self.take_symbol('(') {
+            return Ok((None, None));
+        }
+        let length = self.number()?;
+        let decimals = if self.take_symbol(',') { Some(self.number()?) } else { None };
+        self.expect_symbol(')')?;
+        Ok((Some(length), decimals))
+    }
+
+    fn elems(&mut self) -> Result<Vec<String>> {
+        self.expect_symbol('(')?;
+        let mut elems = Vec::new();
+        loop {
+            // The server strips trailing blanks of members.
+            elems.push(self.text()?.trim_end_matches(' ').to_owned());
+            if !self.take_symbol(',') {
+                break;
+            }
+        }
+        self.expect_symbol(')')?;
+        Ok(elems)
+    }
+}
+
+fn integer_type(word: &str) -> Option<BaseType> {
+    Some(match word {
+        "TINYINT" | "INT1" | "BOOL" | "BOOLEAN" => BaseType::TinyInt,
+        "SMALLINT" | "INT2" => BaseType::SmallInt,
+        "MEDIUMINT" | "INT3" | "MIDDLEINT" => BaseType::MediumInt,
+        "INT" | "INTEGER" | "INT4" => BaseType::Int,
+        "BIGINT" | "INT8" | "SERIAL" => BaseType::BigInt,
+        _ => return None,
+    })
+}
+
+/// Types without any parameter.
+fn plain_type(word: &str) -> Option<BaseType> {
+    Some(match word {
+        "DATE" => BaseType::Date,
+        "TINYBLOB" => BaseType::TinyBlob,
+        "MEDIUMBLOB" => BaseType::MediumBlob,
+        "LONGBLOB" => BaseType::LongBlob,
+        "TINYTEXT" => BaseType::TinyText,
+        "MEDIUMTEXT" => BaseType::MediumText,
+        "LONGTEXT" => BaseType::LongText,
+        "JSON" => BaseType::Json,
+        "GEOMETRY" => BaseType::Geometry,
+        "POINT" => BaseType::Point,
+        "LINESTRING" => BaseType::LineString,
+        "POLYGON" => BaseType::Polygon,
+        "MULTIPOINT" => BaseType::MultiPoint,
+        "MULTILINESTRING" => BaseType::MultiLineString,
+        "MULTIPOLYGON" => BaseType::MultiPolygon,
+        "GEOMETRYCOLLECTION" | "GEOMCOLLECTION" => BaseType::GeometryCollection,
+        "INET4" => BaseType::Inet4,
+        "INET6" => BaseType::Inet6,
+        "UUID" => BaseType::Uuid,
+        _ => return None,
+    })
+}
+
+/// BLOB(n) is the smallest blob that holds n bytes.
+pub(in crate::schema) fn blob_for(bytes: Option<u32>) -> BaseType {
+    match bytes {
+        None | Some(256..=65_535) => BaseType::Blob,
+        Some(0..=255) => BaseType::TinyBlob,
+        Some(65_536..=16_777_215) => BaseType::MediumBlob,
+        Some(_) => BaseType::LongBlob,
+    }
+}
