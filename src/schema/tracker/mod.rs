@@ -1,5 +1,12 @@
 //! The tracker: the structure of every known table at one point of the binlog. A plain structure without I/O.
 
+mod alter;
+pub(in crate::schema) mod column;
+pub(in crate::schema) mod create;
+
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -7,11 +14,11 @@ use std::{
 
 use super::{
     charset::CharsetPair,
-    ddl::Statement,
+    ddl::{AlterSpec, CreateTable, DatabaseOptions, Statement, StatementKind},
     model::{TableId, TableInfo},
     server::ServerInfo,
 };
-use crate::error::Result;
+use crate::error::{Code, DmError, Result};
 
 /// What one statement did to the tracked structures.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,52 +36,247 @@ pub enum Change {
 /// All known structures. Cloning is cheap (one pointer a schema): a clone is a snapshot.
 #[derive(Clone, Debug)]
 pub struct Tracker {
-    fold_case: bool,
     server: ServerInfo,
+    lower_case_table_names: u8,
+    explicit_timestamps: bool,
     schemas: BTreeMap<String, Arc<Schema>>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Schema {
     name: String,
-    /// None: nobody said; the server's default is assumed.
+    /// None: nobody said; a fresh server's default is assumed.
     charset: Option<CharsetPair>,
     tables: HashMap<String, Arc<TableInfo>>,
 }
 
-impl Default for CharsetPair {
-    fn default() -> Self {
-        CharsetPair { charset: "utf8mb4".into(), collation: "utf8mb4_general_ci".into() }
-    }
-}
-
 impl Tracker {
-    /// An empty tracker for a source. `lower_case_table_names` is the source's variable: 0 makes names case-sensitive.
+    /// An empty tracker for a source. `lower_case_table_names` is the source's variable: 0 makes names
+    /// case-sensitive, 1 keeps them in lower case, 2 as written.
     pub fn new(server: ServerInfo, lower_case_table_names: u8) -> Self {
-        Tracker { fold_case: lower_case_table_names != 0, server, schemas: BTreeMap::new() }
+        let explicit_timestamps = server.version >= if server.is_mariadb() { 101_000 } else { 80_002 };
+        Tracker { server, lower_case_table_names, explicit_timestamps, schemas: BTreeMap::new() }
     }
 
-    /// Applies a parsed statement; the structures are unchanged when it fails.
-    pub fn apply(&mut self, statement: &Statement) -> Result<Vec<Change>> {
-        let _ = (statement, self.fold_case, self.server, &self.schemas);
-        Ok(Vec::new())
+    /// The source's (or the event's) explicit_defaults_for_timestamp; the version's default until somebody says.
+    pub fn set_explicit_defaults_for_timestamp(&mut self, on: bool) {
+        self.explicit_timestamps = on;
     }
 
     /// A table's structure, if it is tracked.
     pub fn get(&self, schema: &str, table: &str) -> Option<Arc<TableInfo>> {
-        let schema = self.schemas.get(schema)?;
-        let _ = (&schema.name, &schema.charset);
-        schema.tables.get(table).cloned()
+        self.schemas.get(&self.key(schema))?.tables.get(&self.key(table)).cloned()
     }
 
     /// Tracks a structure, replacing what was known.
-    pub fn put(&mut self, table: TableInfo) {
-        let schema = Arc::make_mut(self.schemas.entry(table.schema.clone()).or_default());
-        schema.tables.insert(table.name.clone(), Arc::new(table));
+    pub fn put(&mut self, mut table: TableInfo) {
+        table.schema = self.stored_name(&table.schema);
+        table.name = self.stored_name(&table.name);
+        let key = self.key(&table.name);
+        self.schema_mut(&table.schema.clone()).tables.insert(key, Arc::new(table));
     }
 
     /// Forgets a table; true if it was tracked.
     pub fn remove(&mut self, schema: &str, table: &str) -> bool {
-        self.schemas.get_mut(schema).is_some_and(|s| Arc::make_mut(s).tables.remove(table).is_some())
+        self.take(&TableId::new(schema, table)).is_some()
     }
+
+    /// Tells a schema's default character set and collation, which its new tables inherit.
+    pub fn put_schema(&mut self, schema: &str, charset: CharsetPair) {
+        self.schema_mut(schema).charset = Some(charset);
+    }
+
+    /// Forgets a schema and its tables.
+    pub fn remove_schema(&mut self, schema: &str) {
+        let key = self.key(schema);
+        self.schemas.remove(&key);
+    }
+
+    /// Every tracked table, by schema.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<TableInfo>> {
+        self.schemas.values().flat_map(|schema| schema.tables.values())
+    }
+
+    /// The names of the tracked tables of one schema, sorted.
+    pub fn table_names(&self, schema: &str) -> Vec<String> {
+        let tables = self.schemas.get(&self.key(schema)).map(|schema| schema.tables.values());
+        let mut names: Vec<String> = tables.into_iter().flatten().map(|table| table.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// Applies a parsed statement; when it fails the structures are as before. A table that is altered or copied
+    /// must be tracked (44005 otherwise): put it first. Error 44006: the statement doesn't fit the structure.
+    pub fn apply(&mut self, statement: &Statement) -> Result<Vec<Change>> {
+        let before = self.schemas.clone();
+        let result = self.apply_kind(&statement.kind);
+        if result.is_err() {
+            self.schemas = before;
+        }
+        result
+    }
+
+    fn apply_kind(&mut self, kind: &StatementKind) -> Result<Vec<Change>> {
+        Ok(match kind {
+            StatementKind::CreateDatabase { name, if_not_exists, or_replace, options } => {
+                self.create_database(name, *if_not_exists, *or_replace, options)?
+            }
+            StatementKind::AlterDatabase { name, options } => {
+                let charset = self.database_charset(options, &self.inherited(name))?;
+                self.put_schema(name, charset);
+                vec![Change::SchemaAltered(name.clone())]
+            }
+            StatementKind::DropDatabase { name, .. } => {
+                self.remove_schema(name);
+                vec![Change::SchemaDropped(name.clone())]
+            }
+            StatementKind::CreateTable(create) => self.create_table(create)?,
+            StatementKind::DropTable { tables, .. } => {
+                let dropped = tables.iter().filter(|table| self.take(table).is_some());
+                dropped.cloned().map(Change::Dropped).collect()
+            }
+            StatementKind::RenameTable { pairs, .. } => pairs.iter().map(|(from, to)| self.rename(from, to)).collect(),
+            StatementKind::TruncateTable { table } => vec![Change::Truncated(table.clone())],
+            StatementKind::AlterTable { table, if_exists, specs } => {
+                if *if_exists && self.get(&table.schema, &table.name).is_none() {
+                    return Ok(Vec::new());
+                }
+                self.alter_table(table, specs)?
+            }
+            StatementKind::CreateIndex { table, index, if_not_exists, or_replace } => {
+                let mut specs = Vec::new();
+                if let (true, Some(name)) = (*or_replace, &index.name) {
+                    specs.push(AlterSpec::DropIndex { name: name.clone(), if_exists: true });
+                }
+                specs.push(AlterSpec::AddIndex { index: index.clone(), if_not_exists: *if_not_exists });
+                self.alter_table(table, &specs)?
+            }
+            // The name `PRIMARY`, quoted, is the primary key.
+            StatementKind::DropIndex { table, name, if_exists } => {
+                self.alter_table(table, &[AlterSpec::DropIndex { name: name.clone(), if_exists: *if_exists }])?
+            }
+            StatementKind::Skipped(_) | StatementKind::Transaction(_) | StatementKind::Dml(_) => Vec::new(),
+        })
+    }
+
+    fn create_database(
+        &mut self,
+        name: &str,
+        if_not_exists: bool,
+        or_replace: bool,
+        options: &DatabaseOptions,
+    ) -> Result<Vec<Change>> {
+        if if_not_exists && self.schemas.contains_key(&self.key(name)) {
+            return Ok(Vec::new());
+        }
+        if or_replace {
+            self.remove_schema(name);
+        }
+        let charset = self.database_charset(options, &CharsetPair::server_default(&self.server))?;
+        self.put_schema(name, charset);
+        Ok(vec![Change::SchemaCreated(name.to_owned())])
+    }
+
+    fn database_charset(&self, options: &DatabaseOptions, inherited: &CharsetPair) -> Result<CharsetPair> {
+        CharsetPair::resolve(options.charset.as_deref(), options.collation.as_deref(), inherited, &self.server)
+            .map_err(|name| refused("the database", format!("character set or collation `{name}` is unknown")))
+    }
+
+    fn create_table(&mut self, create: &CreateTable) -> Result<Vec<Change>> {
+        let id = &create.table;
+        if create.if_not_exists && self.get(&id.schema, &id.name).is_some() {
+            return Ok(Vec::new());
+        }
+        let table = match &create.like {
+            Some(template) => {
+                let mut table = TableInfo::clone(&*self.tracked(template)?);
+                (table.schema, table.name) = (id.schema.clone(), id.name.clone());
+                // CREATE TABLE ... LIKE copies no foreign keys.
+                table.foreign_keys.clear();
+                table.create_sql = None;
+                table
+            }
+            None => create::build(create, &self.inherited(&id.schema), &self.server, self.explicit_timestamps)
+                .map_err(|reason| refused(&id.to_string(), reason))?,
+        };
+        self.put(table);
+        Ok(vec![Change::Created(id.clone())])
+    }
+
+    fn alter_table(&mut self, id: &TableId, specs: &[AlterSpec]) -> Result<Vec<Change>> {
+        let before = self.tracked(id)?;
+        let (after, renamed) = alter::alter(&before, specs, &self.server, self.explicit_timestamps)
+            .map_err(|reason| refused(&id.to_string(), reason))?;
+        self.put(after);
+        let mut changes = vec![Change::Altered(id.clone())];
+        if let Some(to) = renamed.filter(|to| to != id) {
+            changes.push(self.rename(id, &to));
+        }
+        Ok(changes)
+    }
+
+    /// Moves a structure to another name; foreign keys of other tables follow, as on the server.
+    fn rename(&mut self, from: &TableId, to: &TableId) -> Change {
+        if let Some(table) = self.take(from) {
+            let mut table = TableInfo::clone(&table);
+            (table.schema, table.name) = (to.schema.clone(), to.name.clone());
+            table.create_sql = None;
+            self.put(table);
+        }
+        let children: Vec<Arc<TableInfo>> =
+            self.tables().filter(|table| table.foreign_keys.iter().any(|key| key.parent == *from)).cloned().collect();
+        for child in children {
+            let mut child = TableInfo::clone(&child);
+            for key in child.foreign_keys.iter_mut().filter(|key| key.parent == *from) {
+                key.parent = to.clone();
+            }
+            self.put(child);
+        }
+        Change::Renamed { from: from.clone(), to: to.clone() }
+    }
+
+    fn tracked(&self, id: &TableId) -> Result<Arc<TableInfo>> {
+        self.get(&id.schema, &id.name).ok_or_else(|| {
+            DmError::new(Code::SchemaTrackerCannotGetTable)
+                .msg(format!("the structure of {id} is not known"))
+                .workaround("Please check that the table exists on the source or the target and can be read there.")
+        })
+    }
+
+    fn take(&mut self, id: &TableId) -> Option<Arc<TableInfo>> {
+        let (schema, table) = (self.key(&id.schema), self.key(&id.name));
+        Arc::make_mut(self.schemas.get_mut(&schema)?).tables.remove(&table)
+    }
+
+    /// What a new table of the schema inherits.
+    fn inherited(&self, schema: &str) -> CharsetPair {
+        let known = self.schemas.get(&self.key(schema)).and_then(|schema| schema.charset.clone());
+        known.unwrap_or_else(|| CharsetPair::server_default(&self.server))
+    }
+
+    fn schema_mut(&mut self, schema: &str) -> &mut Schema {
+        let name = self.stored_name(schema);
+        let entry = self.schemas.entry(self.key(schema));
+        Arc::make_mut(entry.or_insert_with(|| Arc::new(Schema { name, ..Schema::default() })))
+    }
+
+    /// The form of a name in which names are compared.
+    fn key(&self, name: &str) -> String {
+        if self.lower_case_table_names == 0 { name.to_owned() } else { name.to_lowercase() }
+    }
+
+    /// The form of a name in which the server keeps it.
+    fn stored_name(&self, name: &str) -> String {
+        if self.lower_case_table_names == 1 { name.to_lowercase() } else { name.to_owned() }
+    }
+}
+
+fn refused(subject: &str, reason: String) -> DmError {
+    DmError::new(Code::SchemaTrackerCannotExecDDL)
+        .msg(format!("the DDL doesn't fit the tracked structure of {subject}"))
+        .cause(reason)
+        .workaround(
+            "Please compare the table's structure on source and target; if they differ from what the binlog assumes, \
+             make them equal, or start the task again from a later position.",
+        )
 }
