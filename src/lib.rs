@@ -8,6 +8,7 @@ pub mod coordinator;
 pub mod dmctl;
 pub mod error;
 pub mod mysql;
+pub mod node;
 pub mod observe;
 pub mod pb;
 pub mod rules;

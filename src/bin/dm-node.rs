@@ -1,1 +1,7 @@
-fn main() {}
+//! dm-node: a node of a DM cluster; as `dm-master` or `dm-worker` by its name or first argument. See `dm::node`.
+
+#[tokio::main]
+async fn main() {
+    let code = dm::node::main(std::env::args().collect()).await;
+    std::process::exit(code);
+}

@@ -140,6 +140,11 @@ impl Consensus {
         self.state.clone()
     }
 
+    /// This voter's number.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
     /// Whether this node leads now.
     pub fn is_leader(&self) -> bool {
         self.raft.metrics().borrow().state == ServerState::Leader

@@ -1,0 +1,120 @@
+//! How a worker finds its cluster: it registers with a master, then asks for the masters' cluster ports.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{
+    actors::node::FindMasters,
+    error::{Code, DmError, Result},
+    pb::{self, master_client::MasterClient},
+};
+
+/// DM's numbers (behaviour facts 1).
+const ROUNDS: usize = 5;
+const DIAL: Duration = Duration::from_secs(3);
+const REPLY: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What a worker learns by joining.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Joined {
+    /// The cluster's secret key; empty when it has none.
+    pub secret_key: Vec<u8>,
+}
+
+/// Registers `name` at `address` with the first of `masters` that accepts; tries all, five times. 40077 otherwise.
+pub async fn register(masters: &[String], name: &str, address: &str) -> Result<Joined> {
+    let mut last = String::new();
+    for round in 0..ROUNDS {
+        if round > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        for master in masters {
+            match register_once(master, name, address).await {
+                Ok(joined) => {
+                    tracing::info!(master, name, address, "joined the cluster");
+                    return Ok(joined);
+                }
+                Err(why) => {
+                    tracing::warn!(master, round = round + 1, error = why, "can't join the cluster");
+                    last = format!("{master}: {why}");
+                }
+            }
+        }
+    }
+    Err(DmError::new(Code::WorkerFailConnectMaster)
+        .msg(format!("cannot join with master endpoints: {}, error: {last}", masters.join(",")))
+        .workaround(
+            "Please check the network connection, that dm-master runs there, and `join` and `name` of this worker.",
+        ))
+}
+
+async fn register_once(master: &str, name: &str, address: &str) -> Result<Joined, String> {
+    let mut client = dial(master).await?;
+    let request = pb::RegisterWorkerRequest { name: name.into(), address: address.into() };
+    let reply = client.register_worker(request).await.map_err(|status| status.message().to_owned())?.into_inner();
+    match reply.result {
+        true => Ok(Joined { secret_key: reply.secret_key }),
+        false => Err(reply.msg),
+    }
+}
+
+async fn dial(master: &str) -> Result<MasterClient<Channel>, String> {
+    let endpoint = Endpoint::from_shared(format!("http://{master}")).map_err(|_| format!("{master} is no address"))?;
+    let dialled = endpoint.connect_timeout(DIAL).timeout(REPLY).connect().await;
+    dialled.map(MasterClient::new).map_err(|e| innermost(&e))
+}
+
+/// The transport's own text is `transport error`; the cause says more.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
+/// Asks the masters in turn for all masters' cluster ports, before every round of dialling; when none answers, the
+/// ports known last are dialled again.
+pub fn find_masters(masters: Vec<String>) -> FindMasters {
+    let known = Arc::new(Mutex::new(Vec::new()));
+    Arc::new(move || {
+        let (masters, known) = (masters.clone(), known.clone());
+        async move {
+            for master in &masters {
+                match cluster_ports(master).await {
+                    Ok(ports) if !ports.is_empty() => {
+                        *known.lock().unwrap_or_else(PoisonError::into_inner) = ports.clone();
+                        return ports;
+                    }
+                    Ok(_) => tracing::debug!(master, "it names no master"),
+                    Err(why) => tracing::debug!(master, error = why, "it does not tell where the masters are"),
+                }
+            }
+            known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        }
+        .boxed()
+    })
+}
+
+async fn cluster_ports(master: &str) -> Result<Vec<String>, String> {
+    let request = pb::ListMemberRequest { master: true, ..Default::default() };
+    let reply = dial(master).await?.list_member(request).await.map_err(|status| status.message().to_owned())?;
+    let reply = reply.into_inner();
+    if !reply.result {
+        return Err(reply.msg);
+    }
+    let mut ports = Vec::new();
+    for member in reply.members {
+        let Some(pb::members::Member::Master(list)) = member.member else { continue };
+        for url in list.masters.iter().flat_map(|m| &m.peer_ur_ls) {
+            ports.extend(super::peer_address(url));
+        }
+    }
+    Ok(ports)
+}

@@ -1,0 +1,22 @@
+//! The replicated log as the scheduler sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    actors::scheduler::Ledger,
+    coordinator::{Applied, ClusterChange, consensus::Consensus, state::ClusterState},
+    error::Result,
+};
+
+#[async_trait]
+impl Ledger for Consensus {
+    fn state(&self) -> Arc<ClusterState> {
+        Consensus::state(self)
+    }
+
+    async fn propose(&self, change: ClusterChange) -> Result<Applied> {
+        Consensus::propose(self, change).await
+    }
+}

@@ -1,0 +1,98 @@
+//! Master and worker in one process, over the same actors: for laptops and small jobs.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{EXIT_START, http, master, signals::Signals, start, worker};
+use crate::{
+    actors::node::{self, NodeOptions, fixed_masters},
+    config::node::{MasterConfig, StandaloneConfig, WorkerConfig},
+    error::{Code, DmError, Result},
+};
+
+/// Runs a whole cluster in this process until a signal; returns the exit code.
+pub async fn run_standalone(config: StandaloneConfig) -> i32 {
+    if let Err(code) = start::log("dm-node", &config.log_level, &config.log_file, &config.log_format) {
+        return code;
+    }
+    let code = match halves(&config) {
+        Ok((master, worker)) => match serve(&master, &worker).await {
+            Ok(()) => 0,
+            Err(e) => failed(e),
+        },
+        Err(e) => failed(e),
+    };
+    tracing::info!("dm-master exit");
+    tracing::info!("dm-worker exit");
+    code
+}
+
+fn failed(error: DmError) -> i32 {
+    tracing::error!(error = %error, "fail to start dm-node standalone");
+    EXIT_START
+}
+
+/// Both halves' settings; the process then works in `<data-dir>/worker`, so that a task's relative `dir` is below it.
+fn halves(config: &StandaloneConfig) -> Result<(MasterConfig, WorkerConfig)> {
+    let data = absolute(&config.data_dir)?;
+    let (mut master, mut worker) = (config.master()?, config.worker()?);
+    let home = data.join("worker");
+    master.data_dir = data.join("master").to_string_lossy().into_owned();
+    worker.relay_dir = home.join("relay").to_string_lossy().into_owned();
+    start::welcome("dm-master", &master.to_toml());
+    start::welcome("dm-worker", &worker.to_toml());
+    let made = std::fs::create_dir_all(&home).and_then(|()| std::env::set_current_dir(&home));
+    made.map_err(|e| {
+        DmError::new(Code::MasterStartService)
+            .msg(format!("data-dir {} can't be used", data.display()))
+            .cause(e)
+            .workaround("Please give a `--data-dir` that this user may write to.")
+    })?;
+    Ok((master, worker))
+}
+
+fn absolute(path: &str) -> Result<PathBuf> {
+    std::path::absolute(Path::new(path))
+        .map_err(|e| DmError::new(Code::MasterStartService).msg(format!("data-dir {path:?} is no path")).cause(e))
+}
+
+async fn serve(master: &MasterConfig, worker: &WorkerConfig) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let log = tokio::select! {
+        log = master::open(master) => log?,
+        () = signals.wait() => return Ok(()),
+    };
+    let ran = run(master, worker, &log, &mut signals).await;
+    log.shutdown().await;
+    ran
+}
+
+async fn run(
+    master: &MasterConfig,
+    worker: &WorkerConfig,
+    log: &crate::coordinator::consensus::Consensus,
+    signals: &mut Signals,
+) -> Result<()> {
+    let listener = http::listen(&master.master_addr, Code::MasterStartService).await?;
+    let worker_listener = http::listen(&worker.worker_addr, Code::WorkerStartService).await?;
+    let name = NodeOptions {
+        name: worker.name.clone(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        cookie: start::cookie(),
+    };
+    let worker_options = worker::options(worker, fixed_masters(Vec::new()));
+    let node = node::start_standalone(name, master::options(master, log)?, worker_options).await?;
+    let stop = CancellationToken::new();
+    let http = http::serve_worker(worker_listener, start::metrics_text, stop.clone());
+    let ran = tokio::select! {
+        ran = master::run_until(&node, master, listener, log, signals) => ran,
+        served = http => served,
+    };
+    node.stop().await;
+    stop.cancel();
+    ran
+}

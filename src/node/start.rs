@@ -1,0 +1,110 @@
+//! What every role does first: log, panics, metrics, TLS provider, and the lines that say what runs.
+
+use std::panic;
+
+use serde_json::Value;
+
+use crate::{
+    config::{subtask::Security, version},
+    error::{Code, DmError, Result},
+};
+
+/// The cookie of a cluster's connections: proved in the handshake, never sent.
+const COOKIE: &str = "dm-cluster";
+
+/// Process-wide set-up, once, before any connection. A second call in one process (tests) changes nothing.
+pub fn process() {
+    // The only provider we link; an error means that one is there already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let earlier = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+        // Not the panic's text: it may show a value that was being worked on.
+        tracing::error!(place, thread, "a part of the program panicked");
+        if cfg!(debug_assertions) {
+            earlier(info);
+        }
+    }));
+}
+
+/// The first two lines of a log: what program, which settings. `toml` has no secrets.
+pub fn welcome(program: &str, toml: &str) {
+    let [release, hash, branch, time, go, failpoint] = version::fields().map(|(_, value)| value);
+    tracing::info!(
+        "release-version" = release,
+        "git-hash" = hash,
+        "git-branch" = branch,
+        "utc-build-time" = time,
+        "go-version" = go,
+        "failpoint-build" = failpoint,
+        "Welcome to {program}"
+    );
+    let config = json(toml).to_string();
+    match program {
+        "dm-master" => tracing::info!("dm-master config" = config, ""),
+        _ => tracing::info!("dm-worker config" = config, ""),
+    }
+}
+
+fn json(toml: &str) -> Value {
+    toml::from_str(toml).unwrap_or(Value::Null)
+}
+
+/// This version's own connections have no TLS yet: refused rather than silently in the clear.
+pub fn refuse_tls(code: Code, security: &Security) -> Result<()> {
+    let given = !security.ssl_ca.is_empty() || !security.ssl_cert.is_empty() || !security.ssl_ca_bytes.is_empty();
+    if !given {
+        return Ok(());
+    }
+    Err(DmError::new(code)
+        .msg("TLS between nodes and for dmctl is not built yet, so ssl-ca, ssl-cert and ssl-key can't be kept")
+        .workaround("Please remove them, and let the nodes talk over a private network until then."))
+}
+
+/// Starts the log and the rest of the process; the exit code when the log can't be.
+pub fn log(program: &str, level: &str, file: &str, _format: &str) -> Result<(), i32> {
+    let level = level.parse().unwrap_or(tracing::Level::INFO);
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
+    let started = match file {
+        "" => builder.try_init().map_err(|e| e.to_string()),
+        path => std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|e| e.to_string())
+            .and_then(|file| builder.with_writer(std::sync::Mutex::new(file)).try_init().map_err(|e| e.to_string())),
+    };
+    if let Err(e) = started {
+        return Err(super::end(
+            &mut std::io::stdout(),
+            &format!("init logger of {program} err: {e}"),
+            super::EXIT_START,
+        ));
+    }
+    process();
+    Ok(())
+}
+
+/// What `/metrics` shows.
+pub fn metrics_text() -> String {
+    String::new()
+}
+
+/// The secret of a cluster's connections.
+pub fn cookie() -> String {
+    COOKIE.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_settings_are_refused_not_ignored() {
+        assert!(refuse_tls(Code::MasterTLSConfigNotValid, &Security::default()).is_ok());
+        let set = Security { ssl_ca: "ca.pem".into(), ..Security::default() };
+        let error = refuse_tls(Code::WorkerTLSConfigNotValid, &set).expect_err("refused");
+        assert_eq!(error.code(), Code::WorkerTLSConfigNotValid);
+    }
+}

@@ -1,0 +1,90 @@
+//! The role worker: joins a cluster, then does what the leader's scheduler says.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{EXIT_SERVE, EXIT_START, http, join, signals::Signals, start};
+use crate::{
+    actors::node::{self, FindMasters, NodeOptions, WorkerOptions},
+    config::node::WorkerConfig,
+    error::{Code, DmError, Result},
+};
+
+/// Runs a dm-worker until a signal; returns the exit code.
+pub async fn run_worker(config: WorkerConfig) -> i32 {
+    if let Err(code) = start::log("dm-worker", &config.log_level, &config.log_file, &config.log_format) {
+        return code;
+    }
+    if config.name_is_default {
+        tracing::info!(name = config.name, "the worker has no `name`: its advertise address is taken");
+    }
+    start::welcome("dm-worker", &config.to_toml());
+    let code = run(&config).await;
+    tracing::info!("dm-worker exit");
+    code
+}
+
+async fn run(config: &WorkerConfig) -> i32 {
+    let failed = |e: DmError| {
+        tracing::error!(error = %e, "fail to start dm-worker");
+        EXIT_SERVE
+    };
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(e) => return failed(e),
+    };
+    if let Err(e) = start::refuse_tls(Code::WorkerTLSConfigNotValid, &config.security) {
+        return failed(e);
+    }
+    let masters = config.masters();
+    let joined = tokio::select! {
+        joined = join::register(&masters, &config.name, &config.advertise_addr) => joined,
+        () = signals.wait() => return 0,
+    };
+    if let Err(e) = joined {
+        tracing::error!(error = %e, "join the cluster meet error");
+        return EXIT_START;
+    }
+    match serve(config, join::find_masters(masters), &mut signals).await {
+        Ok(()) => {
+            tracing::info!("server closed");
+            0
+        }
+        Err(e) => failed(e),
+    }
+}
+
+async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signals) -> Result<()> {
+    let listener = http::listen(&config.worker_addr, Code::WorkerStartService).await?;
+    let name = NodeOptions {
+        name: config.name.clone(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        cookie: start::cookie(),
+    };
+    let node = node::start_worker(name, options(config, masters)).await?;
+    let stop = CancellationToken::new();
+    let http = http::serve_worker(listener, start::metrics_text, stop.clone());
+    tracing::info!(address = config.worker_addr, "dm-worker serves");
+    let ran = tokio::select! {
+        () = signals.wait() => Ok(()),
+        served = http => served,
+        () = node.stopped() => Err(DmError::new(Code::WorkerStartService).msg("the node stopped by itself")),
+    };
+    node.stop().await;
+    stop.cancel();
+    ran
+}
+
+/// What the actors need of a worker's settings.
+pub(super) fn options(config: &WorkerConfig, masters: FindMasters) -> WorkerOptions {
+    WorkerOptions {
+        advertise_addr: config.advertise_addr.clone(),
+        masters,
+        keepalive_ttl: Duration::from_secs(u64::try_from(config.keepalive_ttl).unwrap_or(60).max(1)),
+        config_toml: config.to_toml(),
+    }
+}
