@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One change. The encoding is positional: new variants only at the end, existing ones never change.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub enum ClusterChange {
     /// Gives the cluster its identity; once, as the first entry.
     Bootstrap { cluster_id: u64 },
@@ -40,6 +40,28 @@ pub enum ClusterChange {
     Bind { source_id: String, worker: String },
     /// Takes a source from its worker. The epoch is kept for the next binding. Unbinding an unbound source is fine.
     Unbind { source_id: String },
+}
+
+/// One line without YAML, which holds passwords: openraft prints entries in its own log.
+impl fmt::Debug for ClusterChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClusterChange::Bootstrap { cluster_id } => write!(f, "Bootstrap {cluster_id}"),
+            ClusterChange::PutWorker { name, address } => write!(f, "PutWorker {name} at {address}"),
+            ClusterChange::RemoveWorker { name } => write!(f, "RemoveWorker {name}"),
+            ClusterChange::PutSource { source } => write!(f, "PutSource {}", source.source_id),
+            ClusterChange::UpdateSource { source } => write!(f, "UpdateSource {}", source.source_id),
+            ClusterChange::RemoveSource { source_id } => write!(f, "RemoveSource {source_id}"),
+            ClusterChange::PutTask { name, subtasks, stage, .. } => {
+                let sources: Vec<_> = subtasks.iter().map(|s| s.source_id.as_str()).collect();
+                write!(f, "PutTask {name} on {sources:?} as {stage:?}")
+            }
+            ClusterChange::RemoveSubtasks { task, sources } => write!(f, "RemoveSubtasks {task} on {sources:?}"),
+            ClusterChange::SetStage { task, sources, stage } => write!(f, "SetStage {task} on {sources:?}: {stage:?}"),
+            ClusterChange::Bind { source_id, worker } => write!(f, "Bind {source_id} to {worker}"),
+            ClusterChange::Unbind { source_id } => write!(f, "Unbind {source_id}"),
+        }
+    }
 }
 
 /// What became of a change.

@@ -169,3 +169,16 @@ fn changes_and_results_survive_the_codec() {
     }
     assert_eq!(live, replayed);
 }
+
+#[test]
+fn no_password_shows_in_the_debug_form() {
+    let yaml = "from: {password: \"hush\"}".to_owned();
+    let source = SourceRecord { source_id: "s1".into(), yaml: yaml.clone() };
+    let mut secret = subtask("t", "s1");
+    secret.to.password = crate::config::Secret("hush".into());
+    let task = ClusterChange::PutTask { name: "t".into(), yaml, subtasks: vec![secret], stage: ExpectedStage::Running };
+    let state = state([ClusterChange::PutSource { source: source.clone() }, task.clone()]);
+    for shown in [format!("{task:?}"), format!("{:?}", ClusterChange::PutSource { source }), format!("{state:#?}")] {
+        assert!(shown.contains("s1") && !shown.contains("hush"), "{shown}");
+    }
+}

@@ -1,6 +1,6 @@
 //! ClusterState: all that must survive. It changes only by `ClusterChange` entries of the replicated log.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,18 @@ pub struct WorkerRecord {
 }
 
 /// A source as stored.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
     pub source_id: String,
     /// YAML with detected values filled in, passwords as given.
     pub yaml: String,
+}
+
+/// Prints no YAML: it holds passwords.
+impl fmt::Debug for SourceRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceRecord").field("source_id", &self.source_id).finish_non_exhaustive()
+    }
 }
 
 /// One task on one source.
@@ -37,12 +44,20 @@ pub struct SubtaskRecord {
 }
 
 /// A task.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskRecord {
     pub name: String,
     pub yaml: String,
     /// By source id.
     pub subtasks: BTreeMap<String, SubtaskRecord>,
+}
+
+/// Prints no YAML: it holds passwords.
+impl fmt::Debug for TaskRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stages: BTreeMap<_, _> = self.subtasks.iter().map(|(source, s)| (source, s.stage)).collect();
+        f.debug_struct("TaskRecord").field("name", &self.name).field("subtasks", &stages).finish_non_exhaustive()
+    }
 }
 
 /// A source on a worker, under an epoch that grows with every binding.
