@@ -5,6 +5,7 @@ pub mod duration;
 mod keys;
 mod mask;
 pub mod node;
+pub mod samples;
 pub mod size;
 mod source;
 pub mod subtask;
@@ -18,7 +19,7 @@ pub use mask::MASK;
 pub use node::{DmctlConfig, MasterConfig, Parsed, StandaloneConfig, WorkerConfig};
 pub use source::{CheckerConfig, PurgeConfig, SourceConfig};
 pub use subtask::*;
-pub use task::{MysqlInstance, TaskConfig, render_task};
+pub use task::{CHECKING_ITEMS, MysqlInstance, TaskConfig, render_task};
 
 use crate::error::DmError;
 

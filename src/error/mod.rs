@@ -1,6 +1,7 @@
 //! Errors: DM's codes with class, scope, level, message, raw cause and workaround.
 //! Rendering follows the original (`[code=..:class=..:scope=..:level=..], Message: .., RawCause: .., Workaround: ..`).
 
+pub mod policy;
 mod table;
 
 use std::fmt;

@@ -11,6 +11,7 @@ mod validate;
 use std::collections::BTreeMap;
 
 pub use render::render_task;
+pub use validate::CHECKING_ITEMS;
 
 use super::{
     defaults::{META_SCHEMA, SHADOW_TABLE_RULE, TRASH_TABLE_RULE},
