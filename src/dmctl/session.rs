@@ -1,0 +1,122 @@
+//! What a command has at hand while it runs: where to print, the connection, how long an RPC may take.
+
+use std::{future::Future, io::Write, time::Duration};
+
+use prost::{Message, Name};
+use tonic::{Code, Response, Status, transport::Channel};
+
+use super::{
+    connect,
+    json::{self, Style},
+};
+use crate::{error::DmError, pb::master_client::MasterClient};
+
+/// Why a command ended without doing its work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// Wrong arguments: the text (may be empty) and the command's usage go to stdout.
+    Usage(String),
+    /// Everything that must be seen was printed already.
+    Printed,
+    /// An error text.
+    Text(String),
+}
+
+impl From<DmError> for Failure {
+    fn from(error: DmError) -> Self {
+        Failure::Text(error.to_string())
+    }
+}
+
+/// The result of a command.
+pub type Outcome = Result<(), Failure>;
+
+/// How to reach the masters.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Target {
+    /// `host:port`, tried in turn.
+    pub endpoints: Vec<String>,
+    /// CA, certificate and key files; all empty without TLS.
+    pub tls: connect::TlsFiles,
+}
+
+/// One run of the program: one command, or all of an interactive session.
+pub struct Session {
+    target: Target,
+    rpc_timeout: Duration,
+    client: Option<MasterClient<Channel>>,
+    out: Box<dyn Write + Send>,
+}
+
+impl Session {
+    /// A session that prints to `out`; it connects when a command first needs it.
+    pub fn new(target: Target, rpc_timeout: Duration, out: Box<dyn Write + Send>) -> Session {
+        Session { target, rpc_timeout, client: None, out }
+    }
+
+    /// Prints one line; a closed pipe is no error.
+    pub fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+    }
+
+    /// Prints a reply.
+    pub fn reply<M: Message + Name>(&mut self, reply: &M) {
+        self.line(&json::print(reply, Style::Dmctl));
+    }
+
+    /// Prints a reply in which a check report stands raw.
+    pub fn reply_with_report<M: Message + Name>(&mut self, reply: &M) {
+        self.line(&json::print_with_report(reply));
+    }
+
+    /// The limit of RPCs that have one.
+    pub fn rpc_timeout(&self) -> Duration {
+        self.rpc_timeout
+    }
+
+    /// A connected client.
+    pub async fn client(&mut self) -> Result<MasterClient<Channel>, Failure> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let client = connect::connect(&self.target).await?;
+        self.client = Some(client.clone());
+        Ok(client)
+    }
+
+    /// Sends a request without a limit of time. A server that went away is reconnected to, once.
+    pub async fn rpc<Q, R, F, W>(&mut self, request: Q, send: F) -> Result<R, Failure>
+    where
+        Q: Clone,
+        F: Fn(MasterClient<Channel>, Q) -> W,
+        W: Future<Output = Result<Response<R>, Status>>,
+    {
+        let client = self.client().await?;
+        match send(client, request.clone()).await {
+            Ok(reply) => Ok(reply.into_inner()),
+            Err(status) if status.code() == Code::Unavailable => {
+                self.client = None;
+                let client = self.client().await?;
+                send(client, request).await.map(Response::into_inner).map_err(|s| failed(&s))
+            }
+            Err(status) => Err(failed(&status)),
+        }
+    }
+
+    /// Sends a request that must be answered within `--rpc-timeout`.
+    pub async fn rpc_in_time<Q, R, F, W>(&mut self, request: Q, send: F) -> Result<R, Failure>
+    where
+        Q: Clone,
+        F: Fn(MasterClient<Channel>, Q) -> W,
+        W: Future<Output = Result<Response<R>, Status>>,
+    {
+        let limit = self.rpc_timeout;
+        let late = || Failure::Text("rpc error: code = DeadlineExceeded desc = context deadline exceeded".to_owned());
+        tokio::time::timeout(limit, self.rpc(request, send)).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+/// A gRPC error in the words of the original's library.
+fn failed(status: &Status) -> Failure {
+    Failure::Text(format!("rpc error: code = {:?} desc = {}", status.code(), status.message()))
+}
