@@ -119,6 +119,12 @@ impl Spec {
         self
     }
 
+    /// A command of its own that has sub-commands besides.
+    pub const fn with_subcommands(mut self, subcommands: &'static [Spec]) -> Spec {
+        self.subcommands = subcommands;
+        self
+    }
+
     /// Not listed in help.
     pub const fn hidden(mut self) -> Spec {
         self.hidden = true;

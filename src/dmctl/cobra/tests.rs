@@ -90,8 +90,8 @@ fn usage_texts_have_the_known_layout() {
         help(&TOOL, &[]),
         "A tool\n\nUsage:\n  tool [flags]\n  tool [command]\n\nAvailable Commands:\n  group       Groups.\n  \
          help        Gets help about any command\n  start       Starts.\n\nFlags:\n      --addr string      address \
-         (default \"a:1\")\n  -h, --help             help for tool\n  -s, --source strings   sources\n  -V, --version  \
-                  version\n\nUse \"tool [command] --help\" for more information about a command.\n"
+         (default \"a:1\")\n  -h, --help             help for tool\n  -s, --source strings   sources\n  \
+         -V, --version          version\n\nUse \"tool [command] --help\" for more information about a command.\n"
     );
     let group = call("group").unwrap().path;
     assert!(

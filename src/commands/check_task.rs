@@ -1,0 +1,59 @@
+//! `check-task`.
+
+use super::{
+    cluster::Cluster,
+    input::read_file,
+    reply::Refusal,
+    start_task::{START_TIME, checked, fill_start_points, stored_sources},
+};
+use crate::{
+    config::TaskConfig,
+    dmctl::{
+        cobra::{Flag, Matches, Spec},
+        session::{Failure, Outcome, Session},
+    },
+    error::Result,
+    pb,
+    units::check::CheckOptions,
+};
+
+/// The command line.
+pub const SPEC: Spec = Spec::new(
+    "check-task <config-file> [--error count] [--warn count]",
+    "Checks the configuration file of the task",
+)
+.flags(&[
+    Flag::int("error", 10, "max count of errors to display").short('e'),
+    Flag::int("warn", 10, "max count of warnings to display").short('w'),
+    START_TIME,
+]);
+
+/// The dmctl side.
+pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
+    let [path] = matches.args.as_slice() else { return Err(Failure::Usage(String::new())) };
+    let request = pb::CheckTaskRequest {
+        task: read_file(path)?,
+        err_cnt: matches.int("error"),
+        warn_cnt: matches.int("warn"),
+        start_time: matches.one("start-time").to_owned(),
+    };
+    let reply = session.rpc(request, |mut c, r| async move { c.check_task(r).await }).await?;
+    session.reply_with_report(&reply);
+    Ok(())
+}
+
+/// The leader's side.
+pub async fn apply(cluster: &dyn Cluster, request: pb::CheckTaskRequest) -> pb::CheckTaskResponse {
+    match report(cluster, &request).await {
+        Ok(msg) => pb::CheckTaskResponse { result: true, msg },
+        Err(error) => pb::CheckTaskResponse::failed(&error),
+    }
+}
+
+async fn report(cluster: &dyn Cluster, request: &pb::CheckTaskRequest) -> Result<String> {
+    let task = TaskConfig::from_yaml(&request.task)?;
+    let sources = stored_sources(cluster)?;
+    let mut subtasks = task.expand(&sources)?;
+    fill_start_points(&mut subtasks, &sources, &request.start_time).await?;
+    checked(&subtasks, CheckOptions { error_limit: request.err_cnt, warn_limit: request.warn_cnt }).await
+}

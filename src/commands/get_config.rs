@@ -1,0 +1,101 @@
+//! `get-config` (the old name of `config`), and what a leader answers to both.
+
+use super::{cluster::Cluster, reply::Refusal};
+use crate::{
+    config::{SourceConfig, render_task},
+    dmctl::{
+        cobra::{Flag, Matches, Spec},
+        session::{Failure, Outcome, Session},
+    },
+    error::{Code, DmError, Result},
+    gateway::NodeInfo,
+    pb::{self, CfgType},
+};
+
+/// The command line.
+pub const SPEC: Spec = Spec::new(
+    "get-config <task | master | worker | source> <name> [--file filename]",
+    "Gets the configuration",
+)
+.hidden()
+.aliases(&["get-task-config"])
+.flags(&[Flag::text("file", "", "write config to file").short('f')]);
+
+/// The dmctl side: unlike `config` it prints the whole reply.
+pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
+    let [kind, name] = matches.args.as_slice() else { return Err(Failure::Usage(String::new())) };
+    let kind = match kind.as_str() {
+        "task" => CfgType::TaskType,
+        "master" => CfgType::MasterType,
+        "worker" => CfgType::WorkerType,
+        "source" => CfgType::SourceType,
+        other => return Err(Failure::Usage(format!("invalid config type {other:?}: use task, master, worker or source"))),
+    };
+    let reply = ask(session, kind, name).await?;
+    match matches.one("file") {
+        file if !file.is_empty() && reply.result => write(session, file, &reply.cfg),
+        _ => {
+            session.reply(&reply);
+            Ok(())
+        }
+    }
+}
+
+/// Asks a master for a configuration.
+pub async fn ask(session: &mut Session, kind: CfgType, name: &str) -> std::result::Result<pb::GetCfgResponse, Failure> {
+    let request = pb::GetCfgRequest { r#type: kind as i32, name: name.to_owned() };
+    session.rpc_in_time(request, |mut c, r| async move { c.get_cfg(r).await }).await
+}
+
+/// Writes a configuration to a file that only its owner reads.
+pub fn write(session: &mut Session, path: &str, text: &str) -> Outcome {
+    super::config_files::write_private(path.as_ref(), text)
+        .map_err(|e| Failure::Text(format!("can't write config file {path}: {e}")))?;
+    session.line("write config to file succeed");
+    Ok(())
+}
+
+/// The leader's side.
+pub async fn apply(cluster: &dyn Cluster, info: &NodeInfo, request: pb::GetCfgRequest) -> pb::GetCfgResponse {
+    match config_text(cluster, info, &request).await {
+        Ok(Some(cfg)) => pb::GetCfgResponse { result: true, msg: String::new(), cfg },
+        Ok(None) => pb::GetCfgResponse::refused(format!("{} not found", kind_name(request.r#type()))),
+        Err(error) => pb::GetCfgResponse::failed(&error),
+    }
+}
+
+fn kind_name(kind: CfgType) -> &'static str {
+    match kind {
+        CfgType::TaskType => "task",
+        CfgType::MasterType => "master",
+        CfgType::WorkerType => "worker",
+        CfgType::SourceType => "source",
+        CfgType::TaskTemplateType => "task template",
+        CfgType::InvalidType => "config",
+    }
+}
+
+async fn config_text(cluster: &dyn Cluster, info: &NodeInfo, request: &pb::GetCfgRequest) -> Result<Option<String>> {
+    let state = cluster.state();
+    let name = request.name.as_str();
+    match request.r#type() {
+        CfgType::TaskType => Ok(state.tasks.get(name).map(|task| {
+            let subtasks: Vec<_> = task.subtasks.values().map(|subtask| subtask.config.clone()).collect();
+            render_task(&subtasks)
+        })),
+        CfgType::SourceType => match state.sources.get(name) {
+            Some(source) => Ok(Some(SourceConfig::from_yaml(&source.yaml)?.to_yaml_masked())),
+            None => Ok(None),
+        },
+        CfgType::MasterType if name == info.name => Ok(Some(info.config.clone())),
+        CfgType::WorkerType if state.workers.contains_key(name) => cluster.worker_config(name).await.map(Some),
+        CfgType::MasterType | CfgType::WorkerType => Ok(None),
+        // Templates come through the OpenAPI only, which this version does not have.
+        CfgType::TaskTemplateType => Err(DmError::new(Code::OpenAPITaskConfigNotExist)
+            .msg(format!("task template with name {name} does not exist"))),
+        CfgType::InvalidType => Err(DmError::new(Code::MasterInvalidOperateOp).msg(format!(
+            "configuration type {} is unknown (allowed: TaskType, MasterType, WorkerType, SourceType, TaskTemplateType)",
+            request.r#type
+        ))),
+    }
+}

@@ -1,0 +1,18 @@
+//! `pause-task`.
+
+use super::operate_task::{self, BATCH_SIZE};
+use crate::{
+    dmctl::{
+        cobra::{Matches, Spec},
+        session::{Outcome, Session},
+    },
+    pb,
+};
+
+/// The command line.
+pub const SPEC: Spec = Spec::new("pause-task [-s source ...] [task-name | task-file]", "Pauses a running task or all running tasks of a source").flags(&[BATCH_SIZE]);
+
+/// The dmctl side; the leader's is [`operate_task::apply`].
+pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
+    operate_task::run(session, matches, pb::TaskOp::Pause).await
+}

@@ -1,0 +1,223 @@
+//! `start-task`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    cluster::{Cluster, TaskSpec},
+    input::read_file,
+    probe,
+    reply::{Refusal, source_failed},
+};
+use crate::{
+    config::{SourceConfig, SubtaskConfig, TaskConfig, TaskMode},
+    dmctl::{
+        cobra::{Flag, Matches, Spec},
+        session::{Failure, Outcome, Session},
+    },
+    error::{Code, DmError, Result},
+    pb,
+    units::check::{self, CheckOptions},
+};
+
+/// The flag that `check-task` has too.
+pub const START_TIME: Flag = Flag::text(
+    "start-time",
+    "",
+    "specify the start time of binlog replication, e.g. '2021-10-21 00:01:00', '2021-10-21T00:01:00', or '2021-10-21T00:01:00+08:00'",
+);
+
+/// The command line.
+pub const SPEC: Spec = Spec::new(
+    "start-task [-s source ...] [--remove-meta] <config-file>",
+    "Starts a task as defined in the configuration file",
+)
+.flags(&[Flag::switch("remove-meta", "whether to remove task's meta data"), START_TIME]);
+
+/// The dmctl side.
+pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
+    let [path] = matches.args.as_slice() else { return Err(Failure::Usage(String::new())) };
+    let request = pb::StartTaskRequest {
+        task: task_text(path)?,
+        sources: matches.sources(),
+        remove_meta: matches.is("remove-meta"),
+        start_time: matches.one("start-time").to_owned(),
+    };
+    let reply = session.rpc(request, |mut c, r| async move { c.start_task(r).await }).await?;
+    session.reply_with_report(&reply);
+    Ok(())
+}
+
+/// Reads a task file, strictly; TLS files of the target are read here and travel inside, because the server has
+/// other files.
+fn task_text(path: &str) -> std::result::Result<String, Failure> {
+    let text = read_file(path)?;
+    let mut task = TaskConfig::decode_yaml(&text)?;
+    let written = |key: &str| text.lines().any(|line| line.starts_with(key));
+    let contradiction = |what: &str| Failure::Text(format!("`is-sharding` and `shard-mode` contradict each other: {what}"));
+    if written("is-sharding") && !task.is_sharding && !task.shard_mode.is_empty() {
+        return Err(contradiction("remove `is-sharding`, or set it to true"));
+    }
+    if written("shard-mode") && task.shard_mode.is_empty() && task.is_sharding {
+        return Err(contradiction("set `shard-mode`, or remove it"));
+    }
+    let Some(security) = task.target_database.as_mut().and_then(|db| db.security.as_mut()) else { return Ok(text) };
+    let mut inlined = false;
+    for (path, bytes) in [
+        (&security.ssl_ca, &mut security.ssl_ca_bytes),
+        (&security.ssl_cert, &mut security.ssl_cert_bytes),
+        (&security.ssl_key, &mut security.ssl_key_bytes),
+    ] {
+        if !path.is_empty() && bytes.is_empty() {
+            *bytes = std::fs::read(path)
+                .map_err(|e| Failure::Text(format!("can't read TLS file {path} of target-database: {e}")))?;
+            inlined = true;
+        }
+    }
+    Ok(if inlined { task.to_yaml() } else { text })
+}
+
+/// The leader's side: parse, expand, check, then store and start.
+pub async fn apply(cluster: &dyn Cluster, request: pb::StartTaskRequest) -> pb::StartTaskResponse {
+    let prepared = match prepare(cluster, &request).await {
+        Ok(prepared) => prepared,
+        Err(error) => return pb::StartTaskResponse::failed(&error),
+    };
+    if !prepared.strangers.is_empty() {
+        return pb::StartTaskResponse { result: false, sources: prepared.strangers, ..Default::default() };
+    }
+    let report = match checked(&prepared.subtasks, CheckOptions::default()).await {
+        Ok(report) => report,
+        Err(error) => return pb::StartTaskResponse::failed(&error),
+    };
+    let spec = TaskSpec {
+        name: prepared.name,
+        yaml: request.task,
+        subtasks: prepared.subtasks,
+        remove_meta: request.remove_meta,
+    };
+    match cluster.start_task(spec).await {
+        Ok(sources) => pb::StartTaskResponse { result: true, msg: prepared.warnings, sources, check_result: report },
+        Err(error) => {
+            pb::StartTaskResponse { check_result: report, ..pb::StartTaskResponse::failed(&error) }
+        }
+    }
+}
+
+/// A task that was understood.
+struct Prepared {
+    name: String,
+    subtasks: Vec<SubtaskConfig>,
+    warnings: String,
+    /// One reply for each source of `-s` that the task does not have.
+    strangers: Vec<pb::CommonWorkerResponse>,
+}
+
+async fn prepare(cluster: &dyn Cluster, request: &pb::StartTaskRequest) -> Result<Prepared> {
+    let task = TaskConfig::from_yaml(&request.task)?;
+    let sources = stored_sources(cluster)?;
+    let mut subtasks = task.expand(&sources)?;
+    let strangers: Vec<_> = request
+        .sources
+        .iter()
+        .filter(|source| !subtasks.iter().any(|subtask| subtask.source_id == **source))
+        .map(|source| source_failed(source, "", format!("source {source} is not one of task {}", task.name)))
+        .collect();
+    if !request.sources.is_empty() {
+        subtasks.retain(|subtask| request.sources.contains(&subtask.source_id));
+    }
+    fill_start_points(&mut subtasks, &sources, &request.start_time).await?;
+    Ok(Prepared { name: task.name.clone(), subtasks, warnings: task.warnings().join("\n"), strangers })
+}
+
+/// The cluster's sources, parsed.
+pub fn stored_sources(cluster: &dyn Cluster) -> Result<BTreeMap<String, SourceConfig>> {
+    let state = cluster.state();
+    state.sources.iter().map(|(id, record)| Ok((id.clone(), SourceConfig::from_yaml(&record.yaml)?))).collect()
+}
+
+/// An incremental task without a start point begins where its source's binlog ends now.
+pub async fn fill_start_points(
+    subtasks: &mut [SubtaskConfig],
+    sources: &BTreeMap<String, SourceConfig>,
+    start_time: &str,
+) -> Result<()> {
+    if !start_time.is_empty() {
+        check_start_time(start_time)?;
+    }
+    for subtask in subtasks {
+        if !start_time.is_empty() {
+            subtask.start_time = Some(start_time.to_owned());
+        } else if subtask.mode == TaskMode::Incremental
+            && subtask.meta.is_none()
+            && let Some(source) = sources.get(&subtask.source_id)
+        {
+            subtask.meta = Some(probe::position(source).await?);
+        }
+    }
+    Ok(())
+}
+
+/// `YYYY-MM-DD hh:mm:ss`, with a blank or `T`, and an optional offset (`Z`, `+hh:mm`, `+hhmm`).
+fn check_start_time(text: &str) -> Result<()> {
+    const FORMATS: [&str; 2] = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
+    let plain = FORMATS.iter().any(|format| chrono::NaiveDateTime::parse_from_str(text, format).is_ok());
+    let with_offset = FORMATS.iter().any(|format| {
+        let utc = text.strip_suffix('Z').map(|rest| format!("{rest}+00:00"));
+        let text = utc.as_deref().unwrap_or(text);
+        chrono::DateTime::parse_from_str(text, &format!("{format}%:z")).is_ok()
+            || chrono::DateTime::parse_from_str(text, &format!("{format}%z")).is_ok()
+    });
+    if plain || with_offset {
+        return Ok(());
+    }
+    Err(DmError::new(Code::ConfigStartTimeTooLate)
+        .msg(format!("start-time {text:?} is not a time"))
+        .workaround("Please write it as '2021-10-21 00:01:00', '2021-10-21T00:01:00' or '2021-10-21T00:01:00+08:00'."))
+}
+
+/// The report's text, or the error that holds it.
+pub async fn checked(subtasks: &[SubtaskConfig], options: CheckOptions) -> Result<String> {
+    check::run(subtasks, options).await?.into_result()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_times_have_the_known_forms() {
+        for text in [
+            "2021-10-21 00:01:00",
+            "2021-10-21T00:01:00",
+            "2021-10-21T00:01:00Z",
+            "2021-10-21T00:01:00+08:00",
+            "2021-10-21 00:01:00-0830",
+        ] {
+            assert!(check_start_time(text).is_ok(), "{text}");
+        }
+        for text in ["2021-10-21", "yesterday", "2021-13-21 00:01:00", "2021-10-21 00:01:00+8"] {
+            assert!(check_start_time(text).unwrap_err().to_string().starts_with("[code=20057"), "{text}");
+        }
+    }
+
+    #[test]
+    fn contradicting_shard_keys_are_refused_before_anything_is_sent() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        for (text, wanted) in [
+            ("name: t\nis-sharding: false\nshard-mode: optimistic\n", Some("remove `is-sharding`")),
+            ("name: t\nis-sharding: true\nshard-mode: \"\"\n", Some("set `shard-mode`")),
+            ("name: t\nis-sharding: true\nshard-mode: optimistic\n", None),
+        ] {
+            std::fs::write(path, text).unwrap();
+            match (task_text(path), wanted) {
+                (Err(Failure::Text(e)), Some(wanted)) => assert!(e.contains(wanted), "{e}"),
+                (Ok(sent), None) => assert_eq!(sent, text),
+                (other, _) => panic!("{text}: {other:?}"),
+            }
+        }
+        std::fs::write(path, "nope: 1\n").unwrap();
+        let Err(Failure::Text(e)) = task_text(path) else { panic!() };
+        assert!(e.starts_with("[code=20003:") && e.contains("nope"), "{e}");
+    }
+}
