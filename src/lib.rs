@@ -7,6 +7,7 @@ pub mod console;
 pub mod coordinator;
 pub mod dmctl;
 pub mod error;
+pub mod gateway;
 pub mod mysql;
 pub mod node;
 pub mod observe;

@@ -18,15 +18,13 @@ use crate::{
 };
 
 /// The command line.
-pub const SPEC: Spec = Spec::new(
-    "check-task <config-file> [--error count] [--warn count]",
-    "Checks the configuration file of the task",
-)
-.flags(&[
-    Flag::int("error", 10, "max count of errors to display").short('e'),
-    Flag::int("warn", 10, "max count of warnings to display").short('w'),
-    START_TIME,
-]);
+pub const SPEC: Spec =
+    Spec::new("check-task <config-file> [--error count] [--warn count]", "Checks the configuration file of the task")
+        .flags(&[
+            Flag::int("error", 10, "max count of errors to display").short('e'),
+            Flag::int("warn", 10, "max count of warnings to display").short('w'),
+            START_TIME,
+        ]);
 
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {

@@ -52,5 +52,9 @@ pub async fn run(session: &mut Session, path: &[&str], matches: &Matches) -> Out
 }
 
 fn folder(matches: &Matches) -> String {
-    [matches.one("path"), matches.one("dir"), "configs"].into_iter().find(|dir| !dir.is_empty()).unwrap_or_default().to_owned()
+    [matches.one("path"), matches.one("dir"), "configs"]
+        .into_iter()
+        .find(|dir| !dir.is_empty())
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -53,11 +53,8 @@ pub async fn import(session: &mut Session, dir: &str) -> Outcome {
     let tasks = read_all(dir, "tasks")?;
     session.line("start creating sources");
     for (path, config) in sources {
-        let request = pb::OperateSourceRequest {
-            op: SourceOp::StartSource as i32,
-            config: vec![config],
-            ..Default::default()
-        };
+        let request =
+            pb::OperateSourceRequest { op: SourceOp::StartSource as i32, config: vec![config], ..Default::default() };
         let reply = session.rpc(request, |mut c, r| async move { c.operate_source(r).await }).await?;
         done(&path, reply.result, &reply.msg)?;
     }

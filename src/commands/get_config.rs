@@ -2,24 +2,21 @@
 
 use super::{cluster::Cluster, reply::Refusal};
 use crate::{
-    config::{SourceConfig, render_task},
+    config::{MasterConfig, SourceConfig, render_task},
     dmctl::{
         cobra::{Flag, Matches, Spec},
         session::{Failure, Outcome, Session},
     },
     error::{Code, DmError, Result},
-    gateway::NodeInfo,
     pb::{self, CfgType},
 };
 
 /// The command line.
-pub const SPEC: Spec = Spec::new(
-    "get-config <task | master | worker | source> <name> [--file filename]",
-    "Gets the configuration",
-)
-.hidden()
-.aliases(&["get-task-config"])
-.flags(&[Flag::text("file", "", "write config to file").short('f')]);
+pub const SPEC: Spec =
+    Spec::new("get-config <task | master | worker | source> <name> [--file filename]", "Gets the configuration")
+        .hidden()
+        .aliases(&["get-task-config"])
+        .flags(&[Flag::text("file", "", "write config to file").short('f')]);
 
 /// The dmctl side: unlike `config` it prints the whole reply.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
@@ -29,7 +26,9 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         "master" => CfgType::MasterType,
         "worker" => CfgType::WorkerType,
         "source" => CfgType::SourceType,
-        other => return Err(Failure::Usage(format!("invalid config type {other:?}: use task, master, worker or source"))),
+        other => {
+            return Err(Failure::Usage(format!("invalid config type {other:?}: use task, master, worker or source")));
+        }
     };
     let reply = ask(session, kind, name).await?;
     match matches.one("file") {
@@ -56,8 +55,8 @@ pub fn write(session: &mut Session, path: &str, text: &str) -> Outcome {
 }
 
 /// The leader's side.
-pub async fn apply(cluster: &dyn Cluster, info: &NodeInfo, request: pb::GetCfgRequest) -> pb::GetCfgResponse {
-    match config_text(cluster, info, &request).await {
+pub async fn apply(cluster: &dyn Cluster, master: &MasterConfig, request: pb::GetCfgRequest) -> pb::GetCfgResponse {
+    match config_text(cluster, master, &request).await {
         Ok(Some(cfg)) => pb::GetCfgResponse { result: true, msg: String::new(), cfg },
         Ok(None) => pb::GetCfgResponse::refused(format!("{} not found", kind_name(request.r#type()))),
         Err(error) => pb::GetCfgResponse::failed(&error),
@@ -75,7 +74,11 @@ fn kind_name(kind: CfgType) -> &'static str {
     }
 }
 
-async fn config_text(cluster: &dyn Cluster, info: &NodeInfo, request: &pb::GetCfgRequest) -> Result<Option<String>> {
+async fn config_text(
+    cluster: &dyn Cluster,
+    master: &MasterConfig,
+    request: &pb::GetCfgRequest,
+) -> Result<Option<String>> {
     let state = cluster.state();
     let name = request.name.as_str();
     match request.r#type() {
@@ -87,7 +90,7 @@ async fn config_text(cluster: &dyn Cluster, info: &NodeInfo, request: &pb::GetCf
             Some(source) => Ok(Some(SourceConfig::from_yaml(&source.yaml)?.to_yaml_masked())),
             None => Ok(None),
         },
-        CfgType::MasterType if name == info.name => Ok(Some(info.config.clone())),
+        CfgType::MasterType if name == master.name => Ok(Some(master.to_toml())),
         CfgType::WorkerType if state.workers.contains_key(name) => cluster.worker_config(name).await.map(Some),
         CfgType::MasterType | CfgType::WorkerType => Ok(None),
         // Templates come through the OpenAPI only, which this version does not have.

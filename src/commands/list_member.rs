@@ -10,14 +10,16 @@ use crate::{
 };
 
 /// The command line.
-pub const SPEC: Spec =
-    Spec::new("list-member [--leader] [--master] [--worker] [--name master-name/worker-name ...]", "Lists member information")
-        .flags(&[
-            Flag::switch("leader", "only to list the leader's information").short('l'),
-            Flag::switch("master", "only to list masters' information").short('m'),
-            Flag::switch("worker", "only to list workers' information").short('w'),
-            Flag::list("name", "only to list the members with these names").short('n'),
-        ]);
+pub const SPEC: Spec = Spec::new(
+    "list-member [--leader] [--master] [--worker] [--name master-name/worker-name ...]",
+    "Lists member information",
+)
+.flags(&[
+    Flag::switch("leader", "only to list the leader's information").short('l'),
+    Flag::switch("master", "only to list masters' information").short('m'),
+    Flag::switch("worker", "only to list workers' information").short('w'),
+    Flag::list("name", "only to list the members with these names").short('n'),
+]);
 
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {

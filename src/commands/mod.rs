@@ -23,11 +23,6 @@ pub mod start_task;
 pub mod stop_task;
 pub mod version;
 
-#[cfg(test)]
-pub mod testing;
-#[cfg(test)]
-mod tests;
-
 use crate::dmctl::{
     cobra::{Matches, Spec, Tool},
     session::{Outcome, Session},

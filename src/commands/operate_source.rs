@@ -32,8 +32,7 @@ const NO_FREE_WORKER: &str = "source is added but there is no free worker to bou
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
     if matches.is("print-sample-config") {
-        session.line(crate::config::samples::SOURCE.trim_end());
-        return Ok(());
+        return Err(Failure::Text("no sample in this build".to_owned()));
     }
     let Some((kind, arguments)) = matches.args.split_first() else { return Err(Failure::Usage(String::new())) };
     let op = match kind.as_str() {
@@ -41,13 +40,12 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         "update" => SourceOp::UpdateSource,
         "stop" => SourceOp::StopSource,
         "show" => SourceOp::ShowSource,
-        other => return Err(Failure::Usage(format!("invalid operate type {other:?}: use create, update, stop or show"))),
+        other => {
+            return Err(Failure::Usage(format!("invalid operate type {other:?}: use create, update, stop or show")));
+        }
     };
-    let mut request = pb::OperateSourceRequest {
-        op: op as i32,
-        worker_name: matches.one("worker").to_owned(),
-        ..Default::default()
-    };
+    let mut request =
+        pb::OperateSourceRequest { op: op as i32, worker_name: matches.one("worker").to_owned(), ..Default::default() };
     if matches!(op, SourceOp::StartSource | SourceOp::UpdateSource) {
         if arguments.is_empty() {
             return Err(Failure::Usage(format!("operate-source {kind} needs a config file")));
@@ -76,14 +74,15 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
 
 /// The leader's side.
 pub async fn apply(cluster: &dyn Cluster, request: pb::OperateSourceRequest) -> pb::OperateSourceResponse {
-    let done = match SourceOp::try_from(request.op) {
-        Ok(SourceOp::StartSource) => create(cluster, &request).await,
-        Ok(SourceOp::UpdateSource) => update(cluster, &request).await,
-        Ok(SourceOp::StopSource) => stop(cluster, &request).await,
-        Ok(SourceOp::ShowSource) => Ok(show(cluster, &request)),
-        _ => Err(DmError::new(Code::MasterInvalidOperateOp)
-            .msg(format!("operation {} is not one for sources", request.op))),
-    };
+    let done =
+        match SourceOp::try_from(request.op) {
+            Ok(SourceOp::StartSource) => create(cluster, &request).await,
+            Ok(SourceOp::UpdateSource) => update(cluster, &request).await,
+            Ok(SourceOp::StopSource) => stop(cluster, &request).await,
+            Ok(SourceOp::ShowSource) => Ok(show(cluster, &request)),
+            _ => Err(DmError::new(Code::MasterInvalidOperateOp)
+                .msg(format!("operation {} is not one for sources", request.op))),
+        };
     match done {
         Ok(sources) => pb::OperateSourceResponse { result: true, msg: String::new(), sources },
         Err(error) => pb::OperateSourceResponse::failed(&error),

@@ -19,8 +19,7 @@ use crate::{
 };
 
 /// `--batch-size`, of the form that takes a whole source.
-pub const BATCH_SIZE: Flag =
-    Flag::int("batch-size", 5, "how many tasks are operated at once when no task is named");
+pub const BATCH_SIZE: Flag = Flag::int("batch-size", 5, "how many tasks are operated at once when no task is named");
 
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches, op: pb::TaskOp) -> Outcome {
@@ -76,7 +75,9 @@ async fn one_task(
     let reply = match tokio::time::timeout(limit, client.operate_task(request)).await {
         Ok(Ok(reply)) => reply.into_inner(),
         Ok(Err(status)) => pb::OperateTaskResponse { op: op as i32, ..Refusal::refused(status.to_string()) },
-        Err(_) => pb::OperateTaskResponse { op: op as i32, ..Refusal::refused("no answer within --rpc-timeout".into()) },
+        Err(_) => {
+            pb::OperateTaskResponse { op: op as i32, ..Refusal::refused("no answer within --rpc-timeout".into()) }
+        }
     };
     let sources: Vec<Value> = reply.sources.iter().map(without_defaults).collect();
     json!({ "task": name, "op": op.as_str_name(), "result": reply.result, "msg": reply.msg, "sources": sources })

@@ -10,7 +10,11 @@ use crate::{
 };
 
 /// The command line.
-pub const SPEC: Spec = Spec::new("pause-task [-s source ...] [task-name | task-file]", "Pauses a running task or all running tasks of a source").flags(&[BATCH_SIZE]);
+pub const SPEC: Spec = Spec::new(
+    "pause-task [-s source ...] [task-name | task-file]",
+    "Pauses a running task or all running tasks of a source",
+)
+.flags(&[BATCH_SIZE]);
 
 /// The dmctl side; the leader's is [`operate_task::apply`].
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {

@@ -34,10 +34,8 @@ pub async fn complete(source: &mut SourceConfig) -> Result<()> {
         if source.enable_gtid && source.flavor() == Some(Flavor::Mysql) {
             let mode: String = first(&mut conn, &db, "SELECT @@gtid_mode").await?.unwrap_or_default();
             if mode != "ON" {
-                return Err(DmError::new(Code::SourceCheckGTID).msg(format!(
-                    "source {} has enable-gtid, but its gtid_mode is {mode}",
-                    source.source_id
-                )));
+                return Err(DmError::new(Code::SourceCheckGTID)
+                    .msg(format!("source {} has enable-gtid, but its gtid_mode is {mode}", source.source_id)));
             }
         }
         let _ = conn.disconnect().await;

@@ -134,7 +134,9 @@ mod tests {
     }
 
     fn walk(stages: &[(Stage, bool)]) -> String {
-        stages.iter().fold(String::new(), |status, (stage, failed)| next_status(&status, &subtask(*stage, *failed), None))
+        stages
+            .iter()
+            .fold(String::new(), |status, (stage, failed)| next_status(&status, &subtask(*stage, *failed), None))
     }
 
     #[test]

@@ -53,7 +53,8 @@ fn task_text(path: &str) -> std::result::Result<String, Failure> {
     let text = read_file(path)?;
     let mut task = TaskConfig::decode_yaml(&text)?;
     let written = |key: &str| text.lines().any(|line| line.starts_with(key));
-    let contradiction = |what: &str| Failure::Text(format!("`is-sharding` and `shard-mode` contradict each other: {what}"));
+    let contradiction =
+        |what: &str| Failure::Text(format!("`is-sharding` and `shard-mode` contradict each other: {what}"));
     if written("is-sharding") && !task.is_sharding && !task.shard_mode.is_empty() {
         return Err(contradiction("remove `is-sharding`, or set it to true"));
     }
@@ -97,9 +98,7 @@ pub async fn apply(cluster: &dyn Cluster, request: pb::StartTaskRequest) -> pb::
     };
     match cluster.start_task(spec).await {
         Ok(sources) => pb::StartTaskResponse { result: true, msg: prepared.warnings, sources, check_result: report },
-        Err(error) => {
-            pb::StartTaskResponse { check_result: report, ..pb::StartTaskResponse::failed(&error) }
-        }
+        Err(error) => pb::StartTaskResponse { check_result: report, ..pb::StartTaskResponse::failed(&error) },
     }
 }
 
@@ -159,20 +158,27 @@ pub async fn fill_start_points(
 
 /// `YYYY-MM-DD hh:mm:ss`, with a blank or `T`, and an optional offset (`Z`, `+hh:mm`, `+hhmm`).
 fn check_start_time(text: &str) -> Result<()> {
-    const FORMATS: [&str; 2] = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
-    let plain = FORMATS.iter().any(|format| chrono::NaiveDateTime::parse_from_str(text, format).is_ok());
-    let with_offset = FORMATS.iter().any(|format| {
-        let utc = text.strip_suffix('Z').map(|rest| format!("{rest}+00:00"));
-        let text = utc.as_deref().unwrap_or(text);
-        chrono::DateTime::parse_from_str(text, &format!("{format}%:z")).is_ok()
-            || chrono::DateTime::parse_from_str(text, &format!("{format}%z")).is_ok()
-    });
-    if plain || with_offset {
+    if is_time(text) {
         return Ok(());
     }
     Err(DmError::new(Code::ConfigStartTimeTooLate)
         .msg(format!("start-time {text:?} is not a time"))
         .workaround("Please write it as '2021-10-21 00:01:00', '2021-10-21T00:01:00' or '2021-10-21T00:01:00+08:00'."))
+}
+
+fn is_time(text: &str) -> bool {
+    let (time, offset) = text.split_at_checked(19).unwrap_or((text, ""));
+    // `0` stands for a digit.
+    let shaped = |text: &str, shape: &str| {
+        let fits = |(c, s): (char, char)| if s == '0' { c.is_ascii_digit() } else { c == s };
+        text.len() == shape.len() && text.chars().zip(shape.chars()).all(fits)
+    };
+    let within = |from: usize, limits: std::ops::RangeInclusive<u32>| {
+        time.get(from..from + 2).and_then(|digits| digits.parse().ok()).is_some_and(|n: u32| limits.contains(&n))
+    };
+    (shaped(time, "0000-00-00 00:00:00") || shaped(time, "0000-00-00T00:00:00"))
+        && (within(5, 1..=12) && within(8, 1..=31) && within(11, 0..=23) && within(14, 0..=59) && within(17, 0..=59))
+        && ["", "Z", "+00:00", "-00:00", "+0000", "-0000"].iter().any(|shape| shaped(offset, shape))
 }
 
 /// The report's text, or the error that holds it.

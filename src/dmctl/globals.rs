@@ -7,7 +7,7 @@ use super::{
     connect::TlsFiles,
     session::{Failure, Target},
 };
-use crate::config::GoDuration;
+use crate::config::DmctlConfig;
 
 /// `-s`, which every command has in both modes.
 const SOURCE: Flag = Flag::list("source", "MySQL Source ID.").short('s').inherited();
@@ -54,35 +54,28 @@ pub struct Globals {
     pub rpc_timeout: Duration,
 }
 
-#[derive(serde::Deserialize, Default)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-struct File {
-    master_addr: String,
-    rpc_timeout: String,
-    ssl_ca: String,
-    ssl_cert: String,
-    ssl_key: String,
-    /// Accepted for DM's files; it means something to servers only.
-    #[allow(dead_code)]
-    cert_allowed_cn: Vec<String>,
-}
-
 impl Globals {
     /// Reads flags, the file that `--config` names, and the environment's master address.
     pub fn read(matches: &Matches, env_master_addr: &str) -> Result<Globals, Failure> {
-        let file = match matches.one("config") {
-            "" => File::default(),
+        let mut config = match matches.one("config") {
+            "" => DmctlConfig::default(),
             path => read_file(path)?,
         };
-        let pick = |flag: &str, from_file: &str| match matches.given(flag) || from_file.is_empty() {
-            true => matches.one(flag).to_owned(),
-            false => from_file.to_owned(),
-        };
-        let mut addresses = pick("master-addr", &file.master_addr);
-        if addresses.is_empty() {
-            addresses = env_master_addr.to_owned();
+        for (flag, value) in [
+            ("master-addr", &mut config.master_addr),
+            ("rpc-timeout", &mut config.rpc_timeout),
+            ("ssl-ca", &mut config.security.ssl_ca),
+            ("ssl-cert", &mut config.security.ssl_cert),
+            ("ssl-key", &mut config.security.ssl_key),
+        ] {
+            if matches.given(flag) {
+                *value = matches.one(flag).to_owned();
+            }
         }
-        let endpoints = endpoints(&addresses);
+        if config.master_addr.is_empty() {
+            config.master_addr = env_master_addr.to_owned();
+        }
+        let endpoints = config.masters();
         if endpoints.is_empty() {
             return Err(Failure::Text(
                 "--master-addr not provided: name the masters with it, in the file of --config, or in the \
@@ -90,39 +83,17 @@ impl Globals {
                     .to_owned(),
             ));
         }
-        let rpc_timeout = timeout(&pick("rpc-timeout", &file.rpc_timeout))?;
-        let tls = TlsFiles {
-            ca: pick("ssl-ca", &file.ssl_ca),
-            cert: pick("ssl-cert", &file.ssl_cert),
-            key: pick("ssl-key", &file.ssl_key),
-        };
+        let rpc_timeout = config.timeout()?;
+        let DmctlConfig { security, .. } = config;
+        let tls = TlsFiles { ca: security.ssl_ca, cert: security.ssl_cert, key: security.ssl_key };
         Ok(Globals { target: Target { endpoints, tls }, rpc_timeout })
     }
 }
 
-fn read_file(path: &str) -> Result<File, Failure> {
-    let wrong = |e: &dyn std::fmt::Display| Failure::Text(format!("can't read config file {path}: {e}"));
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
-    toml::from_str(&text).map_err(|e| wrong(&e.to_string().trim_end()))
-}
-
-/// The addresses of a comma list, without `http://`.
-fn endpoints(list: &str) -> Vec<String> {
-    let bare = |address: &str| {
-        let address = address.trim();
-        let address = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://")).unwrap_or(address);
-        address.trim_end_matches('/').to_owned()
-    };
-    list.split(',').map(bare).filter(|address| !address.is_empty()).collect()
-}
-
-fn timeout(text: &str) -> Result<Duration, Failure> {
-    let wrong = |reason: String| Failure::Text(format!("invalid rpc-timeout {text:?}: {reason}"));
-    let duration: GoDuration = text.parse().map_err(wrong)?;
-    if duration.0 <= 0 {
-        return Err(wrong("it must be positive, such as 30s or 10m".to_owned()));
-    }
-    Ok(duration.to_std())
+fn read_file(path: &str) -> Result<DmctlConfig, Failure> {
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Failure::Text(format!("can't read config file {path}: {e}")))?;
+    Ok(DmctlConfig::from_toml(path, &text)?)
 }
 
 #[cfg(test)]
@@ -156,8 +127,8 @@ mod tests {
     fn what_is_missing_or_wrong_is_named() {
         for (args, fragment) in [
             (vec![], "--master-addr not provided"),
-            (vec!["--master-addr", "a:1", "--rpc-timeout", "5"], "missing unit in duration"),
-            (vec!["--master-addr", "a:1", "--rpc-timeout", "-5s"], "must be positive"),
+            (vec!["--master-addr", "a:1", "--rpc-timeout", "5"], "rpc-timeout"),
+            (vec!["--master-addr", "a:1", "--rpc-timeout", "-5s"], "rpc-timeout"),
             (vec!["--config", "/nonexistent.toml"], "can't read config file /nonexistent.toml"),
         ] {
             let Err(Failure::Text(text)) = read(&args, "") else { panic!("{args:?}") };

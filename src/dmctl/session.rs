@@ -42,7 +42,8 @@ pub struct Target {
 
 /// One run of the program: one command, or all of an interactive session.
 pub struct Session {
-    target: Target,
+    /// Why there is no target is told when a command first needs one, so that usage errors come before it.
+    target: Result<Target, Failure>,
     rpc_timeout: Duration,
     client: Option<MasterClient<Channel>>,
     out: Box<dyn Write + Send>,
@@ -50,7 +51,7 @@ pub struct Session {
 
 impl Session {
     /// A session that prints to `out`; it connects when a command first needs it.
-    pub fn new(target: Target, rpc_timeout: Duration, out: Box<dyn Write + Send>) -> Session {
+    pub fn new(target: Result<Target, Failure>, rpc_timeout: Duration, out: Box<dyn Write + Send>) -> Session {
         Session { target, rpc_timeout, client: None, out }
     }
 
@@ -74,12 +75,17 @@ impl Session {
         self.rpc_timeout
     }
 
+    /// Where completion gets names from.
+    pub fn names(&self) -> Names {
+        Names { client: self.client.clone() }
+    }
+
     /// A connected client.
     pub async fn client(&mut self) -> Result<MasterClient<Channel>, Failure> {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let client = connect::connect(&self.target).await?;
+        let client = connect::connect(self.target.as_ref().map_err(Failure::clone)?).await?;
         self.client = Some(client.clone());
         Ok(client)
     }
@@ -119,4 +125,25 @@ impl Session {
 /// A gRPC error in the words of the original's library.
 fn failed(status: &Status) -> Failure {
     Failure::Text(format!("rpc error: code = {:?} desc = {}", status.code(), status.message()))
+}
+
+/// Asks for the names of sources and tasks.
+#[derive(Clone, Debug)]
+pub struct Names {
+    client: Option<MasterClient<Channel>>,
+}
+
+impl Names {
+    /// Sources and tasks; nothing when the master does not answer.
+    pub async fn fetch(&self) -> Vec<String> {
+        let Some(mut client) = self.client.clone() else { return Vec::new() };
+        let mut names = Vec::new();
+        if let Ok(sources) = client.list_source_configs(()).await {
+            names.extend(sources.into_inner().source_configs.into_keys());
+        }
+        if let Ok(tasks) = client.list_task_configs(()).await {
+            names.extend(tasks.into_inner().task_configs.into_keys());
+        }
+        names
+    }
 }

@@ -12,6 +12,7 @@ mod tests;
 
 use std::{fmt::Write as _, sync::LazyLock};
 
+use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use prost::{Message, Name};
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, Value,
@@ -168,7 +169,7 @@ impl Printer {
             }
             Value::String(text) => escape(text),
             Value::Bytes(bytes) if bytes.is_empty() => "null".to_owned(),
-            Value::Bytes(bytes) => format!("\"{}\"", base64(bytes)),
+            Value::Bytes(bytes) => format!("\"{}\"", BASE64.encode(bytes)),
             Value::Bool(value) => value.to_string(),
             Value::I32(value) => value.to_string(),
             Value::U32(value) => value.to_string(),
@@ -202,39 +203,4 @@ fn map_key(key: &MapKey) -> String {
         MapKey::U32(value) => value.to_string(),
         MapKey::U64(value) => value.to_string(),
     }
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Standard base64 with padding.
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let block = chunk.iter().fold(0u32, |block, byte| block << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for i in 0..4 {
-            let symbol = BASE64[(block >> (18 - 6 * i) & 63) as usize];
-            text.push(if i <= chunk.len() { char::from(symbol) } else { '=' });
-        }
-    }
-    text
-}
-
-/// The bytes of a base64 text, `None` when it is malformed.
-fn base64_decode(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    if text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    let (mut block, mut bits) = (0u32, 0u32);
-    for symbol in digits.bytes() {
-        let value = BASE64.iter().position(|s| *s == symbol)?;
-        block = (block << 6 | u32::try_from(value).ok()?) & 0xffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((block >> bits & 0xff) as u8);
-        }
-    }
-    Some(bytes)
 }

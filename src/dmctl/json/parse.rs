@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use prost::{Message, Name};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
 use serde_json::Value as Json;
 
-use super::{base64_decode, descriptor, lower_camel};
+use super::{descriptor, lower_camel};
 
 /// Parameters of the path and the query string; a name may repeat for a list.
 pub type Fields = Vec<(String, String)>;
@@ -100,7 +101,7 @@ fn scalar_text(text: &str, field: &FieldDescriptor) -> Result<Value, String> {
 fn scalar_of(text: &str, field: &FieldDescriptor, kind: &Kind) -> Result<Value, String> {
     let value = match kind {
         Kind::String => Some(Value::String(text.to_owned())),
-        Kind::Bytes => base64_decode(text).map(|bytes| Value::Bytes(bytes.into())),
+        Kind::Bytes => BASE64.decode(text).ok().map(|bytes| Value::Bytes(bytes.into())),
         Kind::Bool => text.parse().ok().map(Value::Bool),
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => text.parse().ok().map(Value::I32),
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => text.parse().ok().map(Value::I64),

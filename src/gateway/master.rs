@@ -1,0 +1,197 @@
+//! gRPC `pb.Master`: every request is logged and given to its command; what this version lacks says so.
+//! Errors are replies with `result: false`, not gRPC errors, as dmctl expects.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::payload::Payload;
+use crate::{
+    commands::{
+        check_task, cluster::Cluster, config_files, get_config, later, list_member, operate_source, operate_task,
+        query_status, reply::Refusal, start_task,
+    },
+    config::MasterConfig,
+    pb::{self, master_server::Master},
+};
+
+/// The service of one master.
+#[derive(Clone)]
+pub struct Service {
+    pub cluster: Arc<dyn Cluster>,
+    pub config: Arc<MasterConfig>,
+}
+
+/// What a handler returns.
+pub type Reply<T> = Result<Response<T>, Status>;
+
+/// Logs a request and unwraps it.
+fn logged<T: Payload>(method: &'static str, request: Request<T>) -> T {
+    let request = request.into_inner();
+    tracing::info!(payload = request.shown(), request = method, "");
+    request
+}
+
+/// Logs a request that this version has no answer to.
+fn refused<T: Payload, R: Refusal>(method: &'static str, request: Request<T>) -> Reply<R> {
+    logged(method, request);
+    Ok(Response::new(R::failed(&later::refusal(method))))
+}
+
+#[async_trait]
+impl Master for Service {
+    async fn start_task(&self, request: Request<pb::StartTaskRequest>) -> Reply<pb::StartTaskResponse> {
+        let request = logged("StartTask", request);
+        Ok(Response::new(start_task::apply(&*self.cluster, request).await))
+    }
+
+    async fn operate_task(&self, request: Request<pb::OperateTaskRequest>) -> Reply<pb::OperateTaskResponse> {
+        let request = logged("OperateTask", request);
+        Ok(Response::new(operate_task::apply(&*self.cluster, request).await))
+    }
+
+    async fn query_status(&self, request: Request<pb::QueryStatusListRequest>) -> Reply<pb::QueryStatusListResponse> {
+        let request = logged("QueryStatus", request);
+        Ok(Response::new(query_status::apply(&*self.cluster, request).await))
+    }
+
+    async fn check_task(&self, request: Request<pb::CheckTaskRequest>) -> Reply<pb::CheckTaskResponse> {
+        let request = logged("CheckTask", request);
+        Ok(Response::new(check_task::apply(&*self.cluster, request).await))
+    }
+
+    async fn operate_source(&self, request: Request<pb::OperateSourceRequest>) -> Reply<pb::OperateSourceResponse> {
+        let request = logged("OperateSource", request);
+        Ok(Response::new(operate_source::apply(&*self.cluster, request).await))
+    }
+
+    async fn list_member(&self, request: Request<pb::ListMemberRequest>) -> Reply<pb::ListMemberResponse> {
+        let request = logged("ListMember", request);
+        Ok(Response::new(list_member::apply(&*self.cluster, request).await))
+    }
+
+    async fn get_cfg(&self, request: Request<pb::GetCfgRequest>) -> Reply<pb::GetCfgResponse> {
+        let request = logged("GetCfg", request);
+        Ok(Response::new(get_config::apply(&*self.cluster, &self.config, request).await))
+    }
+
+    async fn register_worker(&self, request: Request<pb::RegisterWorkerRequest>) -> Reply<pb::RegisterWorkerResponse> {
+        let request = logged("RegisterWorker", request);
+        Ok(Response::new(match self.cluster.register_worker(request.name, request.address).await {
+            Ok(()) => pb::RegisterWorkerResponse { result: true, ..Default::default() },
+            Err(error) => pb::RegisterWorkerResponse::failed(&error),
+        }))
+    }
+
+    async fn get_master_cfg(&self, request: Request<pb::GetMasterCfgRequest>) -> Reply<pb::GetMasterCfgResponse> {
+        logged("GetMasterCfg", request);
+        Ok(Response::new(pb::GetMasterCfgResponse { cfg: self.config.to_toml() }))
+    }
+
+    async fn list_task_configs(&self, request: Request<()>) -> Reply<pb::ListTaskConfigsResponse> {
+        logged("ListTaskConfigs", request);
+        Ok(Response::new(config_files::list_tasks(&*self.cluster)))
+    }
+
+    async fn list_source_configs(&self, request: Request<()>) -> Reply<pb::ListSourceConfigsResponse> {
+        logged("ListSourceConfigs", request);
+        Ok(Response::new(config_files::list_sources(&*self.cluster)))
+    }
+
+    async fn update_task(&self, request: Request<pb::UpdateTaskRequest>) -> Reply<pb::UpdateTaskResponse> {
+        refused("UpdateTask", request)
+    }
+
+    async fn show_ddl_locks(&self, request: Request<pb::ShowDdlLocksRequest>) -> Reply<pb::ShowDdlLocksResponse> {
+        refused("ShowDDLLocks", request)
+    }
+
+    async fn unlock_ddl_lock(&self, request: Request<pb::UnlockDdlLockRequest>) -> Reply<pb::UnlockDdlLockResponse> {
+        refused("UnlockDDLLock", request)
+    }
+
+    async fn operate_worker_relay_task(
+        &self,
+        request: Request<pb::OperateWorkerRelayRequest>,
+    ) -> Reply<pb::OperateWorkerRelayResponse> {
+        refused("OperateWorkerRelayTask", request)
+    }
+
+    async fn purge_worker_relay(
+        &self,
+        request: Request<pb::PurgeWorkerRelayRequest>,
+    ) -> Reply<pb::PurgeWorkerRelayResponse> {
+        refused("PurgeWorkerRelay", request)
+    }
+
+    async fn offline_member(&self, request: Request<pb::OfflineMemberRequest>) -> Reply<pb::OfflineMemberResponse> {
+        refused("OfflineMember", request)
+    }
+
+    async fn operate_leader(&self, request: Request<pb::OperateLeaderRequest>) -> Reply<pb::OperateLeaderResponse> {
+        refused("OperateLeader", request)
+    }
+
+    async fn operate_schema(&self, request: Request<pb::OperateSchemaRequest>) -> Reply<pb::OperateSchemaResponse> {
+        refused("OperateSchema", request)
+    }
+
+    async fn get_sub_task_cfg(&self, request: Request<pb::GetSubTaskCfgRequest>) -> Reply<pb::GetSubTaskCfgResponse> {
+        refused("GetSubTaskCfg", request)
+    }
+
+    async fn handle_error(&self, request: Request<pb::HandleErrorRequest>) -> Reply<pb::HandleErrorResponse> {
+        refused("HandleError", request)
+    }
+
+    async fn transfer_source(&self, request: Request<pb::TransferSourceRequest>) -> Reply<pb::TransferSourceResponse> {
+        refused("TransferSource", request)
+    }
+
+    async fn operate_relay(&self, request: Request<pb::OperateRelayRequest>) -> Reply<pb::OperateRelayResponse> {
+        refused("OperateRelay", request)
+    }
+
+    async fn start_validation(
+        &self,
+        request: Request<pb::StartValidationRequest>,
+    ) -> Reply<pb::StartValidationResponse> {
+        refused("StartValidation", request)
+    }
+
+    async fn stop_validation(&self, request: Request<pb::StopValidationRequest>) -> Reply<pb::StopValidationResponse> {
+        refused("StopValidation", request)
+    }
+
+    async fn get_validation_status(
+        &self,
+        request: Request<pb::GetValidationStatusRequest>,
+    ) -> Reply<pb::GetValidationStatusResponse> {
+        refused("GetValidationStatus", request)
+    }
+
+    async fn get_validation_error(
+        &self,
+        request: Request<pb::GetValidationErrorRequest>,
+    ) -> Reply<pb::GetValidationErrorResponse> {
+        refused("GetValidationError", request)
+    }
+
+    async fn operate_validation_error(
+        &self,
+        request: Request<pb::OperateValidationErrorRequest>,
+    ) -> Reply<pb::OperateValidationErrorResponse> {
+        refused("OperateValidationError", request)
+    }
+
+    async fn update_validation(
+        &self,
+        request: Request<pb::UpdateValidationRequest>,
+    ) -> Reply<pb::UpdateValidationResponse> {
+        refused("UpdateValidation", request)
+    }
+
+    async fn encrypt(&self, request: Request<pb::EncryptRequest>) -> Reply<pb::EncryptResponse> {
+        refused("Encrypt", request)
+    }
+}

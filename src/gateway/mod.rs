@@ -1,0 +1,69 @@
+//! The port that users and tools talk to: gRPC `pb.Master` (or `pb.Worker`) and HTTP on one listener.
+//!
+//! HTTP/1 and HTTP/2 are told apart by their first bytes; bytes that are neither end their own connection only.
+//! Unknown gRPC services are answered with UNIMPLEMENTED, so that a client that also asks for others (the original
+//! dmctl opens an etcd client on this port) still connects.
+
+mod http;
+mod master;
+mod payload;
+mod rest;
+mod worker;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use worker::WorkerView;
+
+use crate::{
+    commands::cluster::Cluster,
+    config::MasterConfig,
+    error::{Code, DmError, Result},
+    pb::{master_server::MasterServer, worker_server::WorkerServer},
+};
+
+/// The largest request that is read.
+const REQUEST_LIMIT: usize = 256 << 20;
+
+/// How long open requests may go on after the stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+
+/// Serves a master's port until `stop` is cancelled.
+pub async fn serve(
+    listener: TcpListener,
+    cluster: Arc<dyn Cluster>,
+    config: Arc<MasterConfig>,
+    stop: CancellationToken,
+) -> Result<()> {
+    let service = master::Service { cluster: cluster.clone(), config };
+    let rest = rest::routes(service.clone());
+    let grpc =
+        MasterServer::new(service).max_decoding_message_size(REQUEST_LIMIT).max_encoding_message_size(usize::MAX);
+    let router = Routes::new(grpc).into_axum_router();
+    let router = http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown);
+    run(listener, router, stop, Code::MasterStartService).await
+}
+
+/// Serves a worker's port until `stop` is cancelled.
+pub async fn serve_worker(listener: TcpListener, view: Arc<dyn WorkerView>, stop: CancellationToken) -> Result<()> {
+    let grpc = WorkerServer::new(worker::Service { view })
+        .max_decoding_message_size(REQUEST_LIMIT)
+        .max_encoding_message_size(usize::MAX);
+    let router = http::with_pages(Routes::new(grpc).into_axum_router()).fallback(http::unknown);
+    run(listener, router, stop, Code::WorkerStartService).await
+}
+
+async fn run(listener: TcpListener, router: axum::Router, stop: CancellationToken, code: Code) -> Result<()> {
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let drained = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
+    };
+    tokio::select! {
+        served = server => served.map_err(|e| DmError::new(code).cause(e)),
+        () = drained => Ok(()),
+    }
+}
