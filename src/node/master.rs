@@ -22,7 +22,7 @@ use crate::{
 
 /// Runs a dm-master until a signal; returns the exit code.
 pub async fn run_master(config: MasterConfig) -> i32 {
-    if let Err(code) = start::log("dm-master", &config.log_level, &config.log_file, &config.log_format) {
+    if let Err(code) = start::log(&config.log_level, &config.log_file, &config.log_format) {
         return code;
     }
     start::welcome("dm-master", &config.to_toml());

@@ -37,24 +37,18 @@ const EXIT_SERVE: i32 = 1;
 /// Runs the program; `argv` begins with its own name. Returns the exit code.
 pub async fn main(argv: Vec<String>) -> i32 {
     match role::call(&argv) {
-        Call::Run(Role::Master, args) => {
-            match read(MasterConfig::from_args(args), &MasterConfig::default().to_toml()) {
-                Ok(config) => run_master(*config).await,
-                Err(code) => code,
-            }
-        }
-        Call::Run(Role::Worker, args) => {
-            match read(WorkerConfig::from_args(args), &WorkerConfig::default().to_toml()) {
-                Ok(config) => run_worker(*config).await,
-                Err(code) => code,
-            }
-        }
-        Call::Run(Role::Standalone, args) => {
-            match read(StandaloneConfig::from_args(args), &MasterConfig::default().to_toml()) {
-                Ok(config) => run_standalone(*config).await,
-                Err(code) => code,
-            }
-        }
+        Call::Run(Role::Master, args) => match read(MasterConfig::from_args(args), start::MASTER_SAMPLE) {
+            Ok(config) => run_master(*config).await,
+            Err(code) => code,
+        },
+        Call::Run(Role::Worker, args) => match read(WorkerConfig::from_args(args), start::WORKER_SAMPLE) {
+            Ok(config) => run_worker(*config).await,
+            Err(code) => code,
+        },
+        Call::Run(Role::Standalone, args) => match read(StandaloneConfig::from_args(args), start::STANDALONE_SAMPLE) {
+            Ok(config) => run_standalone(*config).await,
+            Err(code) => code,
+        },
         Call::Help => end(&mut std::io::stdout(), USAGE, 0),
         Call::Version => end(&mut std::io::stdout(), &version::block(), 0),
         Call::Unclear(why) => end(&mut std::io::stderr(), &format!("{why}\n\n{USAGE}"), EXIT_START),

@@ -16,7 +16,7 @@ use crate::{
 
 /// Runs a whole cluster in this process until a signal; returns the exit code.
 pub async fn run_standalone(config: StandaloneConfig) -> i32 {
-    if let Err(code) = start::log("dm-node", &config.log_level, &config.log_file, &config.log_format) {
+    if let Err(code) = start::log(&config.log_level, &config.log_file, &config.log_format) {
         return code;
     }
     let code = match halves(&config) {

@@ -7,13 +7,35 @@ use serde_json::Value;
 use crate::{
     config::{subtask::Security, version},
     error::{Code, DmError, Result},
+    observe,
 };
+
+/// `-print-sample-config` of each program.
+pub const MASTER_SAMPLE: &str = include_str!("../../configs/dm-master.toml");
+pub const WORKER_SAMPLE: &str = include_str!("../../configs/dm-worker.toml");
+pub const STANDALONE_SAMPLE: &str = "\
+# A whole cluster in one process. Every key can also be given as a flag, which wins.
+
+# The folder for everything the node keeps: the cluster's state, dumped files, relay.
+data-dir = \"./dm-data\"
+# Where dmctl and HTTP clients connect.
+master-addr = \"127.0.0.1:8261\"
+# Status and metrics of the worker half.
+worker-addr = \"127.0.0.1:8262\"
+
+# debug, info, warn, error, fatal
+log-level = \"info\"
+# Without it to stdout.
+log-file = \"\"
+# text or json
+log-format = \"text\"
+";
 
 /// The cookie of a cluster's connections: proved in the handshake, never sent.
 const COOKIE: &str = "dm-cluster";
 
 /// Process-wide set-up, once, before any connection. A second call in one process (tests) changes nothing.
-pub fn process() {
+fn process() {
     // The only provider we link; an error means that one is there already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let earlier = panic::take_hook();
@@ -63,24 +85,9 @@ pub fn refuse_tls(code: Code, security: &Security) -> Result<()> {
 }
 
 /// Starts the log and the rest of the process; the exit code when the log can't be.
-pub fn log(program: &str, level: &str, file: &str, _format: &str) -> Result<(), i32> {
-    let level = level.parse().unwrap_or(tracing::Level::INFO);
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
-    let started = match file {
-        "" => builder.try_init().map_err(|e| e.to_string()),
-        path => std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(|e| e.to_string())
-            .and_then(|file| builder.with_writer(std::sync::Mutex::new(file)).try_init().map_err(|e| e.to_string())),
-    };
-    if let Err(e) = started {
-        return Err(super::end(
-            &mut std::io::stdout(),
-            &format!("init logger of {program} err: {e}"),
-            super::EXIT_START,
-        ));
+pub fn log(level: &str, file: &str, format: &str) -> Result<(), i32> {
+    if let Err(e) = observe::log::init(level, file, format) {
+        return Err(super::end(&mut std::io::stdout(), &format!("init logger error {e}"), super::EXIT_START));
     }
     process();
     Ok(())
@@ -99,6 +106,18 @@ pub fn cookie() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Parsed, StandaloneConfig};
+
+    #[test]
+    fn the_standalone_sample_has_the_defaults() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), STANDALONE_SAMPLE).expect("written");
+        let read = |args: &[String]| match StandaloneConfig::from_args(args) {
+            Ok(Parsed::Run(config)) => (config.data_dir, config.master_addr, config.worker_addr, config.log_level),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(read(&["-config".to_owned(), file.path().display().to_string()]), read(&[]));
+    }
 
     #[test]
     fn tls_settings_are_refused_not_ignored() {

@@ -16,7 +16,7 @@ use crate::{
 
 /// Runs a dm-worker until a signal; returns the exit code.
 pub async fn run_worker(config: WorkerConfig) -> i32 {
-    if let Err(code) = start::log("dm-worker", &config.log_level, &config.log_file, &config.log_format) {
+    if let Err(code) = start::log(&config.log_level, &config.log_file, &config.log_format) {
         return code;
     }
     if config.name_is_default {
