@@ -1,1 +1,21 @@
-//! See docs/architecture.md.
+//! Everything that speaks with MySQL's family of servers: connections, positions and GTID sets of both flavours,
+//! the binlog, values and their SQL text.
+
+pub mod binlog;
+pub mod connect;
+pub mod error;
+pub mod gtid;
+pub mod ident;
+pub mod literal;
+pub mod position;
+pub mod server;
+pub mod value;
+
+pub use connect::{ConnectOptions, connect};
+pub use error::{db_error, db_error_sql, is_connection_lost, is_retryable, server_errno};
+pub use gtid::{Gtid, GtidSet};
+pub use ident::{quote_ident, quote_table, quote_text};
+pub use literal::{ColumnCharset, LiteralHint, write_literal, write_operand};
+pub use position::{BinlogPosition, Location};
+pub use server::{ServerInfo, show_binary_logs, show_master_status};
+pub use value::Value;

@@ -1,0 +1,332 @@
+//! Bytes of the binlog to events. Knows nothing of connections: a network stream and a file feed it alike.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::{
+    compress,
+    consts::*,
+    cursor::{Cursor, Malformed, Parsed, text},
+    event::{Event, EventBody, EventHeader, FormatDescription},
+    gtid_event, query,
+    rows::{RowsEvent, RowsKind},
+    table_map::TableMap,
+};
+use crate::{
+    config::Flavor,
+    error::{Code, DmError, Result},
+    mysql::position::BinlogPosition,
+};
+
+/// What row events say instead of a table id when they only end a statement.
+const DUMMY_TABLE_ID: u64 = 0x00ff_ffff;
+
+/// Table maps kept; a source that never rotates must not fill the memory.
+const MOST_TABLES: usize = 20_000;
+
+struct KnownTable {
+    raw: Bytes,
+    map: Arc<TableMap>,
+}
+
+/// Decodes events in the order of the stream.
+pub struct EventDecoder {
+    flavor: Flavor,
+    checksum: bool,
+    table_id_bytes: usize,
+    want_texts: bool,
+    tables: HashMap<u64, KnownTable>,
+    position: BinlogPosition,
+}
+
+impl EventDecoder {
+    /// `checksum`: each event has a CRC32 behind it; the first format description says so anew.
+    pub fn new(flavor: Flavor, start: BinlogPosition, checksum: bool) -> Self {
+        EventDecoder { flavor, checksum, table_id_bytes: 6, want_texts: false, tables: HashMap::new(), position: start }
+    }
+
+    /// Keep the texts of statements behind row events.
+    pub fn with_statement_texts(mut self) -> Self {
+        self.want_texts = true;
+        self
+    }
+
+    /// The end of the last event decoded.
+    pub fn position(&self) -> &BinlogPosition {
+        &self.position
+    }
+
+    /// Decodes one event, and puts it and, for a compressed transaction, those in it behind `out`.
+    ///
+    /// Errors: 11054 for bytes that are no event (also a wrong checksum), naming type and place.
+    pub fn decode(&mut self, raw: Bytes, out: &mut VecDeque<Event>) -> Result<()> {
+        let header = header(&raw).map_err(|e| self.malformed(0, e))?;
+        let has_checksum = self.has_checksum(&header, &raw);
+        let of_type = |e| self.malformed(header.event_type, e);
+        if header.event_size as usize != raw.len() {
+            return Err(of_type(Malformed("its length is not the one it states")));
+        }
+        let end = raw.len() - if has_checksum { CHECKSUM_LEN } else { 0 };
+        if end < HEADER_LEN {
+            return Err(of_type(Malformed("it ends too early")));
+        }
+        if has_checksum && !checksum_matches(&raw, end) {
+            return Err(of_type(Malformed("binlog checksum mismatch, data may be corrupted")));
+        }
+        let body = raw.slice(HEADER_LEN..end);
+        self.advance(&header);
+        let end = self.position.pos;
+        if header.event_type == TRANSACTION_PAYLOAD {
+            return self.payload(header, &body, end, out);
+        }
+        let body = self.body(&header, &body).map_err(|e| self.malformed(header.event_type, e))?;
+        self.follow(&body);
+        out.push_back(Event { header, body, end });
+        Ok(())
+    }
+
+    /// A format description says whether it and the events that follow have checksums: the algorithm (0 none, 1 CRC32)
+    /// stands 5 bytes before its end.
+    fn has_checksum(&mut self, header: &EventHeader, raw: &Bytes) -> bool {
+        if header.event_type == FORMAT_DESCRIPTION && raw.len() > HEADER_LEN + 57 + CHECKSUM_LEN {
+            self.checksum = raw[raw.len() - CHECKSUM_LEN - 1] == 1;
+        }
+        self.checksum
+    }
+
+    /// Widens the header's 32 bits: within a file positions only grow.
+    fn advance(&mut self, header: &EventHeader) {
+        if header.log_pos == 0 || header.is_artificial() || matches!(header.event_type, HEARTBEAT | HEARTBEAT_V2) {
+            return;
+        }
+        let low = u64::from(header.log_pos);
+        let mut pos = self.position.pos & !0xffff_ffff | low;
+        if pos < self.position.pos && self.position.pos - pos > 1 << 31 {
+            pos += 1 << 32;
+        }
+        self.position.pos = pos;
+    }
+
+    fn follow(&mut self, body: &EventBody) {
+        match body {
+            EventBody::Rotate { name, pos, fake } => {
+                if !fake || self.position.name != *name {
+                    self.tables.clear();
+                }
+                // A fake rotate in the middle of a file past 4 GiB states only the low bits.
+                if self.position.name != *name || self.position.pos & 0xffff_ffff != *pos & 0xffff_ffff {
+                    self.position = BinlogPosition::new(name.clone(), *pos);
+                }
+            }
+            EventBody::Heartbeat { name, pos } if *name == self.position.name && *pos > self.position.pos => {
+                self.position.pos = *pos;
+            }
+            _ => {}
+        }
+    }
+
+    fn payload(&mut self, header: EventHeader, body: &Bytes, end: u64, out: &mut VecDeque<Event>) -> Result<()> {
+        let inner = compress::transaction_payload(body).map_err(|e| self.malformed(header.event_type, e))?;
+        let mut events = Vec::new();
+        let mut at = 0;
+        while at < inner.len() {
+            let inner_header = header_at(&inner, at).map_err(|e| self.malformed(header.event_type, e))?;
+            let next = at + inner_header.event_size as usize;
+            if next > inner.len() || inner_header.event_type == TRANSACTION_PAYLOAD {
+                return Err(self.malformed(header.event_type, Malformed("an event inside it is broken")));
+            }
+            let body = inner.slice(at + HEADER_LEN..next);
+            let body = self.body(&inner_header, &body).map_err(|e| self.malformed(inner_header.event_type, e))?;
+            events.push(Event { header: inner_header, body, end });
+            at = next;
+        }
+        out.push_back(Event { header, body: EventBody::TransactionPayload { events: events.len() }, end });
+        out.extend(events);
+        Ok(())
+    }
+
+    fn body(&mut self, header: &EventHeader, body: &Bytes) -> Parsed<EventBody> {
+        let cursor = &mut Cursor::new(body);
+        Ok(match header.event_type {
+            FORMAT_DESCRIPTION => self.format_description(cursor)?,
+            ROTATE => EventBody::Rotate {
+                pos: cursor.u64()?,
+                name: text(&cursor.rest())?,
+                fake: header.is_artificial() || header.log_pos == 0,
+            },
+            QUERY => EventBody::Query(query::parse(body, false)?),
+            MARIA_QUERY_COMPRESSED => EventBody::Query(query::parse(body, true)?),
+            XID => EventBody::Xid(cursor.u64()?),
+            TABLE_MAP => self.table_map(body)?,
+            WRITE_ROWS_V1..=DELETE_ROWS_V1 | WRITE_ROWS..=DELETE_ROWS => self.rows(header.event_type, body)?,
+            MARIA_WRITE_ROWS_COMPRESSED_V1..=MARIA_DELETE_ROWS_COMPRESSED => self.rows(header.event_type, body)?,
+            PARTIAL_UPDATE_ROWS => {
+                return Err(Malformed(
+                    "the source logs JSON updates in part; set binlog_row_value_options='' at the source",
+                ));
+            }
+            GTID => EventBody::Gtid(gtid_event::mysql(body, false)?),
+            ANONYMOUS_GTID => EventBody::Gtid(gtid_event::mysql(body, true)?),
+            GTID_TAGGED => EventBody::Gtid(gtid_event::tagged(body)?),
+            PREVIOUS_GTIDS => EventBody::PreviousGtids(gtid_event::previous(body)?),
+            MARIA_GTID => EventBody::Gtid(gtid_event::mariadb(body, header.server_id)?),
+            MARIA_GTID_LIST => EventBody::GtidList(gtid_event::mariadb_list(body)?),
+            XA_PREPARE => EventBody::XaPrepare { one_phase: cursor.u8()? != 0 },
+            HEARTBEAT => EventBody::Heartbeat { name: text(body)?, pos: header.log_pos.into() },
+            HEARTBEAT_V2 => heartbeat_v2(cursor)?,
+            ROWS_QUERY if self.want_texts => {
+                cursor.u8()?;
+                EventBody::RowsQuery(cursor.rest())
+            }
+            MARIA_ANNOTATE_ROWS if self.want_texts => EventBody::RowsQuery(body.clone()),
+            ROWS_QUERY | MARIA_ANNOTATE_ROWS => EventBody::RowsQuery(Bytes::new()),
+            INTVAR | RAND | USER_VAR => EventBody::StatementContext,
+            INCIDENT => {
+                let code = cursor.u16()?;
+                let length = cursor.u8().unwrap_or(0).into();
+                EventBody::Incident { code, message: text(cursor.slice(length)?)? }
+            }
+            STOP => EventBody::Stop,
+            MARIA_START_ENCRYPTION => EventBody::StartEncryption,
+            _ => EventBody::Unknown { ignorable: self.may_skip(header) },
+        })
+    }
+
+    /// Types without row changes, and those the source marks as ignorable.
+    fn may_skip(&self, header: &EventHeader) -> bool {
+        header.flags & FLAG_IGNORABLE != 0
+            || match header.event_type {
+                IGNORABLE | TRANSACTION_CONTEXT | VIEW_CHANGE => true,
+                MARIA_BINLOG_CHECKPOINT => self.flavor == Flavor::Mariadb,
+                _ => false,
+            }
+    }
+
+    fn format_description(&mut self, cursor: &mut Cursor<'_>) -> Parsed<EventBody> {
+        let binlog_version = cursor.u16()?;
+        if binlog_version != 4 {
+            return Err(Malformed("the binlog is of a version before MySQL 5.0"));
+        }
+        let version = cursor.slice(50)?;
+        let end = version.iter().position(|b| *b == 0).unwrap_or(version.len());
+        let server_version = String::from_utf8_lossy(&version[..end]).into_owned();
+        cursor.u32()?;
+        if usize::from(cursor.u8()?) != HEADER_LEN {
+            return Err(Malformed("its events have headers of another size"));
+        }
+        let lengths = cursor.rest();
+        self.table_id_bytes = if lengths.get(usize::from(TABLE_MAP) - 1) == Some(&6) { 4 } else { 6 };
+        let description = FormatDescription { binlog_version, server_version, checksum: self.checksum };
+        Ok(EventBody::FormatDescription(description))
+    }
+
+    /// The same map comes again with every statement: what is known already is not parsed again.
+    fn table_map(&mut self, raw: &Bytes) -> Parsed<EventBody> {
+        let id = Cursor::new(raw).uint_le(self.table_id_bytes)?;
+        if let Some(known) = self.tables.get(&id).filter(|known| known.raw == *raw) {
+            return Ok(EventBody::TableMap(known.map.clone()));
+        }
+        let map = Arc::new(TableMap::parse(raw, self.table_id_bytes, self.flavor == Flavor::Mariadb)?);
+        if self.tables.len() >= MOST_TABLES {
+            self.tables.clear();
+        }
+        // A copy, so that the map does not keep a whole compressed transaction in memory.
+        self.tables.insert(id, KnownTable { raw: Bytes::copy_from_slice(raw), map: map.clone() });
+        Ok(EventBody::TableMap(map))
+    }
+
+    fn rows(&mut self, event_type: u8, body: &Bytes) -> Parsed<EventBody> {
+        let (kind, version2, compressed) = rows_type(event_type);
+        let cursor = &mut Cursor::new(body);
+        let id = cursor.uint_le(self.table_id_bytes)?;
+        let flags = cursor.u16()?;
+        if version2 {
+            let extra = usize::from(cursor.u16()?).checked_sub(2).ok_or(Malformed("its extra data has no length"))?;
+            cursor.slice(extra)?;
+        }
+        let Some(known) = self.tables.get(&id) else {
+            if id == DUMMY_TABLE_ID && flags & 1 != 0 {
+                return Ok(EventBody::Unknown { ignorable: true });
+            }
+            return Err(Malformed("no table map came before it"));
+        };
+        let mut rows = RowsEvent::parse(kind, known.map.clone(), flags, &cursor.rest())?;
+        if compressed {
+            let data = compress::maria_block(rows.data())?;
+            rows = rows.with_data(data);
+        }
+        Ok(EventBody::Rows(rows))
+    }
+
+    fn malformed(&self, event_type: u8, Malformed(what): Malformed) -> DmError {
+        DmError::new(Code::BinlogEventDecode).msg(format!(
+            "a binlog event of type {event_type} ({}) behind {} cannot be read: {what}",
+            type_name(event_type),
+            self.position
+        ))
+    }
+}
+
+/// Kind, whether version 2, whether compressed.
+fn rows_type(event_type: u8) -> (RowsKind, bool, bool) {
+    let kind = match event_type {
+        WRITE_ROWS_V1 | WRITE_ROWS | MARIA_WRITE_ROWS_COMPRESSED_V1 | MARIA_WRITE_ROWS_COMPRESSED => RowsKind::Insert,
+        UPDATE_ROWS_V1 | UPDATE_ROWS | MARIA_UPDATE_ROWS_COMPRESSED_V1 | MARIA_UPDATE_ROWS_COMPRESSED => {
+            RowsKind::Update
+        }
+        _ => RowsKind::Delete,
+    };
+    let compressed = event_type >= MARIA_WRITE_ROWS_COMPRESSED_V1;
+    let version2 = event_type >= MARIA_WRITE_ROWS_COMPRESSED || (WRITE_ROWS..=DELETE_ROWS).contains(&event_type);
+    (kind, version2, compressed)
+}
+
+/// Fields of one lenenc-free byte type and lenenc length each: 1 is the file name, 2 the position, 0 ends them.
+fn heartbeat_v2(cursor: &mut Cursor<'_>) -> Parsed<EventBody> {
+    let (mut name, mut pos) = (String::new(), 0);
+    while !cursor.is_empty() {
+        let field = cursor.lenenc()?;
+        if field == 0 {
+            break;
+        }
+        let length = cursor.lenenc_len()?;
+        let mut value = cursor.part(length)?;
+        match field {
+            1 => name = text(&value.rest())?,
+            2 => pos = value.lenenc()?,
+            _ => {}
+        }
+    }
+    Ok(EventBody::Heartbeat { name, pos })
+}
+
+fn header(raw: &Bytes) -> Parsed<EventHeader> {
+    header_at(raw, 0)
+}
+
+fn header_at(raw: &Bytes, at: usize) -> Parsed<EventHeader> {
+    let cursor = &mut Cursor::new(raw);
+    cursor.slice(at)?;
+    let header = EventHeader {
+        timestamp: cursor.u32()?,
+        event_type: cursor.u8()?,
+        server_id: cursor.u32()?,
+        event_size: cursor.u32()?,
+        log_pos: cursor.u32()?,
+        flags: cursor.u16()?,
+    };
+    if (header.event_size as usize) < HEADER_LEN {
+        return Err(Malformed("its length is not the one it states"));
+    }
+    Ok(header)
+}
+
+fn checksum_matches(raw: &Bytes, end: usize) -> bool {
+    let mut crc = flate2::Crc::new();
+    crc.update(&raw[..end]);
+    raw.get(end..end + CHECKSUM_LEN).is_some_and(|sum| sum == crc.sum().to_le_bytes())
+}

@@ -1,0 +1,23 @@
+//! The binlog: a stream of events from a source's server, decoded from raw bytes.
+//!
+//! [`stream`] speaks the replication protocol, [`decode`] turns bytes into [`event`]s, [`rows`] into row changes.
+
+mod column;
+mod compress;
+pub mod consts;
+pub(crate) mod cursor;
+mod decimal;
+pub mod decode;
+pub mod event;
+mod gtid_event;
+mod json;
+mod query;
+pub mod rows;
+pub mod stream;
+pub mod table_map;
+
+pub use decode::EventDecoder;
+pub use event::{Event, EventBody, EventHeader, FormatDescription, GtidEvent, QueryEvent, StatusVars};
+pub use rows::{ColumnSet, Row, RowChange, Rows, RowsEvent, RowsKind};
+pub use stream::{BinlogStream, StartPoint, StreamOptions};
+pub use table_map::{Column, TableMap};

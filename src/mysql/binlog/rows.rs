@@ -1,0 +1,204 @@
+//! Row images: which rows a statement inserted, updated or deleted.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    column,
+    cursor::{Cursor, Malformed, Parsed},
+    table_map::TableMap,
+};
+use crate::{
+    error::{Code, DmError, Result},
+    mysql::value::Value,
+};
+
+/// What happened to the rows of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RowsKind {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// Row changes of one table; the rows are decoded while they are iterated.
+#[derive(Clone, Debug)]
+pub struct RowsEvent {
+    pub kind: RowsKind,
+    pub table: Arc<TableMap>,
+    /// Bit 0: last event of its statement; bit 1: foreign keys unchecked; bit 2: unique keys unchecked.
+    pub flags: u16,
+    before: ColumnSet,
+    after: ColumnSet,
+    data: Bytes,
+}
+
+/// Which columns an image holds; all of them with `binlog_row_image=FULL`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ColumnSet {
+    bits: Bytes,
+    columns: usize,
+    present: usize,
+}
+
+impl ColumnSet {
+    fn read(cursor: &mut Cursor<'_>, columns: usize) -> Parsed<ColumnSet> {
+        let bits = cursor.bytes(columns.div_ceil(8))?;
+        let present = (0..columns).filter(|i| bits[i / 8] >> (i % 8) & 1 == 1).count();
+        Ok(ColumnSet { bits, columns, present })
+    }
+
+    pub fn contains(&self, column: usize) -> bool {
+        column < self.columns && self.bits[column / 8] >> (column % 8) & 1 == 1
+    }
+
+    /// Every column of the table is in the image.
+    pub fn is_full(&self) -> bool {
+        self.present == self.columns
+    }
+}
+
+/// One changed row: inserts have only `after`, deletes only `before`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RowChange {
+    pub before: Option<Row>,
+    pub after: Option<Row>,
+}
+
+/// The values of one row, one for each column of the table map; columns outside the image are NULL
+/// (ask the event's [`ColumnSet`]s).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row {
+    pub values: Vec<Value>,
+}
+
+impl Row {
+    /// The value of a column as the table's structure says it is signed; NULL beyond the last column.
+    pub fn value(&self, table: &TableMap, column: usize, unsigned: bool) -> Value {
+        let Some(value) = self.values.get(column).cloned() else { return Value::Null };
+        match table.columns.get(column).and_then(|c| c.integer_bits()) {
+            Some(bits) if unsigned => value.unsigned(bits),
+            _ => value,
+        }
+    }
+}
+
+impl RowsEvent {
+    /// `body` begins behind the table id and flags (and the extra data of version 2).
+    pub(super) fn parse(kind: RowsKind, table: Arc<TableMap>, flags: u16, body: &Bytes) -> Parsed<RowsEvent> {
+        let cursor = &mut Cursor::new(body);
+        let columns = cursor.lenenc_len()?;
+        if columns != table.columns.len() {
+            return Err(Malformed("its column count is not that of its table map"));
+        }
+        let first = ColumnSet::read(cursor, columns)?;
+        let second = if kind == RowsKind::Update { ColumnSet::read(cursor, columns)? } else { first.clone() };
+        Ok(RowsEvent { kind, table, flags, before: first, after: second, data: cursor.rest() })
+    }
+
+    /// The same event over other row bytes (MariaDB's compressed rows).
+    pub(super) fn with_data(self, data: Bytes) -> RowsEvent {
+        RowsEvent { data, ..self }
+    }
+
+    pub(super) fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// Which columns the image before the change holds.
+    pub fn before_columns(&self) -> &ColumnSet {
+        &self.before
+    }
+
+    /// Which columns the image after the change holds.
+    pub fn after_columns(&self) -> &ColumnSet {
+        &self.after
+    }
+
+    /// Every image holds every column (`binlog_row_image=FULL`).
+    pub fn is_full(&self) -> bool {
+        self.before.is_full() && self.after.is_full()
+    }
+
+    /// The last event of its statement.
+    pub fn ends_statement(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
+    /// Bytes of the images, for memory budgets.
+    pub fn size(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Decodes the changes one by one; integers whose sign the source does not write come as [`Value::Int`].
+    pub fn rows(&self) -> Rows<'_> {
+        Rows { event: self, unsigned: None, cursor: Cursor::new(&self.data), failed: false }
+    }
+
+    /// The same, with the columns' signs taken from the table's structure where the source does not write them.
+    pub fn rows_with<'a>(&'a self, unsigned: &'a [bool]) -> Rows<'a> {
+        Rows { unsigned: Some(unsigned), ..self.rows() }
+    }
+}
+
+/// Iterator over the changes of one event; ends after an error.
+pub struct Rows<'a> {
+    event: &'a RowsEvent,
+    unsigned: Option<&'a [bool]>,
+    cursor: Cursor<'a>,
+    failed: bool,
+}
+
+impl Rows<'_> {
+    fn image(&mut self, set: &ColumnSet) -> Parsed<Row> {
+        let nulls = self.cursor.slice(set.present.div_ceil(8))?;
+        let mut values = Vec::with_capacity(set.columns);
+        let mut at = 0;
+        for (i, column) in self.event.table.columns.iter().enumerate() {
+            if !set.is_full() && !set.contains(i) {
+                values.push(Value::Null);
+                continue;
+            }
+            let is_null = nulls[at / 8] >> (at % 8) & 1 == 1;
+            at += 1;
+            if is_null {
+                values.push(Value::Null);
+                continue;
+            }
+            let unsigned = column.unsigned.unwrap_or_else(|| self.unsigned.and_then(|u| u.get(i)) == Some(&true));
+            values.push(column::decode(&mut self.cursor, column, unsigned)?);
+        }
+        Ok(Row { values })
+    }
+
+    fn change(&mut self) -> Parsed<RowChange> {
+        let event = self.event;
+        let before = (event.kind != RowsKind::Insert).then(|| self.image(&event.before)).transpose()?;
+        let after = (event.kind != RowsKind::Delete).then(|| self.image(&event.after)).transpose()?;
+        Ok(RowChange { before, after })
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<RowChange>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.cursor.is_empty() {
+            return None;
+        }
+        let start = self.cursor.position();
+        let change = self.change();
+        // A table without columns in its images would never end.
+        let stuck = change.is_ok() && self.cursor.position() == start;
+        self.failed = change.is_err() || stuck;
+        let change = if stuck { Err(Malformed("its rows have no bytes")) } else { change };
+        Some(change.map_err(|Malformed(what)| {
+            let table = &self.event.table;
+            DmError::new(Code::BinlogEventDecode).msg(format!(
+                "a row of `{}`.`{}` in the binlog cannot be read: {what} (byte {start} of the row images)",
+                table.schema, table.table
+            ))
+        }))
+    }
+}
