@@ -8,7 +8,7 @@ use std::{
 use futures::FutureExt;
 use tokio::net::TcpListener;
 
-use super::{EXIT_START, http, peer_listen, signals::Signals, start};
+use super::{EXIT_START, peer_listen, port, signals::Signals, start};
 use crate::{
     actors::{
         gateway::Serve,
@@ -48,7 +48,7 @@ async fn serve(config: &MasterConfig) -> Result<()> {
         let name =
             NodeOptions { name: config.name.clone(), listen: peer_listen(&config.peer_urls)?, cookie: start::cookie() };
         // The port is taken before anything runs, so that a second master on this machine fails at once.
-        let listener = http::listen(&config.master_addr, Code::MasterStartService).await?;
+        let listener = port::listen(&config.master_addr, Code::MasterStartService).await?;
         let node = node::start_master(name, options).await?;
         let ran = run_until(&node, config, listener, &log, &mut signals).await;
         node.stop().await;
@@ -132,22 +132,12 @@ fn gateway(config: &MasterConfig, cluster: Arc<dyn Cluster>, listener: TcpListen
             let open = first.lock().unwrap_or_else(PoisonError::into_inner).take();
             let listener = match open {
                 Some(listener) => listener,
-                None => http::listen(&config.master_addr, Code::MasterStartService).await?,
+                None => port::listen(&config.master_addr, Code::MasterStartService).await?,
             };
-            serve_gateway(listener, cluster, config, stop).await
+            crate::gateway::serve(listener, cluster, config, stop).await
         }
         .boxed()
     })
-}
-
-/// The place of `gateway::serve(listener, cluster, config, stop)`, which is not there yet.
-async fn serve_gateway(
-    _listener: TcpListener,
-    _cluster: Arc<dyn Cluster>,
-    _config: Arc<MasterConfig>,
-    _stop: tokio_util::sync::CancellationToken,
-) -> Result<()> {
-    Err(DmError::new(Code::MasterStartService).msg("the gateway is not built yet"))
 }
 
 #[cfg(test)]

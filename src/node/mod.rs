@@ -3,10 +3,10 @@
 //! `role` reads which role is asked for; `master`, `worker` and `standalone` start it, wait for a signal or the end,
 //! and stop it; `join` is how a worker finds its cluster.
 
-mod http;
 mod join;
 mod ledger;
 mod master;
+mod port;
 pub mod role;
 mod signals;
 mod standalone;

@@ -7,11 +7,12 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{EXIT_START, http, master, signals::Signals, start, worker};
+use super::{EXIT_START, master, port, signals::Signals, start, worker};
 use crate::{
     actors::node::{self, NodeOptions, fixed_masters},
     config::node::{MasterConfig, StandaloneConfig, WorkerConfig},
     error::{Code, DmError, Result},
+    gateway,
 };
 
 /// Runs a whole cluster in this process until a signal; returns the exit code.
@@ -77,8 +78,8 @@ async fn run(
     log: &crate::coordinator::consensus::Consensus,
     signals: &mut Signals,
 ) -> Result<()> {
-    let listener = http::listen(&master.master_addr, Code::MasterStartService).await?;
-    let worker_listener = http::listen(&worker.worker_addr, Code::WorkerStartService).await?;
+    let listener = port::listen(&master.master_addr, Code::MasterStartService).await?;
+    let worker_listener = port::listen(&worker.worker_addr, Code::WorkerStartService).await?;
     let name = NodeOptions {
         name: worker.name.clone(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -87,7 +88,7 @@ async fn run(
     let worker_options = worker::options(worker, fixed_masters(Vec::new()));
     let node = node::start_standalone(name, master::options(master, log)?, worker_options).await?;
     let stop = CancellationToken::new();
-    let http = http::serve_worker(worker_listener, start::metrics_text, stop.clone());
+    let http = gateway::serve_worker(worker_listener, worker::view(worker), stop.clone());
     let ran = tokio::select! {
         ran = master::run_until(&node, master, listener, log, signals) => ran,
         served = http => served,

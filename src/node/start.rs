@@ -93,11 +93,6 @@ pub fn log(level: &str, file: &str, format: &str) -> Result<(), i32> {
     Ok(())
 }
 
-/// What `/metrics` shows.
-pub fn metrics_text() -> String {
-    String::new()
-}
-
 /// The secret of a cluster's connections.
 pub fn cookie() -> String {
     COOKIE.to_owned()

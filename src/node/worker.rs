@@ -2,16 +2,20 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::{EXIT_SERVE, EXIT_START, http, join, signals::Signals, start};
+use super::{EXIT_SERVE, EXIT_START, join, port, signals::Signals, start};
 use crate::{
     actors::node::{self, FindMasters, NodeOptions, WorkerOptions},
     config::node::WorkerConfig,
     error::{Code, DmError, Result},
+    gateway::{self, WorkerView},
+    pb,
 };
 
 /// Runs a dm-worker until a signal; returns the exit code.
@@ -59,7 +63,7 @@ async fn run(config: &WorkerConfig) -> i32 {
 }
 
 async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signals) -> Result<()> {
-    let listener = http::listen(&config.worker_addr, Code::WorkerStartService).await?;
+    let listener = port::listen(&config.worker_addr, Code::WorkerStartService).await?;
     let name = NodeOptions {
         name: config.name.clone(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -67,7 +71,7 @@ async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signal
     };
     let node = node::start_worker(name, options(config, masters)).await?;
     let stop = CancellationToken::new();
-    let http = http::serve_worker(listener, start::metrics_text, stop.clone());
+    let http = gateway::serve_worker(listener, view(config), stop.clone());
     tracing::info!(address = config.worker_addr, "dm-worker serves");
     let ran = tokio::select! {
         () = signals.wait() => Ok(()),
@@ -77,6 +81,28 @@ async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signal
     node.stop().await;
     stop.cancel();
     ran
+}
+
+/// What the worker's port shows.
+pub(super) fn view(config: &WorkerConfig) -> Arc<dyn WorkerView> {
+    Arc::new(View { config_toml: config.to_toml() })
+}
+
+struct View {
+    config_toml: String,
+}
+
+#[async_trait]
+impl WorkerView for View {
+    /// Live states come over the cluster port only, where the leader asks for them.
+    async fn query_status(&self, _task: &str) -> pb::QueryStatusResponse {
+        let msg = "a worker answers its master only: please use `dmctl query-status`".to_owned();
+        pb::QueryStatusResponse { result: false, msg, ..Default::default() }
+    }
+
+    fn config(&self) -> String {
+        self.config_toml.clone()
+    }
 }
 
 /// What the actors need of a worker's settings.
