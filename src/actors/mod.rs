@@ -19,10 +19,13 @@
 //! nodes; what arrives there is bytes, decoded in the handler, so a malformed payload is a refused message.
 
 pub mod gateway;
+pub mod inspector;
+pub mod member;
 pub mod node;
 pub mod observe;
 pub mod post;
 pub mod scheduler;
+pub mod source;
 pub mod subtask;
 pub mod supervise;
 pub mod unit;

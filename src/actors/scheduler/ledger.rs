@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    coordinator::{Applied, ClusterChange, state::ClusterState},
+    coordinator::{Applied, ClusterChange, consensus::Consensus, state::ClusterState},
     error::Result,
 };
 
@@ -15,7 +15,17 @@ pub trait Ledger: Send + Sync + 'static {
     /// The committed and applied state; cheap.
     fn state(&self) -> Arc<ClusterState>;
 
-    /// Commits a change and applies it. A rejected change is `Ok(Applied::Rejected)`; an error means that it could
-    /// not be committed (not the leader, storage failed).
+    /// Commits a change and applies it. A change that the state rejects is an error too (its DM code).
     async fn propose(&self, change: ClusterChange) -> Result<Applied>;
+}
+
+#[async_trait]
+impl Ledger for Consensus {
+    fn state(&self) -> Arc<ClusterState> {
+        Consensus::state(self)
+    }
+
+    async fn propose(&self, change: ClusterChange) -> Result<Applied> {
+        Consensus::propose(self, change).await
+    }
 }

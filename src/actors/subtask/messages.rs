@@ -17,7 +17,7 @@ use crate::{
 pub type Units = Vec<Arc<dyn Unit>>;
 
 /// Builds the units of a subtask's mode; given from outside, so that tests can run units of their own.
-pub type BuildUnits = Arc<dyn Fn(&UnitEnv) -> Units + Send + Sync>;
+pub type BuildUnits = Arc<dyn Fn(&UnitEnv) -> Result<Units, DmError> + Send + Sync>;
 
 /// The answer to a request that waits for a stage: reached, or the text of why it can't be.
 pub type Confirmation = Result<(), String>;

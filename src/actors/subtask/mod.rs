@@ -283,7 +283,7 @@ impl SubtaskShell {
 /// Builds the units when there are none, and finds the first with work left.
 async fn prepare(env: UnitEnv, build: BuildUnits, units: Option<Units>, from: usize) -> Result<Prepared, Unprepared> {
     let (name, mode) = (env.config.name.clone(), env.config.mode);
-    let built = panics::guarded("building the units", async { Ok(units.unwrap_or_else(|| build(&env))) }).await;
+    let built = panics::guarded("building the units", async { units.map_or_else(|| build(&env), Ok) }).await;
     let units = built.map_err(|error| Unprepared { unit: None, error })?;
     if units.is_empty() {
         let error =

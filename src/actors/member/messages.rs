@@ -1,0 +1,99 @@
+//! What a worker's member actor understands. `MemberAsk` and `MemberReply` cross the network: they only grow by new
+//! variants at the end, and what is in them is never reordered.
+
+use ractor::RpcReplyPort;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    actors::post::{NoReply, Post},
+    actors::scheduler::messages::SchedulerReply,
+    config::SubtaskConfig,
+    coordinator::state::ExpectedStage,
+};
+
+/// Messages to the member actor.
+pub type MemberMsg = Post<MemberOwn>;
+
+/// Everything that a worker must know to run one source. It is complete: what is not in it must not run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Assignment {
+    pub cluster_id: u64,
+    pub source_id: String,
+    /// The source file's text.
+    pub source_yaml: String,
+    pub epoch: u64,
+    pub subtasks: Vec<SubtaskSpec>,
+    /// Of all the above; a worker reports it, so that the leader sees whether it has the newest.
+    pub digest: u64,
+}
+
+/// One task on the source.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SubtaskSpec {
+    pub config: SubtaskConfig,
+    pub expected: ExpectedStage,
+}
+
+/// What the user ordered, beside the new expected stages; answered when it is done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// Start or resume, also from an error, without waiting for the backoff.
+    Run { task: String },
+    /// Pause.
+    Pause { task: String },
+    /// End and forget; the task is no longer in the assignment.
+    Delete { task: String },
+}
+
+impl Order {
+    /// The task it is about.
+    pub fn task(&self) -> &str {
+        match self {
+            Order::Run { task } | Order::Pause { task } | Order::Delete { task } => task,
+        }
+    }
+}
+
+/// Requests from the leader.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum MemberAsk {
+    /// Run this. Answered with `Done` at once, or with the order's outcome.
+    Follow { assignment: Assignment, order: Option<Order> },
+    /// Stop this source at once if its epoch is not newer than this.
+    Release { source_id: String, epoch: u64 },
+    /// The live status of a source's subtasks (of one task if named).
+    Query { source_id: String, task: String },
+    /// The worker's own config.
+    Config,
+}
+
+/// Replies to the leader.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum MemberReply {
+    Done,
+    /// The order failed: the reason for 38032.
+    Failed { reason: String },
+    /// The request is of an older epoch than what this worker has seen.
+    Stale { epoch: u64 },
+    /// The source is not here.
+    NotBound,
+    /// A `pb::QueryStatusResponse`, encoded.
+    Status(Vec<u8>),
+    /// TOML.
+    Config(String),
+    /// The request could not be decoded.
+    NotUnderstood,
+}
+
+/// From this process.
+pub enum MemberOwn {
+    /// Fact: time for a heartbeat, or to look for a leader.
+    Tick,
+    /// Fact: what became of the last word to the scheduler.
+    Heard { attempt: u64, reply: Result<SchedulerReply, NoReply> },
+    /// End all sources at a safe point, then the actor.
+    Retire,
+    /// For the console.
+    Report(RpcReplyPort<Value>),
+}

@@ -1,0 +1,350 @@
+//! The member actor: a worker's side of the cluster. It presents itself to the leader's scheduler, sends heartbeats,
+//! and starts and ends source actors as told. While no leader is reached its sources run on.
+
+pub mod messages;
+pub mod state;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prost::Message as _;
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent, pg};
+use serde_json::json;
+
+use messages::{Assignment, MemberAsk, MemberMsg, MemberOwn, MemberReply, Order};
+use state::{Link, Say, Sources, Verdict};
+
+use super::{
+    QUERY_LIMIT, SCHEDULERS, SCOPE, member_group,
+    node::messages::NodeMsg,
+    observe::{Board, Pin},
+    post::{self, Post},
+    scheduler::messages::{Hello, SchedulerAsk},
+    scheduler::SchedulerOwn,
+    source::{SourceActor, SourceArgs, SourceMsg},
+    subtask::{Confirmation, Kit},
+    supervise::dice,
+};
+use crate::units::Fence;
+
+/// How often the member looks at its clock.
+const TICK: Duration = Duration::from_millis(100);
+/// An order is answered within this; the leader waits a little longer.
+pub const ORDER_LIMIT: Duration = Duration::from_secs(30);
+
+/// A worker's member.
+pub struct MemberActor;
+
+/// What it is started with.
+#[derive(Clone)]
+pub struct MemberArgs {
+    pub name: String,
+    pub address: String,
+    pub incarnation: u64,
+    pub ttl: Duration,
+    pub config_toml: String,
+    pub kit: Kit,
+    pub board: Arc<Board>,
+    /// Asked to drop a connection from which nothing comes back.
+    pub node: ActorRef<NodeMsg>,
+}
+
+struct Waiting {
+    assignment: Assignment,
+    orders: Vec<(Option<Order>, RpcReplyPort<Vec<u8>>)>,
+}
+
+pub struct MemberShell {
+    args: MemberArgs,
+    link: Link,
+    sources: Sources,
+    actors: BTreeMap<String, ActorRef<SourceMsg>>,
+    /// Assignments that wait until the actor of an older epoch is gone.
+    waiting: BTreeMap<String, Waiting>,
+    leader: Option<ActorCell>,
+    /// A leader that did not answer; another is tried first.
+    avoided: Option<ractor::ActorId>,
+    retiring: bool,
+    _pin: Pin,
+}
+
+#[ractor::async_trait]
+impl Actor for MemberActor {
+    type Msg = MemberMsg;
+    type State = MemberShell;
+    type Arguments = MemberArgs;
+
+    async fn pre_start(&self, me: ActorRef<MemberMsg>, args: MemberArgs) -> Result<MemberShell, ActorProcessingErr> {
+        let name = format!("member:{}", args.name);
+        let parent = format!("node:{}", args.board.node());
+        let pin = args.board.pin("member", name, parent, &me, |port| Post::Own(MemberOwn::Report(port)));
+        pg::monitor_scope(SCOPE.into(), me.get_cell());
+        pg::join_scoped(SCOPE.into(), member_group(&args.name, args.incarnation), vec![me.get_cell()]);
+        me.send_interval(TICK, || Post::Own(MemberOwn::Tick));
+        Ok(MemberShell {
+            link: Link::new(args.ttl, Instant::now()),
+            args,
+            sources: Sources::default(),
+            actors: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            leader: None,
+            avoided: None,
+            retiring: false,
+            _pin: pin,
+        })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<MemberMsg>,
+        message: MemberMsg,
+        shell: &mut MemberShell,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Post::Ask(bytes, reply) => match crate::wire::decode::<MemberAsk>(&bytes) {
+                Ok(request) => shell.request(&me, request, reply).await,
+                Err(error) => {
+                    tracing::warn!(error = %error, "a request to this worker could not be decoded");
+                    post::answer(reply, &MemberReply::NotUnderstood);
+                }
+            },
+            Post::Own(MemberOwn::Tick) => shell.tick(&me),
+            Post::Own(MemberOwn::Heard { attempt, reply }) => shell.heard(attempt, reply),
+            Post::Own(MemberOwn::Retire) => shell.retire(&me),
+            Post::Own(MemberOwn::Report(reply)) => {
+                let _ = reply.send(json!({
+                    "worker": shell.args.name,
+                    "address": shell.args.address,
+                    "leaderKnowsMe": shell.link.accepted(),
+                    "secondsSinceHeard": shell.link.silence(Instant::now()).as_secs(),
+                    "sources": shell.actors.keys().collect::<Vec<_>>(),
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        me: ActorRef<MemberMsg>,
+        event: SupervisionEvent,
+        shell: &mut MemberShell,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorTerminated(cell, _, _) => shell.source_gone(&me, &cell).await,
+            SupervisionEvent::ActorFailed(cell, why) => {
+                tracing::error!(error = %why, "a source's actor failed");
+                shell.source_gone(&me, &cell).await;
+            }
+            SupervisionEvent::ProcessGroupChanged(change) if change.get_group() == SCHEDULERS => {
+                shell.link.leader_changed(Instant::now());
+                shell.leader = None;
+                shell.tick(&me);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl MemberShell {
+    async fn request(&mut self, me: &ActorRef<MemberMsg>, request: MemberAsk, reply: RpcReplyPort<Vec<u8>>) {
+        match request {
+            MemberAsk::Follow { assignment, order } => self.follow(me, assignment, order, reply).await,
+            MemberAsk::Release { source_id, epoch } => {
+                if self.sources.release(&source_id, epoch) {
+                    tracing::info!(source = source_id, epoch, "the source was given to another worker, stopping it");
+                    self.kill_source(&source_id);
+                }
+                if self.waiting.get(&source_id).is_some_and(|w| w.assignment.epoch <= epoch) {
+                    self.waiting.remove(&source_id);
+                }
+                post::answer(reply, &MemberReply::Done);
+            }
+            MemberAsk::Query { source_id, task } => self.query(&source_id, task, reply),
+            MemberAsk::Config => post::answer(reply, &MemberReply::Config(self.args.config_toml.clone())),
+        }
+    }
+
+    async fn follow(
+        &mut self,
+        me: &ActorRef<MemberMsg>,
+        assignment: Assignment,
+        order: Option<Order>,
+        reply: RpcReplyPort<Vec<u8>>,
+    ) {
+        if self.retiring {
+            let reason = "the worker is shutting down".to_owned();
+            return post::answer(reply, &MemberReply::Failed { reason });
+        }
+        match self.sources.follow(&assignment) {
+            Verdict::Stale { epoch } => post::answer(reply, &MemberReply::Stale { epoch }),
+            Verdict::Forward => self.forward(assignment, order, reply),
+            Verdict::Start => {
+                self.start(me, &assignment).await;
+                self.forward(assignment, order, reply);
+            }
+            Verdict::Replace => {
+                let source = assignment.source_id.clone();
+                let waiting = self.waiting.entry(source.clone());
+                let waiting = waiting.or_insert_with(|| Waiting { assignment: assignment.clone(), orders: Vec::new() });
+                waiting.assignment = assignment;
+                waiting.orders.push((order, reply));
+                self.kill_source(&source);
+            }
+        }
+    }
+
+    async fn start(&mut self, me: &ActorRef<MemberMsg>, assignment: &Assignment) {
+        let args = SourceArgs {
+            source_id: assignment.source_id.clone(),
+            source_yaml: assignment.source_yaml.clone(),
+            fence: Fence { cluster_id: assignment.cluster_id, epoch: assignment.epoch },
+            worker: self.args.name.clone(),
+            kit: self.args.kit.clone(),
+            board: self.args.board.clone(),
+        };
+        tracing::info!(source = assignment.source_id, epoch = assignment.epoch, "the source is bound to this worker");
+        match Actor::spawn_linked(None, SourceActor, args, me.get_cell()).await {
+            Ok((actor, _)) => drop(self.actors.insert(assignment.source_id.clone(), actor)),
+            Err(why) => {
+                tracing::error!(source = assignment.source_id, error = %why, "the source's actor did not start");
+                // Not held: the next heartbeat says so, and the leader asks again.
+                self.sources.gone(&assignment.source_id);
+            }
+        }
+    }
+
+    fn forward(&mut self, assignment: Assignment, order: Option<Order>, reply: RpcReplyPort<Vec<u8>>) {
+        let Some(actor) = self.actors.get(&assignment.source_id) else {
+            return post::answer(reply, &MemberReply::NotBound);
+        };
+        let (confirm, confirmed) = tokio::sync::oneshot::channel::<Confirmation>();
+        if actor.send_message(SourceMsg::Follow { assignment, order, confirm: confirm.into() }).is_err() {
+            return post::answer(reply, &MemberReply::NotBound);
+        }
+        tokio::spawn(async move {
+            let answer = match tokio::time::timeout(ORDER_LIMIT, confirmed).await {
+                Ok(Ok(Ok(()))) => MemberReply::Done,
+                Ok(Ok(Err(reason))) => MemberReply::Failed { reason },
+                Ok(Err(_)) => MemberReply::NotBound,
+                // Nobody waits that long: the leader has given up.
+                Err(_) => return,
+            };
+            post::answer(reply, &answer);
+        });
+    }
+
+    fn query(&self, source_id: &str, task: String, reply: RpcReplyPort<Vec<u8>>) {
+        let (port, status) = tokio::sync::oneshot::channel();
+        let asked = self.actors.get(source_id).map(|a| a.send_message(SourceMsg::Query { task, reply: port.into() }));
+        if !matches!(asked, Some(Ok(()))) {
+            return post::answer(reply, &MemberReply::NotBound);
+        }
+        tokio::spawn(async move {
+            if let Ok(Ok(status)) = tokio::time::timeout(QUERY_LIMIT + Duration::from_secs(1), status).await {
+                post::answer(reply, &MemberReply::Status(status.encode_to_vec()));
+            }
+        });
+    }
+
+    fn kill_source(&self, source_id: &str) {
+        if let Some(actor) = self.actors.get(source_id) {
+            let _ = actor.send_message(SourceMsg::Retire { kill: true });
+        }
+    }
+
+    async fn source_gone(&mut self, me: &ActorRef<MemberMsg>, cell: &ActorCell) {
+        let found = self.actors.iter().find(|(_, a)| a.get_id() == cell.get_id()).map(|(id, _)| id.clone());
+        let Some(source_id) = found else { return };
+        self.actors.remove(&source_id);
+        let waiting = self.waiting.remove(&source_id);
+        if self.sources.gone(&source_id)
+            && !self.retiring
+            && let Some(waiting) = waiting
+        {
+            self.start(me, &waiting.assignment).await;
+            // Takes note of the digest.
+            self.sources.follow(&waiting.assignment);
+            for (order, reply) in waiting.orders {
+                self.forward(waiting.assignment.clone(), order, reply);
+            }
+        }
+        // The leader hears at once what runs here now, and asks again for what should run.
+        self.link.hurry(Instant::now());
+        if self.retiring && self.actors.is_empty() {
+            me.stop(None);
+        }
+    }
+
+    fn tick(&mut self, me: &ActorRef<MemberMsg>) {
+        let Some(leader) = self.find_leader() else { return };
+        let request = match self.link.tick(Instant::now()) {
+            Say::Nothing => return,
+            Say::Hello => SchedulerAsk::Hello(Hello {
+                name: self.args.name.clone(),
+                address: self.args.address.clone(),
+                incarnation: self.args.incarnation,
+                ttl_ms: self.args.ttl.as_millis() as u64,
+                running: self.sources.holdings(),
+            }),
+            Say::Beat => SchedulerAsk::Beat {
+                name: self.args.name.clone(),
+                incarnation: self.args.incarnation,
+                running: self.sources.holdings(),
+            },
+        };
+        let (attempt, me) = (self.link.attempt(), me.clone());
+        let reply = post::ask::<SchedulerOwn, _, _>(&leader, &request, self.link.patience());
+        tokio::spawn(async move {
+            let reply = reply.await;
+            // The member may be gone.
+            let _ = me.send_message(Post::Own(MemberOwn::Heard { attempt, reply }));
+        });
+    }
+
+    /// The leader's scheduler, here or on another node.
+    fn find_leader(&mut self) -> Option<ActorCell> {
+        let alive = |cell: &ActorCell| cell.get_status() <= ActorStatus::Upgrading;
+        if !self.leader.as_ref().is_some_and(alive) {
+            let found: Vec<_> =
+                pg::get_scoped_members(&SCOPE.into(), &SCHEDULERS.into()).into_iter().filter(alive).collect();
+            let other = found.iter().find(|c| Some(c.get_id()) != self.avoided);
+            self.leader = other.or(found.first()).cloned();
+        }
+        self.leader.clone()
+    }
+
+    fn heard(&mut self, attempt: u64, reply: Result<super::scheduler::messages::SchedulerReply, post::NoReply>) {
+        use super::scheduler::messages::SchedulerReply;
+        let (before, now) = (self.link.accepted(), Instant::now());
+        let dead = self.link.heard(now, attempt, &reply, dice());
+        match (&reply, before) {
+            (Ok(SchedulerReply::Accepted), false) if self.link.accepted() => tracing::info!("the leader knows this worker"),
+            (Ok(SchedulerReply::Refused { reason }), _) => tracing::warn!(reason, "the leader refuses this worker"),
+            (Err(why), true) => tracing::warn!(error = %why, "the leader does not answer; running sources go on"),
+            _ => {}
+        }
+        if reply.is_err() && !self.link.accepted() {
+            let silent = self.leader.take();
+            self.avoided = silent.as_ref().map(ActorCell::get_id);
+            if let Some(cell) = silent.filter(|_| dead) {
+                let _ = self.args.node.send_message(NodeMsg::DropSession { of: cell.get_id() });
+            }
+        }
+    }
+
+    fn retire(&mut self, me: &ActorRef<MemberMsg>) {
+        self.retiring = true;
+        self.waiting.clear();
+        for actor in self.actors.values() {
+            let _ = actor.send_message(SourceMsg::Retire { kill: false });
+        }
+        if self.actors.is_empty() {
+            me.stop(None);
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What commands can ask of the cluster: the `Cluster` trait, answered from the committed state, the scheduler actor
+//! and the workers. It runs in the caller's task, so it may wait; every wait has a limit.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use prost::Message as _;
+use ractor::{ActorCell, RpcReplyPort};
+
+use super::{
+    Ledger, Seat, SchedulerOwn,
+    messages::Pushed,
+};
+use crate::{
+    actors::{
+        QUERY_LIMIT,
+        inspector,
+        member::{
+            ORDER_LIMIT,
+            messages::{MemberAsk, MemberOwn, MemberReply, Order},
+        },
+        node::options::MasterOptions,
+        post::{self, Post},
+    },
+    commands::cluster::{Cluster, SourceSpec, TaskSpec},
+    coordinator::{
+        ClusterChange, Rejection,
+        state::{ClusterState, ExpectedStage, SourceRecord},
+    },
+    error::{Code, DmError, Result},
+    pb,
+};
+
+/// What the scheduler itself may take: it never waits for anybody but the log.
+const SCHEDULER_LIMIT: Duration = Duration::from_secs(15);
+/// What an order may take, with the way there and back.
+const PUSH_LIMIT: Duration = Duration::from_secs(ORDER_LIMIT.as_secs() + 4);
+
+/// The leader, as commands see it.
+#[derive(Clone)]
+pub struct SchedulerHandle {
+    ledger: Arc<dyn Ledger>,
+    seat: Seat,
+    /// This master, for list-member.
+    name: String,
+    master: MasterOptions,
+}
+
+impl SchedulerHandle {
+    /// The handle of this node's scheduler.
+    pub fn new(name: String, master: MasterOptions, seat: Seat) -> Self {
+        SchedulerHandle { ledger: master.ledger.clone(), seat, name, master }
+    }
+
+    /// Asks the scheduler actor; 46001 when it is not there or does not answer.
+    async fn ask<R: Send + 'static>(
+        &self,
+        limit: Duration,
+        message: impl FnOnce(RpcReplyPort<R>) -> SchedulerOwn,
+    ) -> Result<R> {
+        let missing = |why: &str| DmError::new(Code::SchedulerNotStarted).msg(format!("the scheduler {why}"));
+        let actor = self.seat.get().ok_or_else(|| missing("has not started"))?;
+        let (port, reply) = tokio::sync::oneshot::channel();
+        let sent = actor.send_message(Post::Own(message((port, limit).into())));
+        sent.map_err(|_| missing("is restarting, please try again"))?;
+        match tokio::time::timeout(limit, reply).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(missing("stopped before it answered, please try again")),
+            Err(_) => Err(missing(&format!("did not answer within {limit:?}"))),
+        }
+    }
+
+    /// Commits a change and lets the scheduler know.
+    async fn commit(&self, change: ClusterChange) -> Result<()> {
+        self.ledger.propose(change).await?;
+        if let Some(actor) = self.seat.get() {
+            // One that restarts reads the state anyway.
+            let _ = actor.send_message(Post::Own(SchedulerOwn::Changed));
+        }
+        Ok(())
+    }
+
+    fn worker_of(&self, source_id: &str) -> String {
+        self.ledger.state().bindings.get(source_id).map(|b| b.worker.clone()).unwrap_or_default()
+    }
+
+    /// Gives an order to each source's worker, all at once.
+    async fn order_all(&self, sources: &[String], order: Order) -> Vec<pb::CommonWorkerResponse> {
+        let orders = sources.iter().map(|source| self.order(source, order.clone()));
+        futures::future::join_all(orders).await
+    }
+
+    async fn order(&self, source: &str, order: Order) -> pb::CommonWorkerResponse {
+        let worker = self.worker_of(source);
+        let deletes = matches!(order, Order::Delete { .. });
+        let source_id = source.to_owned();
+        let pushed = self.ask(PUSH_LIMIT, |reply| SchedulerOwn::Push { source_id, order, reply }).await;
+        let refused = match pushed {
+            Ok(Pushed::Done) => None,
+            // Nothing runs anywhere: it is deleted, and a worker that comes back is told.
+            Ok(Pushed::NoWorker) if deletes => None,
+            Ok(Pushed::NoWorker) => Some(no_worker(source)),
+            Ok(Pushed::Failed(reason)) => Some(failed(&reason)),
+            Ok(Pushed::Late) => Some(unconfirmed(&worker)),
+            Err(error) => Some(error),
+        };
+        pb::CommonWorkerResponse {
+            result: refused.is_none(),
+            msg: refused.map(|e| e.to_string()).unwrap_or_default(),
+            source: source.to_owned(),
+            worker,
+        }
+    }
+
+    async fn member(&self, worker: &str) -> Result<Option<ActorCell>> {
+        let worker = worker.to_owned();
+        self.ask(SCHEDULER_LIMIT, |reply| SchedulerOwn::Locate { worker, reply }).await
+    }
+
+    async fn ask_source(&self, source_id: &str, task: &str) -> Result<pb::QueryStatusResponse> {
+        let worker = self.worker_of(source_id);
+        let member = self.member(&worker).await?.ok_or_else(|| no_worker(source_id))?;
+        let request = MemberAsk::Query { source_id: source_id.to_owned(), task: task.to_owned() };
+        let reply = post::ask::<MemberOwn, _, _>(&member, &request, QUERY_LIMIT + Duration::from_secs(2)).await;
+        match reply {
+            Ok(MemberReply::Status(bytes)) => pb::QueryStatusResponse::decode(&bytes[..])
+                .map_err(|e| DmError::new(Code::MasterQueryWorkerConfig).msg("the worker's status is malformed").cause(e)),
+            // Bound, but the worker has not started it yet.
+            Ok(_) => Ok(pb::QueryStatusResponse {
+                result: true,
+                msg: "no sub task started".into(),
+                source_status: Some(pb::SourceStatus { source: source_id.into(), worker, ..Default::default() }),
+                sub_task_status: Vec::new(),
+            }),
+            Err(why) => Err(unreachable(&worker, &why)),
+        }
+    }
+
+    /// 46014, 46008 and 46009 before anything is touched.
+    fn check_start(&self, state: &ClusterState, task: &TaskSpec) -> Result<()> {
+        let ids = || task.subtasks.iter().map(|s| s.source_id.clone());
+        if let Some(there) = state.tasks.get(&task.name) {
+            let sources: Vec<_> = ids().filter(|s| there.subtasks.contains_key(s)).collect();
+            if !sources.is_empty() {
+                return Err(Rejection::SubtasksExist { task: task.name.clone(), sources }.into());
+            }
+        }
+        if let Some(source_id) = ids().find(|s| !state.sources.contains_key(s)) {
+            return Err(Rejection::UnknownSource { source_id }.into());
+        }
+        let unbound: Vec<_> = ids().filter(|s| !state.bindings.contains_key(s)).collect();
+        match unbound.is_empty() {
+            true => Ok(()),
+            false => Err(DmError::new(Code::SchedulerSourcesUnbound)
+                .msg(format!("sources [{}] have not bound", unbound.join(" ")))
+                .workaround("Please use `list-member` to see whether enough workers are online.")),
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for SchedulerHandle {
+    fn state(&self) -> Arc<ClusterState> {
+        self.ledger.state()
+    }
+
+    async fn register_worker(&self, name: String, address: String) -> Result<()> {
+        self.ask(SCHEDULER_LIMIT, |reply| SchedulerOwn::Register { name, address, reply }).await?
+    }
+
+    async fn add_source(&self, spec: SourceSpec, worker: Option<String>) -> Result<String> {
+        let source = SourceRecord { source_id: spec.source_id, yaml: spec.yaml };
+        self.ask(SCHEDULER_LIMIT, |reply| SchedulerOwn::AddSource { source, worker, reply }).await?
+    }
+
+    async fn update_source(&self, spec: SourceSpec) -> Result<String> {
+        let source = SourceRecord { source_id: spec.source_id.clone(), yaml: spec.yaml };
+        self.commit(ClusterChange::UpdateSource { source }).await?;
+        Ok(self.worker_of(&spec.source_id))
+    }
+
+    async fn remove_source(&self, source_id: &str) -> Result<String> {
+        let worker = self.worker_of(source_id);
+        self.commit(ClusterChange::RemoveSource { source_id: source_id.to_owned() }).await?;
+        Ok(worker)
+    }
+
+    async fn start_task(&self, task: TaskSpec) -> Result<Vec<pb::CommonWorkerResponse>> {
+        self.check_start(&self.ledger.state(), &task)?;
+        if task.remove_meta {
+            for subtask in &task.subtasks {
+                crate::units::remove_meta(subtask).await?;
+            }
+        }
+        let sources: Vec<String> = task.subtasks.iter().map(|s| s.source_id.clone()).collect();
+        let TaskSpec { name, yaml, subtasks, .. } = task;
+        let stage = ExpectedStage::Running;
+        self.commit(ClusterChange::PutTask { name: name.clone(), yaml, subtasks, stage }).await?;
+        Ok(self.order_all(&sources, Order::Run { task: name }).await)
+    }
+
+    async fn operate_task(
+        &self,
+        op: pb::TaskOp,
+        task: &str,
+        sources: &[String],
+    ) -> Result<Vec<pb::CommonWorkerResponse>> {
+        let state = self.ledger.state();
+        let all = || state.tasks.get(task).map(|t| t.subtasks.keys().cloned().collect()).unwrap_or_default();
+        let concerned: Vec<String> = if sources.is_empty() { all() } else { sources.to_vec() };
+        let (name, sources) = (task.to_owned(), sources.to_vec());
+        let set = |stage| ClusterChange::SetStage { task: name.clone(), sources: sources.clone(), stage };
+        let (change, order) = match op {
+            pb::TaskOp::Pause => (set(ExpectedStage::Paused), Order::Pause { task: name.clone() }),
+            pb::TaskOp::Resume => (set(ExpectedStage::Running), Order::Run { task: name.clone() }),
+            pb::TaskOp::Delete | pb::TaskOp::Stop => (
+                ClusterChange::RemoveSubtasks { task: name.clone(), sources: sources.clone() },
+                Order::Delete { task: name.clone() },
+            ),
+            other => {
+                let text = format!("operation {} on task {task} is not one of pause, resume, stop", other.as_str_name());
+                return Err(DmError::new(Code::MasterInvalidOperateOp).msg(text));
+            }
+        };
+        self.commit(change).await?;
+        Ok(self.order_all(&concerned, order).await)
+    }
+
+    async fn query_status(&self, source_id: &str, task: &str) -> pb::QueryStatusResponse {
+        match self.ask_source(source_id, task).await {
+            Ok(status) => status,
+            Err(error) => pb::QueryStatusResponse {
+                result: false,
+                msg: error.to_string(),
+                source_status: Some(pb::SourceStatus {
+                    source: source_id.to_owned(),
+                    worker: self.worker_of(source_id),
+                    ..Default::default()
+                }),
+                sub_task_status: Vec::new(),
+            },
+        }
+    }
+
+    async fn members(&self) -> Vec<pb::Members> {
+        use pb::members::Member;
+        let (state, online) = (self.ledger.state(), self.ask(SCHEDULER_LIMIT, SchedulerOwn::Online).await);
+        let leader = pb::ListLeaderMember {
+            name: self.name.clone(),
+            addr: self.master.advertise_addr.clone(),
+            ..Default::default()
+        };
+        let master = pb::MasterInfo {
+            name: self.name.clone(),
+            member_id: self.master.member_id,
+            alive: true,
+            peer_ur_ls: self.master.peer_urls.clone(),
+            client_ur_ls: self.master.client_urls.clone(),
+        };
+        let workers = match online {
+            Ok(online) => pb::ListWorkerMember { workers: worker_rows(&state, &online), ..Default::default() },
+            Err(error) => pb::ListWorkerMember { msg: error.to_string(), ..Default::default() },
+        };
+        let masters = pb::ListMasterMember { masters: vec![master], ..Default::default() };
+        let rows = [Member::Leader(leader), Member::Master(masters), Member::Worker(workers)];
+        rows.into_iter().map(|member| pb::Members { member: Some(member) }).collect()
+    }
+
+    async fn worker_config(&self, worker: &str) -> Result<String> {
+        if !self.ledger.state().workers.contains_key(worker) {
+            return Err(Rejection::UnknownWorker { worker: worker.to_owned() }.into());
+        }
+        let gone = || DmError::new(Code::MasterQueryWorkerConfig).msg(format!("dm-worker {worker} is offline"));
+        let member = self.member(worker).await?.ok_or_else(gone)?;
+        match post::ask::<MemberOwn, _, _>(&member, &MemberAsk::Config, QUERY_LIMIT).await {
+            Ok(MemberReply::Config(text)) => Ok(text),
+            Ok(_) => Err(DmError::new(Code::MasterQueryWorkerConfig).msg(format!("dm-worker {worker} did not understand"))),
+            Err(why) => Err(unreachable(worker, &why)),
+        }
+    }
+
+    async fn actors(&self) -> serde_json::Value {
+        inspector::gather().await
+    }
+}
+
+fn worker_rows(state: &ClusterState, online: &BTreeSet<String>) -> Vec<pb::WorkerInfo> {
+    let row = |w: &crate::coordinator::state::WorkerRecord| {
+        let source = state.source_of(&w.name).unwrap_or_default();
+        let stage = match (online.contains(&w.name), source.is_empty()) {
+            (false, _) => "offline",
+            (true, true) => "free",
+            (true, false) => "bound",
+        };
+        let source = if stage == "offline" { "" } else { source };
+        pb::WorkerInfo { name: w.name.clone(), addr: w.address.clone(), stage: stage.into(), source: source.into() }
+    };
+    state.workers.values().map(row).collect()
+}
+
+/// No worker to talk to. Scripts look for `relevant worker-client not found`.
+fn no_worker(source: &str) -> DmError {
+    DmError::new(Code::MasterWorkerArgsExtractor)
+        .msg(format!("{source} relevant worker-client not found"))
+        .workaround("Please use `list-member` to see whether its worker is online; a free worker takes it over.")
+}
+
+/// The worker said no.
+fn failed(reason: &str) -> DmError {
+    DmError::new(Code::MasterOperRespNotSuccess)
+        .msg(format!("some error occurs in dm-worker: {reason}"))
+        .workaround("Please execute `query-status` to check status.")
+}
+
+fn unconfirmed(worker: &str) -> DmError {
+    DmError::new(Code::MasterFailToGetExpectResult)
+        .msg(format!("dm-worker {worker} did not confirm the operation within {ORDER_LIMIT:?}"))
+        .workaround("It will be done when the worker can; please execute `query-status` to check status.")
+}
+
+fn unreachable(worker: &str, why: &post::NoReply) -> DmError {
+    DmError::new(Code::MasterOperRequestTimeout)
+        .msg(format!("dm-worker {worker} does not answer: {why}"))
+        .workaround("Please use `list-member` to see whether it is online.")
+}
