@@ -34,7 +34,11 @@ impl Actor for InspectorActor {
     type State = InspectorShell;
     type Arguments = Arc<Board>;
 
-    async fn pre_start(&self, me: ActorRef<InspectorMsg>, board: Arc<Board>) -> Result<InspectorShell, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        me: ActorRef<InspectorMsg>,
+        board: Arc<Board>,
+    ) -> Result<InspectorShell, ActorProcessingErr> {
         let parent = format!("node:{}", board.node());
         let pin = board.pin("inspector", "inspector", parent, &me, |port| Post::Own(InspectorOwn::Report(port)));
         pg::join_scoped(SCOPE.into(), INSPECTORS.into(), vec![me.get_cell()]);

@@ -73,9 +73,13 @@ pub enum MemberAsk {
 pub enum MemberReply {
     Done,
     /// The order failed: the reason for 38032.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     /// The request is of an older epoch than what this worker has seen.
-    Stale { epoch: u64 },
+    Stale {
+        epoch: u64,
+    },
     /// The source is not here.
     NotBound,
     /// A `pb::QueryStatusResponse`, encoded.

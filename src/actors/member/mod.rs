@@ -22,8 +22,8 @@ use super::{
     node::messages::NodeMsg,
     observe::{Board, Pin},
     post::{self, Post},
-    scheduler::messages::{Hello, SchedulerAsk},
     scheduler::SchedulerOwn,
+    scheduler::messages::{Hello, SchedulerAsk},
     source::{SourceActor, SourceArgs, SourceMsg},
     subtask::{Confirmation, Kit},
     supervise::dice,
@@ -323,7 +323,9 @@ impl MemberShell {
         let (before, now) = (self.link.accepted(), Instant::now());
         let dead = self.link.heard(now, attempt, &reply, dice());
         match (&reply, before) {
-            (Ok(SchedulerReply::Accepted), false) if self.link.accepted() => tracing::info!("the leader knows this worker"),
+            (Ok(SchedulerReply::Accepted), false) if self.link.accepted() => {
+                tracing::info!("the leader knows this worker")
+            }
             (Ok(SchedulerReply::Refused { reason }), _) => tracing::warn!(reason, "the leader refuses this worker"),
             (Err(why), true) => tracing::warn!(error = %why, "the leader does not answer; running sources go on"),
             _ => {}

@@ -27,9 +27,15 @@ pub enum Verdict {
 
 #[derive(Clone, PartialEq, Debug)]
 enum Slot {
-    Alive { epoch: u64, digest: u64 },
+    Alive {
+        epoch: u64,
+        digest: u64,
+    },
     /// Being ended; `next` starts afterwards.
-    Leaving { epoch: u64, next: Option<u64> },
+    Leaving {
+        epoch: u64,
+        next: Option<u64>,
+    },
 }
 
 /// The sources of this worker.
@@ -193,13 +199,7 @@ impl Link {
     }
 
     /// What became of the word. True when the connection is worth dropping: it is open but nothing comes back.
-    pub fn heard(
-        &mut self,
-        now: Instant,
-        attempt: u64,
-        reply: &Result<SchedulerReply, NoReply>,
-        dice: f64,
-    ) -> bool {
+    pub fn heard(&mut self, now: Instant, attempt: u64, reply: &Result<SchedulerReply, NoReply>, dice: f64) -> bool {
         if attempt != self.attempt {
             return false;
         }

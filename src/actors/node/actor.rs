@@ -334,7 +334,8 @@ impl NodeShell {
     }
 
     fn child_gone(&mut self, me: &ActorRef<NodeMsg>, cell: &ActorCell, why: String) {
-        let Some(child) = self.children.iter().find(|(_, c)| c.get_id() == cell.get_id()).map(|(child, _)| *child) else {
+        let Some(child) = self.children.iter().find(|(_, c)| c.get_id() == cell.get_id()).map(|(child, _)| *child)
+        else {
             return;
         };
         self.children.remove(&child);

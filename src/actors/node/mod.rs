@@ -85,7 +85,8 @@ pub async fn start(
     kit: Kit,
 ) -> Result<Node> {
     let seat = Seat::default();
-    let cluster = master.clone().map(|m| Arc::new(SchedulerHandle::new(node.name.clone(), m, seat.clone())) as Arc<dyn Cluster>);
+    let cluster =
+        master.clone().map(|m| Arc::new(SchedulerHandle::new(node.name.clone(), m, seat.clone())) as Arc<dyn Cluster>);
     let failed = {
         let code = if master.is_some() { Code::MasterStartService } else { Code::WorkerStartService };
         let text = format!("the cluster port {} can't be opened", node.listen);

@@ -14,10 +14,15 @@ const ALIAS_RETRY: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 enum Line {
-    Down { next: Instant },
+    Down {
+        next: Instant,
+    },
     Dialling,
     /// A TCP connection to this socket address; `ready` after the handshake.
-    Up { peer: String, ready: bool },
+    Up {
+        peer: String,
+        ready: bool,
+    },
 }
 
 /// The connections to the masters. They are never given up.

@@ -7,14 +7,10 @@ use async_trait::async_trait;
 use prost::Message as _;
 use ractor::{ActorCell, RpcReplyPort};
 
-use super::{
-    Ledger, Seat, SchedulerOwn,
-    messages::Pushed,
-};
+use super::{Ledger, SchedulerOwn, Seat, messages::Pushed};
 use crate::{
     actors::{
-        QUERY_LIMIT,
-        inspector,
+        QUERY_LIMIT, inspector,
         member::{
             ORDER_LIMIT,
             messages::{MemberAsk, MemberOwn, MemberReply, Order},
@@ -123,8 +119,9 @@ impl SchedulerHandle {
         let request = MemberAsk::Query { source_id: source_id.to_owned(), task: task.to_owned() };
         let reply = post::ask::<MemberOwn, _, _>(&member, &request, QUERY_LIMIT + Duration::from_secs(2)).await;
         match reply {
-            Ok(MemberReply::Status(bytes)) => pb::QueryStatusResponse::decode(&bytes[..])
-                .map_err(|e| DmError::new(Code::MasterQueryWorkerConfig).msg("the worker's status is malformed").cause(e)),
+            Ok(MemberReply::Status(bytes)) => pb::QueryStatusResponse::decode(&bytes[..]).map_err(|e| {
+                DmError::new(Code::MasterQueryWorkerConfig).msg("the worker's status is malformed").cause(e)
+            }),
             // Bound, but the worker has not started it yet.
             Ok(_) => Ok(pb::QueryStatusResponse {
                 result: true,
@@ -218,7 +215,8 @@ impl Cluster for SchedulerHandle {
                 Order::Delete { task: name.clone() },
             ),
             other => {
-                let text = format!("operation {} on task {task} is not one of pause, resume, stop", other.as_str_name());
+                let text =
+                    format!("operation {} on task {task} is not one of pause, resume, stop", other.as_str_name());
                 return Err(DmError::new(Code::MasterInvalidOperateOp).msg(text));
             }
         };
@@ -274,7 +272,9 @@ impl Cluster for SchedulerHandle {
         let member = self.member(worker).await?.ok_or_else(gone)?;
         match post::ask::<MemberOwn, _, _>(&member, &MemberAsk::Config, QUERY_LIMIT).await {
             Ok(MemberReply::Config(text)) => Ok(text),
-            Ok(_) => Err(DmError::new(Code::MasterQueryWorkerConfig).msg(format!("dm-worker {worker} did not understand"))),
+            Ok(_) => {
+                Err(DmError::new(Code::MasterQueryWorkerConfig).msg(format!("dm-worker {worker} did not understand")))
+            }
             Err(why) => Err(unreachable(worker, &why)),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    coordinator::{Applied, ClusterChange, consensus::Consensus, state::ClusterState},
+    coordinator::{Applied, ClusterChange, state::ClusterState},
     error::Result,
 };
 
@@ -17,15 +17,4 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Commits a change and applies it. A change that the state rejects is an error too (its DM code).
     async fn propose(&self, change: ClusterChange) -> Result<Applied>;
-}
-
-#[async_trait]
-impl Ledger for Consensus {
-    fn state(&self) -> Arc<ClusterState> {
-        Consensus::state(self)
-    }
-
-    async fn propose(&self, change: ClusterChange) -> Result<Applied> {
-        Consensus::propose(self, change).await
-    }
 }

@@ -52,7 +52,9 @@ pub enum SchedulerReply {
     /// Said to a `Beat`: present yourself (the leader is new, or had given you up).
     WhoAreYou,
     /// The name is taken by another living worker; ask again later.
-    Refused { reason: String },
+    Refused {
+        reason: String,
+    },
     /// The request could not be decoded.
     NotUnderstood,
 }
@@ -89,7 +91,10 @@ pub enum Then {
     Nothing,
     Answer(RpcReplyPort<Result<()>>),
     /// Answer with the worker of this source once everything due is decided.
-    Place { source_id: String, reply: RpcReplyPort<Result<String>> },
+    Place {
+        source_id: String,
+        reply: RpcReplyPort<Result<String>>,
+    },
 }
 
 /// What became of an order.

@@ -17,8 +17,8 @@ use serde_json::json;
 
 pub use handle::SchedulerHandle;
 pub use ledger::Ledger;
-use messages::{Pushed, SchedulerAsk, SchedulerMsg, SchedulerReply, Then};
 pub use messages::SchedulerOwn;
+use messages::{Pushed, SchedulerAsk, SchedulerMsg, SchedulerReply, Then};
 use state::{Errand, Roster, assignment};
 
 use super::{
@@ -93,7 +93,11 @@ impl Actor for SchedulerActor {
     type State = SchedulerShell;
     type Arguments = SchedulerArgs;
 
-    async fn pre_start(&self, me: ActorRef<SchedulerMsg>, args: SchedulerArgs) -> Result<SchedulerShell, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        me: ActorRef<SchedulerMsg>,
+        args: SchedulerArgs,
+    ) -> Result<SchedulerShell, ActorProcessingErr> {
         let parent = format!("node:{}", args.board.node());
         let pin = args.board.pin("scheduler", "scheduler", parent, &me, |p| Post::Own(SchedulerOwn::Report(p)));
         let now = Instant::now();
@@ -110,7 +114,11 @@ impl Actor for SchedulerActor {
         })
     }
 
-    async fn post_start(&self, me: ActorRef<SchedulerMsg>, shell: &mut SchedulerShell) -> Result<(), ActorProcessingErr> {
+    async fn post_start(
+        &self,
+        me: ActorRef<SchedulerMsg>,
+        shell: &mut SchedulerShell,
+    ) -> Result<(), ActorProcessingErr> {
         shell.args.seat.take(me.clone());
         pg::join_scoped(SCOPE.into(), SCHEDULERS.into(), vec![me.get_cell()]);
         Ok(())
@@ -338,7 +346,9 @@ impl SchedulerShell {
                 tracing::warn!(worker, source, epoch, ours, "the worker has seen a newer epoch of the source");
             }
             Ok(_) => {}
-            Err(why) => tracing::warn!(worker, source = holding.source_id, error = %why, "a worker did not take its word"),
+            Err(why) => {
+                tracing::warn!(worker, source = holding.source_id, error = %why, "a worker did not take its word")
+            }
         }
     }
 

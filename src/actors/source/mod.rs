@@ -171,11 +171,7 @@ impl SourceShell {
     async fn start(&mut self, me: &ActorRef<SourceMsg>, spec: SubtaskSpec) {
         let (task, expected) = (spec.config.name.clone(), spec.expected);
         let args = SubtaskArgs {
-            env: UnitEnv {
-                config: Arc::new(spec.config),
-                fence: self.args.fence,
-                worker: self.args.worker.clone(),
-            },
+            env: UnitEnv { config: Arc::new(spec.config), fence: self.args.fence, worker: self.args.worker.clone() },
             kit: self.args.kit.clone(),
             policy: self.policy.clone(),
             board: self.args.board.clone(),

@@ -39,7 +39,9 @@ enum Slot {
     /// Its actor failed; a new one comes.
     Failed(SubtaskSpec),
     /// Its actor ends; afterwards the new spec starts.
-    Leaving { next: Option<SubtaskSpec> },
+    Leaving {
+        next: Option<SubtaskSpec>,
+    },
 }
 
 /// A source's subtasks.
@@ -90,7 +92,7 @@ impl Subtasks {
                 *old = spec;
                 if changed || by_user { vec![Effect::Tell { task, expected, by_user }] } else { Vec::new() }
             }
-            Some(slot) => leave(&task, slot, Some(spec), false),
+            Some(slot) => leave(&task, slot, Some(spec), false).into_iter().collect(),
         }
     }
 
