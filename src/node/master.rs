@@ -18,6 +18,7 @@ use crate::{
     config::node::MasterConfig,
     coordinator::consensus::Consensus,
     error::{Code, DmError, Result},
+    observe::events::NodeExited,
 };
 
 /// Runs a dm-master until a signal; returns the exit code.
@@ -25,16 +26,17 @@ pub async fn run_master(config: MasterConfig) -> i32 {
     if let Err(code) = start::log(&config.log_level, &config.log_file, &config.log_format) {
         return code;
     }
-    start::welcome("dm-master", &config.to_toml());
-    let code = match serve(&config).await {
-        Ok(()) => 0,
+    start::welcome("dm-master", "master", &config.to_toml());
+    match serve(&config).await {
+        Ok(()) => {
+            NodeExited { program: "dm-master" }.emit();
+            0
+        }
         Err(e) => {
             tracing::error!(error = %e, "fail to start dm-master");
             EXIT_START
         }
-    };
-    tracing::info!("dm-master exit");
-    code
+    }
 }
 
 async fn serve(config: &MasterConfig) -> Result<()> {

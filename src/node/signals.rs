@@ -2,7 +2,10 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::{Code, DmError, Result};
+use crate::{
+    error::{Code, DmError, Result},
+    observe::events::SignalReceived,
+};
 
 /// Armed from the first moment, so that a signal during start-up is not lost.
 pub struct Signals {
@@ -35,7 +38,7 @@ impl Signals {
 
     /// Waits for one and logs it.
     pub async fn wait(&mut self) {
-        let name = self.received.recv().await.unwrap_or("none");
-        tracing::info!(signal = name, "got signal to exit");
+        let signal = self.received.recv().await.unwrap_or("none");
+        SignalReceived { signal }.emit();
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     config::node::{MasterConfig, StandaloneConfig, WorkerConfig},
     error::{Code, DmError, Result},
     gateway,
+    observe::events::NodeExited,
 };
 
 /// Runs a whole cluster in this process until a signal; returns the exit code.
@@ -20,21 +21,22 @@ pub async fn run_standalone(config: StandaloneConfig) -> i32 {
     if let Err(code) = start::log(&config.log_level, &config.log_file, &config.log_format) {
         return code;
     }
-    let code = match halves(&config) {
-        Ok((master, worker)) => match serve(&master, &worker).await {
-            Ok(()) => 0,
-            Err(e) => failed(e),
-        },
-        Err(e) => failed(e),
+    let ran = match halves(&config) {
+        Ok((master, worker)) => serve(&master, &worker).await,
+        Err(e) => Err(e),
     };
-    tracing::info!("dm-master exit");
-    tracing::info!("dm-worker exit");
-    code
-}
-
-fn failed(error: DmError) -> i32 {
-    tracing::error!(error = %error, "fail to start dm-node standalone");
-    EXIT_START
+    match ran {
+        Ok(()) => {
+            for program in ["dm-worker", "dm-master"] {
+                NodeExited { program }.emit();
+            }
+            0
+        }
+        Err(e) => {
+            tracing::error!(error = %e, "fail to start dm-node standalone");
+            EXIT_START
+        }
+    }
 }
 
 /// Both halves' settings; the process then works in `<data-dir>/worker`, so that a task's relative `dir` is below it.
@@ -44,8 +46,8 @@ fn halves(config: &StandaloneConfig) -> Result<(MasterConfig, WorkerConfig)> {
     let home = data.join("worker");
     master.data_dir = data.join("master").to_string_lossy().into_owned();
     worker.relay_dir = home.join("relay").to_string_lossy().into_owned();
-    start::welcome("dm-master", &master.to_toml());
-    start::welcome("dm-worker", &worker.to_toml());
+    start::welcome("dm-master", "master", &master.to_toml());
+    start::welcome("dm-worker", "worker", &worker.to_toml());
     let made = std::fs::create_dir_all(&home).and_then(|()| std::env::set_current_dir(&home));
     made.map_err(|e| {
         DmError::new(Code::MasterStartService)

@@ -5,9 +5,9 @@ use std::panic;
 use serde_json::Value;
 
 use crate::{
-    config::{subtask::Security, version},
+    config::subtask::Security,
     error::{Code, DmError, Result},
-    observe,
+    observe::{self, events::NodeStarted},
 };
 
 /// `-print-sample-config` of each program.
@@ -51,22 +51,10 @@ fn process() {
 }
 
 /// The first two lines of a log: what program, which settings. `toml` has no secrets.
-pub fn welcome(program: &str, toml: &str) {
-    let [release, hash, branch, time, go, failpoint] = version::fields().map(|(_, value)| value);
-    tracing::info!(
-        "release-version" = release,
-        "git-hash" = hash,
-        "git-branch" = branch,
-        "utc-build-time" = time,
-        "go-version" = go,
-        "failpoint-build" = failpoint,
-        "Welcome to {program}"
-    );
-    let config = json(toml).to_string();
-    match program {
-        "dm-master" => tracing::info!("dm-master config" = config, ""),
-        _ => tracing::info!("dm-worker config" = config, ""),
-    }
+pub fn welcome(program: &str, role: &'static str, toml: &str) {
+    observe::metrics::install();
+    observe::metrics::add_role(role);
+    NodeStarted { program, config: &json(toml).to_string() }.emit();
 }
 
 fn json(toml: &str) -> Value {

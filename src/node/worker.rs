@@ -15,6 +15,7 @@ use crate::{
     config::node::WorkerConfig,
     error::{Code, DmError, Result},
     gateway::{self, WorkerView},
+    observe::events::NodeExited,
     pb,
 };
 
@@ -26,9 +27,11 @@ pub async fn run_worker(config: WorkerConfig) -> i32 {
     if config.name_is_default {
         tracing::info!(name = config.name, "the worker has no `name`: its advertise address is taken");
     }
-    start::welcome("dm-worker", &config.to_toml());
+    start::welcome("dm-worker", "worker", &config.to_toml());
     let code = run(&config).await;
-    tracing::info!("dm-worker exit");
+    if code == 0 {
+        NodeExited { program: "dm-worker" }.emit();
+    }
     code
 }
 
