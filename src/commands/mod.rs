@@ -21,6 +21,8 @@ pub mod reply;
 pub mod resume_task;
 pub mod start_task;
 pub mod stop_task;
+#[cfg(test)]
+pub mod testing;
 pub mod version;
 
 use crate::dmctl::{

@@ -8,6 +8,8 @@ mod http;
 mod master;
 mod payload;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{sync::Arc, time::Duration};

@@ -1,0 +1,220 @@
+//! A cluster in memory: what the commands see of the leader, without actors or databases.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{
+    cluster::{Cluster, SourceSpec, TaskSpec},
+    reply::source_done,
+};
+use crate::{
+    coordinator::state::{Binding, ClusterState, ExpectedStage, SourceRecord, SubtaskRecord, TaskRecord, WorkerRecord},
+    error::{Code, DmError, Result},
+    pb::{self, Stage, UnitType, members::Member, sub_task_status::Status},
+};
+
+/// Two workers; the first added source goes to the second of them, as in the captured replies.
+pub struct MemoryCluster {
+    state: Mutex<ClusterState>,
+    /// The error that every running subtask shows.
+    failure: Mutex<Option<DmError>>,
+}
+
+impl MemoryCluster {
+    pub fn new() -> Arc<MemoryCluster> {
+        let mut state = ClusterState { cluster_id: 1, ..Default::default() };
+        for (name, address) in [("worker1", "127.0.0.1:8262"), ("worker2", "127.0.0.1:8263")] {
+            state.workers.insert(name.into(), WorkerRecord { name: name.into(), address: address.into() });
+        }
+        Arc::new(MemoryCluster { state: Mutex::new(state), failure: Mutex::new(None) })
+    }
+
+    /// Makes every subtask fail.
+    pub fn fail(&self, error: DmError) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ClusterState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn subtask_status(&self, name: &str, record: &SubtaskRecord) -> pb::SubTaskStatus {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let paused = record.stage == ExpectedStage::Paused;
+        let result = match failure {
+            Some(error) => Some(pb::ProcessResult { errors: vec![error.to_process_error()], ..Default::default() }),
+            None => paused.then(|| pb::ProcessResult { is_canceled: true, ..Default::default() }),
+        };
+        pb::SubTaskStatus {
+            name: name.to_owned(),
+            stage: if result.is_some() { Stage::Paused } else { Stage::Running } as i32,
+            unit: UnitType::Sync as i32,
+            result,
+            status: Some(Status::Sync(pb::SyncStatus {
+                master_binlog: "(mysql-bin.000002, 739345243)".into(),
+                master_binlog_gtid: "0-3407-94937".into(),
+                syncer_binlog: "(mysql-bin.000002, 739345243)".into(),
+                syncer_binlog_gtid: "0-3407-94937".into(),
+                synced: true,
+                binlog_type: "remote".into(),
+                io_total_bytes: 16016,
+                dump_io_total_bytes: 3330,
+                ..Default::default()
+            })),
+            ..Default::default()
+        }
+    }
+}
+
+fn missing(source: &str) -> DmError {
+    DmError::new(Code::SchedulerSourceCfgNotExist).msg(format!("source config with ID {source} not exists"))
+}
+
+#[async_trait]
+impl Cluster for MemoryCluster {
+    fn state(&self) -> Arc<ClusterState> {
+        Arc::new(self.lock().clone())
+    }
+
+    async fn register_worker(&self, name: String, address: String) -> Result<()> {
+        self.lock().workers.insert(name.clone(), WorkerRecord { name, address });
+        Ok(())
+    }
+
+    async fn add_source(&self, spec: SourceSpec, worker: Option<String>) -> Result<String> {
+        let mut state = self.lock();
+        let taken: Vec<String> = state.bindings.values().map(|b| b.worker.clone()).collect();
+        let free = state.workers.keys().rev().find(|name| !taken.contains(name)).cloned();
+        let id = spec.source_id.clone();
+        state.sources.insert(id.clone(), SourceRecord { source_id: id.clone(), yaml: spec.yaml });
+        let chosen = worker.or(free).unwrap_or_default();
+        if !chosen.is_empty() {
+            state.bindings.insert(id, Binding { worker: chosen.clone(), epoch: 1 });
+        }
+        Ok(chosen)
+    }
+
+    async fn update_source(&self, spec: SourceSpec) -> Result<String> {
+        let mut state = self.lock();
+        let record = state.sources.get_mut(&spec.source_id).ok_or_else(|| missing(&spec.source_id))?;
+        record.yaml = spec.yaml;
+        Ok(state.bindings.get(&spec.source_id).map(|b| b.worker.clone()).unwrap_or_default())
+    }
+
+    async fn remove_source(&self, source_id: &str) -> Result<String> {
+        let mut state = self.lock();
+        if !state.sources.contains_key(source_id) {
+            return Err(missing(source_id));
+        }
+        let tasks: Vec<_> =
+            state.tasks.values().filter(|t| t.subtasks.contains_key(source_id)).map(|t| t.name.clone()).collect();
+        if !tasks.is_empty() {
+            return Err(DmError::new(Code::SchedulerSourceOpTaskExist)
+                .msg(format!("source with name {source_id} need to operate has existing tasks [{}]", tasks.join(" ")))
+                .workaround("Please `stop-task` first."));
+        }
+        state.sources.remove(source_id);
+        Ok(state.bindings.remove(source_id).map(|b| b.worker).unwrap_or_default())
+    }
+
+    async fn start_task(&self, task: TaskSpec) -> Result<Vec<pb::CommonWorkerResponse>> {
+        let mut state = self.lock();
+        let sources: Vec<String> = task.subtasks.iter().map(|s| s.source_id.clone()).collect();
+        if state.tasks.contains_key(&task.name) {
+            return Err(DmError::new(Code::SchedulerSubTaskExist)
+                .msg(format!("subtasks with name {} for sources [{}] already exist", task.name, sources.join(" ")))
+                .workaround("Please use `query-status` command to see tasks."));
+        }
+        let subtasks = task.subtasks.into_iter();
+        let subtasks = subtasks
+            .map(|config| (config.source_id.clone(), SubtaskRecord { config, stage: ExpectedStage::Running }))
+            .collect();
+        state.tasks.insert(task.name.clone(), TaskRecord { name: task.name, yaml: task.yaml, subtasks });
+        Ok(sources.iter().map(|s| source_done(s, state.bindings.get(s).map_or("", |b| b.worker.as_str()))).collect())
+    }
+
+    async fn operate_task(
+        &self,
+        op: pb::TaskOp,
+        task: &str,
+        sources: &[String],
+    ) -> Result<Vec<pb::CommonWorkerResponse>> {
+        let mut state = self.lock();
+        let bindings = state.bindings.clone();
+        let Some(record) = state.tasks.get_mut(task) else { return Ok(Vec::new()) };
+        let wanted = |source: &String| sources.is_empty() || sources.contains(source);
+        let done: Vec<String> = record.subtasks.keys().filter(|s| wanted(s)).cloned().collect();
+        for source in &done {
+            match op {
+                pb::TaskOp::Delete => {
+                    record.subtasks.remove(source);
+                }
+                _ => {
+                    let stage = if op == pb::TaskOp::Pause { ExpectedStage::Paused } else { ExpectedStage::Running };
+                    if let Some(subtask) = record.subtasks.get_mut(source) {
+                        subtask.stage = stage;
+                    }
+                }
+            }
+        }
+        if record.subtasks.is_empty() {
+            state.tasks.remove(task);
+        }
+        Ok(done.iter().map(|s| source_done(s, bindings.get(s).map_or("", |b| b.worker.as_str()))).collect())
+    }
+
+    async fn query_status(&self, source_id: &str, task: &str) -> pb::QueryStatusResponse {
+        let state = self.state();
+        let worker = state.bindings.get(source_id).map(|b| b.worker.clone()).unwrap_or_default();
+        let sub_task_status: Vec<_> = state
+            .tasks
+            .values()
+            .filter(|record| task.is_empty() || record.name == task)
+            .filter_map(|record| Some(self.subtask_status(&record.name, record.subtasks.get(source_id)?)))
+            .collect();
+        pb::QueryStatusResponse {
+            result: true,
+            msg: if sub_task_status.is_empty() { "no sub task started".into() } else { String::new() },
+            source_status: Some(pb::SourceStatus { source: source_id.into(), worker, ..Default::default() }),
+            sub_task_status,
+        }
+    }
+
+    async fn members(&self) -> Vec<pb::Members> {
+        let state = self.state();
+        let worker = |w: &WorkerRecord| {
+            let source = state.bindings.iter().find(|(_, b)| b.worker == w.name).map(|(id, _)| id.clone());
+            pb::WorkerInfo {
+                name: w.name.clone(),
+                addr: w.address.clone(),
+                stage: if source.is_some() { "bound" } else { "free" }.into(),
+                source: source.unwrap_or_default(),
+            }
+        };
+        let leader = pb::ListLeaderMember { msg: String::new(), name: "master1".into(), addr: "127.0.0.1:8261".into() };
+        let master = pb::MasterInfo {
+            name: "master1".into(),
+            member_id: 5_465_094_923_844_121_336,
+            alive: true,
+            peer_ur_ls: vec!["http://127.0.0.1:8291".into()],
+            client_ur_ls: vec!["http://127.0.0.1:8261".into()],
+        };
+        let workers = state.workers.values().map(worker).collect();
+        [
+            Member::Leader(leader),
+            Member::Master(pb::ListMasterMember { msg: String::new(), masters: vec![master] }),
+            Member::Worker(pb::ListWorkerMember { msg: String::new(), workers }),
+        ]
+        .map(|member| pb::Members { member: Some(member) })
+        .into()
+    }
+
+    async fn worker_config(&self, worker: &str) -> Result<String> {
+        Ok(format!("name = {worker:?}\n"))
+    }
+
+    async fn actors(&self) -> serde_json::Value {
+        serde_json::json!([{ "name": "node", "state": "running" }])
+    }
+}
