@@ -3,6 +3,7 @@
 
 mod cases;
 mod faults;
+mod nodes;
 mod support;
 mod tidy;
 
