@@ -4,6 +4,7 @@
 //! which starts from what is stored (dump folder, load progress, checkpoint, lane progress).
 
 pub mod check;
+pub mod collation;
 pub mod dump;
 pub mod fence;
 pub mod link;

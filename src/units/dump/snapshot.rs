@@ -1,0 +1,163 @@
+//! One consistent snapshot across several connections, and the binlog position it stands at.
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use super::{metadata::DumpLocation, options::Consistency, plan::TablePlan};
+use crate::{
+    config::subtask::DbConfig,
+    error::{Code, DmError, Result, Scope},
+    schema::{ServerInfo, model::quote_name},
+    units::link,
+};
+
+/// Connections that all see the same data.
+pub struct Snapshot {
+    pub readers: Vec<Conn>,
+    /// Empty name: the source has no binlog.
+    pub location: DumpLocation,
+    /// Where the binlog stood when the last reader had its snapshot; differs only without a lock.
+    pub exit: Option<DumpLocation>,
+    pub newer_command: bool,
+}
+
+/// Session variables of a connection that dumps. A dump may read one table for hours and writes to a disk meanwhile.
+fn session(server: &ServerInfo) -> Vec<(String, String)> {
+    let mut out = vec![
+        ("SESSION sql_mode", "''"),
+        ("SESSION time_zone", "'+00:00'"),
+        ("SESSION net_write_timeout", "3600"),
+        ("SESSION wait_timeout", "86400"),
+        // Others wait behind a pending lock, so it gives up early.
+        ("SESSION lock_wait_timeout", "20"),
+    ];
+    if server.is_mariadb() {
+        out.push(("SESSION max_statement_time", "0"));
+    } else if server.version >= 50_708 {
+        out.push(("SESSION max_execution_time", "0"));
+    }
+    out.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// A connection for reading structures and for locking.
+pub async fn control(db: &DbConfig) -> Result<(Conn, ServerInfo)> {
+    let mut conn = link::connect(db, &[], Scope::Upstream).await?;
+    let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(|e| query(&e, "SELECT VERSION()"))?;
+    let server = version.as_deref().and_then(ServerInfo::parse).unwrap_or_default();
+    let set: Vec<String> = session(&server).into_iter().map(|(n, v)| format!("{n} = {v}")).collect();
+    let set = format!("SET {}", set.join(", "));
+    conn.query_drop(&set).await.map_err(|e| query(&e, &set))?;
+    Ok((conn, server))
+}
+
+/// Opens the readers first, so that the lock is held only while they start their transactions.
+pub async fn take(
+    db: &DbConfig,
+    control: &mut Conn,
+    server: &ServerInfo,
+    readers: usize,
+    consistency: Consistency,
+    tables: &[TablePlan],
+) -> Result<Snapshot> {
+    let variables = session(server);
+    let mut conns = Vec::with_capacity(readers);
+    for _ in 0..readers {
+        let mut conn = link::connect(db, &variables, Scope::Upstream).await?;
+        execute(&mut conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        conns.push(conn);
+    }
+    let newer_command = !server.is_mariadb() && server.version >= 80_200;
+    let locked = lock(control, consistency, tables).await?;
+    let taken = async {
+        let location = position(control, server, newer_command).await?;
+        for conn in &mut conns {
+            execute(conn, "START TRANSACTION /*!40108 WITH CONSISTENT SNAPSHOT */").await?;
+        }
+        let exit = if locked { None } else { Some(position(control, server, newer_command).await?) };
+        Ok((location, exit))
+    }
+    .await;
+    if locked {
+        execute(control, "UNLOCK TABLES").await?;
+    }
+    let (location, exit) = taken?;
+    let exit = exit.filter(|exit| *exit != location);
+    Ok(Snapshot { readers: conns, location, exit, newer_command })
+}
+
+/// True when writers are held back until UNLOCK TABLES.
+async fn lock(control: &mut Conn, consistency: Consistency, tables: &[TablePlan]) -> Result<bool> {
+    let globally = "FLUSH TABLES WITH READ LOCK";
+    match consistency {
+        Consistency::None => return Ok(false),
+        Consistency::Lock => return lock_tables(control, tables).await.map(|()| true).map_err(|e| refused(&e, None)),
+        Consistency::Auto | Consistency::Flush => {}
+    }
+    let Err(first) = with_retry(control, globally).await else { return Ok(true) };
+    // 1045, 1227: not allowed to this user, or to anyone on a managed server.
+    if !matches!(link::errno(&first), 1045 | 1227) || consistency == Consistency::Flush {
+        return Err(refused(&first, None));
+    }
+    lock_tables(control, tables).await.map_err(|second| refused(&first, Some(&second)))?;
+    Ok(true)
+}
+
+/// Waits for every transaction that changed one of the tables, so that what is committed is also in the binlog.
+async fn lock_tables(control: &mut Conn, tables: &[TablePlan]) -> std::result::Result<(), mysql_async::Error> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> =
+        tables.iter().map(|t| format!("{}.{} READ", quote_name(&t.schema), quote_name(&t.table))).collect();
+    with_retry(control, &format!("LOCK TABLES {}", names.join(", "))).await
+}
+
+/// A lock that long-running statements hold off is asked for three times, 20 s each, with a pause for the others.
+async fn with_retry(control: &mut Conn, sql: &str) -> std::result::Result<(), mysql_async::Error> {
+    for _ in 0..2 {
+        match control.query_drop(sql).await {
+            Err(e) if link::errno(&e) == 1205 => tokio::time::sleep(std::time::Duration::from_secs(3)).await,
+            done => return done,
+        }
+    }
+    control.query_drop(sql).await
+}
+
+fn refused(first: &mysql_async::Error, second: Option<&mysql_async::Error>) -> DmError {
+    if link::is_broken(first) || second.is_some_and(link::is_broken) {
+        return query(second.unwrap_or(first), "lock the source for a consistent snapshot");
+    }
+    let also = second.map_or_else(String::new, |e| format!("; LOCK TABLES: {}", link::cause(e)));
+    DmError::new(Code::DumpUnitGlobalLock)
+        .msg(format!("the source refused the lock that a consistent dump needs (FLUSH TABLES WITH READ LOCK){also}"))
+        .scope(Scope::Upstream)
+        .cause(link::cause(first))
+        .workaround(
+            "Please grant the source's user RELOAD (or LOCK TABLES and SELECT on the tables), or set \
+             `extra-args: \"--consistency none\"` in the mydumper configuration; then resume the task.",
+        )
+}
+
+async fn position(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> Result<DumpLocation> {
+    let sql = if newer_command { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+    let row: Option<Row> = conn.query_first(sql).await.map_err(|e| query(&e, sql))?;
+    let Some(row) = row else { return Ok(DumpLocation::default()) };
+    let text = |row: &Row, at: usize| row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default();
+    let binlog_name = text(&row, 0);
+    let binlog_pos = row.get_opt::<u64, _>(1).and_then(std::result::Result::ok).unwrap_or(0);
+    let gtid = if server.is_mariadb() {
+        let sql = "SELECT @@GLOBAL.gtid_binlog_pos";
+        let row: Option<Row> = conn.query_first(sql).await.map_err(|e| query(&e, sql))?;
+        row.map(|row| text(&row, 0)).unwrap_or_default()
+    } else {
+        text(&row, 4)
+    };
+    Ok(DumpLocation { binlog_name, binlog_pos, gtid: gtid.split_whitespace().collect() })
+}
+
+async fn execute(conn: &mut Conn, sql: &str) -> Result<()> {
+    conn.query_drop(sql).await.map_err(|e| link::failed(Code::DBExecuteFailed, Scope::Upstream, sql, &e))
+}
+
+fn query(e: &mysql_async::Error, what: &str) -> DmError {
+    link::failed(Code::DBQueryFailed, Scope::Upstream, what, e)
+}
