@@ -122,7 +122,12 @@ impl DumpUnit {
         Ok(())
     }
 
-    async fn dump_rows(&self, readers: Vec<Conn>, plan: Arc<DumpPlan>, options: Arc<DumpOptions>) -> Result<(), Failure> {
+    async fn dump_rows(
+        &self,
+        readers: Vec<Conn>,
+        plan: Arc<DumpPlan>,
+        options: Arc<DumpOptions>,
+    ) -> Result<(), Failure> {
         let mut readers = readers.into_iter();
         let Some(mut first) = readers.next() else { return Ok(()) };
         let mut chunks = VecDeque::new();
@@ -170,18 +175,20 @@ impl Work {
             let next = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(chunk) = next else { return Ok(()) };
             let table = &self.plan.tables[chunk.table];
-            let dumped =
-                write::dump_chunk(&mut conn, &chunk, table, &self.options, &self.dir, &self.counters).await;
+            let dumped = write::dump_chunk(&mut conn, &chunk, table, &self.options, &self.dir, &self.counters).await;
             // 1412: the table was altered after the snapshot; 1054, 1146: a column or the table is gone.
-            let changed = |e: &DmError| ["Error 1412 ", "Error 1054 ", "Error 1146 "].iter().any(|p| e.raw_cause().starts_with(p));
+            let changed = |e: &DmError| {
+                ["Error 1412 ", "Error 1054 ", "Error 1146 "].iter().any(|p| e.raw_cause().starts_with(p))
+            };
             match dumped {
                 Err(e) if changed(&e) => return Err(changed_structure(table)),
                 done => done?,
             }
             if self.left[chunk.table].fetch_sub(1, Ordering::AcqRel) == 1 {
-                let now = plan::show_create(&mut conn, &table.schema, &table.table).await;
-                if !now.is_ok_and(|now| plan::same_structure(&now, &table.create_sql)) {
-                    return Err(changed_structure(table));
+                match plan::show_create(&mut conn, &table.schema, &table.table).await {
+                    Ok(now) if plan::same_structure(&now, &table.create_sql) => {}
+                    Err(e) if !changed(&e) => return Err(e.into()),
+                    _ => return Err(changed_structure(table)),
                 }
                 self.counters.table_done();
             }

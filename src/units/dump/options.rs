@@ -103,7 +103,9 @@ impl DumpOptions {
             Some(other) => return Err(invalid(name, other, "true or false")),
         };
         match name {
-            "no-views" if !on => Err(unsupported("--no-views=false", "views are not migrated; create them on the target")),
+            "no-views" if !on => {
+                Err(unsupported("--no-views=false", "views are not migrated; create them on the target"))
+            }
             "escape-backslash" if !on => Err(unsupported("--escape-backslash=false", "leave it out")),
             "no-locks" if on => {
                 self.consistency = Consistency::None;
@@ -165,8 +167,22 @@ fn split_argument(word: &str) -> Result<(String, Option<String>)> {
             None => (long, None),
         };
         const KNOWN: [&str; 17] = [
-            "threads", "filesize", "statement-size", "rows", "where", "consistency", "database", "tables-list",
-            "snapshot", "filter", "ca", "cert", "key", "no-views", "escape-backslash", "no-locks",
+            "threads",
+            "filesize",
+            "statement-size",
+            "rows",
+            "where",
+            "consistency",
+            "database",
+            "tables-list",
+            "snapshot",
+            "filter",
+            "ca",
+            "cert",
+            "key",
+            "no-views",
+            "escape-backslash",
+            "no-locks",
             "transactional-consistency",
         ];
         if !KNOWN.contains(&name) {
@@ -200,7 +216,9 @@ fn unknown(word: &str) -> DmError {
 }
 
 fn unsupported(argument: &str, instead: &str) -> DmError {
-    DmError::new(Code::DumpUnitRuntime).msg(format!("extra-args {argument} is not supported: {instead}")).workaround(ADVICE)
+    DmError::new(Code::DumpUnitRuntime)
+        .msg(format!("extra-args {argument} is not supported: {instead}"))
+        .workaround(ADVICE)
 }
 
 fn invalid(name: &str, value: &str, allowed: &str) -> DmError {
@@ -226,7 +244,8 @@ mod tests {
 
     #[test]
     fn arguments_in_all_spellings() {
-        let o = options("-t 8 -r=100 --where 'a > 1' --consistency=none -F 1 -s 2000 -W --tables-list a.b,c.d").unwrap();
+        let o =
+            options("-t 8 -r=100 --where 'a > 1' --consistency=none -F 1 -s 2000 -W --tables-list a.b,c.d").unwrap();
         assert_eq!((o.threads, o.rows, o.file_size, o.statement_size), (8, 100, Some(MIB), 2000));
         assert_eq!((o.condition.as_str(), o.consistency), ("a > 1", Consistency::None));
         assert!(o.selects("a", "b") && !o.selects("a", "c"));
@@ -236,7 +255,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused() {
-        for bad in ["--nope", "x", "-t", "-t x", "--consistency=maybe", "--snapshot 1", "--no-views=false", "'", "-T a"] {
+        for bad in ["--nope", "x", "-t", "-t x", "--consistency=maybe", "--snapshot 1", "--no-views=false", "'", "-T a"]
+        {
             assert_eq!(options(bad).unwrap_err().code(), Code::DumpUnitRuntime, "{bad}");
         }
     }

@@ -41,7 +41,8 @@ fn session(server: &ServerInfo) -> Vec<(String, String)> {
 /// A connection for reading structures and for locking.
 pub async fn control(db: &DbConfig) -> Result<(Conn, ServerInfo)> {
     let mut conn = link::connect(db, &[], Scope::Upstream).await?;
-    let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(|e| query(&e, "SELECT VERSION()"))?;
+    let version: Option<String> =
+        conn.query_first("SELECT VERSION()").await.map_err(|e| query(&e, "SELECT VERSION()"))?;
     let server = version.as_deref().and_then(ServerInfo::parse).unwrap_or_default();
     let set: Vec<String> = session(&server).into_iter().map(|(n, v)| format!("{n} = {v}")).collect();
     let set = format!("SET {}", set.join(", "));
@@ -67,7 +68,7 @@ pub async fn take(
     }
     let newer_command = !server.is_mariadb() && server.version >= 80_200;
     let locked = lock(control, consistency, tables).await?;
-    let taken = async {
+    let taken: Result<_> = async {
         let location = position(control, server, newer_command).await?;
         for conn in &mut conns {
             execute(conn, "START TRANSACTION /*!40108 WITH CONSISTENT SNAPSHOT */").await?;
@@ -141,7 +142,8 @@ async fn position(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> 
     let sql = if newer_command { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
     let row: Option<Row> = conn.query_first(sql).await.map_err(|e| query(&e, sql))?;
     let Some(row) = row else { return Ok(DumpLocation::default()) };
-    let text = |row: &Row, at: usize| row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default();
+    let text =
+        |row: &Row, at: usize| row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default();
     let binlog_name = text(&row, 0);
     let binlog_pos = row.get_opt::<u64, _>(1).and_then(std::result::Result::ok).unwrap_or(0);
     let gtid = if server.is_mariadb() {

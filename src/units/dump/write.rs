@@ -5,14 +5,7 @@ use std::path::{Path, PathBuf};
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::io::AsyncWriteExt;
 
-use super::{
-    files,
-    names,
-    options::DumpOptions,
-    plan::TablePlan,
-    progress::Counters,
-    row,
-};
+use super::{files, names, options::DumpOptions, plan::TablePlan, progress::Counters, row};
 use crate::{
     error::{Code, DmError, Result, Scope},
     schema::model::quote_name,

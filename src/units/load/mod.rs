@@ -1,25 +1,322 @@
-//! The load unit: brings the files of a dump into the target, exactly once.
+//! The load unit: brings the files of a dump into the target, exactly once (the apply contract).
+//!
+//! `LoadUnit::load` is the whole story: claim the progress rows, create schemas and tables, load files with a pool of
+//! workers, finish. Each batch of rows and the file's position are one target transaction under the source's epoch.
+
+mod apply;
+mod create;
+mod folder;
+mod progress;
+mod scan;
+mod store;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
+use mysql_async::{Conn, prelude::Queryable};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ended, Unit, UnitEnv};
-use crate::{
-    error::{Code, DmError},
-    pb,
+use self::{
+    apply::{Shared, Worker},
+    folder::{DataFile, Folder},
+    progress::Counters,
+    store::{Claimed, FileRow, Store, absent_is_none},
 };
+use super::{
+    Ended, Fence, Unit, UnitEnv,
+    dump::{Metadata, files, names::FileKind},
+    link,
+    session::{self, ServerFacts},
+};
+use crate::{
+    config::{SubtaskConfig, subtask::TaskMode},
+    error::{Code, DmError, Result, Scope},
+    pb,
+    schema::model::{quote_name, quote_text},
+};
+
+/// Bytes of rows in one transaction: big enough that round trips don't matter, small enough for any target's limits.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// The unit of the load phase.
 pub struct LoadUnit {
     env: UnitEnv,
+    counters: Arc<Counters>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl LoadUnit {
     /// A unit for one run. Connects to nothing yet.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
-        Box::new(LoadUnit { env })
+        Box::new(LoadUnit { env, counters: Arc::new(Counters::default()), notes: Mutex::new(Vec::new()) })
     }
+
+    async fn load(&self) -> Result<()> {
+        let config = &self.env.config;
+        let store = Store::new(config, self.env.fence);
+        let mut control = link::connect(&config.to, &[], Scope::Downstream).await?;
+        let session = session::assignments(&session::load_session(config, &facts(config, &mut control).await?));
+        let mut conn = link::connect(&config.to, &session, Scope::Downstream).await?;
+        drop(control);
+        store.create(&mut conn).await?;
+        let status = store.status(&mut conn).await?;
+        let claimed = store.claim(&mut conn).await?;
+        if status.as_deref() == Some("finished") {
+            return Ok(());
+        }
+        if claimed.dump_id.is_empty() && status.as_deref() == Some("running") {
+            return Err(begun_elsewhere(config));
+        }
+        let mut folder = Folder::read(config)?;
+        if folder.metadata.is_none() && matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
+            // Says what is wrong with it.
+            files::read_metadata(Path::new(&config.loader.dir))?;
+        }
+        if !folder.skipped.is_empty() {
+            let note = format!("views are not migrated: {}", folder.skipped.join(", "));
+            self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        }
+        let known = self.same_dump(&store, &mut conn, &folder, claimed).await?;
+        store.set_status(&mut conn, "init").await?;
+        self.create_tables(&store, &mut conn, &folder, &known).await?;
+        resume(&mut folder, &known);
+        let done: u64 = folder.data.iter().map(|f| if f.row.done { f.row.size } else { f.row.position }).sum();
+        let location = folder.metadata.as_ref().map(|m| m.location.clone()).unwrap_or_default();
+        self.counters.begin(folder.total_bytes(), done, location);
+        store.set_status(&mut conn, "running").await?;
+        let shared = self.shared(&store, session, &mut conn).await?;
+        self.load_files(folder.data, shared).await?;
+        store.finish(&mut conn, folder.metadata.as_ref()).await?;
+        clean_after_load(config)
+    }
+
+    async fn shared(&self, store: &Store, session: Vec<(String, String)>, conn: &mut Conn) -> Result<Shared> {
+        let config = &self.env.config;
+        let packet: Option<u64> = conn
+            .query_first("SELECT @@max_allowed_packet")
+            .await
+            .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read max_allowed_packet", &e))?;
+        let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
+        Ok(Shared {
+            store: store.clone(),
+            target: config.to.clone(),
+            session,
+            verb: match config.loader.on_duplicate_logical.as_str() {
+                "ignore" => "INSERT IGNORE INTO",
+                "error" => "INSERT INTO",
+                _ => "REPLACE INTO",
+            },
+            batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
+            counters: Arc::clone(&self.counters),
+        })
+    }
+
+    /// What was stored of this very dump. If another dump had been begun, its rows are removed first: from tables that
+    /// held nothing else; other tables need the operator.
+    async fn same_dump(
+        &self,
+        store: &Store,
+        conn: &mut Conn,
+        folder: &Folder,
+        claimed: Claimed,
+    ) -> Result<BTreeMap<String, FileRow>> {
+        let config = &self.env.config;
+        if claimed.dump_id != folder.dump_id {
+            let (tables, data): (Vec<_>, Vec<_>) = claimed.files.iter().partition(|f| f.file.ends_with("-schema.sql"));
+            let empty: BTreeSet<_> =
+                tables.iter().filter(|f| f.was_empty).map(|f| (&f.target_schema, &f.target_table)).collect();
+            let begun: BTreeSet<_> =
+                data.iter().filter(|f| f.position > 0).map(|f| (&f.target_schema, &f.target_table)).collect();
+            for (schema, table) in &begun {
+                let name = format!("{}.{}", quote_name(schema), quote_name(table));
+                if !empty.contains(&(*schema, *table)) || store.others_loaded(conn, schema, table).await? {
+                    return Err(cannot_replace(config, &name));
+                }
+            }
+            for (schema, table) in begun {
+                let sql = format!("TRUNCATE TABLE {}.{}", quote_name(schema), quote_name(table));
+                tracing::warn!(task = %config.name, %schema, %table, "rows of an earlier dump are removed");
+                match conn.query_drop(&sql).await {
+                    Err(e) if link::errno(&e) == 1146 => {}
+                    Err(e) => return Err(link::failed(Code::DBExecuteFailed, Scope::Downstream, &sql, &e)),
+                    Ok(()) => {}
+                }
+            }
+            store.reset(conn, &folder.dump_id).await?;
+            return Ok(BTreeMap::new());
+        }
+        Ok(claimed.files.into_iter().map(|f| (f.file.clone(), f)).collect())
+    }
+
+    async fn create_tables(
+        &self,
+        store: &Store,
+        conn: &mut Conn,
+        folder: &Folder,
+        known: &BTreeMap<String, FileRow>,
+    ) -> Result<()> {
+        let mut schemas = BTreeSet::new();
+        for file in &folder.schemas {
+            create::schema(conn, file).await?;
+            schemas.insert(file.target_schema.as_str());
+        }
+        for schema in folder.tables.iter().map(|f| f.target_schema.as_str()) {
+            if schemas.insert(schema) {
+                create::bare_schema(conn, schema).await?;
+            }
+        }
+        // Several shards of this source may share a target table: the first look decides for all.
+        let mut empty: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+        let mut rows = Vec::new();
+        for file in &folder.tables {
+            let target = (file.target_schema.as_str(), file.target_table.as_str());
+            if let Some(row) = known.get(&file.name) {
+                empty.insert(target, row.was_empty);
+                continue;
+            }
+            let was_empty = match empty.get(&target) {
+                Some(was_empty) => *was_empty,
+                None => create::table(conn, file).await?,
+            };
+            empty.insert(target, was_empty);
+            rows.push(FileRow {
+                file: file.name.clone(),
+                target_schema: file.target_schema.clone(),
+                target_table: file.target_table.clone(),
+                size: 0,
+                position: 0,
+                done: true,
+                was_empty,
+            });
+        }
+        rows.extend(folder.data.iter().filter(|f| !known.contains_key(&f.row.file)).map(|f| f.row.clone()));
+        store.register(conn, &rows).await
+    }
+
+    async fn load_files(&self, data: Vec<DataFile>, shared: Shared) -> Result<()> {
+        let left: VecDeque<DataFile> = data.into_iter().filter(|f| !f.row.done).collect();
+        let workers = self.env.config.loader.pool_size.clamp(1, 256).min(left.len());
+        let (left, shared) = (Arc::new(Mutex::new(left)), Arc::new(shared));
+        let mut pool: JoinSet<Result<()>> = JoinSet::new();
+        for _ in 0..workers {
+            let (left, shared) = (Arc::clone(&left), Arc::clone(&shared));
+            pool.spawn(async move {
+                let mut worker = Worker { shared, conn: None };
+                loop {
+                    let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(file) = next else { return Ok(()) };
+                    worker.load(&file).await?;
+                }
+            });
+        }
+        // The first failure ends the others: dropping the set aborts them.
+        while let Some(ended) = pool.join_next().await {
+            ended.map_err(|e| DmError::new(Code::LoadUnitDispatchSQLFromFile).msg("a load worker died").cause(e))??;
+        }
+        Ok(())
+    }
+}
+
+/// Files go on where the stored rows say.
+fn resume(folder: &mut Folder, known: &BTreeMap<String, FileRow>) {
+    for file in &mut folder.data {
+        if let Some(row) = known.get(&file.row.file) {
+            (file.row.position, file.row.done) = (row.position, row.done);
+        }
+    }
+}
+
+/// Versions and modes that decide the target session. An unreachable source is no obstacle to a load.
+async fn facts(config: &SubtaskConfig, target: &mut Conn) -> Result<ServerFacts> {
+    let version: Option<String> = target
+        .query_first("SELECT VERSION()")
+        .await
+        .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "SELECT VERSION()", &e))?;
+    let source_sql_mode = match link::connect(&config.from, &[], Scope::Upstream).await {
+        Ok(mut source) => source.query_first("SELECT @@GLOBAL.sql_mode").await.ok().flatten(),
+        Err(_) => None,
+    };
+    Ok(ServerFacts { target_version: version.unwrap_or_default(), source_sql_mode })
+}
+
+fn begun_elsewhere(config: &SubtaskConfig) -> DmError {
+    DmError::new(Code::LoadTaskCheckPointNotMatch)
+        .msg(format!("the load of task {} was begun by another program, whose progress can't be read", config.name))
+        .workaround("Please empty the target tables of the task, then start it again with `--remove-meta`.")
+}
+
+fn cannot_replace(config: &SubtaskConfig, table: &str) -> DmError {
+    DmError::new(Code::LoadTaskCheckPointNotMatch)
+        .msg(format!(
+            "task {} was loading another dump, and {table} held rows before it or holds rows of other sources, so that \
+             dump's rows can't be told apart",
+            config.name
+        ))
+        .workaround("Please empty the target tables of the task, then start it again with `--remove-meta`.")
+}
+
+/// What is left to do with the dump's files when all rows are in (meta table facts, 8).
+fn clean_after_load(config: &SubtaskConfig) -> Result<()> {
+    if !config.clean_dump_file {
+        return Ok(());
+    }
+    let dir = Path::new(&config.loader.dir);
+    match config.mode {
+        TaskMode::Full => {
+            tracing::info!(task = %config.name, "clean dump files");
+            files::remove_own(dir)
+        }
+        TaskMode::All => {
+            tracing::info!(task = %config.name, "clean dump files");
+            let listed = files::list(dir).map_err(|e| folder::unreadable(dir, e))?;
+            for (path, _) in listed.iter().filter(|(_, kind)| matches!(kind, FileKind::Data { .. })) {
+                std::fs::remove_file(path).map_err(|e| folder::unreadable(path, e))?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what `clean-dump-file` left of the dump until now. The sync unit calls it once its start location and the
+/// tables' structures are stored.
+pub fn cleanup_after_sync_start(config: &SubtaskConfig) -> Result<()> {
+    if config.clean_dump_file && config.mode == TaskMode::All {
+        files::remove_own(Path::new(&config.loader.dir))?;
+    }
+    Ok(())
+}
+
+/// Where the task's dump stands in the binlog, as the target remembers it after the load: for a sync unit on a machine
+/// that doesn't have the dump's files.
+pub async fn loaded_location(config: &SubtaskConfig) -> Result<Option<Metadata>> {
+    let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
+    Store::new(config, Fence { cluster_id: 0, epoch: 0 }).loaded_location(&mut conn).await
+}
+
+/// Whether the target holds the task's rows already: the load is finished, or replication has a checkpoint.
+pub async fn rows_are_loaded(config: &SubtaskConfig) -> Result<bool> {
+    let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
+    let store = Store::new(config, Fence { cluster_id: 0, epoch: 0 });
+    if store.status(&mut conn).await?.as_deref() == Some("finished") {
+        return Ok(true);
+    }
+    if !matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
+        return Ok(false);
+    }
+    let checkpoint = format!("{}.{}", store.schema, quote_name(&format!("{}_syncer_checkpoint", config.name)));
+    let sql = format!(
+        "SELECT binlog_name FROM {checkpoint} WHERE id = {} AND is_global = 1 AND (binlog_name <> '' OR binlog_gtid <> '')",
+        quote_text(&config.source_id)
+    );
+    let row: Option<String> = absent_is_none(conn.query_first(sql).await, "read the checkpoint")?;
+    Ok(row.is_some())
 }
 
 #[async_trait]
@@ -29,15 +326,22 @@ impl Unit for LoadUnit {
     }
 
     async fn is_finished(&self) -> Result<bool, DmError> {
-        Ok(false)
+        rows_are_loaded(&self.env.config).await
     }
 
-    async fn run(&self, _stop: CancellationToken) -> Result<Ended, DmError> {
-        Err(DmError::new(Code::LoadUnitDispatchSQLFromFile)
-            .msg(format!("task {}: load is not built yet", self.env.config.name)))
+    async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(Ended::Stopped),
+            done = self.load() => done.map(|()| Ended::Finished),
+        }
     }
 
     fn status(&self) -> pb::sub_task_status::Status {
-        pb::sub_task_status::Status::Load(pb::LoadStatus::default())
+        pb::sub_task_status::Status::Load(self.counters.status())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

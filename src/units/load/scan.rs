@@ -204,7 +204,11 @@ impl<R: Read> Scanner<R> {
             self.at += 1;
             match quote {
                 Some(q) if b == q => quote = None,
-                Some(q) if b == b'\\' && q != b'`' => self.at += 1,
+                Some(q) if b == b'\\' && q != b'`' => {
+                    if self.peek(0)?.is_some() {
+                        self.at += 1;
+                    }
+                }
                 Some(_) => {}
                 None if matches!(b, b'\'' | b'"' | b'`') => quote = Some(b),
                 None if b == b';' => return Ok(()),
@@ -403,7 +407,11 @@ mod tests {
         let mut text = String::from("INSERT INTO t VALUES\n");
         let rows_wanted = 60_000;
         for i in 0..rows_wanted {
-            text.push_str(&format!("({i},'{}'){}", "x\\'".repeat(i % 50), if i + 1 == rows_wanted { ";" } else { ",\n" }));
+            text.push_str(&format!(
+                "({i},'{}'){}",
+                "x\\'".repeat(i % 50),
+                if i + 1 == rows_wanted { ";" } else { ",\n" }
+            ));
         }
         let batches = all(&text, 0, 100_000).unwrap();
         assert_eq!(batches.iter().map(|b| b.ends.len()).sum::<usize>(), rows_wanted);
@@ -412,7 +420,9 @@ mod tests {
 
     #[test]
     fn broken_files() {
-        for cut in ["INSERT INTO t VALUES (1", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1),", "/* x", "SET a = 1"] {
+        for cut in
+            ["INSERT INTO t VALUES (1", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1),", "/* x", "SET a = 1"]
+        {
             assert!(matches!(all(cut, 0, 100), Err(ScanError::Truncated(_))), "{cut}");
         }
         for bad in ["DROP TABLE t;", "INSERT INTO t SELECT 1;", "INSERT INTO t VALUES (1) ON DUPLICATE KEY;", ")"] {

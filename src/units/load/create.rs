@@ -1,0 +1,188 @@
+//! Creates schemas and tables on the target from the dump's schema files.
+
+use mysql_async::{Conn, prelude::Queryable};
+
+use super::{folder::SchemaFile, store::absent_is_none};
+use crate::{
+    error::{Code, DmError, Result, Scope},
+    schema::model::quote_name,
+    units::{collation, link},
+};
+
+/// Creates a schema as the source has it, under its target name, unless it is there.
+pub async fn schema(conn: &mut Conn, file: &SchemaFile) -> Result<()> {
+    let text = read(file)?;
+    let sql = create_statement(&text, "DATABASE", &quote_name(&file.target_schema)).ok_or_else(|| unparsable(file))?;
+    execute(conn, file, sql).await
+}
+
+/// Creates a schema that has no file, with the target's defaults.
+pub async fn bare_schema(conn: &mut Conn, name: &str) -> Result<()> {
+    let sql = format!("CREATE DATABASE IF NOT EXISTS {}", quote_name(name));
+    conn.query_drop(&sql).await.map_err(|e| link::failed(Code::DBExecuteFailed, Scope::Downstream, &sql, &e))
+}
+
+/// Creates a table, unless it is there. Returns whether the target table has no rows.
+pub async fn table(conn: &mut Conn, file: &SchemaFile) -> Result<bool> {
+    let name = format!("{}.{}", quote_name(&file.target_schema), quote_name(&file.target_table));
+    let some = format!("SELECT 1 FROM {name} LIMIT 1");
+    let exists = format!("SHOW TABLES FROM {} LIKE {}", quote_name(&file.target_schema), like(&file.target_table));
+    let there: Option<String> = absent_is_none(conn.query_first(exists).await, "look for the target table")?;
+    if there.is_some() {
+        let row: Option<u8> = absent_is_none(conn.query_first(some).await, "look into the target table")?;
+        return Ok(row.is_none());
+    }
+    let text = read(file)?;
+    let sql = create_statement(&text, "TABLE", &name).ok_or_else(|| {
+        DmError::new(Code::LoadUnitNotCreateTable)
+            .msg(format!("{} holds no CREATE TABLE statement", file.path.display()))
+            .workaround("Please check the dump file, or dump again (start the task with `--remove-meta`).")
+    })?;
+    execute(conn, file, sql).await?;
+    Ok(true)
+}
+
+fn like(name: &str) -> String {
+    let escaped = name.replace('\\', "\\\\\\\\").replace('%', "\\%").replace('_', "\\_").replace('\'', "''");
+    format!("'{escaped}'")
+}
+
+fn read(file: &SchemaFile) -> Result<String> {
+    let bytes = std::fs::read(&file.path).map_err(|e| {
+        DmError::new(Code::LoadUnitReadSchemaFile)
+            .msg(format!("cannot read schema file {}", file.path.display()))
+            .cause(e)
+            .workaround("Please check that the file is there and readable for the worker's user, then resume the task.")
+    })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unparsable(file: &SchemaFile) -> DmError {
+    DmError::new(Code::LoadUnitParseStatement)
+        .msg(format!("{} holds no CREATE DATABASE statement", file.path.display()))
+        .workaround("Please check the dump file, or dump again (start the task with `--remove-meta`).")
+}
+
+async fn execute(conn: &mut Conn, file: &SchemaFile, sql: String) -> Result<()> {
+    let mut done = conn.query_drop(&sql).await;
+    if matches!(&done, Err(e) if link::errno(e) == collation::UNKNOWN_COLLATION) {
+        if let Some(other) = collation::translate(&sql) {
+            tracing::warn!(file = %file.name, "the target doesn't know the collation; its nearest equal is used");
+            done = conn.query_drop(other).await;
+        }
+    }
+    match done {
+        // Another source of the task may have created it meanwhile.
+        Err(e) if matches!(link::errno(&e), 1007 | 1050) => Ok(()),
+        Err(e) => {
+            Err(link::failed(Code::DBExecuteFailed, Scope::Downstream, &format!("create from {}", file.name), &e))
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// `CREATE <what> IF NOT EXISTS <name> <the rest as it is>`, from a file's text; comments and SET before it are left out.
+fn create_statement(text: &str, what: &str, name: &str) -> Option<String> {
+    let mut rest = text;
+    loop {
+        rest = skip_blanks(rest);
+        if let Some(after) = keyword(rest, "CREATE") {
+            let mut rest = skip_blanks(after);
+            while let Some(after) = ["OR", "REPLACE", "TEMPORARY"].iter().find_map(|w| keyword(rest, w)) {
+                rest = skip_blanks(after);
+            }
+            let rest = keyword(rest, what).or_else(|| keyword(rest, "SCHEMA").filter(|_| what == "DATABASE"))?;
+            return finish(skip_blanks(rest), what, name);
+        }
+        // SET NAMES and the like: up to the semicolon.
+        rest = rest.split_once(';')?.1;
+    }
+}
+
+fn finish(mut rest: &str, what: &str, name: &str) -> Option<String> {
+    for (i, word) in ["IF", "NOT", "EXISTS"].iter().enumerate() {
+        match keyword(rest, word) {
+            Some(after) => rest = skip_blanks(after),
+            None if i == 0 => break,
+            None => return None,
+        }
+    }
+    // `/*!32312 IF NOT EXISTS*/` was passed as a comment.
+    rest = skip_name(skip_blanks(rest))?;
+    if let Some(after) = skip_blanks(rest).strip_prefix('.') {
+        rest = skip_name(skip_blanks(after))?;
+    }
+    let body = rest.trim_end().trim_end_matches(';').trim();
+    Some(format!("CREATE {what} IF NOT EXISTS {name} {body}"))
+}
+
+fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let head = text.get(..word.len())?;
+    let rest = &text[word.len()..];
+    let ends = !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
+    (head.eq_ignore_ascii_case(word) && ends).then_some(rest)
+}
+
+/// Blanks and comments, executable ones too.
+fn skip_blanks(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start().trim_start_matches('\u{feff}');
+        if let Some(comment) = text.strip_prefix("/*") {
+            let rest = comment.split_once("*/").map_or("", |(_, rest)| rest);
+            // The semicolon behind `/*!40101 SET ...*/` ends nothing else.
+            text = rest.strip_prefix(';').unwrap_or(rest);
+        } else if text.starts_with("--") || text.starts_with('#') {
+            text = text.split_once('\n').map_or("", |(_, rest)| rest);
+        } else {
+            return text;
+        }
+    }
+}
+
+fn skip_name(text: &str) -> Option<&str> {
+    let Some(quote) = text.chars().next().filter(|c| matches!(c, '`' | '"')) else {
+        let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
+        return (end > 0).then(|| &text[end..]);
+    };
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == quote {
+            match chars.peek() {
+                Some((_, next)) if *next == quote => {
+                    chars.next();
+                }
+                _ => return text.get(at + 1..),
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_replaced_and_the_rest_stays() {
+        let text = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES utf8mb4*/;\nCREATE TABLE `a``b` (\n  `x` int DEFAULT ';'\n) ENGINE=InnoDB;\n";
+        let want = "CREATE TABLE IF NOT EXISTS `d`.`t` (\n  `x` int DEFAULT ';'\n) ENGINE=InnoDB";
+        assert_eq!(create_statement(text, "TABLE", "`d`.`t`").as_deref(), Some(want));
+        let database = "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `s` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;";
+        let want = "CREATE DATABASE IF NOT EXISTS `n` /*!40100 DEFAULT CHARACTER SET utf8mb4 */";
+        assert_eq!(create_statement(database, "DATABASE", "`n`").as_deref(), Some(want));
+        let other = "SET NAMES binary; -- x;\ncreate table if not exists db.t(a int)";
+        assert_eq!(create_statement(other, "TABLE", "n").as_deref(), Some("CREATE TABLE IF NOT EXISTS n (a int)"));
+    }
+
+    #[test]
+    fn other_texts_are_none() {
+        for text in ["", "DROP TABLE t;", "CREATE VIEW v AS SELECT 1;", "/* open", "CREATE TABLE `open"] {
+            assert_eq!(create_statement(text, "TABLE", "n"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_only_the_name() {
+        assert_eq!(like("a_b%'"), "'a\\_b\\%'''");
+    }
+}

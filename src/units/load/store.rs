@@ -1,0 +1,407 @@
+//! What a load stores in the target's meta schema, and the fence around every change of it.
+//!
+//! - `<task>_lightning_checkpoint_list`: DM's own, one row a source: init, running, finished.
+//! - `<task>_load_state`: one row a source: who loads (cluster, epoch), which dump, and where that dump stands.
+//! - `<task>_load_progress`: one row a file. A data file's `position` moves in the same transaction as its rows; a
+//!   schema file's row says whether the table was empty when this load met it.
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use crate::{
+    config::SubtaskConfig,
+    error::{Code, DmError, Result, Scope},
+    schema::model::{quote_name, quote_text},
+    units::{
+        Fence,
+        dump::{DumpLocation, Metadata},
+        fence, link,
+    },
+};
+
+/// Names of the meta tables of one task, and the source whose rows are meant.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub schema: String,
+    list: String,
+    state: String,
+    progress: String,
+    task: String,
+    /// Quoted.
+    source: String,
+    fence: Fence,
+}
+
+/// One row of `_load_progress`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileRow {
+    pub file: String,
+    pub target_schema: String,
+    pub target_table: String,
+    pub size: u64,
+    pub position: u64,
+    pub done: bool,
+    /// Of a schema file: the target table had no rows when this load met it.
+    pub was_empty: bool,
+}
+
+/// What an earlier run left.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Claimed {
+    pub dump_id: String,
+    pub files: Vec<FileRow>,
+}
+
+/// Turns the driver's error of a meta statement into DM's. `what` never holds row values.
+pub fn meta_error(e: &mysql_async::Error, what: &str) -> DmError {
+    link::failed(Code::DBExecuteFailed, Scope::Downstream, what, e)
+}
+
+fn text(row: &Row, at: usize) -> String {
+    row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default()
+}
+
+fn number(row: &Row, at: usize) -> u64 {
+    row.get_opt::<u64, _>(at).and_then(std::result::Result::ok).unwrap_or(0)
+}
+
+impl Store {
+    /// The tables of this task.
+    pub fn new(config: &SubtaskConfig, fence: Fence) -> Self {
+        let schema = quote_name(&config.meta_schema);
+        let table = |suffix: &str| format!("{schema}.{}", quote_name(&format!("{}{suffix}", config.name)));
+        Store {
+            list: table("_lightning_checkpoint_list"),
+            state: table("_load_state"),
+            progress: table("_load_progress"),
+            schema: schema.clone(),
+            task: quote_text(&config.name),
+            source: quote_text(&config.source_id),
+            fence,
+        }
+    }
+
+    /// Creates what is missing.
+    pub async fn create(&self, conn: &mut Conn) -> Result<()> {
+        let owner = "cluster_id BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL";
+        let times = "create_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, \
+                     update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP";
+        let statements = [
+            format!("CREATE SCHEMA IF NOT EXISTS {}", self.schema),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (task_name VARCHAR(255) NOT NULL, source_name VARCHAR(255) NOT NULL, \
+                 status VARCHAR(10) NOT NULL DEFAULT 'init' COMMENT 'init,running,finished', \
+                 PRIMARY KEY (task_name, source_name))",
+                self.list
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (source_id VARCHAR(32) NOT NULL, {owner}, \
+                 revision BIGINT UNSIGNED NOT NULL DEFAULT 0, dump_id VARCHAR(64) NOT NULL DEFAULT '', \
+                 binlog_name VARCHAR(128) NOT NULL DEFAULT '', binlog_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, \
+                 binlog_gtid LONGTEXT, exit_name VARCHAR(128) NOT NULL DEFAULT '', \
+                 exit_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, exit_gtid LONGTEXT, {times}, PRIMARY KEY (source_id)) \
+                 DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+                self.state
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (source_id VARCHAR(32) NOT NULL, file_name VARCHAR(512) NOT NULL, \
+                 target_schema VARCHAR(128) NOT NULL, target_table VARCHAR(128) NOT NULL, \
+                 file_size BIGINT UNSIGNED NOT NULL, position BIGINT UNSIGNED NOT NULL DEFAULT 0, \
+                 done BOOLEAN NOT NULL DEFAULT 0, was_empty BOOLEAN NOT NULL DEFAULT 0, {owner}, {times}, \
+                 PRIMARY KEY (source_id, file_name)) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+                self.progress
+            ),
+        ];
+        for sql in statements {
+            conn.query_drop(&sql).await.map_err(|e| meta_error(&e, "create the load unit's meta tables"))?;
+        }
+        Ok(())
+    }
+
+    /// DM's load state of this source; None when there is none.
+    pub async fn status(&self, conn: &mut Conn) -> Result<Option<String>> {
+        let sql = format!(
+            "SELECT status FROM {} WHERE task_name = {} AND source_name = {}",
+            self.list, self.task, self.source
+        );
+        absent_is_none(conn.query_first(sql).await, "read the load state")
+    }
+
+    /// Sets DM's load state, if nobody newer has taken over.
+    pub async fn set_status(&self, conn: &mut Conn, status: &str) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO {} (task_name, source_name, status) VALUES ({}, {}, '{status}') ON DUPLICATE KEY UPDATE status = '{status}'",
+            self.list, self.task, self.source
+        );
+        self.fenced(conn, &[sql], "write the load state").await
+    }
+
+    /// Takes the source's rows over under our epoch. Waits for transactions in flight, which hold these rows; every
+    /// later one of an older owner fails. Then tells what was stored.
+    pub async fn claim(&self, conn: &mut Conn) -> Result<Claimed> {
+        for _ in 0..5 {
+            match self.try_claim(conn).await? {
+                Ok(claimed) => return Ok(claimed),
+                Err(e) if matches!(link::errno(&e), 1205 | 1213 | 8002 | 8022 | 9007) => {
+                    tracing::warn!(error = %link::cause(&e), "an earlier load's transaction is still in flight, waiting for it");
+                    let _ = conn.query_drop("ROLLBACK").await;
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+                Err(e) => return Err(meta_error(&e, "take over the load progress")),
+            }
+        }
+        Err(DmError::new(Code::DBExecuteFailed)
+            .msg("an earlier load's transaction on the target doesn't end")
+            .scope(Scope::Downstream)
+            .workaround("Please look at the target's process list, then resume the task."))
+    }
+
+    async fn try_claim(&self, conn: &mut Conn) -> Result<std::result::Result<Claimed, mysql_async::Error>> {
+        let Fence { cluster_id, epoch } = self.fence;
+        let source = &self.source;
+        macro_rules! attempt {
+            ($e:expr) => {
+                match $e.await {
+                    Ok(value) => value,
+                    Err(e) => return Ok(Err(e)),
+                }
+            };
+        }
+        let add = format!(
+            "INSERT IGNORE INTO {} (source_id, cluster_id, epoch) VALUES ({source}, {cluster_id}, 0)",
+            self.state
+        );
+        attempt!(conn.query_drop(add));
+        attempt!(conn.query_drop("BEGIN"));
+        let look =
+            format!("SELECT cluster_id, epoch, dump_id FROM {} WHERE source_id = {source} FOR UPDATE", self.state);
+        let row: Option<Row> = attempt!(conn.query_first(look));
+        let Some(row) = row else { return Err(self.lost()) };
+        let stored = Fence { cluster_id: number(&row, 0), epoch: number(&row, 1) };
+        if stored.cluster_id != cluster_id || stored.epoch > epoch {
+            let _ = conn.query_drop("ROLLBACK").await;
+            return Err(self.not_ours(stored));
+        }
+        for table in [&self.state, &self.progress] {
+            attempt!(conn.query_drop(format!("UPDATE {table} SET epoch = {epoch} WHERE source_id = {source}")));
+        }
+        let files = format!(
+            "SELECT file_name, target_schema, target_table, file_size, position, done, was_empty FROM {} WHERE source_id = {source}",
+            self.progress
+        );
+        let rows: Vec<Row> = attempt!(conn.query(files));
+        attempt!(conn.query_drop("COMMIT"));
+        let files = rows.iter().map(file_row).collect();
+        Ok(Ok(Claimed { dump_id: text(&row, 2), files }))
+    }
+
+    fn lost(&self) -> DmError {
+        DmError::new(Code::LoadTaskCheckPointNotMatch)
+            .msg(format!("the load state of source {} vanished from {}", self.source, self.state))
+            .workaround("Please stop the task and start it again with `--remove-meta`.")
+    }
+
+    /// Says who owns the rows instead of us.
+    fn not_ours(&self, stored: Fence) -> DmError {
+        let table = &self.progress;
+        if stored.cluster_id == self.fence.cluster_id {
+            return DmError::new(Code::LoadTaskCheckPointNotMatch)
+                .msg(format!(
+                    "this worker's binding of source {} (epoch {}) is outdated: {table} belongs to epoch {}",
+                    self.source, self.fence.epoch, stored.epoch
+                ))
+                .workaround("Please do nothing: the worker that the source is bound to now goes on with the load.");
+        }
+        DmError::new(Code::LoadTaskCheckPointNotMatch)
+            .msg(format!("{table} was written by another cluster (id {}, epoch {})", stored.cluster_id, stored.epoch))
+            .workaround(
+                "Please make sure that no other cluster runs this task; then either use another `meta-schema` or task \
+                 name, or empty the target tables and start the task with `--remove-meta`.",
+            )
+    }
+
+    /// The UPDATE of the state row that fails when a newer owner is there, and the check that it found its row.
+    fn state_fence(&self) -> String {
+        let Fence { cluster_id, epoch } = self.fence;
+        let zero = fence::zero_if(&format!("cluster_id = {cluster_id} AND epoch <= {epoch}"));
+        format!(
+            "UPDATE {} SET revision = revision + 1 + {zero}, epoch = {epoch} WHERE source_id = {}; {}",
+            self.state,
+            self.source,
+            fence::ONE_ROW_UPDATED
+        )
+    }
+
+    /// Runs statements in one transaction that fails when a newer owner is there.
+    pub async fn fenced(&self, conn: &mut Conn, statements: &[String], what: &str) -> Result<()> {
+        let sql = format!("BEGIN; {}; {}; COMMIT", self.state_fence(), statements.join("; "));
+        let Err(e) = run_all(conn, sql.into_bytes()).await else { return Ok(()) };
+        let _ = conn.query_drop("ROLLBACK").await;
+        if link::errno(&e) == fence::FENCE_ERRNO {
+            let look = format!("SELECT cluster_id, epoch FROM {} WHERE source_id = {}", self.state, self.source);
+            let row: Option<Row> = conn.query_first(look).await.map_err(|e| meta_error(&e, what))?;
+            let stored = row.map(|row| Fence { cluster_id: number(&row, 0), epoch: number(&row, 1) });
+            return Err(stored.map_or_else(|| self.lost(), |stored| self.not_ours(stored)));
+        }
+        Err(meta_error(&e, what))
+    }
+
+    /// Begins with another dump: forgets all files of this source.
+    pub async fn reset(&self, conn: &mut Conn, dump_id: &str) -> Result<()> {
+        let forget = format!("DELETE FROM {} WHERE source_id = {}", self.progress, self.source);
+        let set =
+            format!("UPDATE {} SET dump_id = {} WHERE source_id = {}", self.state, quote_text(dump_id), self.source);
+        self.fenced(conn, &[forget, set], "begin with the dump").await
+    }
+
+    /// Adds rows for files that have none.
+    pub async fn register(&self, conn: &mut Conn, files: &[FileRow]) -> Result<()> {
+        let Fence { cluster_id, epoch } = self.fence;
+        for part in files.chunks(500) {
+            let values: Vec<String> = part
+                .iter()
+                .map(|f| {
+                    format!(
+                        "({}, {}, {}, {}, {}, {}, {}, {cluster_id}, {epoch})",
+                        self.source,
+                        quote_text(&f.file),
+                        quote_text(&f.target_schema),
+                        quote_text(&f.target_table),
+                        f.size,
+                        u8::from(f.done),
+                        u8::from(f.was_empty)
+                    )
+                })
+                .collect();
+            let sql = format!(
+                "INSERT IGNORE INTO {} (source_id, file_name, target_schema, target_table, file_size, done, was_empty, \
+                 cluster_id, epoch) VALUES {}",
+                self.progress,
+                values.join(", ")
+            );
+            self.fenced(conn, &[sql], "register the dump's files").await?;
+        }
+        Ok(())
+    }
+
+    /// Whether another source has loaded rows into this target table.
+    pub async fn others_loaded(&self, conn: &mut Conn, schema: &str, table: &str) -> Result<bool> {
+        let sql = format!(
+            "SELECT COUNT(*) FROM {} WHERE source_id <> {} AND target_schema = {} AND target_table = {} AND position > 0",
+            self.progress,
+            self.source,
+            quote_text(schema),
+            quote_text(table)
+        );
+        let count: Option<u64> = conn.query_first(sql).await.map_err(|e| meta_error(&e, "read the load progress"))?;
+        Ok(count.unwrap_or(0) > 0)
+    }
+
+    /// The whole transaction of one batch as one packet: progress first (it takes the file's lock and fails when a newer
+    /// owner is there or the file isn't where we think), then the rows, then COMMIT.
+    pub fn batch_transaction(&self, file: &str, from: u64, to: u64, done: bool, rows: &[u8]) -> Vec<u8> {
+        let Fence { cluster_id, epoch } = self.fence;
+        let zero = fence::zero_if(&format!(
+            "cluster_id = {cluster_id} AND epoch <= {epoch} AND position = {from} AND done = 0"
+        ));
+        let mut sql = format!(
+            "BEGIN; UPDATE {} SET position = {to} + {zero}, done = {}, epoch = {epoch} WHERE source_id = {} AND file_name = {}; {}; ",
+            self.progress,
+            u8::from(done),
+            self.source,
+            quote_text(file),
+            fence::ONE_ROW_UPDATED
+        )
+        .into_bytes();
+        if !rows.is_empty() {
+            sql.extend_from_slice(rows);
+            sql.extend_from_slice(b"; ");
+        }
+        sql.extend_from_slice(b"COMMIT");
+        sql
+    }
+
+    /// Where a file stands; waits for a transaction in flight. An error when the row isn't ours any more.
+    pub async fn position(&self, conn: &mut Conn, file: &str) -> Result<(u64, bool)> {
+        let sql = format!(
+            "SELECT cluster_id, epoch, position, done FROM {} WHERE source_id = {} AND file_name = {} FOR UPDATE",
+            self.progress,
+            self.source,
+            quote_text(file)
+        );
+        let row: Option<Row> = conn.query_first(sql).await.map_err(|e| meta_error(&e, "read the load progress"))?;
+        let Some(row) = row else { return Err(self.lost()) };
+        let stored = Fence { cluster_id: number(&row, 0), epoch: number(&row, 1) };
+        if stored.cluster_id != self.fence.cluster_id || stored.epoch > self.fence.epoch {
+            return Err(self.not_ours(stored));
+        }
+        Ok((number(&row, 2), number(&row, 3) != 0))
+    }
+
+    /// All rows are in: keeps where the dump stands for the sync unit and sets DM's state to finished.
+    pub async fn finish(&self, conn: &mut Conn, meta: Option<&Metadata>) -> Result<()> {
+        let none = DumpLocation::default();
+        let at = meta.map_or(&none, |m| &m.location);
+        let exit = meta.and_then(|m| m.exit.as_ref()).unwrap_or(&none);
+        let keep = format!(
+            "UPDATE {} SET binlog_name = {}, binlog_pos = {}, binlog_gtid = {}, exit_name = {}, exit_pos = {}, exit_gtid = {} \
+             WHERE source_id = {}",
+            self.state,
+            quote_text(&at.binlog_name),
+            at.binlog_pos,
+            quote_text(&at.gtid),
+            quote_text(&exit.binlog_name),
+            exit.binlog_pos,
+            quote_text(&exit.gtid),
+            self.source
+        );
+        let finished = format!(
+            "UPDATE {} SET status = 'finished' WHERE task_name = {} AND source_name = {}",
+            self.list, self.task, self.source
+        );
+        self.fenced(conn, &[keep, finished], "finish the load").await
+    }
+
+    /// Where the loaded dump stands in the binlog; None before the load ended.
+    pub async fn loaded_location(&self, conn: &mut Conn) -> Result<Option<Metadata>> {
+        let sql = format!(
+            "SELECT binlog_name, binlog_pos, IFNULL(binlog_gtid, ''), exit_name, exit_pos, IFNULL(exit_gtid, '') FROM {} \
+             WHERE source_id = {} AND binlog_name <> ''",
+            self.state, self.source
+        );
+        let row: Option<Row> = absent_is_none(conn.query_first(sql).await, "read the load state")?;
+        Ok(row.map(|row| {
+            let at = |n: usize| DumpLocation {
+                binlog_name: text(&row, n),
+                binlog_pos: number(&row, n + 1),
+                gtid: text(&row, n + 2),
+            };
+            Metadata { location: at(0), exit: Some(at(3)).filter(|e| !e.binlog_name.is_empty()), ..Metadata::default() }
+        }))
+    }
+}
+
+fn file_row(row: &Row) -> FileRow {
+    FileRow {
+        file: text(row, 0),
+        target_schema: text(row, 1),
+        target_table: text(row, 2),
+        size: number(row, 3),
+        position: number(row, 4),
+        done: number(row, 5) != 0,
+        was_empty: number(row, 6) != 0,
+    }
+}
+
+/// A schema or table that isn't there yet holds nothing.
+pub fn absent_is_none<T>(read: std::result::Result<Option<T>, mysql_async::Error>, what: &str) -> Result<Option<T>> {
+    match read {
+        Err(e) if matches!(link::errno(&e), 1049 | 1146) => Ok(None),
+        Err(e) => Err(link::failed(Code::DBQueryFailed, Scope::Downstream, what, &e)),
+        Ok(value) => Ok(value),
+    }
+}
+
+/// Sends a packet of statements and reads every result; the first error ends it.
+pub async fn run_all(conn: &mut Conn, sql: Vec<u8>) -> std::result::Result<(), mysql_async::Error> {
+    conn.query_iter(sql).await?.drop_result().await
+}
