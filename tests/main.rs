@@ -6,6 +6,7 @@ mod faults;
 mod nodes;
 mod support;
 mod tidy;
+mod units_load;
 
 #[tokio::test]
 async fn servers_of_both_kinds_start_and_answer() {

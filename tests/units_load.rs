@@ -1,0 +1,217 @@
+//! Dump and load as a worker runs them, without a cluster: every type, kills at random moments, fencing, other dumps.
+
+use std::{sync::Arc, time::Duration};
+
+use dm::{
+    config::{
+        SubtaskConfig,
+        subtask::{BlockAllowList, RouteRule, TaskMode},
+    },
+    error::{Code, DmError},
+    pb::UnitType,
+    units::{self, Ended, Fence, UnitEnv, dump::files},
+};
+use rand::Rng;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{
+    compare,
+    servers::{self, Server},
+};
+
+fn subtask(source: &Server, target: &Server, dir: &std::path::Path, mode: TaskMode) -> SubtaskConfig {
+    let mut config = SubtaskConfig {
+        name: "t".into(),
+        mode,
+        source_id: "s1".into(),
+        from: source.db_config(),
+        to: target.db_config(),
+        ..SubtaskConfig::default()
+    };
+    config.block_allow_list = BlockAllowList { do_dbs: vec!["d".into()], ..BlockAllowList::default() };
+    config.loader.dir = dir.join("dump").display().to_string();
+    config.loader.pool_size = 4;
+    config.clean_dump_file = false;
+    config
+}
+
+fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
+    UnitEnv { config: Arc::new(config.clone()), fence: Fence { cluster_id: 7, epoch }, worker: "w".into() }
+}
+
+async fn run(kind: UnitType, config: &SubtaskConfig, epoch: u64) -> Result<Ended, DmError> {
+    units::build(kind, env(config, epoch))?.run(CancellationToken::new()).await
+}
+
+/// Runs a unit and drops it at a random moment, again and again, until one run reaches its end.
+async fn run_with_kills(kind: UnitType, config: &SubtaskConfig, longest: Duration) -> u32 {
+    let mut kills = 0;
+    loop {
+        let unit = units::build(kind, env(config, 1 + u64::from(kills / 2))).unwrap();
+        let moment = longest.mul_f64(rand::rng().random_range(0.0..1.0) * f64::from(kills + 2) / 6.0);
+        match tokio::time::timeout(moment, unit.run(CancellationToken::new())).await {
+            Ok(ended) => {
+                assert_eq!(ended.unwrap(), Ended::Finished);
+                return kills;
+            }
+            Err(_) => kills += 1,
+        }
+    }
+}
+
+async fn assert_equal(source: &Server, target: &Server) {
+    let (mut from, mut to) = (source.conn().await, target.conn().await);
+    let differences = compare::schema_differences(&mut from, "d", &mut to, "d").await;
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+const TYPES: &str = "CREATE DATABASE d; CREATE TABLE d.types (id INT PRIMARY KEY, ti TINYINT, bi BIGINT UNSIGNED, \
+    de DECIMAL(65,30), fl FLOAT, fm FLOAT(10,3), db DOUBLE, bt BIT(17), dt DATETIME(6), ts TIMESTAMP(3) NULL, tm TIME(2), da DATE, \
+    ye YEAR, ch CHAR(10), vc VARCHAR(200) CHARACTER SET latin1, tx MEDIUMTEXT, bn BINARY(5), vb VARBINARY(300), \
+    bl LONGBLOB, en ENUM('a','b''c',''), st SET('x','y','z'), js JSON, po POINT, \
+    ge INT AS (id * 2) STORED, vi INT AS (id * 3) VIRTUAL, `odd ``name` INT);
+    SET SESSION sql_mode = 'ALLOW_INVALID_DATES';
+    INSERT INTO d.types (id, ti, bi, de, fl, fm, db, bt, dt, ts, tm, da, ye, ch, vc, tx, bn, vb, bl, en, st, js, po, `odd ``name`) VALUES \
+    (1, -128, 18446744073709551615, '-12345678901234567890123456789012345.123456789012345678901234567891', 16777217, 1234567.891, \
+     1.7976931348623157e308, b'10000000000000001', '9999-12-31 23:59:59.999999', '2038-01-19 03:14:07.999', '-838:59:59.00', \
+     '1000-01-01', 2155, 'ab ', CONVERT(_utf8mb4'é\u{fc}' USING latin1), 'it''s \\\\ \"x\" \\n\\r\\0\\Z ,(); 漢字 \u{1F600}', 'a\\0', \
+     x'00FF27225C0A', x'DEADBEEF00', 'b''c', 'x,z', '{\"a\": [1, \"\\\\\"\", null]}', ST_GeomFromText('POINT(1.5 -2)'), 1), \
+    (2, 127, 0, 0, 1.1754944e-38, -0.5, 4.9e-324, 0, '0000-00-00 00:00:00', NULL, '838:59:59', '0000-00-00', 0, '', '', '', '', '', '', \
+     '', '', '[]', NULL, NULL), \
+    (3, NULL, NULL, NULL, 3.4028235e38, NULL, -2.2250738585072014e-308, NULL, '2020-02-31 00:00:00', '1970-01-01 00:00:01', NULL, \
+     '2020-02-31', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);";
+
+#[tokio::test]
+async fn every_type_arrives_unchanged() {
+    for source in [servers::mariadb(), servers::mysql()] {
+        let (target, dir) = (servers::mariadb(), tempfile::tempdir().unwrap());
+        source.exec(TYPES).await;
+        source
+            .exec("CREATE TABLE d.`a.b%/c-schema` (id INT PRIMARY KEY); INSERT INTO d.`a.b%/c-schema` VALUES (1)")
+            .await;
+        let config = subtask(&source, &target, dir.path(), TaskMode::Full);
+        assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap(), Ended::Finished);
+        assert!(units::build(UnitType::Dump, env(&config, 1)).unwrap().is_finished().await.unwrap());
+        let meta = files::read_metadata(dir.path().join("dump").as_path()).unwrap();
+        assert!(meta.location.binlog_pos > 4 && !meta.location.gtid.is_empty() && meta.exit.is_none(), "{meta:?}");
+        assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
+        assert!(units::build(UnitType::Load, env(&config, 1)).unwrap().is_finished().await.unwrap());
+        assert_equal(&source, &target).await;
+        let float = "SELECT CONCAT(fl * 1e0, ' ', db) FROM d.types ORDER BY id";
+        assert_eq!(source.text(float).await, target.text(float).await);
+    }
+}
+
+async fn many_rows(source: &Server) {
+    source
+        .exec(
+            "CREATE DATABASE d; CREATE TABLE d.keyed (id INT PRIMARY KEY AUTO_INCREMENT, a VARCHAR(100), b INT, UNIQUE (b));
+             CREATE TABLE d.keyless (a INT, b VARCHAR(100)); CREATE TABLE d.empty (id INT PRIMARY KEY)",
+        )
+        .await;
+    // Digits joined: the same rows on both flavors. Keyless rows repeat, so a doubled one can't hide behind a key.
+    let ten = "(SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 \
+               UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    let rows = format!(
+        "SELECT a.n + b.n * 10 + c.n * 100 + d.n * 1000 + e.n * 10000 AS n FROM {ten} a, {ten} b, {ten} c, {ten} d, \
+         (SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2) e"
+    );
+    source
+        .exec(&format!("INSERT INTO d.keyed (a, b) SELECT REPEAT('x''y', n % 30), -n FROM ({rows}) r ORDER BY n"))
+        .await;
+    source.exec(&format!("INSERT INTO d.keyless SELECT n % 100, REPEAT('z\\\\', n % 20) FROM ({rows}) r")).await;
+    source.exec("ANALYZE TABLE d.keyed, d.keyless").await;
+}
+
+#[tokio::test]
+async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
+    for source in [servers::mariadb(), servers::mysql()] {
+        let (target, dir) = (servers::mariadb(), tempfile::tempdir().unwrap());
+        many_rows(&source).await;
+        let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+        config.mydumper.rows = 5000;
+        config.mydumper.statement_size = 20_000;
+        config.mydumper.chunk_filesize = "100KiB".into();
+        let dump_kills = run_with_kills(UnitType::Dump, &config, Duration::from_millis(1500)).await;
+        let load_kills = run_with_kills(UnitType::Load, &config, Duration::from_millis(3000)).await;
+        eprintln!("killed the dump {dump_kills} and the load {load_kills} times");
+        assert_equal(&source, &target).await;
+        assert_eq!(target.text("SELECT COUNT(*) FROM d.keyless").await, "30000");
+    }
+}
+
+#[tokio::test]
+async fn an_older_owner_writes_nothing() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    many_rows(&source).await;
+    let config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    run(UnitType::Dump, &config, 5).await.unwrap();
+    run(UnitType::Load, &config, 5).await.unwrap();
+    target.exec("UPDATE dm_meta.t_lightning_checkpoint_list SET status = 'running'; DELETE FROM d.keyless").await;
+    let error = run(UnitType::Load, &config, 4).await.unwrap_err();
+    assert_eq!(error.code(), Code::LoadTaskCheckPointNotMatch, "{error}");
+    assert!(error.message().contains("outdated"), "{error}");
+    let mut other = env(&config, 6);
+    other.fence.cluster_id = 8;
+    let error = units::build(UnitType::Load, other).unwrap().run(CancellationToken::new()).await.unwrap_err();
+    assert!(error.message().contains("another cluster"), "{error}");
+    assert_eq!(target.text("SELECT COUNT(*) FROM d.keyless").await, "0");
+}
+
+#[tokio::test]
+async fn a_new_dump_replaces_what_an_earlier_one_had_begun() {
+    let (source, target, dir) = (servers::mysql(), servers::mariadb(), tempfile::tempdir().unwrap());
+    many_rows(&source).await;
+    let config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    run(UnitType::Load, &config, 1).await.unwrap();
+    // As if the worker had died before the end, and its files with it; meanwhile rows changed.
+    target.exec("UPDATE dm_meta.t_lightning_checkpoint_list SET status = 'running'").await;
+    source.exec("DELETE FROM d.keyed WHERE id % 3 = 0; DELETE FROM d.keyless WHERE a < 30").await;
+    run(UnitType::Dump, &config, 2).await.unwrap();
+    run(UnitType::Load, &config, 2).await.unwrap();
+    assert_equal(&source, &target).await;
+    // Where the table held other rows, ours can't be told apart.
+    target.exec("UPDATE dm_meta.t_lightning_checkpoint_list SET status = 'running'; UPDATE dm_meta.t_load_progress SET was_empty = 0").await;
+    source.exec("DELETE FROM d.keyless LIMIT 1").await;
+    run(UnitType::Dump, &config, 3).await.unwrap();
+    let error = run(UnitType::Load, &config, 3).await.unwrap_err();
+    assert!(error.workaround_text().contains("--remove-meta"), "{error}");
+    units::remove_meta(&config).await.unwrap();
+    assert_eq!(target.text("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'dm_meta'").await, "0");
+    assert!(!dir.path().join("dump").exists());
+}
+
+#[tokio::test]
+async fn shards_merge_and_duplicates_do_what_the_user_chose() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    source
+        .exec(
+            "CREATE DATABASE d; CREATE TABLE d.t1 (id INT PRIMARY KEY, v INT); CREATE TABLE d.t2 LIKE d.t1;
+             INSERT INTO d.t1 VALUES (1, 1), (2, 1); INSERT INTO d.t2 VALUES (2, 2), (3, 2)",
+        )
+        .await;
+    let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    config.routes = vec![RouteRule {
+        schema_pattern: "d".into(),
+        table_pattern: "t*".into(),
+        target_schema: "m".into(),
+        target_table: "t".into(),
+        ..RouteRule::default()
+    }];
+    config.loader.pool_size = 1;
+    for (choice, rows) in [("ignore", "2:1"), ("replace", "2:2")] {
+        config.loader.on_duplicate_logical = choice.into();
+        run(UnitType::Dump, &config, 1).await.unwrap();
+        run(UnitType::Load, &config, 1).await.unwrap();
+        assert_eq!(target.text("SELECT COUNT(*) FROM m.t").await, "3", "{choice}");
+        assert_eq!(target.text("SELECT CONCAT(id, ':', v) FROM m.t WHERE id = 2").await, rows, "{choice}");
+        units::remove_meta(&config).await.unwrap();
+        target.exec("DROP DATABASE m").await;
+    }
+    config.loader.on_duplicate_logical = "error".into();
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    let error = run(UnitType::Load, &config, 1).await.unwrap_err();
+    assert!(error.raw_cause().starts_with("Error 1062 (23000)"), "{error}");
+    assert!(error.message().contains("d.t2."), "{error}");
+}
