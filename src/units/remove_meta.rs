@@ -23,7 +23,7 @@ const TABLES: [&str; 13] = [
     "_load_progress",
     "_load_state",
     "_lane_progress",
-    "_ddl_progress",
+    "_ddl_intent",
 ];
 
 /// Drops the task's meta tables on the target and the dump folder on this machine. Every source of the task is

@@ -1,29 +1,73 @@
 //! The sync unit: reads the source's binlog and applies every change to the target exactly once.
 //!
-//! `pipeline.rs` is the first file to read: it only connects the stages.
+//! `pipeline.rs` is the first file to read: it only connects the stages. `start.rs` is what happens before rows flow,
+//! `writer.rs` one fenced transaction, `ledger.rs` what is durable.
 
+mod batch;
+mod causality;
+mod change;
+mod checkpoint;
+mod control;
+mod counters;
+mod cover;
+mod ddl;
+mod ddl_run;
+mod dispatch;
+mod dumped;
+mod encode;
+pub mod failpoint;
+mod filter;
 mod fold;
+mod keys;
+mod lane;
 mod ledger;
+mod location;
+mod memory;
+mod pipeline;
+mod progress;
+mod safe_mode;
+mod source;
+mod start;
+mod structure;
+mod table;
+mod target;
+mod transaction;
+mod translate;
+mod writer;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use self::counters::Counters;
 use crate::{
-    error::{Code, DmError},
+    error::{DmError, Scope},
+    mysql::server::{ServerInfo, show_master_status},
     pb,
-    units::{Ended, Unit, UnitEnv},
+    units::{Ended, Unit, UnitEnv, link},
 };
 
 /// The unit of the incremental phase.
 pub struct SyncUnit {
     env: UnitEnv,
+    counters: Arc<Counters>,
 }
 
 impl SyncUnit {
     /// A unit for one run. Connects to nothing yet.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
-        Box::new(SyncUnit { env })
+        let counters = Arc::new(Counters::new(&env.config.name));
+        Box::new(SyncUnit { env, counters })
+    }
+
+    async fn ask_source(&self) -> Result<(), DmError> {
+        let mut conn = link::connect(&self.env.config.from, &[], Scope::Upstream).await?;
+        let info = ServerInfo::detect(&mut conn, Scope::Upstream).await?;
+        self.counters.set_source(show_master_status(&mut conn, &info).await?);
+        let _ = conn.disconnect().await;
+        Ok(())
     }
 }
 
@@ -38,11 +82,31 @@ impl Unit for SyncUnit {
         Ok(false)
     }
 
-    async fn run(&self, _stop: CancellationToken) -> Result<Ended, DmError> {
-        Err(DmError::new(Code::SyncerUnitPanic).msg(format!("task {}: sync is not built yet", self.env.config.name)))
+    async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
+        failpoint::load_from_env();
+        let rules = filter::Rules::new(&self.env.config)?;
+        let start = tokio::select! {
+            start = start::start(&self.env) => start?,
+            () = stop.cancelled() => return Ok(Ended::Stopped),
+        };
+        self.counters.set_clock_offset(start.source.clock_offset);
+        self.counters.set_source(start.source.location.clone());
+        self.counters.set_flushed(&start.location);
+        pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await
     }
 
     fn status(&self) -> pb::sub_task_status::Status {
-        pb::sub_task_status::Status::Sync(pb::SyncStatus { binlog_type: "remote".into(), ..Default::default() })
+        pb::sub_task_status::Status::Sync(self.counters.status())
+    }
+
+    async fn fresh_status(&self) -> pb::sub_task_status::Status {
+        if let Err(error) = self.ask_source().await {
+            tracing::warn!(error = %error, "the source did not tell its binlog position");
+        }
+        self.status()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.counters.notes()
     }
 }

@@ -1,0 +1,52 @@
+//! A row change on its way to the target.
+
+use std::sync::Arc;
+
+use super::{ledger::Lane, location::Transaction, memory::Held, table::TargetTable};
+
+/// What a change does, which decides how its SQL text is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// `text` is a value tuple for INSERT INTO ... VALUES.
+    Insert,
+    /// `text` is a value tuple for REPLACE INTO ... VALUES.
+    Replace,
+    /// `text` is a key tuple for DELETE ... WHERE (key) IN (...).
+    DeleteByKey,
+    /// `text` is a whole statement that should find one row.
+    One,
+    /// `text` is a DELETE and a REPLACE (an update in safe mode that changes its key).
+    DeleteReplace,
+}
+
+/// What happened on the source, for counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// One row change, ready to be sent.
+#[derive(Debug)]
+pub struct Change {
+    /// Its place in the stream's order; given by the dispatcher.
+    pub ordinal: u64,
+    pub lane: Lane,
+    pub transaction: Arc<Transaction>,
+    /// Its number within the transaction, counted over all row changes, also those that are filtered.
+    pub index: u64,
+    /// Where its binlog event ends, for error texts.
+    pub end_pos: u64,
+    pub table: Arc<TargetTable>,
+    pub kind: Kind,
+    pub op: Op,
+    /// SQL; what of depends on `op`. Holds row values: never logged.
+    pub text: String,
+    /// Folded hashes of the rows and unique values it touches.
+    pub keys: Vec<u64>,
+    /// Changes of other lanes that must be durable before it is sent. They are earlier in the stream.
+    pub after: Vec<(Lane, u64)>,
+    /// Its part of the memory budget.
+    pub held: Option<Arc<Held>>,
+}

@@ -1,0 +1,246 @@
+//! The ddl stage: what a statement of the source means for the target.
+//!
+//! Order: parse, split (several tables), block-allow list, online-DDL helper tables, event filters, routes, tracked
+//! structures; then all lanes drain, and `control` runs what is left.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{
+    checkpoint::TableRow,
+    control::Request,
+    ddl_run::{DdlJob, DdlStatement, Subject},
+    dispatch::{Step, gone},
+    filter::Ghost,
+    location::Transaction,
+    translate::TranslateTask,
+};
+use crate::{
+    error::{Code, DmError},
+    mysql::binlog::event::QueryEvent,
+    schema::{
+        Change as TrackedChange, Tracker,
+        ddl::{self, ParseContext, Statement, StatementKind, TableRole},
+        model::TableId,
+        server::SqlMode,
+        table_info,
+    },
+};
+
+/// A statement of the source's binlog.
+pub struct DdlEvent {
+    pub transaction: Arc<Transaction>,
+    pub event: QueryEvent,
+    pub end_pos: u64,
+    pub timestamp: u32,
+    pub number: u32,
+    pub alone: bool,
+}
+
+/// What one event comes to.
+#[derive(Default)]
+struct Outcome {
+    statements: Vec<DdlStatement>,
+    rows: Vec<TableRow>,
+}
+
+impl TranslateTask {
+    /// Handles a query event.
+    pub async fn statement(&mut self, event: DdlEvent) -> Result<(), DmError> {
+        let Some(sql) = event.event.text().map(|text| text.trim().trim_end_matches(';').to_owned()) else {
+            return Err(self.at(
+                &event,
+                "",
+                DmError::new(Code::ParseSQL).msg("a statement of the binlog is not UTF-8 text"),
+            ));
+        };
+        let mut tracker = self.structures.tracker.clone();
+        let outcome = match self.plan(&event, &sql, &mut tracker).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(self.at(&event, &sql, error)),
+        };
+        if outcome.statements.is_empty() && outcome.rows.is_empty() {
+            return Ok(());
+        }
+        let (reply, drained) = oneshot::channel();
+        self.steps.send(Step::Drain(reply)).await.map_err(|_| gone())?;
+        drained.await.map_err(|_| gone())?;
+        let started = std::time::Instant::now();
+        let count = outcome.statements.len();
+        let job = DdlJob {
+            transaction: event.transaction.clone(),
+            number: event.number,
+            end_pos: event.end_pos,
+            timestamp: event.timestamp,
+            time_zone: event.event.status.time_zone.clone(),
+            origin: sql.clone(),
+            statements: outcome.statements,
+            rows: outcome.rows,
+            after: event.alone.then(|| event.transaction.location_at(event.end_pos)),
+        };
+        let (reply, done) = oneshot::channel();
+        self.control.send(Request::Ddl(Box::new(job), reply)).await.map_err(|_| gone())?;
+        done.await.map_err(|_| gone())??;
+        self.structures.tracker = tracker;
+        self.structures.forget();
+        tracing::info!(sql = %super::location::shorten(&sql), statements = count, took = ?started.elapsed(),
+            "finish to handle ddls in normal mode");
+        Ok(())
+    }
+
+    fn at(&self, event: &DdlEvent, sql: &str, error: DmError) -> DmError {
+        event.transaction.annotate(error, event.end_pos, Some(sql))
+    }
+
+    async fn plan(&mut self, event: &DdlEvent, sql: &str, tracker: &mut Tracker) -> Result<Outcome, DmError> {
+        let mut outcome = Outcome::default();
+        let context = ParseContext {
+            default_schema: event.event.schema.clone(),
+            sql_mode: SqlMode::from_bits(event.event.status.sql_mode.unwrap_or_default()),
+            server: self.source_info,
+        };
+        let parsed = match ddl::parse(sql, &context) {
+            Ok(parsed) => parsed,
+            Err(_) if self.rules.ignores_text(sql)? => return Ok(outcome),
+            Err(error) => return Err(error),
+        };
+        if let Some(on) = event.event.status.explicit_defaults_for_timestamp {
+            tracker.set_explicit_defaults_for_timestamp(on);
+        }
+        match parsed.split() {
+            None => self.part(sql, &parsed, tracker, &mut outcome).await?,
+            Some(parts) => {
+                // The parts are written in plain SQL with full names.
+                let plain = ParseContext { sql_mode: SqlMode::default(), ..context };
+                for part in parts {
+                    let statement = ddl::parse(&part, &plain)?;
+                    self.part(&part, &statement, tracker, &mut outcome).await?;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// One statement about one table or database.
+    async fn part(
+        &mut self,
+        sql: &str,
+        statement: &Statement,
+        tracker: &mut Tracker,
+        outcome: &mut Outcome,
+    ) -> Result<(), DmError> {
+        let named: Vec<TableId> = match (&statement.kind, &statement.database) {
+            (StatementKind::Skipped(_) | StatementKind::Transaction(_), _) => return Ok(()),
+            (_, Some(database)) => vec![TableId::new(database.name.as_str(), "")],
+            _ => (statement.tables.iter())
+                .filter(|table| matches!(table.role, TableRole::Subject | TableRole::NewName))
+                .map(|table| table.id())
+                .collect(),
+        };
+        if let StatementKind::Dml(verb) = &statement.kind {
+            let migrated = named.is_empty() || named.iter().any(|table| self.rules.allows(table));
+            return if migrated { Err(ddl::statement_format_error(*verb)) } else { Ok(()) };
+        }
+        let Some(subject) = named.first().cloned() else { return Ok(()) };
+        if !named.iter().all(|table| self.rules.allows(table)) {
+            return self.track(statement, tracker, &mut Outcome::default());
+        }
+        if self.is_helper(&named)? {
+            return Ok(());
+        }
+        let before = tracker.get(&subject.schema, &subject.name);
+        let passes = match statement.event_kind(before.as_deref()) {
+            Some(kind) => self.rules.passes(&subject, kind, Some(sql))?,
+            None => true,
+        };
+        if !passes {
+            tracing::info!(sql = %super::location::shorten(sql), "skip event, need handled ddls is empty");
+            return self.track(statement, tracker, outcome);
+        }
+        let target = self.rules.route(&subject)?;
+        if before.is_none() && alters(statement) {
+            // The original reads the target's structure here; a missing table is its error 44007.
+            self.structures.target_info(&target, &subject).await?;
+        }
+        for table in &statement.tables {
+            self.rules.route(&table.id())?;
+        }
+        let text = statement.rewrite_guarded(sql, |schema, table| {
+            let id = TableId::new(schema, table);
+            // Checked above: routing these names can't fail.
+            self.rules.route(&id).map_or((id.schema, id.name), |target| (target.schema, target.name))
+        });
+        self.track(statement, tracker, outcome)?;
+        let subject = if target.name.is_empty() { Subject::Schema(target.schema) } else { Subject::Table(target) };
+        outcome.statements.push(DdlStatement { sql: text, subject });
+        Ok(())
+    }
+
+    /// True for statements about helper tables of online schema change tools, which stay on the source.
+    fn is_helper(&self, named: &[TableId]) -> Result<bool, DmError> {
+        let ghosts: Vec<Option<Ghost>> = named.iter().map(|table| self.rules.ghost(table)).collect();
+        match ghosts.as_slice() {
+            // RENAME of the copy to the real table: what was altered in the copy is not known here.
+            [Some(Ghost::Shadow), None] => Err(DmError::new(Code::SyncerUnitGhostOnlineDDLOnGhostTbl)
+                .msg(format!(
+                    "online DDL: {} was renamed to {}, and the changes made to it before can't be repeated by this version",
+                    named[0], named[1]
+                ))
+                .workaround(
+                    "Please apply the same ALTER TABLE on the target by hand, then start the task from a position behind \
+                     the RENAME; or set `online-ddl: false` to migrate the tool's tables like all others.",
+                )),
+            // The real table is moved aside: part of the same switch.
+            [None, Some(Ghost::Trash)] => Ok(true),
+            all => Ok(all.iter().any(Option::is_some)),
+        }
+    }
+
+    /// Follows a statement in the tracked structures.
+    fn track(&self, statement: &Statement, tracker: &mut Tracker, outcome: &mut Outcome) -> Result<(), DmError> {
+        let known = |id: &TableId| tracker.get(&id.schema, &id.name).is_some();
+        let subject = statement.tables.first().map(|table| table.id());
+        let follow = match &statement.kind {
+            StatementKind::CreateTable(create) => create.like.as_ref().is_none_or(known),
+            _ => subject.as_ref().is_none_or(known),
+        };
+        if !follow {
+            // Not seen yet: its first row finds the structure as it is then.
+            if let StatementKind::CreateTable(create) = &statement.kind
+                && tracker.remove(&create.table.schema, &create.table.name)
+            {
+                outcome.rows.push(TableRow::Remove { table: create.table.clone() });
+            }
+            return Ok(());
+        }
+        for change in tracker.apply(statement)? {
+            match change {
+                TrackedChange::Created(table) | TrackedChange::Altered(table) => put(tracker, table, outcome)?,
+                TrackedChange::Dropped(table) => outcome.rows.push(TableRow::Remove { table }),
+                TrackedChange::Renamed { from, to } => {
+                    outcome.rows.push(TableRow::Remove { table: from });
+                    put(tracker, to, outcome)?;
+                }
+                TrackedChange::SchemaDropped(schema) => outcome.rows.push(TableRow::RemoveSchema { schema }),
+                TrackedChange::SchemaCreated(_) | TrackedChange::SchemaAltered(_) | TrackedChange::Truncated(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Statements that need the table to be there.
+fn alters(statement: &Statement) -> bool {
+    matches!(
+        statement.kind,
+        StatementKind::AlterTable { .. } | StatementKind::CreateIndex { .. } | StatementKind::DropIndex { .. }
+    )
+}
+
+fn put(tracker: &Tracker, table: TableId, outcome: &mut Outcome) -> Result<(), DmError> {
+    if let Some(info) = tracker.get(&table.schema, &table.name) {
+        outcome.rows.push(TableRow::Put { json: table_info::to_json(&info)?, table });
+    }
+    Ok(())
+}

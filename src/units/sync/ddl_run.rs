@@ -1,0 +1,348 @@
+//! One DDL event on the target, exactly once: intent stored, statement run, done stored with the checkpoint behind it.
+//!
+//! After a crash between the two, the target's structure tells whether the statement took effect. A statement that a
+//! dead owner's session still runs (or may still send) is waited for: its session holds a named lock of the target from
+//! before the intent until after the statement, and `wait_timeout` ends a session whose owner sleeps.
+
+use std::{sync::Arc, time::Duration};
+
+use mysql_async::{Conn, Error as MysqlError, Row, prelude::Queryable};
+use sha2::{Digest, Sha256};
+
+use super::{checkpoint::TableRow, control::ControlTask, failpoint, location::Transaction};
+use crate::{
+    error::{Code, DmError, Scope},
+    mysql::position::{BinlogPosition, Location},
+    schema::model::{TableId, quote_name, quote_text},
+    units::link,
+};
+
+/// Server errors which say that the statement's effect is already there (behaviours.md 4).
+const IGNORED: [u16; 12] = [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1176, 1507, 1517];
+/// Split statements of one event are numbered `event * SPLIT + part`.
+const SPLIT: u32 = 1000;
+/// Seconds of one wait for the lock, and how many waits before giving up: half an hour.
+const LOCK_WAIT: u32 = 5;
+const LOCK_WAITS: u32 = 360;
+const MAX_CONNECTS: u32 = 10;
+const RETRY_PAUSE: Duration = Duration::from_secs(3);
+
+/// What a statement changes on the target.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Subject {
+    Table(TableId),
+    Schema(String),
+}
+
+/// One statement for the target.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DdlStatement {
+    pub sql: String,
+    pub subject: Subject,
+}
+
+/// One DDL event.
+#[derive(Debug)]
+pub struct DdlJob {
+    pub transaction: Arc<Transaction>,
+    /// Which statement of the transaction the event is.
+    pub number: u32,
+    pub end_pos: u64,
+    pub timestamp: u32,
+    pub time_zone: Option<String>,
+    /// The text at the source.
+    pub origin: String,
+    pub statements: Vec<DdlStatement>,
+    /// Rows of the checkpoint that change with it.
+    pub rows: Vec<TableRow>,
+    /// The checkpoint behind it; None inside a larger transaction.
+    pub after: Option<Location>,
+}
+
+/// The stored record of the last DDL.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Intent {
+    pub position: BinlogPosition,
+    pub gtid: String,
+    pub statement_no: u32,
+    pub digest: String,
+    pub before: Option<String>,
+    pub done: bool,
+}
+
+/// What the stored record says about a statement.
+#[derive(PartialEq, Debug)]
+enum Known {
+    New,
+    Started { before: Option<String> },
+    Done,
+}
+
+impl Intent {
+    /// The columns of `Intent` in the order in which the start reads them.
+    pub const COLUMNS: &'static str = "binlog_name, binlog_pos, gtid, statement_no, digest, structure_before, state";
+
+    fn knows(&self, job: &DdlJob, number: u32, digest: &str) -> Known {
+        let gtid = job.transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default();
+        let same = if gtid.is_empty() { self.position == job.transaction.before.position } else { self.gtid == gtid };
+        if !same || self.statement_no < number {
+            return Known::New;
+        }
+        if self.statement_no > number || self.done {
+            return Known::Done;
+        }
+        if self.digest == digest { Known::Started { before: self.before.clone() } } else { Known::New }
+    }
+}
+
+impl ControlTask {
+    /// Runs an event's statements. Everything before it is durable.
+    pub async fn ddl(&mut self, job: &DdlJob) -> Result<(), DmError> {
+        self.flush().await?;
+        let mut last = None;
+        for (part, statement) in (0u32..).zip(&job.statements) {
+            let number = job.number * SPLIT + part;
+            self.statement(job, number, statement)
+                .await
+                .map_err(|error| job.transaction.annotate(error, job.end_pos, Some(&job.origin)))?;
+            last = Some(number);
+        }
+        failpoint::pass("ddl-before-done")?;
+        if let Some(after) = &job.after {
+            self.state.at = after.clone();
+        }
+        self.state.rows.extend(job.rows.iter().cloned());
+        let done = last.map(|number| {
+            format!(
+                "UPDATE {} SET state = 'done', statement_no = {number} WHERE source_id = {}",
+                self.tables.ddl,
+                quote_text(&self.source_id)
+            )
+        });
+        self.store(done.as_slice()).await?;
+        failpoint::pass("ddl-after-done")?;
+        if let (Some(intent), Some(number)) = (&mut self.state.intent, last) {
+            (intent.done, intent.statement_no) = (true, number);
+        }
+        self.release().await;
+        Ok(())
+    }
+
+    async fn statement(&mut self, job: &DdlJob, number: u32, statement: &DdlStatement) -> Result<(), DmError> {
+        let digest = format!("{:x}", Sha256::digest(statement.sql.as_bytes()));
+        let known = self.state.intent.as_ref().map_or(Known::New, |intent| intent.knows(job, number, &digest));
+        self.lock().await?;
+        let before = match known {
+            Known::Done => return Ok(()),
+            Known::Started { before } => {
+                if self.structure(&statement.subject).await? != before {
+                    tracing::info!(sql = %statement.sql, "the statement took effect before the restart");
+                    return Ok(());
+                }
+                before
+            }
+            Known::New => {
+                let before = self.structure(&statement.subject).await?;
+                self.announce(job, number, digest, statement, before.clone()).await?;
+                before
+            }
+        };
+        failpoint::pass("ddl-before-run")?;
+        let mut connects = 0;
+        loop {
+            let Err(error) = self.execute(job, &statement.sql).await else { break };
+            if link::is_broken(&error) {
+                connects += 1;
+                if connects >= MAX_CONNECTS {
+                    return Err(self.target.exec_error(&statement.sql, &error));
+                }
+                tracing::warn!(sql = %statement.sql, "the connection broke while the statement ran, looking what became of it");
+                self.writer.reset();
+                tokio::time::sleep(RETRY_PAUSE).await;
+                self.lock().await?;
+                if self.structure(&statement.subject).await? != before {
+                    break;
+                }
+                continue;
+            }
+            if IGNORED.contains(&link::errno(&error)) {
+                tracing::warn!(sql = %statement.sql, cause = %link::cause(&error), "ignored: the statement's effect is there");
+                break;
+            }
+            return Err(statement_error(&statement.sql, &error));
+        }
+        failpoint::pass("ddl-after-run")?;
+        Ok(())
+    }
+
+    /// Stores that the statement is about to run.
+    async fn announce(
+        &mut self,
+        job: &DdlJob,
+        number: u32,
+        digest: String,
+        statement: &DdlStatement,
+        before: Option<String>,
+    ) -> Result<(), DmError> {
+        let intent = Intent {
+            position: job.transaction.before.position.clone(),
+            gtid: job.transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default(),
+            statement_no: number,
+            digest,
+            before,
+            done: false,
+        };
+        let body = format!(
+            "REPLACE INTO {} (source_id, binlog_name, binlog_pos, gtid, statement_no, digest, statement, \
+             structure_before, state) VALUES ({}, {}, {}, {}, {number}, {}, {}, {}, 'started')",
+            self.tables.ddl,
+            quote_text(&self.source_id),
+            quote_text(&intent.position.name),
+            intent.position.pos,
+            quote_text(&intent.gtid),
+            quote_text(&intent.digest),
+            quote_text(&statement.sql),
+            intent.before.as_deref().map_or_else(|| "NULL".to_owned(), quote_text)
+        );
+        self.transact(&body).await?;
+        self.state.intent = Some(intent);
+        Ok(())
+    }
+
+    async fn execute(&mut self, job: &DdlJob, sql: &str) -> Result<(), MysqlError> {
+        let conn = match self.writer.connection().await {
+            Ok(conn) => conn,
+            // Looks like a broken connection to the caller, who then tries again.
+            Err(_) => return Err(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)),
+        };
+        if let Some(zone) = job.time_zone.as_deref().filter(|zone| !zone.eq_ignore_ascii_case("SYSTEM")) {
+            // A zone name that the target doesn't know: its own time must do, as for the original.
+            match conn.query_drop(format!("SET SESSION time_zone = {}", quote_text(zone))).await {
+                Err(MysqlError::Server(_)) | Ok(()) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        conn.query_drop(format!("SET timestamp = {}", job.timestamp)).await?;
+        let outcome = conn.query_drop(sql).await;
+        match conn.query_drop("SET timestamp = DEFAULT, time_zone = '+00:00'").await {
+            Ok(()) => outcome,
+            Err(error) => outcome.and(Err(error)),
+        }
+    }
+
+    /// The target's structure, None when it isn't there.
+    async fn structure(&mut self, subject: &Subject) -> Result<Option<String>, DmError> {
+        let sql = match subject {
+            Subject::Table(table) => format!("SHOW CREATE TABLE {table}"),
+            Subject::Schema(schema) => format!("SHOW CREATE DATABASE {}", quote_name(schema)),
+        };
+        let target = self.target.clone();
+        let conn = self.writer.connection().await?;
+        match conn.query_first::<Row, _>(&sql).await {
+            Ok(row) => Ok(row.and_then(|row| row.get::<String, _>(1)).map(|text| without_counter(&text))),
+            // No such table, no such database.
+            Err(error) if matches!(link::errno(&error), 1146 | 1049) => Ok(None),
+            Err(error) => Err(target.query_error(&sql, &error)),
+        }
+    }
+
+    fn lock_name(&self) -> String {
+        let digest = Sha256::digest(format!("{}\0{}", self.tables.ddl, self.source_id).as_bytes());
+        format!("dm-ddl-{}", digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>())
+    }
+
+    /// Waits for the lock that a session holds while it may run DDL for this source.
+    async fn lock(&mut self) -> Result<(), DmError> {
+        let sql = format!("SELECT COALESCE(GET_LOCK('{}', {LOCK_WAIT}), 0)", self.lock_name());
+        for _ in 0..LOCK_WAITS {
+            let target = self.target.clone();
+            let conn: &mut Conn = self.writer.connection().await?;
+            match conn.query_first::<i64, _>(&sql).await {
+                Ok(Some(1)) => return Ok(()),
+                Ok(_) => tracing::warn!("another session still runs DDL of this source on the target, waiting for it"),
+                Err(error) => {
+                    self.writer.reset();
+                    return Err(target.query_error(&sql, &error));
+                }
+            }
+        }
+        Err(DmError::new(Code::DBUnExpect)
+            .scope(Scope::Downstream)
+            .msg("another session holds the lock for DDL of this source on the target for half an hour")
+            .workaround(
+                "Please look for a long-running DDL in the target's process list; resume the task when it ended.",
+            ))
+    }
+
+    async fn release(&mut self) {
+        let sql = format!("DO RELEASE_LOCK('{}')", self.lock_name());
+        if let Ok(conn) = self.writer.connection().await
+            && conn.query_drop(sql).await.is_err()
+        {
+            self.writer.reset();
+        }
+    }
+}
+
+fn statement_error(sql: &str, error: &MysqlError) -> DmError {
+    DmError::new(Code::DBExecuteFailed)
+        .scope(Scope::Downstream)
+        .msg(format!("execute statement failed: {}", super::location::shorten(sql)))
+        .cause(link::cause(error))
+}
+
+/// A structure without `AUTO_INCREMENT=n`, which rows change too.
+fn without_counter(text: &str) -> String {
+    const MARK: &str = "AUTO_INCREMENT=";
+    let Some(at) = text.rfind(MARK) else { return text.to_owned() };
+    let rest = text[at + MARK.len()..].trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{}{}", &text[..at], rest.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> DdlJob {
+        let before = Location::new(BinlogPosition::new("bin.000001", 100), None);
+        DdlJob {
+            transaction: Arc::new(Transaction { before, gtid: None, timestamp: 0 }),
+            number: 0,
+            end_pos: 200,
+            timestamp: 0,
+            time_zone: None,
+            origin: String::new(),
+            statements: Vec::new(),
+            rows: Vec::new(),
+            after: None,
+        }
+    }
+
+    #[test]
+    fn the_record_tells_what_was_done() {
+        let intent = Intent {
+            position: BinlogPosition::new("bin.000001", 100),
+            gtid: String::new(),
+            statement_no: 1,
+            digest: "d".into(),
+            before: Some("s".into()),
+            done: false,
+        };
+        let job = job();
+        assert_eq!(intent.knows(&job, 0, "x"), Known::Done);
+        assert_eq!(intent.knows(&job, 1, "d"), Known::Started { before: Some("s".into()) });
+        assert_eq!(intent.knows(&job, 2, "d"), Known::New);
+        let other = Intent { position: BinlogPosition::new("bin.000001", 99), ..intent.clone() };
+        assert_eq!(other.knows(&job, 1, "d"), Known::New);
+        assert_eq!(Intent { done: true, ..intent }.knows(&job, 1, "d"), Known::Done);
+    }
+
+    #[test]
+    fn counters_are_no_structure() {
+        assert_eq!(
+            without_counter("CREATE ... ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT x"),
+            "CREATE ... ENGINE=InnoDB DEFAULT x"
+        );
+        assert_eq!(without_counter("CREATE ... ENGINE=InnoDB"), "CREATE ... ENGINE=InnoDB");
+    }
+}

@@ -1,0 +1,71 @@
+//! The causality stage: gives each change its ordinal, finds what it must wait for, and hands it to its lane.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    causality::Causality,
+    change::Change,
+    ledger::{Ledger, Watermark},
+    location::Boundary,
+};
+use crate::error::{Code, DmError};
+
+/// What the stages before hand on.
+pub enum Step {
+    Change(Change),
+    /// Everything before it has passed.
+    Boundary(Boundary),
+    /// Answer when nothing is in flight (before a DDL).
+    Drain(oneshot::Sender<()>),
+}
+
+/// The stage's parts.
+pub struct DispatchTask {
+    pub steps: mpsc::Receiver<Step>,
+    /// One channel a lane.
+    pub lanes: Vec<mpsc::Sender<Change>>,
+    pub ledger: Arc<Ledger>,
+    pub ends: Arc<Watermark<Boundary>>,
+}
+
+impl DispatchTask {
+    /// Works until the channel is closed. Dropping the lanes' channels then lets the lanes end.
+    pub async fn run(mut self) -> Result<(), DmError> {
+        let mut causality = Causality::default();
+        let mut ordinal = 0u64;
+        while let Some(step) = self.steps.recv().await {
+            match step {
+                Step::Change(mut change) => {
+                    ordinal += 1;
+                    change.ordinal = ordinal;
+                    causality.admit(&mut change, &self.ledger);
+                    self.ledger.sending(change.lane, ordinal);
+                    let lane = self.lanes.get(usize::from(change.lane)).ok_or_else(gone)?;
+                    lane.send(change).await.map_err(|_| gone())?;
+                }
+                Step::Boundary(boundary) => self.ends.push(ordinal, boundary),
+                Step::Drain(reply) => {
+                    self.ledger.drained().await;
+                    causality.clear();
+                    // A stage that gave up doesn't wait for the answer.
+                    let _ = reply.send(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const GONE: &str = "a later stage of the pipeline ended";
+
+/// A later stage ended; its own error is the one that counts.
+pub fn gone() -> DmError {
+    DmError::new(Code::SyncerUnitPanic).msg(GONE)
+}
+
+/// Whether an error only says that.
+pub fn is_gone(error: &DmError) -> bool {
+    error.code() == Code::SyncerUnitPanic && error.message() == GONE
+}

@@ -1,0 +1,67 @@
+//! Structures from the schema files of a dump: the source's tables as they were where the stream begins.
+
+use std::path::Path;
+
+use super::start::SourceFacts;
+use crate::{
+    error::{Code, DmError},
+    schema::{
+        Tracker,
+        ddl::{self, ParseContext},
+        server::SqlMode,
+    },
+    units::dump::{files, names::FileKind},
+};
+
+/// Puts the structure of every dumped table into the tracker. No folder, no structures: it was cleaned up, and tables
+/// are found at their first row.
+pub fn read(dir: &Path, source: &SourceFacts, tracker: &mut Tracker) -> Result<(), DmError> {
+    let failed = |what: &Path, e: std::io::Error| {
+        DmError::new(Code::SchemaTrackerInit).msg(format!("cannot read {} of the dump", what.display())).cause(e)
+    };
+    let mut listed = files::list(dir).map_err(|e| failed(dir, e))?;
+    // Databases first: their character sets are inherited.
+    listed.sort_by_key(|(_, kind)| !matches!(kind, FileKind::SchemaCreate { .. }));
+    for (path, kind) in listed {
+        let schema = match kind {
+            FileKind::SchemaCreate { schema } | FileKind::TableCreate { schema, .. } => schema,
+            _ => continue,
+        };
+        let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
+        let context = ParseContext { default_schema: schema, sql_mode: SqlMode::default(), server: source.dialect };
+        for sql in statements(&text) {
+            if !sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("CREATE")) {
+                continue;
+            }
+            tracker.apply(&ddl::parse(sql, &context)?)?;
+        }
+    }
+    tracing::info!(tables = tracker.tables().count(), "init table info from the dump's schema files");
+    Ok(())
+}
+
+/// Statements of a schema file: each ends with a semicolon at a line's end; lines of comments stand between them.
+fn statements(text: &str) -> Vec<&str> {
+    text.split(";\n")
+        .map(|part| part.trim().trim_end_matches(';'))
+        .map(|part| {
+            let mut rest = part;
+            while let Some(line) = rest.strip_prefix("/*").or_else(|| rest.strip_prefix("--")) {
+                rest = line.split_once('\n').map_or("", |(_, after)| after).trim_start();
+            }
+            rest
+        })
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_no_statements() {
+        let text = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\nCREATE TABLE `t` (\n`a` int COMMENT 'x;y'\n);\n";
+        assert_eq!(statements(text), ["CREATE TABLE `t` (\n`a` int COMMENT 'x;y'\n)"]);
+    }
+}

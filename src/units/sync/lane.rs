@@ -1,0 +1,168 @@
+//! The apply stage: one task a lane. It gathers changes into a batch, sends the batch with the lane's progress as one
+//! fenced transaction in one packet, and acknowledges it when the COMMIT is known to be in.
+
+use std::{sync::Arc, time::Duration};
+
+use mysql_async::ServerError;
+use tokio::sync::mpsc;
+
+use super::{
+    batch,
+    change::Change,
+    counters::Counters,
+    failpoint,
+    ledger::{Lane, Ledger},
+    target::is_retryable,
+    writer::{FencedWriter, Refused},
+};
+use crate::error::{Code, DmError, Scope};
+
+/// behaviours.md 4: statements are sent again this often.
+const MAX_ATTEMPTS: u32 = 100;
+const RETRY_PAUSE: Duration = Duration::from_secs(3);
+/// Connections are opened again this often.
+const MAX_CONNECTS: u32 = 10;
+
+/// What a lane works with.
+pub struct LaneTask {
+    pub lane: Lane,
+    pub writer: FencedWriter,
+    pub changes: mpsc::Receiver<Change>,
+    pub ledger: Arc<Ledger>,
+    pub counters: Arc<Counters>,
+    /// Rows of one transaction at most.
+    pub batch_rows: usize,
+    /// Bytes of SQL of one transaction at most (a single larger row goes alone).
+    pub batch_bytes: usize,
+}
+
+impl LaneTask {
+    /// Works until the channel is closed and everything is durable.
+    pub async fn run(mut self) -> Result<(), DmError> {
+        let mut batch: Vec<Change> = Vec::with_capacity(self.batch_rows);
+        let mut next = None;
+        loop {
+            let first = match next.take() {
+                Some(change) => change,
+                None => match self.changes.recv().await {
+                    Some(change) => change,
+                    None => return Ok(()),
+                },
+            };
+            for (lane, ordinal) in &first.after {
+                self.ledger.wait(*lane, *ordinal).await;
+            }
+            failpoint::pass("lane-before-batch")?;
+            let mut bytes = first.text.len();
+            batch.push(first);
+            while batch.len() < self.batch_rows && bytes < self.batch_bytes {
+                let Ok(change) = self.changes.try_recv() else { break };
+                let free = change.after.iter().all(|(lane, ordinal)| self.ledger.durable(*lane, *ordinal));
+                if !free || bytes + change.text.len() > self.batch_bytes {
+                    // What is gathered goes first: nobody may wait for a batch that waits itself.
+                    next = Some(change);
+                    break;
+                }
+                bytes += change.text.len();
+                batch.push(change);
+            }
+            self.apply(&batch).await?;
+            failpoint::pass("lane-before-ack")?;
+            if let Some(last) = batch.last() {
+                self.ledger.acknowledge(self.lane, last.ordinal);
+            }
+            batch.clear();
+        }
+    }
+
+    /// Brings a batch in, or says which change can't be.
+    async fn apply(&mut self, batch: &[Change]) -> Result<(), DmError> {
+        match self.commit(batch, true).await {
+            Err(Failure::Change { .. }) if batch.len() > 1 => {
+                // Row by row, to name the culprit exactly and to bring in what stands before it.
+                for change in batch {
+                    let one = std::slice::from_ref(change);
+                    self.commit(one, false).await.map_err(|f| f.into_error(one))?;
+                }
+                Ok(())
+            }
+            other => other.map_err(|f| f.into_error(batch)),
+        }
+    }
+
+    async fn commit(&mut self, batch: &[Change], merge: bool) -> Result<(), Failure> {
+        let Some(last) = batch.last() else { return Ok(()) };
+        let progress = last.transaction.progress(last.index);
+        let mut sql = String::new();
+        let statements = batch::write(batch, merge, &mut sql);
+        let (mut attempts, mut connects) = (0, 0);
+        let started = std::time::Instant::now();
+        let affected = loop {
+            failpoint::pass("lane-before-send").map_err(Failure::Other)?;
+            match self.writer.transact(&sql, Some(&progress)).await {
+                Ok(affected) => break affected,
+                Err(Refused::Statement { error, .. }) if is_retryable(error.code, &error.message) => {
+                    attempts += 1;
+                    if attempts >= MAX_ATTEMPTS {
+                        return Err(Failure::Other(server_error(&error)));
+                    }
+                    // A deadlock's victim may try again at once; a busy target needs time.
+                    let pause = if error.code == 1213 && attempts < 10 { RETRY_PAUSE / 60 } else { RETRY_PAUSE };
+                    tokio::time::sleep(pause).await;
+                }
+                Err(Refused::Statement { index, error }) => {
+                    let culprit = batch::statement_of(&statements, index).map_or(0, |s| s.changes.start);
+                    return Err(Failure::Change { culprit, error });
+                }
+                Err(Refused::Other(error)) => {
+                    connects += 1;
+                    if connects >= MAX_CONNECTS || !is_connection_trouble(&error) {
+                        return Err(Failure::Other(error));
+                    }
+                    tracing::warn!(lane = self.lane, error = %error, "the target's connection broke, trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        };
+        self.counters.applied(batch, started.elapsed());
+        for statement in batch::missed(&statements, &affected) {
+            if let Some(change) = batch.get(statement.changes.start) {
+                self.counters.key_not_found(change);
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Failure {
+    /// The target refused a change (index into the batch).
+    Change {
+        culprit: usize,
+        error: ServerError,
+    },
+    Other(DmError),
+}
+
+impl Failure {
+    fn into_error(self, batch: &[Change]) -> DmError {
+        let (change, error) = match self {
+            Failure::Change { culprit, error } => (batch.get(culprit), server_error(&error)),
+            Failure::Other(error) => (batch.first(), error),
+        };
+        match change {
+            Some(change) => change.transaction.annotate(error, change.end_pos, None),
+            None => error,
+        }
+    }
+}
+
+fn server_error(error: &ServerError) -> DmError {
+    DmError::new(Code::DBExecuteFailed)
+        .scope(Scope::Downstream)
+        .cause(format!("Error {} ({}): {}", error.code, error.state, error.message))
+}
+
+/// The connection broke or could not be opened; the transaction isn't in.
+pub fn is_connection_trouble(error: &DmError) -> bool {
+    matches!(error.code(), Code::DBBadConn | Code::DBInvalidConn | Code::DBDriverError)
+}

@@ -1,0 +1,182 @@
+//! The lane table `<meta-schema>.<task>_lane_progress`: how far each lane is, in the transaction of its rows.
+//!
+//! | column | meaning |
+//! |---|---|
+//! | source_id, lane | primary key; lane -1 fences checkpoint and DDL transactions |
+//! | lanes | how many lanes the source's changes are spread over |
+//! | cluster_id, epoch | who may write |
+//! | batch | ordinal of the lane's last transaction; each one demands its predecessor, so that a packet that was |
+//! |       | believed lost and arrives late, or a second sender of the same epoch, fails |
+//! | gtid_set | transactions of the source that were wholly before the one below (GTID mode, else empty) |
+//! | gtid | the transaction of the lane's last change (GTID mode, else empty) |
+//! | binlog_name, binlog_pos | where that transaction begins |
+//! | row_index | the number of the lane's last change within that transaction, counted over all its row changes |
+
+use crate::{
+    schema::model::{quote_name, quote_text},
+    units::{Fence, fence},
+};
+
+/// The lane number under which checkpoint and DDL transactions are fenced.
+pub const CONTROL_LANE: i32 = -1;
+
+/// Quoted names of the task's meta tables.
+#[derive(Clone, Debug)]
+pub struct MetaTables {
+    pub schema: String,
+    pub checkpoint: String,
+    pub lanes: String,
+    pub ddl: String,
+}
+
+impl MetaTables {
+    /// The tables of a task.
+    pub fn new(meta_schema: &str, task: &str) -> Self {
+        let schema = quote_name(meta_schema);
+        let table = |suffix: &str| format!("{schema}.{}", quote_name(&format!("{task}{suffix}")));
+        MetaTables {
+            checkpoint: table("_syncer_checkpoint"),
+            lanes: table("_lane_progress"),
+            ddl: table("_ddl_intent"),
+            schema: schema.clone(),
+        }
+    }
+
+    /// CREATE statements, in order. The checkpoint table is the original's, column by column.
+    pub fn create(&self) -> Vec<String> {
+        vec![
+            format!("CREATE SCHEMA IF NOT EXISTS {}", self.schema),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (\
+                 id VARCHAR(32) NOT NULL, cp_schema VARCHAR(128) NOT NULL, cp_table VARCHAR(128) NOT NULL, \
+                 binlog_name VARCHAR(128), binlog_pos INT UNSIGNED, binlog_gtid TEXT, \
+                 exit_safe_binlog_name VARCHAR(128) DEFAULT '', exit_safe_binlog_pos INT UNSIGNED DEFAULT 0, \
+                 exit_safe_binlog_gtid TEXT, table_info JSON NOT NULL, is_global BOOLEAN, \
+                 create_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, \
+                 update_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
+                 UNIQUE KEY uk_id_schema_table (id, cp_schema, cp_table))",
+                self.checkpoint
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (\
+                 source_id VARCHAR(32) NOT NULL, lane INT NOT NULL, lanes INT NOT NULL, \
+                 cluster_id BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, batch BIGINT UNSIGNED NOT NULL, \
+                 gtid_set MEDIUMTEXT NOT NULL, gtid VARCHAR(255) NOT NULL, binlog_name VARCHAR(128) NOT NULL, \
+                 binlog_pos BIGINT UNSIGNED NOT NULL, row_index BIGINT UNSIGNED NOT NULL, \
+                 update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
+                 PRIMARY KEY (source_id, lane)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+                self.lanes
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (\
+                 source_id VARCHAR(32) NOT NULL PRIMARY KEY, binlog_name VARCHAR(128) NOT NULL, \
+                 binlog_pos BIGINT UNSIGNED NOT NULL, gtid VARCHAR(255) NOT NULL, statement_no INT NOT NULL, \
+                 digest CHAR(64) NOT NULL, statement MEDIUMTEXT NOT NULL, structure_before MEDIUMTEXT, \
+                 state VARCHAR(16) NOT NULL, \
+                 update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP) \
+                 ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+                self.ddl
+            ),
+        ]
+    }
+}
+
+/// The last change a lane applied. The default is that of a lane which applied nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    pub gtid_set: String,
+    pub gtid: String,
+    pub binlog_name: String,
+    pub binlog_pos: u64,
+    pub row_index: u64,
+}
+
+impl Progress {
+    /// A lane that never applied anything.
+    pub fn is_empty(&self) -> bool {
+        self.binlog_name.is_empty() && self.gtid.is_empty()
+    }
+}
+
+/// One row of the lane table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LaneRow {
+    pub lane: i32,
+    pub lanes: i32,
+    pub fence: Fence,
+    pub batch: u64,
+    pub progress: Progress,
+}
+
+/// The columns of [`LaneRow`] in the order in which `start` reads them.
+pub const COLUMNS: &str = "lane, lanes, cluster_id, epoch, batch, gtid_set, gtid, binlog_name, binlog_pos, row_index";
+
+/// Builds the two statements that begin a lane's transaction after BEGIN.
+pub struct LaneFence {
+    head: String,
+    tail: String,
+    fence: Fence,
+}
+
+impl LaneFence {
+    /// For one lane of one source.
+    pub fn new(tables: &MetaTables, source_id: &str, lane: i32, fence: Fence) -> Self {
+        LaneFence {
+            head: format!("UPDATE {} SET batch = ", tables.lanes),
+            tail: format!(" WHERE source_id = {} AND lane = {lane}", quote_text(source_id)),
+            fence,
+        }
+    }
+
+    /// Appends `UPDATE lane row; SELECT one row updated` (no semicolon at the end). `batch` is the ordinal of this
+    /// transaction. Without `progress` the lane's progress stays (control transactions).
+    pub fn write(&self, batch: u64, progress: Option<&Progress>, sql: &mut String) {
+        let Fence { cluster_id, epoch } = self.fence;
+        let before = batch.wrapping_sub(1);
+        sql.push_str(&self.head);
+        sql.push_str(&format!("{batch} + "));
+        let mine = format!("batch = {before} AND epoch = {epoch} AND cluster_id = {cluster_id}");
+        sql.push_str(&fence::zero_if(&mine));
+        if let Some(p) = progress {
+            sql.push_str(", gtid_set = ");
+            sql.push_str(&quote_text(&p.gtid_set));
+            sql.push_str(", gtid = ");
+            sql.push_str(&quote_text(&p.gtid));
+            sql.push_str(", binlog_name = ");
+            sql.push_str(&quote_text(&p.binlog_name));
+            sql.push_str(&format!(", binlog_pos = {}, row_index = {}", p.binlog_pos, p.row_index));
+        }
+        sql.push_str(&self.tail);
+        sql.push_str("; ");
+        sql.push_str(fence::ONE_ROW_UPDATED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted() {
+        let tables = MetaTables::new("dm_meta", "ta`sk");
+        assert_eq!(tables.lanes, "`dm_meta`.`ta``sk_lane_progress`");
+        assert_eq!(tables.checkpoint, "`dm_meta`.`ta``sk_syncer_checkpoint`");
+    }
+
+    #[test]
+    fn a_lane_transaction_demands_its_predecessor() {
+        let tables = MetaTables::new("m", "t");
+        let fence = LaneFence::new(&tables, "s'1", 3, Fence { cluster_id: 9, epoch: 4 });
+        let mut sql = String::new();
+        let progress =
+            Progress { binlog_name: "bin.000002".into(), binlog_pos: 77, row_index: 5, ..Default::default() };
+        fence.write(12, Some(&progress), &mut sql);
+        assert_eq!(
+            sql,
+            "UPDATE `m`.`t_lane_progress` SET batch = 12 + 0 * (18446744073709551615 + (NOT (batch = 11 AND epoch = 4 \
+             AND cluster_id = 9))), gtid_set = '', gtid = '', binlog_name = 'bin.000002', binlog_pos = 77, \
+             row_index = 5 WHERE source_id = 's''1' AND lane = 3; \
+             SELECT 1 + 0 * (18446744073709551615 + (ROW_COUNT() <> 1))"
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! The source stage: reads the binlog stream, opens it again once when it breaks, and marks transactions.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    counters::Counters,
+    dispatch::gone,
+    transaction::{Assembler, Item},
+};
+use crate::{
+    config::SubtaskConfig,
+    error::DmError,
+    mysql::{
+        binlog::stream::{BinlogStream, StartPoint, StreamOptions},
+        position::Location,
+    },
+};
+
+/// A second break within this time ends the run (behaviours.md 4).
+const BREAK_PAUSE: Duration = Duration::from_secs(60);
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The stage's parts.
+pub struct SourceTask {
+    pub config: Arc<SubtaskConfig>,
+    pub start: Location,
+    pub items: mpsc::Sender<Item>,
+    pub counters: Arc<Counters>,
+    /// End at the next boundary.
+    pub stop: CancellationToken,
+}
+
+impl SourceTask {
+    /// Reads until stopped.
+    pub async fn run(self) -> Result<(), DmError> {
+        let mut assembler = Assembler::new(self.start.clone());
+        let mut stream = self.open(&self.start).await?;
+        let mut broken: Option<Instant> = None;
+        let mut out = Vec::new();
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event,
+                () = self.stop.cancelled(), if assembler.at_boundary() => return Ok(()),
+            };
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    if broken.is_some_and(|at| at.elapsed() < BREAK_PAUSE) {
+                        return Err(error);
+                    }
+                    broken = Some(Instant::now());
+                    let at = assembler.resume_at();
+                    tracing::warn!(error = %error, location = %at, "reset replication binlog puller");
+                    tokio::time::sleep(REOPEN_PAUSE).await;
+                    stream = self.open(&at).await?;
+                    // A transaction that was under way comes again from its beginning; `translate` knows it.
+                    assembler = Assembler::new(at);
+                    continue;
+                }
+            };
+            self.counters.read(u64::from(event.header.event_size), event.header.timestamp);
+            assembler.next(event, &mut out)?;
+            for item in out.drain(..) {
+                self.items.send(item).await.map_err(|_| gone())?;
+            }
+        }
+    }
+
+    async fn open(&self, at: &Location) -> Result<BinlogStream, DmError> {
+        let start = match &at.gtid_set {
+            Some(set) => StartPoint::Gtid(set.clone()),
+            None => StartPoint::Position(at.position.clone()),
+        };
+        let config = &self.config;
+        BinlogStream::open(&config.from, config.server_id, config.flavor, start, StreamOptions::default()).await
+    }
+}

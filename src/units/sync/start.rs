@@ -1,0 +1,430 @@
+//! The start of a run: meta tables, epoch, progress, and from there the place to read on.
+//!
+//! The order is the apply contract's: the epoch is raised on all lanes in one transaction, which waits for transactions
+//! in flight and makes later ones of a former owner fail; only then progress is read, and only then rows flow.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use super::{
+    checkpoint::{CheckpointText, GLOBAL_COLUMNS},
+    cover::Cover,
+    ddl_run::Intent,
+    progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
+    target::Target,
+};
+use crate::{
+    config::{SubtaskConfig, subtask::TaskMode},
+    error::{Code, DmError, Scope},
+    mysql::{
+        gtid::GtidSet,
+        position::{BinlogPosition, Location},
+        server::{ServerInfo, show_master_status, variable},
+    },
+    schema::{Tracker, model::quote_text, server, table_info},
+    units::{Fence, UnitEnv, dump, link},
+};
+
+/// How long a new owner waits for a former owner's transactions (their sessions end by `wait_timeout`).
+const RAISE_ATTEMPTS: u32 = 8;
+
+/// What the start found.
+pub struct Start {
+    pub target: Target,
+    pub tables: MetaTables,
+    pub tracker: Tracker,
+    pub source: SourceFacts,
+    /// Where the stream begins: the checkpoint.
+    pub location: Location,
+    /// Safe mode up to here.
+    pub safe_until: Option<Location>,
+    /// One a lane: ordinal of its last transaction, and what it has applied.
+    pub lanes: Vec<(u64, Cover)>,
+    pub control_batch: u64,
+    pub intent: Option<Intent>,
+}
+
+/// What is asked of the source once.
+pub struct SourceFacts {
+    pub dialect: server::ServerInfo,
+    pub sql_mode: Option<String>,
+    pub lower_case_table_names: u8,
+    /// Where its binlog ends now.
+    pub location: Location,
+    /// Its clock minus ours, in seconds.
+    pub clock_offset: i64,
+}
+
+/// A checkpoint's global row.
+struct Stored {
+    location: Location,
+    exit_safe: Option<Location>,
+}
+
+/// Prepares a run.
+pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
+    let config = env.config.clone();
+    let source = ask_source(&config).await?;
+    let target = Target::probe(config.clone(), source.sql_mode.clone()).await?;
+    let tables = MetaTables::new(&config.meta_schema, &config.name);
+    let mut conn = target.connect().await?;
+    for sql in tables.create() {
+        conn.query_drop(&sql).await.map_err(|e| target.exec_error(&sql, &e))?;
+    }
+    let wanted = if target.checks_foreign_keys() { 1 } else { config.syncer.worker_count.clamp(1, 1024) };
+    let raised = raise(&mut conn, &target, &tables, &config, env.fence, wanted as i32).await?;
+    let (location, safe_until, fresh) = match raised.stored {
+        Some(stored) if raised.first => {
+            // A checkpoint without lane rows is the original's. All that it can have applied lies before the place where
+            // the source stands now.
+            (stored.location, Some(source.location.clone()), true)
+        }
+        Some(stored) => (stored.location, stored.exit_safe, false),
+        None => {
+            let (location, exit) = first_location(&config, &source)?;
+            (location, exit, true)
+        }
+    };
+    let tracker = structures(&mut conn, &target, &tables, &config, &source, raised.had_checkpoint).await?;
+    let intent = read_intent(&mut conn, &target, &tables, &config).await?;
+    let gtid = location.gtid_set.is_some();
+    let mut lanes = Vec::new();
+    let mut control_batch = 0;
+    for row in &raised.rows {
+        if row.lane == CONTROL_LANE {
+            control_batch = row.batch;
+        } else {
+            lanes.push((row.batch, Cover::new(&row.progress, config.flavor, gtid)?));
+        }
+    }
+    let mut start = Start { target, tables, tracker, source, location, safe_until, lanes, control_batch, intent };
+    if fresh {
+        // From here on a restart must not look for another place to begin.
+        store_first(&mut start, &config, env.fence).await?;
+    }
+    let _ = conn.disconnect().await;
+    Ok(start)
+}
+
+async fn ask_source(config: &SubtaskConfig) -> Result<SourceFacts, DmError> {
+    let mut conn = link::connect(&config.from, &[], Scope::Upstream).await?;
+    let info = ServerInfo::detect(&mut conn, Scope::Upstream).await?;
+    let mut location = show_master_status(&mut conn, &info).await?;
+    if !config.enable_gtid {
+        location.gtid_set = None;
+    }
+    let sql = "SELECT UNIX_TIMESTAMP()";
+    let failed = |e: mysql_async::Error| link::failed(Code::DBQueryFailed, Scope::Upstream, sql, &e);
+    let now: Option<i64> = conn.query_first(sql).await.map_err(failed)?;
+    let ours = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+    let sql_mode: Option<String> = conn.query_first("SELECT @@GLOBAL.sql_mode").await.map_err(failed)?;
+    let lower = variable(&mut conn, Scope::Upstream, "lower_case_table_names").await?;
+    let facts = SourceFacts {
+        dialect: server::ServerInfo::parse(&info.version_text).unwrap_or_default(),
+        sql_mode,
+        lower_case_table_names: lower.and_then(|text| text.parse().ok()).unwrap_or(0),
+        location,
+        clock_offset: now.map_or(0, |now| now - ours),
+    };
+    let _ = conn.disconnect().await;
+    Ok(facts)
+}
+
+/// What raising the epoch found and left.
+struct Raised {
+    rows: Vec<LaneRow>,
+    stored: Option<Stored>,
+    /// There were no lane rows before.
+    first: bool,
+    had_checkpoint: bool,
+}
+
+async fn raise(
+    conn: &mut Conn,
+    target: &Target,
+    tables: &MetaTables,
+    config: &SubtaskConfig,
+    fence: Fence,
+    wanted: i32,
+) -> Result<Raised, DmError> {
+    let mut attempts = 0;
+    loop {
+        let error = match raise_once(conn, target, tables, config, fence, wanted).await {
+            Ok(raised) => return Ok(raised),
+            Err(error) => error,
+        };
+        let _ = conn.query_drop("ROLLBACK").await;
+        attempts += 1;
+        // A lock wait that timed out: a former owner's transaction is still open. A deadlock: two starts at once.
+        let again = ["Error 1205 ", "Error 1213 "].iter().any(|text| error.raw_cause().starts_with(text));
+        if !again || attempts >= RAISE_ATTEMPTS {
+            return Err(error);
+        }
+        tracing::warn!(error = %error, "a former owner's transaction is open on the target, waiting for its end");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn raise_once(
+    conn: &mut Conn,
+    target: &Target,
+    tables: &MetaTables,
+    config: &SubtaskConfig,
+    fence: Fence,
+    wanted: i32,
+) -> Result<Raised, DmError> {
+    let source = quote_text(&config.source_id);
+    run(conn, target, "START TRANSACTION").await?;
+    let select = format!(
+        "SELECT {} FROM {} WHERE source_id = {source} ORDER BY lane FOR UPDATE",
+        progress::COLUMNS,
+        tables.lanes
+    );
+    let found: Vec<Row> = conn.query(&select).await.map_err(|e| target.query_error(&select, &e))?;
+    let mut rows = found.into_iter().map(|row| lane_row(target, row)).collect::<Result<Vec<_>, _>>()?;
+    for row in &rows {
+        check_owner(row, fence, tables, &source)?;
+    }
+    let stored = read_checkpoint(conn, target, tables, config).await?;
+    let first = rows.is_empty();
+    let lanes = lane_count(&rows, wanted, stored.as_ref().map(|s| &s.location), config)?;
+    if rows.first().is_some_and(|row| row.lanes != lanes) {
+        // Drained as seen from the checkpoint: what the lanes applied doesn't come again.
+        let reset = format!(
+            "UPDATE {} SET gtid_set = '', gtid = '', binlog_name = '', binlog_pos = 0, row_index = 0 WHERE source_id = {source}",
+            tables.lanes
+        );
+        run(conn, target, &reset).await?;
+        rows.iter_mut().for_each(|row| row.progress = Progress::default());
+    }
+    let Fence { cluster_id, epoch } = fence;
+    let update = format!(
+        "UPDATE {} SET epoch = {epoch}, cluster_id = {cluster_id}, lanes = {lanes}, batch = batch + 1 WHERE source_id = {source}",
+        tables.lanes
+    );
+    run(conn, target, &update).await?;
+    rows.iter_mut().for_each(|row| row.batch += 1);
+    for lane in CONTROL_LANE..lanes {
+        if rows.iter().any(|row| row.lane == lane) {
+            continue;
+        }
+        let insert = format!(
+            "INSERT INTO {} (source_id, lane, lanes, cluster_id, epoch, batch, gtid_set, gtid, binlog_name, binlog_pos, \
+             row_index) VALUES ({source}, {lane}, {lanes}, {cluster_id}, {epoch}, 0, '', '', '', 0, 0)",
+            tables.lanes
+        );
+        run(conn, target, &insert).await?;
+        rows.push(LaneRow { lane, lanes, fence, batch: 0, progress: Progress::default() });
+    }
+    run(conn, target, "COMMIT").await?;
+    rows.retain(|row| row.lane < lanes);
+    rows.sort_by_key(|row| row.lane);
+    Ok(Raised { rows, first, had_checkpoint: stored.is_some(), stored })
+}
+
+async fn run(conn: &mut Conn, target: &Target, sql: &str) -> Result<(), DmError> {
+    conn.query_drop(sql).await.map_err(|e| target.exec_error(sql, &e))
+}
+
+fn check_owner(row: &LaneRow, mine: Fence, tables: &MetaTables, source: &str) -> Result<(), DmError> {
+    if row.fence.cluster_id != mine.cluster_id {
+        return Err(DmError::new(Code::DBUnExpect)
+            .scope(Scope::Downstream)
+            .msg(format!(
+                "the target's table {} says that cluster {} (epoch {}) applies the changes of this source; this is \
+                 cluster {}",
+                tables.lanes, row.fence.cluster_id, row.fence.epoch, mine.cluster_id
+            ))
+            .workaround(format!(
+                "If the other cluster still runs this task, stop it there or use another task name. If its metadata was \
+                 lost and this cluster takes its place, run on the target: DELETE FROM {} WHERE source_id = {source}; \
+                 then resume the task: it goes on from the checkpoint, in safe mode up to where the source stands now.",
+                tables.lanes
+            )));
+    }
+    if row.fence.epoch > mine.epoch {
+        return Err(DmError::new(Code::DBUnExpect)
+            .scope(Scope::Downstream)
+            .msg(format!(
+                "the source belongs to another worker now: the target has seen epoch {}, this worker has {}",
+                row.fence.epoch, mine.epoch
+            ))
+            .workaround("Nothing is lost: the source is served by another worker. See `query-status`."));
+    }
+    Ok(())
+}
+
+/// The stored number of lanes, or the configured one when no lane has applied anything beyond the checkpoint.
+fn lane_count(
+    rows: &[LaneRow],
+    wanted: i32,
+    checkpoint: Option<&Location>,
+    config: &SubtaskConfig,
+) -> Result<i32, DmError> {
+    let Some(first) = rows.first() else { return Ok(wanted) };
+    if first.lanes == wanted {
+        return Ok(wanted);
+    }
+    for row in rows {
+        let gtid = checkpoint.is_some_and(|location| location.gtid_set.is_some());
+        let cover = Cover::new(&row.progress, config.flavor, gtid)?;
+        if cover != Cover::Nothing && !checkpoint.is_some_and(|location| cover.is_behind(location)) {
+            tracing::info!(stored = first.lanes, wanted, "worker-count takes effect after the next orderly stop");
+            return Ok(first.lanes);
+        }
+    }
+    Ok(wanted)
+}
+
+fn lane_row(target: &Target, row: Row) -> Result<LaneRow, DmError> {
+    let bad = |_| target.unexpected("a row of the lane table");
+    type Columns = (i32, i32, u64, u64, u64, String, String, String, u64, u64);
+    let (lane, lanes, cluster_id, epoch, batch, gtid_set, gtid, binlog_name, binlog_pos, row_index): Columns =
+        mysql_async::from_row_opt(row).map_err(bad)?;
+    Ok(LaneRow {
+        lane,
+        lanes,
+        fence: Fence { cluster_id, epoch },
+        batch,
+        progress: Progress { gtid_set, gtid, binlog_name, binlog_pos, row_index },
+    })
+}
+
+async fn read_checkpoint(
+    conn: &mut Conn,
+    target: &Target,
+    tables: &MetaTables,
+    config: &SubtaskConfig,
+) -> Result<Option<Stored>, DmError> {
+    let sql = format!(
+        "SELECT {GLOBAL_COLUMNS} FROM {} WHERE id = {} AND is_global = 1",
+        tables.checkpoint,
+        quote_text(&config.source_id)
+    );
+    type Columns = (String, u64, String, String, u64, String);
+    let row: Option<Columns> = conn.query_first(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
+    let Some((name, pos, gtid, exit_name, exit_pos, exit_gtid)) = row else { return Ok(None) };
+    if name.is_empty() && gtid.is_empty() {
+        return Ok(None);
+    }
+    let exit_safe = if exit_name.is_empty() && exit_gtid.is_empty() {
+        None
+    } else {
+        Some(location(config, &exit_name, exit_pos, &exit_gtid)?)
+    };
+    Ok(Some(Stored { location: location(config, &name, pos, &gtid)?, exit_safe }))
+}
+
+/// A location from texts; a relay suffix is dropped, and the GTID set counts only where GTIDs are followed.
+fn location(config: &SubtaskConfig, name: &str, pos: u64, gtid: &str) -> Result<Location, DmError> {
+    let (position, _) = BinlogPosition::new(name, pos).split_relay()?;
+    let set =
+        if config.enable_gtid && !gtid.trim().is_empty() { Some(GtidSet::parse(config.flavor, gtid)?) } else { None };
+    Ok(Location::new(position, set))
+}
+
+/// Where a task begins that has no checkpoint, and up to where it is in safe mode.
+fn first_location(config: &SubtaskConfig, source: &SourceFacts) -> Result<(Location, Option<Location>), DmError> {
+    if let Some(time) = config.start_time.as_deref().filter(|time| !time.is_empty()) {
+        return Err(DmError::new(Code::ConfigStartTimeTooLate)
+            .msg(format!("--start-time {time}: starting at a time is not supported in this version"))
+            .workaround("Please give a position or GTID set in `meta` of the task's mysql-instances instead."));
+    }
+    if matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
+        let metadata = dump::files::read_metadata(Path::new(&config.loader.dir))?;
+        let at = &metadata.location;
+        let exit = match &metadata.exit {
+            Some(exit) => Some(location(config, &exit.binlog_name, exit.binlog_pos, &exit.gtid)?),
+            None => None,
+        };
+        return Ok((location(config, &at.binlog_name, at.binlog_pos, &at.gtid)?, exit));
+    }
+    match &config.meta {
+        Some(meta) if !meta.binlog_name.is_empty() || !meta.binlog_gtid.is_empty() => {
+            Ok((location(config, &meta.binlog_name, u64::from(meta.binlog_pos), &meta.binlog_gtid)?, None))
+        }
+        _ => Ok((source.location.clone(), None)),
+    }
+}
+
+/// The tracked structures: the checkpoint's, or those of the dump's schema files.
+async fn structures(
+    conn: &mut Conn,
+    target: &Target,
+    tables: &MetaTables,
+    config: &SubtaskConfig,
+    source: &SourceFacts,
+    from_checkpoint: bool,
+) -> Result<Tracker, DmError> {
+    let mut tracker = Tracker::new(source.dialect, source.lower_case_table_names);
+    if !from_checkpoint {
+        if matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
+            super::dumped::read(Path::new(&config.loader.dir), source, &mut tracker)?;
+        }
+        return Ok(tracker);
+    }
+    let sql = format!(
+        "SELECT cp_schema, table_info FROM {} WHERE id = {} AND is_global = 0",
+        tables.checkpoint,
+        quote_text(&config.source_id)
+    );
+    let rows: Vec<(String, String)> = conn.query(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
+    for (schema, json) in rows {
+        if let Some(info) = table_info::from_json(&schema, &json)? {
+            tracker.put(info);
+        }
+    }
+    Ok(tracker)
+}
+
+async fn read_intent(
+    conn: &mut Conn,
+    target: &Target,
+    tables: &MetaTables,
+    config: &SubtaskConfig,
+) -> Result<Option<Intent>, DmError> {
+    let sql =
+        format!("SELECT {} FROM {} WHERE source_id = {}", Intent::COLUMNS, tables.ddl, quote_text(&config.source_id));
+    type Columns = (String, u64, String, u32, String, Option<String>, String);
+    let row: Option<Columns> = conn.query_first(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
+    Ok(row.map(|(name, pos, gtid, statement_no, digest, before, state)| Intent {
+        position: BinlogPosition::new(name, pos),
+        gtid,
+        statement_no,
+        digest,
+        before,
+        done: state == "done",
+    }))
+}
+
+/// Writes the first checkpoint under the new epoch.
+async fn store_first(start: &mut Start, config: &Arc<SubtaskConfig>, fence: Fence) -> Result<(), DmError> {
+    let text = CheckpointText {
+        tables: &start.tables,
+        source_id: &config.source_id,
+        at: &start.location,
+        exit_safe: start.safe_until.as_ref(),
+    };
+    let mut rows = Vec::new();
+    for info in start.tracker.tables() {
+        rows.push(super::checkpoint::TableRow::Put { table: info.id(), json: table_info::to_json(info)? });
+    }
+    let body = text.statements(&rows).join("; ");
+    let mut writer = super::writer::FencedWriter::new(
+        start.target.clone(),
+        &start.tables,
+        &config.source_id,
+        CONTROL_LANE,
+        fence,
+        start.control_batch,
+    );
+    writer.transact(&body, None).await.map_err(|refused| match refused {
+        super::writer::Refused::Other(error) => error,
+        super::writer::Refused::Statement { error, .. } => {
+            start.target.exec_error("write the first checkpoint", &mysql_async::Error::Server(error))
+        }
+    })?;
+    start.control_batch += 1;
+    Ok(())
+}

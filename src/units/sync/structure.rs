@@ -1,0 +1,213 @@
+//! Table structures of both sides: the tracked one of the source, the present one of the target, joined for writing.
+//!
+//! Where a source table's structure comes from, first match wins:
+//! 1. the tracker: the checkpoint's `table_info`, the dump's schema files, and every DDL since;
+//! 2. the source's present structure, if each column fits the binlog's row layout;
+//! 3. the target's structure, as the original does, if it fits.
+//!
+//! A target with more columns than the source is found by 2; a table altered since the start position by 3.
+
+use std::{collections::HashMap, sync::Arc};
+
+use mysql_async::Conn;
+
+use super::{counters::Counters, filter::Rules, table::TargetTable, target::Target};
+use crate::{
+    config::SubtaskConfig,
+    error::{Code, DmError, Scope},
+    mysql::binlog::table_map::{TableMap, column_type as kind},
+    schema::{
+        Tracker,
+        column_type::BaseType,
+        load::fetch_table,
+        model::{TableId, TableInfo},
+    },
+    units::link,
+};
+
+/// Tracked and fetched structures of one run.
+pub struct Structures {
+    pub tracker: Tracker,
+    config: Arc<SubtaskConfig>,
+    target: Target,
+    counters: Arc<Counters>,
+    source_conn: Option<Conn>,
+    target_conn: Option<Conn>,
+    tables: HashMap<TableId, Arc<TargetTable>>,
+}
+
+impl Structures {
+    /// With what the start knows.
+    pub fn new(tracker: Tracker, config: Arc<SubtaskConfig>, target: Target, counters: Arc<Counters>) -> Self {
+        Structures { tracker, config, target, counters, source_conn: None, target_conn: None, tables: HashMap::new() }
+    }
+
+    /// How rows with this layout are written. The second value is the table's structure when it was tracked just now.
+    pub async fn table(
+        &mut self,
+        map: &TableMap,
+        target: &TableId,
+        rules: &Rules,
+    ) -> Result<(Arc<TargetTable>, Option<Arc<TableInfo>>), DmError> {
+        let source = TableId::new(map.schema.as_str(), map.table.as_str());
+        if let Some(known) = self.tables.get(&source) {
+            return Ok((known.clone(), None));
+        }
+        let target_info = self.target_info(target, &source).await?;
+        let (info, fresh) = match self.tracker.get(&source.schema, &source.name) {
+            Some(info) => (info, false),
+            None => (self.first_touch(map, &source, &target_info).await?, true),
+        };
+        let transactional = self.target.is_tidb() || is_transactional(&target_info.engine);
+        if !transactional {
+            self.counters.note(
+                target.to_string(),
+                format!(
+                    "{target} is in safe mode: its engine {} on the target has no transactions, so its rows and the \
+                     progress can't be stored together",
+                    target_info.engine
+                ),
+            );
+        }
+        let table = Arc::new(TargetTable::new(&info, &target_info, &rules.extra_columns(&source)?, transactional));
+        self.tables.insert(source, table.clone());
+        Ok((table, fresh.then_some(info)))
+    }
+
+    /// Forgets what was fetched: a DDL ran.
+    pub fn forget(&mut self) {
+        self.tables.clear();
+    }
+
+    /// The target's structure; error 44007 when there is none.
+    pub async fn target_info(&mut self, target: &TableId, source: &TableId) -> Result<TableInfo, DmError> {
+        let mut attempts = 0;
+        loop {
+            let mut conn = match self.target_conn.take() {
+                Some(conn) => conn,
+                None => self.target.connect().await?,
+            };
+            match fetch_table(&mut conn, &target.schema, &target.name).await {
+                Ok(Some(info)) => {
+                    self.target_conn = Some(conn);
+                    return Ok(info);
+                }
+                Ok(None) => {
+                    self.target_conn = Some(conn);
+                    return Err(missing(target, source));
+                }
+                // The connection may have been idle for long: once more on a fresh one.
+                Err(error) if attempts > 0 => return Err(error.scope(Scope::Downstream)),
+                Err(_) => attempts += 1,
+            }
+        }
+    }
+
+    async fn first_touch(
+        &mut self,
+        map: &TableMap,
+        source: &TableId,
+        target: &TableInfo,
+    ) -> Result<Arc<TableInfo>, DmError> {
+        let present = self.source_info(source).await?;
+        let renamed = TableInfo { schema: source.schema.clone(), name: source.name.clone(), ..target.clone() };
+        let info = match present.filter(|info| fits(map, info)) {
+            Some(info) => info,
+            None if fits(map, &renamed) => renamed,
+            None => return Err(unknown_structure(map, source, target)),
+        };
+        self.tracker.put(info);
+        self.tracker.get(&source.schema, &source.name).ok_or_else(|| {
+            DmError::new(Code::SchemaTrackerCannotGetTable).msg(format!("cannot get the structure of {source}"))
+        })
+    }
+
+    async fn source_info(&mut self, source: &TableId) -> Result<Option<TableInfo>, DmError> {
+        let mut attempts = 0;
+        loop {
+            let mut conn = match self.source_conn.take() {
+                Some(conn) => conn,
+                None => link::connect(&self.config.from, &[], Scope::Upstream).await?,
+            };
+            match fetch_table(&mut conn, &source.schema, &source.name).await {
+                Ok(info) => {
+                    self.source_conn = Some(conn);
+                    return Ok(info);
+                }
+                Err(error) if attempts > 0 => return Err(error.scope(Scope::Upstream)),
+                Err(_) => attempts += 1,
+            }
+        }
+    }
+}
+
+/// DM's error for a target table that isn't there.
+pub fn missing(target: &TableId, source: &TableId) -> DmError {
+    DmError::new(Code::SchemaTrackerCannotFetchDownstreamTable)
+        .msg(format!(
+            "cannot fetch downstream table schema of {target} to initialize upstream schema {source} in schema tracker"
+        ))
+        .cause(format!("Error 1146 (42S02): Table '{}.{}' doesn't exist", target.schema, target.name))
+}
+
+fn unknown_structure(map: &TableMap, source: &TableId, target: &TableInfo) -> DmError {
+    DmError::new(Code::SyncerUnitDMLColumnNotMatch)
+        .msg(format!(
+            "the binlog's rows of {source} have {} columns, but neither the source's present structure nor that of {} \
+             ({} columns) fits them",
+            map.columns.len(),
+            target.id(),
+            target.columns.len()
+        ))
+        .workaround(
+            "The table was altered after the position where the task reads. Please start the task with a dump (mode \
+             `all`), or from a position after the change.",
+        )
+}
+
+/// Engines that can roll back. An empty text is the server's default, InnoDB.
+fn is_transactional(engine: &str) -> bool {
+    !["MYISAM", "ARIA", "MEMORY", "HEAP", "CSV", "ARCHIVE", "MERGE", "MRG_MYISAM", "BLACKHOLE", "S3", "SEQUENCE"]
+        .iter()
+        .any(|name| engine.eq_ignore_ascii_case(name))
+}
+
+/// Whether a structure can be that of rows with this layout.
+fn fits(map: &TableMap, info: &TableInfo) -> bool {
+    map.columns.len() == info.columns.len()
+        && map.columns.iter().zip(&info.columns).all(|(logged, column)| {
+            let named = logged.name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&column.name));
+            named && kind_fits(logged.kind, column.ty.base)
+        })
+}
+
+fn kind_fits(logged: u8, base: BaseType) -> bool {
+    use BaseType::*;
+    match base {
+        TinyInt => logged == kind::TINY,
+        SmallInt => logged == kind::SHORT,
+        MediumInt => logged == kind::INT24,
+        Int => logged == kind::LONG,
+        BigInt => logged == kind::LONGLONG,
+        Float => logged == kind::FLOAT,
+        Double => logged == kind::DOUBLE,
+        Decimal => logged == kind::NEWDECIMAL,
+        Bit => logged == kind::BIT,
+        Year => logged == kind::YEAR,
+        Date => matches!(logged, kind::DATE | kind::NEWDATE),
+        Time => matches!(logged, kind::TIME | kind::TIME2),
+        DateTime => matches!(logged, kind::DATETIME | kind::DATETIME2),
+        Timestamp => matches!(logged, kind::TIMESTAMP | kind::TIMESTAMP2),
+        Enum => matches!(logged, kind::ENUM | kind::STRING),
+        Set => matches!(logged, kind::SET | kind::STRING),
+        Json => matches!(logged, kind::JSON | kind::BLOB | kind::LONG_BLOB),
+        Vector => matches!(logged, kind::VECTOR | kind::VARCHAR | kind::BLOB),
+        Char | VarChar | Binary | VarBinary | Inet4 | Inet6 | Uuid => {
+            matches!(logged, kind::STRING | kind::VAR_STRING | kind::VARCHAR | kind::VARCHAR_COMPRESSED)
+        }
+        _ if base.is_blob() || base.is_text() => {
+            matches!(logged, kind::BLOB | kind::TINY_BLOB | kind::MEDIUM_BLOB | kind::LONG_BLOB | kind::BLOB_COMPRESSED)
+        }
+        _ => matches!(logged, kind::GEOMETRY | kind::BLOB),
+    }
+}

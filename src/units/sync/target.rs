@@ -1,0 +1,126 @@
+//! The target database as the sync unit uses it: sessions, facts, errors.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use mysql_async::{Conn, Error as MysqlError, prelude::Queryable};
+
+use super::location::shorten;
+use crate::{
+    config::SubtaskConfig,
+    error::{Code, DmError, Scope},
+    mysql::{ConnectOptions, connect},
+    units::{link, session},
+};
+
+/// Seconds after which the target ends an idle session of ours. A worker that was stopped inside a transaction (its
+/// packet failed half way, and it never came to roll back) holds its lane's row no longer than this.
+const WAIT_TIMEOUT: u32 = 120;
+
+/// A packet's SQL stays below this, whatever the target allows.
+const MAX_PACKET: usize = 16 << 20;
+
+/// Facts about the target and how to open a session. Cheap to clone.
+#[derive(Clone)]
+pub struct Target(Arc<Inner>);
+
+struct Inner {
+    config: Arc<SubtaskConfig>,
+    session: BTreeMap<String, String>,
+    tidb: bool,
+    max_packet: usize,
+    foreign_keys: bool,
+}
+
+impl Target {
+    /// Connects once to learn what kind of server it is.
+    pub async fn probe(config: Arc<SubtaskConfig>, source_sql_mode: Option<String>) -> Result<Target, DmError> {
+        let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
+        let sql = "SELECT VERSION(), @@max_allowed_packet";
+        let row: Option<(String, u64)> =
+            conn.query_first(sql).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, sql, &e))?;
+        let (version, packet) = row.unwrap_or_default();
+        let facts = session::ServerFacts { target_version: version.clone(), source_sql_mode };
+        let mut variables = session::target_session(&config, &facts);
+        // Timestamps are written in UTC, see `encode`.
+        variables.insert("time_zone".into(), "+00:00".into());
+        variables.entry("wait_timeout".into()).or_insert_with(|| WAIT_TIMEOUT.to_string());
+        let foreign_keys =
+            variables.get("foreign_key_checks").is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("off"));
+        let _ = conn.disconnect().await;
+        let given = config.to.max_allowed_packet.and_then(|v| u64::try_from(v).ok()).filter(|v| *v > 0);
+        let allowed = usize::try_from(given.map_or(packet, |g| g.min(packet))).unwrap_or(MAX_PACKET);
+        Ok(Target(Arc::new(Inner {
+            session: variables,
+            tidb: version.to_ascii_lowercase().contains("tidb"),
+            max_packet: allowed.clamp(1 << 14, MAX_PACKET),
+            foreign_keys,
+            config,
+        })))
+    }
+
+    /// A new session with the task's variables, counting found rows (not changed ones) as affected.
+    pub async fn connect(&self) -> Result<Conn, DmError> {
+        let session = self.0.session.clone();
+        let options = ConnectOptions { session, found_rows: true, ..ConnectOptions::default() };
+        connect(&self.0.config.to, Scope::Downstream, options).await
+    }
+
+    /// The largest SQL text of one packet; half of what the server allows, for estimates are rough.
+    pub fn packet_limit(&self) -> usize {
+        self.0.max_packet / 2
+    }
+
+    /// Foreign keys are checked, so children and parents must keep their order.
+    pub fn checks_foreign_keys(&self) -> bool {
+        self.0.foreign_keys
+    }
+
+    /// TiDB has no engines and no processlist of the statement's text in full.
+    pub fn is_tidb(&self) -> bool {
+        self.0.tidb
+    }
+
+    /// A failed statement. `what` must not hold row values.
+    pub fn exec_error(&self, what: &str, error: &MysqlError) -> DmError {
+        link::failed(Code::DBExecuteFailed, Scope::Downstream, &shorten(what), error)
+    }
+
+    /// A failed query.
+    pub fn query_error(&self, what: &str, error: &MysqlError) -> DmError {
+        link::failed(Code::DBQueryFailed, Scope::Downstream, &shorten(what), error)
+    }
+
+    /// An answer that makes no sense.
+    pub fn unexpected(&self, what: &str) -> DmError {
+        DmError::new(Code::DBUnExpect)
+            .scope(Scope::Downstream)
+            .msg(format!("the target's answer was not understood: {what}"))
+    }
+}
+
+/// Server errors after which the same statements may be sent again (errors.md 3).
+pub fn is_retryable(errno: u16, message: &str) -> bool {
+    match errno {
+        1213 | 8005 | 8022 | 8027 | 8028 | 8245 | 9001 | 9003 | 9004 | 9007 => true,
+        1105 => {
+            let text = message.to_ascii_lowercase();
+            text.contains("information schema is out of date") || text.contains("information schema is changed")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_succeed_again_is_repeated() {
+        assert!(is_retryable(1213, ""));
+        assert!(is_retryable(1105, "Information schema is out of date."));
+        assert!(!is_retryable(1105, "other"));
+        for errno in [1205, 9002, 8020, 1317, 1062] {
+            assert!(!is_retryable(errno, ""));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One fenced transaction on the target in one packet, and what became of it.
+//!
+//! A lost connection leaves the outcome unknown. It is settled by reading the lane row `FOR UPDATE` on a fresh
+//! connection: the row's `batch` tells whether this transaction is in. A packet that arrives later than that reading
+//! can't commit a second time, because its fence demands the previous `batch`.
+
+use std::time::{Duration, Instant};
+
+use mysql_async::{Conn, Error as MysqlError, ServerError, prelude::Queryable};
+
+use super::{
+    failpoint,
+    progress::{LaneFence, MetaTables, Progress},
+    target::Target,
+};
+use crate::{
+    error::{Code, DmError, Scope},
+    schema::model::quote_text,
+    units::{Fence, fence::FENCE_ERRNO},
+};
+
+/// An idle connection older than this is replaced before use: the session's `wait_timeout` (see `target`) ends a dead
+/// owner's transactions, so ours must not rely on an old connection either.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// BEGIN, UPDATE, SELECT stand before a packet's own statements.
+const HEAD: usize = 3;
+
+/// Writes transactions under one row of the lane table.
+pub struct FencedWriter {
+    target: Target,
+    lane: i32,
+    fence: Fence,
+    text: LaneFence,
+    row_query: String,
+    /// The ordinal of the last transaction that is known to be in.
+    batch: u64,
+    conn: Option<(Conn, Instant)>,
+    packet: String,
+}
+
+/// Why a transaction isn't in.
+#[derive(Debug)]
+pub enum Refused {
+    /// The server refused statement `index` of the body and the transaction was rolled back.
+    Statement { index: usize, error: ServerError },
+    /// The transaction is not in for another reason; nothing can be blamed on a statement.
+    Other(DmError),
+}
+
+impl FencedWriter {
+    /// `batch` is the ordinal that the start of the run left in the lane row.
+    pub fn new(target: Target, tables: &MetaTables, source_id: &str, lane: i32, fence: Fence, batch: u64) -> Self {
+        FencedWriter {
+            text: LaneFence::new(tables, source_id, lane, fence),
+            row_query: format!(
+                "SELECT cluster_id, epoch, batch FROM {} WHERE source_id = {} AND lane = {lane} FOR UPDATE",
+                tables.lanes,
+                quote_text(source_id)
+            ),
+            target,
+            lane,
+            fence,
+            batch,
+            conn: None,
+            packet: String::new(),
+        }
+    }
+
+    /// Runs `body` (statements joined by `; `, each giving one result) in one transaction with the lane's progress.
+    /// Returns the affected rows of each statement. One attempt: repeating is the caller's decision, and safe.
+    pub async fn transact(&mut self, body: &str, progress: Option<&Progress>) -> Result<Vec<u64>, Refused> {
+        let batch = self.batch + 1;
+        let mut packet = std::mem::take(&mut self.packet);
+        packet.clear();
+        packet.push_str("BEGIN; ");
+        self.text.write(batch, progress, &mut packet);
+        packet.push_str("; ");
+        if !body.is_empty() {
+            packet.push_str(body);
+            packet.push_str("; ");
+        }
+        packet.push_str("COMMIT");
+        let outcome = self.send(&packet).await;
+        self.packet = packet;
+        match outcome {
+            Ok(affected) => {
+                self.batch = batch;
+                Ok(affected)
+            }
+            Err(Sent::Refused { index, error }) if index < HEAD && error.code == FENCE_ERRNO => {
+                self.conn = None;
+                // Either another owner took over, or an earlier packet of ours arrived after all.
+                self.settle(batch)
+                    .await
+                    .map_err(Refused::Other)?
+                    .then(Vec::new)
+                    .ok_or_else(|| Refused::Other(self.fenced(None)))
+            }
+            Err(Sent::Refused { index, error }) => {
+                self.roll_back().await;
+                match index.checked_sub(HEAD) {
+                    Some(index) => Err(Refused::Statement { index, error }),
+                    None => Err(Refused::Other(self.target.exec_error("lane progress", &MysqlError::Server(error)))),
+                }
+            }
+            Err(Sent::NotConnected(error)) => Err(Refused::Other(error)),
+            Err(Sent::Unknown(error)) => {
+                self.conn = None;
+                match self.settle(batch).await {
+                    Ok(true) => Ok(Vec::new()),
+                    Ok(false) => Err(Refused::Other(self.target.exec_error("lane transaction", &error))),
+                    Err(error) => Err(Refused::Other(error)),
+                }
+            }
+        }
+    }
+
+    /// A connection for work between two transactions, such as a DDL statement.
+    pub async fn connection(&mut self) -> Result<&mut Conn, DmError> {
+        let usable = self.conn.take().filter(|(_, used)| used.elapsed() < MAX_IDLE);
+        let conn = match usable {
+            Some((conn, _)) => conn,
+            None => self.target.connect().await?,
+        };
+        Ok(&mut self.conn.insert((conn, Instant::now())).0)
+    }
+
+    /// Forgets the connection; the next use opens another.
+    pub fn reset(&mut self) {
+        self.conn = None;
+    }
+
+    async fn send(&mut self, packet: &str) -> Result<Vec<u64>, Sent> {
+        let conn = self.connection().await.map_err(Sent::NotConnected)?;
+        let mut affected = Vec::new();
+        if let Err(error) = results(conn, packet, &mut affected).await {
+            return match error {
+                MysqlError::Server(error) => Err(Sent::Refused { index: affected.len(), error }),
+                other => Err(Sent::Unknown(other)),
+            };
+        }
+        failpoint::pass("lane-committed").map_err(Sent::NotConnected)?;
+        if affected.len() <= HEAD {
+            return Err(Sent::NotConnected(self.target.unexpected("fewer results than statements")));
+        }
+        affected.pop();
+        affected.drain(..HEAD);
+        Ok(affected)
+    }
+
+    async fn roll_back(&mut self) {
+        if let Some((conn, _)) = &mut self.conn
+            && conn.query_drop("ROLLBACK").await.is_err()
+        {
+            self.conn = None;
+        }
+    }
+
+    /// Whether transaction `batch` is in. An error when the row shows another owner.
+    async fn settle(&mut self, batch: u64) -> Result<bool, DmError> {
+        failpoint::pass("lane-settle")?;
+        let query = self.row_query.clone();
+        let conn = self.connection().await?;
+        let row: Option<(u64, u64, u64)> = match conn.query_first(query.as_str()).await {
+            Ok(row) => row,
+            Err(error) => {
+                self.conn = None;
+                return Err(self.target.query_error(&query, &error));
+            }
+        };
+        match row {
+            Some((cluster_id, epoch, stored)) if (Fence { cluster_id, epoch }) == self.fence => {
+                if stored == batch {
+                    self.batch = batch;
+                    Ok(true)
+                } else if stored + 1 == batch {
+                    Ok(false)
+                } else {
+                    Err(self.fenced(Some((cluster_id, epoch))))
+                }
+            }
+            found => Err(self.fenced(found.map(|(cluster_id, epoch, _)| (cluster_id, epoch)))),
+        }
+    }
+
+    fn fenced(&self, found: Option<(u64, u64)>) -> DmError {
+        let Fence { cluster_id, epoch } = self.fence;
+        let holder = match found {
+            Some((cluster, epoch)) => format!("epoch {epoch} of cluster {cluster}"),
+            None => "another writer".to_owned(),
+        };
+        DmError::new(Code::DBUnExpect)
+            .scope(Scope::Downstream)
+            .msg(format!(
+                "the target refused this worker's transaction: lane {} now belongs to {holder}, this worker has epoch \
+                 {epoch} of cluster {cluster_id}; nothing of the transaction was applied",
+                self.lane
+            ))
+            .workaround("Nothing is lost: the source is now served by another worker or run. See `query-status`.")
+    }
+}
+
+/// What became of a packet.
+enum Sent {
+    Refused {
+        index: usize,
+        error: ServerError,
+    },
+    /// It was not sent, or its results are known to be wrong.
+    NotConnected(DmError),
+    Unknown(MysqlError),
+}
+
+/// Sends and reads one result for each statement; `affected` counts those that succeeded.
+async fn results(conn: &mut Conn, packet: &str, affected: &mut Vec<u64>) -> Result<(), MysqlError> {
+    let mut result = conn.query_iter(packet).await?;
+    loop {
+        affected.push(result.affected_rows());
+        if result.is_empty() {
+            return Ok(());
+        }
+        while result.next().await?.is_some() {}
+    }
+}
