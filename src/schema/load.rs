@@ -1,21 +1,118 @@
-//! Reads structures from a live server: SHOW CREATE TABLE through our own grammar.
+//! Reads structures from a live server: SHOW CREATE TABLE through our own grammar, so that a structure that was read
+//! and one that was tracked come from the same code.
 
-use mysql_async::Conn;
+use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::model::{TableId, TableInfo};
-use crate::error::Result;
+use super::{
+    charset::{CharsetPair, canonical_charset, canonical_collation},
+    ddl::{self, ParseContext, StatementKind},
+    model::{TableId, TableInfo},
+    server::{ServerInfo, SqlMode},
+    tracker::create::build,
+};
+use crate::error::{Code, DmError, Result};
+
+/// ER_NO_SUCH_TABLE and ER_BAD_DB_ERROR.
+const NOT_THERE: [u16; 2] = [1146, 1049];
+
+/// What a connection's server is, and how its session quotes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Session {
+    pub server: ServerInfo,
+    pub sql_mode: SqlMode,
+    pub lower_case_table_names: u8,
+    pub explicit_defaults_for_timestamp: bool,
+}
+
+/// Asks a connection for its server's dialect.
+pub async fn fetch_session(conn: &mut Conn) -> Result<Session> {
+    let query = "SELECT VERSION(), @@sql_mode, @@lower_case_table_names, @@explicit_defaults_for_timestamp";
+    let row: Option<(String, String, u8, u8)> = conn.query_first(query).await.map_err(query_failed)?;
+    let (version, mode, lower_case, explicit) = row.ok_or_else(|| DmError::new(Code::DBQueryFailed))?;
+    let server = ServerInfo::parse(&version).ok_or_else(|| {
+        DmError::new(Code::DBQueryFailed).msg(format!("the server's version `{version}` is not understood"))
+    })?;
+    Ok(Session {
+        server,
+        sql_mode: SqlMode::parse(&mode),
+        lower_case_table_names: lower_case,
+        explicit_defaults_for_timestamp: explicit != 0,
+    })
+}
 
 /// Reads one table's structure; None when there is no such base table (a view is none either).
+/// Errors: 10005 when the server refuses, 44008 when its answer is not understood.
 pub async fn fetch_table(conn: &mut Conn, schema: &str, table: &str) -> Result<Option<TableInfo>> {
-    let _ = (conn, schema, table);
-    Ok(None)
+    let session = fetch_session(conn).await?;
+    fetch(conn, &session, &TableId::new(schema, table)).await
 }
 
 /// Reads many; tables that don't exist are left out.
 pub async fn fetch_tables(conn: &mut Conn, tables: &[TableId]) -> Result<Vec<TableInfo>> {
-    let mut out = Vec::new();
+    let session = fetch_session(conn).await?;
+    let mut out = Vec::with_capacity(tables.len());
     for table in tables {
-        out.extend(fetch_table(conn, &table.schema, &table.name).await?);
+        out.extend(fetch(conn, &session, table).await?);
     }
     Ok(out)
+}
+
+/// A schema's default character set and collation, which new tables inherit; None when there is no such schema.
+pub async fn fetch_schema(conn: &mut Conn, schema: &str) -> Result<Option<CharsetPair>> {
+    let query = "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
+                 WHERE SCHEMA_NAME = ?";
+    let row: Option<(String, String)> = conn.exec_first(query, (schema,)).await.map_err(query_failed)?;
+    Ok(row.map(|(charset, collation)| CharsetPair {
+        charset: canonical_charset(&charset).map_or(charset, str::to_owned),
+        collation: canonical_collation(&collation),
+    }))
+}
+
+/// The structure that a CREATE TABLE text describes, as a session of that server would read it. Also for the schema
+/// files of a dump. Error 44009: it is no CREATE TABLE; 44008: it is not understood.
+pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<TableInfo> {
+    let context =
+        ParseContext { default_schema: id.schema.clone(), sql_mode: session.sql_mode, server: session.server };
+    let statement = ddl::parse(sql, &context)?;
+    let StatementKind::CreateTable(mut create) = statement.kind else {
+        return Err(DmError::new(Code::SchemaTrackerInvalidCreateTableStmt)
+            .msg(format!("the structure of {id} must be one CREATE TABLE statement")));
+    };
+    // SHOW CREATE TABLE leaves the schema out and may print another case.
+    create.table = id.clone();
+    let inherited = CharsetPair::server_default(&session.server);
+    build(&create, &inherited, &session.server, session.explicit_defaults_for_timestamp)
+        .map_err(|reason| not_parsed(id).cause(reason))
+}
+
+async fn fetch(conn: &mut Conn, session: &Session, id: &TableId) -> Result<Option<TableInfo>> {
+    let row: Option<Row> = match conn.query_first(format!("SHOW CREATE TABLE {id}")).await {
+        Err(mysql_async::Error::Server(error)) if NOT_THERE.contains(&error.code) => return Ok(None),
+        other => other.map_err(query_failed)?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let is_table = row.columns_ref().first().is_some_and(|column| column.name_str().eq_ignore_ascii_case("Table"));
+    if !is_table {
+        return Ok(None);
+    }
+    let sql: Option<String> = row.get_opt(1).and_then(|text| text.ok());
+    let sql = sql.ok_or_else(|| not_parsed(id).cause("SHOW CREATE TABLE gave no text"))?;
+    let mut table = parse_create_table(&sql, id, session)
+        .map_err(|error| not_parsed(id).cause(format!("{}: {}", error.message(), error.raw_cause())))?;
+    table.create_sql = Some(sql);
+    Ok(Some(table))
+}
+
+fn not_parsed(id: &TableId) -> DmError {
+    DmError::new(Code::SchemaTrackerCannotParseDownstreamTable)
+        .msg(format!("the structure of {id} is not understood"))
+        .workaround("Please leave the table out with the block-allow-list, or migrate it by other means.")
+}
+
+fn query_failed(error: mysql_async::Error) -> DmError {
+    let cause = match &error {
+        mysql_async::Error::Server(server) => format!("Error {} ({}): {}", server.code, server.state, server.message),
+        other => other.to_string(),
+    };
+    DmError::new(Code::DBQueryFailed).msg("reading a table's structure failed").cause(cause)
 }

@@ -44,7 +44,6 @@ pub struct Tracker {
 
 #[derive(Clone, Debug, Default)]
 struct Schema {
-    name: String,
     /// None: nobody said; a fresh server's default is assumed.
     charset: Option<CharsetPair>,
     tables: HashMap<String, Arc<TableInfo>>,
@@ -255,9 +254,7 @@ impl Tracker {
     }
 
     fn schema_mut(&mut self, schema: &str) -> &mut Schema {
-        let name = self.stored_name(schema);
-        let entry = self.schemas.entry(self.key(schema));
-        Arc::make_mut(entry.or_insert_with(|| Arc::new(Schema { name, ..Schema::default() })))
+        Arc::make_mut(self.schemas.entry(self.key(schema)).or_default())
     }
 
     /// The form of a name in which names are compared.
