@@ -4,6 +4,7 @@
 mod cases;
 mod faults;
 mod nodes;
+mod schema;
 mod support;
 mod tidy;
 mod units_load;

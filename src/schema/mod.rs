@@ -14,6 +14,8 @@ pub mod table_info;
 pub mod tracker;
 
 pub use column_type::{BaseType, ColumnType};
-pub use model::{Column, DefaultValue, ForeignKey, Generated, Index, IndexColumn, TableId, TableInfo, UniqueKey};
+pub use model::{
+    Column, DefaultValue, ForeignKey, Generated, Index, IndexColumn, IndexKind, TableId, TableInfo, UniqueKey,
+};
 pub use server::{ServerInfo, SqlMode};
 pub use tracker::{Change, Tracker};

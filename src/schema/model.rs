@@ -74,11 +74,11 @@ pub struct TableInfo {
 pub struct Column {
     pub name: String,
     pub ty: ColumnType,
-    /// Of character types only; `binary` never appears here (such columns have binary types).
+    /// Of character types only; never `binary` (such columns have binary types, or are ENUM or SET without one).
     pub charset: Option<String>,
     pub collation: Option<String>,
     pub nullable: bool,
-    /// None: no DEFAULT clause.
+    /// None: no DEFAULT clause, or DEFAULT NULL.
     pub default: Option<DefaultValue>,
     pub generated: Option<Generated>,
     pub auto_increment: bool,
@@ -93,6 +93,7 @@ pub struct Column {
 /// What DEFAULT says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DefaultValue {
+    /// Only in a statement; a column has None instead.
     Null,
     /// A string or number literal, its value as text.
     Literal(String),

@@ -62,7 +62,7 @@ impl Parser<'_> {
         let if_not_exists = self.if_not_exists();
         if self.take_symbol('(') {
             loop {
-                self.add_item(specs, if_not_exists, said_column)?;
+                self.add_item(specs, if_not_exists, false)?;
                 if !self.take_symbol(',') {
                     break;
                 }

@@ -64,8 +64,8 @@ impl Parser<'_> {
 
     /// Attributes that the model doesn't keep.
     fn other_attribute(&mut self) -> Result<bool> {
-        if self.take_any(&["VISIBLE", "PERSISTENT", "VIRTUAL", "STORED"]).is_some() {
-        } else if self.take_words(&["NOT", "SECONDARY"]) {
+        let bare = self.take_any(&["VISIBLE", "PERSISTENT", "VIRTUAL", "STORED"]).is_some();
+        if bare || self.take_words(&["NOT", "SECONDARY"]) {
         } else if self.take_any(&["COLUMN_FORMAT", "STORAGE"]).is_some() {
             self.name()?;
         } else if self.take_word("SRID") {

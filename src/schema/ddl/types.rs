@@ -1,6 +1,6 @@
 //! Column types: `INT(11) UNSIGNED`, `VARCHAR(20) CHARACTER SET utf8mb4`, `ENUM('a','b')` and every synonym.
 
-use super::cursor::Parser;
+use super::{ast::Edit, cursor::Parser};
 use crate::{
     error::Result,
     schema::column_type::{BaseType, ColumnType},
@@ -48,7 +48,12 @@ impl Parser<'_> {
         let base = match word {
             "FLOAT" | "FLOAT4" => BaseType::Float,
             "DOUBLE" | "FLOAT8" => BaseType::Double,
-            "REAL" if self.context.sql_mode.real_as_float => BaseType::Float,
+            "REAL" if self.context.sql_mode.real_as_float => {
+                // Means DOUBLE in the target's session.
+                let span = self.last_end() - word.len()..self.last_end();
+                self.edits.push(Edit { span, text: "FLOAT".to_owned() });
+                BaseType::Float
+            }
             "REAL" => BaseType::Double,
             "DECIMAL" | "DEC" | "NUMERIC" | "FIXED" | "NUMBER" => BaseType::Decimal,
             _ => return Ok(false),

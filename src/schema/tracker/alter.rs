@@ -5,11 +5,11 @@ use super::{
     super::{
         charset::CharsetPair,
         ddl::{AlterSpec, ColumnDef, IndexDef, PartitionChange, Position, TableOptions},
-        model::{Column, Index, TableId, TableInfo, same_name},
+        model::{Column, DefaultValue, Index, TableId, TableInfo, same_name},
         server::ServerInfo,
     },
     column::{Surroundings, convert_charset, resolve},
-    create::{add_column_keys, add_foreign_key, add_index, whole_prefixes},
+    create::{add_column_keys, add_column_reference, add_foreign_key, add_index, whole_prefixes},
 };
 
 /// The structure after the clauses, and the table's new name if one of them renames it.
@@ -62,17 +62,12 @@ fn set_options(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInfo) 
     for spec in specs {
         if let AlterSpec::ConvertTo { charset, collation } = spec {
             pair = CharsetPair::resolve(charset.as_deref(), collation.as_deref(), &pair, server).map_err(unknown)?;
-            let characters = table.columns.iter_mut().filter(|column| column.charset.is_some() && !is_json(column));
+            let characters = table.columns.iter_mut().filter(|column| column.charset.is_some());
             characters.for_each(|column| convert_charset(column, &pair));
         }
     }
     (table.charset, table.collation) = (pair.charset, pair.collation);
     Ok(())
-}
-
-/// MariaDB keeps a JSON column's character set.
-fn is_json(column: &Column) -> bool {
-    column.json_valid
 }
 
 /// Drops, redefinitions and renames, looked up by the names before the statement.
@@ -130,15 +125,13 @@ fn change_column(mut column: Column, specs: &[AlterSpec], around: &Surroundings)
             AlterSpec::DropColumn { name, .. } if same_name(name, &original) => return Ok(None),
             AlterSpec::ModifyColumn { column: def, .. } if same_name(&def.name, &original) => {
                 column = resolve(def, around)?;
-                // MODIFY keeps the name's spelling.
-                column.name.clone_from(&original);
             }
             AlterSpec::ChangeColumn { old, column: def, .. } if same_name(old, &original) => {
                 column = resolve(def, around)?;
             }
             AlterSpec::RenameColumn { old, new, .. } if same_name(old, &original) => column.name.clone_from(new),
             AlterSpec::SetDefault { column: name, default, .. } if same_name(name, &original) => {
-                column.default.clone_from(default);
+                column.default = default.clone().filter(|default| *default != DefaultValue::Null);
             }
             AlterSpec::SetColumnVisibility { column: name, invisible } if same_name(name, &original) => {
                 column.invisible = *invisible;
@@ -235,7 +228,7 @@ fn change_indexes(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInf
         match spec {
             AlterSpec::AddColumn { column, .. }
             | AlterSpec::ModifyColumn { column, .. }
-            | AlterSpec::ChangeColumn { column, .. } => add_keys_of(table, column, server)?,
+            | AlterSpec::ChangeColumn { column, .. } => add_keys_of(table, column)?,
             AlterSpec::AddIndex { index, if_not_exists } if !(*if_not_exists && has_index(table, index)) => {
                 add_index(table, index)?;
             }
@@ -252,16 +245,21 @@ fn change_indexes(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInf
             _ => {}
         }
     }
+    for spec in specs {
+        if let AlterSpec::AddColumn { column, .. } = spec {
+            add_column_reference(table, column, server)?;
+        }
+    }
     keep_primary_not_null(table);
     Ok(())
 }
 
-/// A column that ADD ... IF NOT EXISTS found there keeps its keys.
-fn add_keys_of(table: &mut TableInfo, def: &ColumnDef, server: &ServerInfo) -> Result<(), String> {
+/// The keys of a column's own attributes; a second PRIMARY KEY attribute says what is so already.
+fn add_keys_of(table: &mut TableInfo, def: &ColumnDef) -> Result<(), String> {
     let mut def = def.clone();
     def.primary_key &= !table.indexes.iter().any(|index| index.primary);
     match table.column(&def.name) {
-        Some(_) => add_column_keys(table, &def, server),
+        Some(_) => add_column_keys(table, &def),
         None => Ok(()),
     }
 }

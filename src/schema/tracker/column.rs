@@ -33,6 +33,8 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
         invisible: def.invisible,
         json_valid: def.json_valid,
     };
+    // A nullable column's DEFAULT NULL is what it has anyway.
+    column.default = column.default.filter(|default| *default != DefaultValue::Null);
     if column.ty.base == BaseType::Json && around.server.is_mariadb() {
         column.ty = ColumnType::of(BaseType::LongText);
         column.json_valid = true;
@@ -54,25 +56,18 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
     if column.ty.base == BaseType::VarBinary && column.ty.length > Some(65_535) {
         column.ty = ColumnType::of(blob_for(column.ty.length));
     }
-    if column.default == Some(DefaultValue::Null) && !column.nullable {
-        column.default = None;
-    }
     Ok(column)
 }
 
 /// Gives a column a character set: sizes depend on it, and `binary` makes binary types.
 pub(in crate::schema) fn set_charset(column: &mut Column, pair: &CharsetPair) {
     fit_to_bytes(&mut column.ty, max_bytes(&pair.charset));
-    let binary = if pair.charset == "binary" { binary_type(column.ty.base) } else { None };
-    match binary {
-        Some(base) => {
-            column.ty.base = base;
-            (column.charset, column.collation) = (None, None);
-        }
-        None => {
-            column.charset = Some(pair.charset.clone());
-            column.collation = Some(pair.collation.clone());
-        }
+    if pair.charset == "binary" {
+        column.ty.base = binary_type(column.ty.base);
+        (column.charset, column.collation) = (None, None);
+    } else {
+        column.charset = Some(pair.charset.clone());
+        column.collation = Some(pair.collation.clone());
     }
 }
 
@@ -128,16 +123,17 @@ fn fit_to_bytes(ty: &mut ColumnType, max_bytes: u32) {
     }
 }
 
-fn binary_type(base: BaseType) -> Option<BaseType> {
-    Some(match base {
+/// What a type of characters is without a character set; ENUM and SET stay.
+fn binary_type(base: BaseType) -> BaseType {
+    match base {
         BaseType::Char => BaseType::Binary,
         BaseType::VarChar => BaseType::VarBinary,
         BaseType::TinyText => BaseType::TinyBlob,
         BaseType::Text => BaseType::Blob,
         BaseType::MediumText => BaseType::MediumBlob,
         BaseType::LongText => BaseType::LongBlob,
-        _ => return None,
-    })
+        other => other,
+    }
 }
 
 fn is_nullable(def: &ColumnDef, around: &Surroundings) -> bool {

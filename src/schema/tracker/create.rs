@@ -43,10 +43,13 @@ pub(in crate::schema) fn build(
         first_timestamp(&mut table, &create.columns);
     }
     for def in &create.columns {
-        add_column_keys(&mut table, def, server)?;
+        add_column_keys(&mut table, def)?;
     }
     for def in &create.indexes {
         add_index(&mut table, def)?;
+    }
+    for def in &create.columns {
+        add_column_reference(&mut table, def, server)?;
     }
     for def in &create.foreign_keys {
         add_foreign_key(&mut table, def)?;
@@ -66,7 +69,7 @@ fn first_timestamp(table: &mut TableInfo, defs: &[ColumnDef]) {
 }
 
 /// The keys that a column's own attributes make.
-pub(super) fn add_column_keys(table: &mut TableInfo, def: &ColumnDef, server: &ServerInfo) -> Result<(), String> {
+pub(super) fn add_column_keys(table: &mut TableInfo, def: &ColumnDef) -> Result<(), String> {
     let columns = vec![IndexColumn { column: def.name.clone(), ..IndexColumn::default() }];
     if def.primary_key {
         let index = IndexDef { primary: true, unique: true, columns: columns.clone(), ..IndexDef::default() };
@@ -75,6 +78,11 @@ pub(super) fn add_column_keys(table: &mut TableInfo, def: &ColumnDef, server: &S
     if def.unique_key {
         add_index(table, &IndexDef { unique: true, columns, ..IndexDef::default() })?;
     }
+    Ok(())
+}
+
+/// The foreign key that a column's own REFERENCES makes, on servers that honour it.
+pub(super) fn add_column_reference(table: &mut TableInfo, def: &ColumnDef, server: &ServerInfo) -> Result<(), String> {
     let honoured = server.is_mariadb() || server.version >= 90_000;
     match &def.references {
         Some(key) if honoured => add_foreign_key(table, key),

@@ -1,0 +1,185 @@
+//! TiDB's JSON back to a structure. Unknown members are ignored, missing ones default.
+
+use serde_json::Value;
+
+use super::codes;
+use crate::schema::{
+    charset::canonical_collation,
+    column_type::{BaseType, ColumnType},
+    model::{Column, DefaultValue, Generated, Index, IndexColumn, IndexKind, TableInfo},
+};
+
+/// Err: which member is wrong.
+pub(super) fn table(schema: &str, json: &Value) -> Result<TableInfo, String> {
+    let mut table = TableInfo {
+        schema: schema.to_owned(),
+        name: name(json, "name")?,
+        charset: our_name(text(json, "charset")),
+        collation: our_name(text(json, "collate")),
+        comment: text(json, "comment").to_owned(),
+        partitioned: json.get("partition").is_some_and(|partition| !partition.is_null()),
+        ..TableInfo::default()
+    };
+    let mut columns: Vec<&Value> = list(json, "cols").iter().filter(is_public).collect();
+    columns.sort_by_key(|column| number(column, "offset"));
+    for json in columns {
+        table.columns.push(column(json)?);
+    }
+    if table.columns.is_empty() {
+        return Err("cols is missing or empty".to_owned());
+    }
+    for json in list(json, "index_info").iter().filter(is_public) {
+        table.indexes.push(index(json)?);
+    }
+    add_handle(&mut table, json);
+    table.sort_indexes();
+    Ok(table)
+}
+
+/// A primary key that is the handle may be written as a column flag only.
+fn add_handle(table: &mut TableInfo, json: &Value) {
+    let handle = json.get("pk_is_handle").and_then(Value::as_bool).unwrap_or(false);
+    if !handle || table.indexes.iter().any(|index| index.primary) {
+        return;
+    }
+    let flagged = list(json, "cols")
+        .iter()
+        .find(|column| column.get("type").is_some_and(|ty| number(ty, "Flag") as u64 & codes::PRIMARY != 0));
+    if let Some(column) = flagged.and_then(|column| name(column, "name").ok()) {
+        let columns = vec![IndexColumn { column, ..IndexColumn::default() }];
+        table.indexes.push(Index {
+            name: "PRIMARY".to_owned(),
+            unique: true,
+            primary: true,
+            columns,
+            ..Index::default()
+        });
+    }
+}
+
+fn column(json: &Value) -> Result<Column, String> {
+    let ty = json.get("type").ok_or("a column has no type")?;
+    let flags = number(ty, "Flag") as u64;
+    let has = |flag: u64| flags & flag != 0;
+    let charset = our_name(text(ty, "Charset"));
+    let column_type = column_type(ty, charset == "binary", flags)?;
+    let character = column_type.base.has_charset() && charset != "binary";
+    let expression = text(json, "generated_expr_string");
+    let generated = (!expression.is_empty()).then(|| Generated {
+        expression: expression.to_owned(),
+        stored: json.get("generated_stored").and_then(Value::as_bool).unwrap_or(false),
+    });
+    Ok(Column {
+        name: name(json, "name")?,
+        charset: character.then_some(charset),
+        collation: character.then(|| our_name(text(ty, "Collate"))),
+        nullable: !has(codes::NOT_NULL),
+        default: default_value(json, column_type.base),
+        generated,
+        auto_increment: has(codes::AUTO_INCREMENT),
+        on_update_now: has(codes::ON_UPDATE_NOW),
+        comment: text(json, "comment").to_owned(),
+        invisible: false,
+        json_valid: false,
+        ty: column_type,
+    })
+}
+
+fn column_type(json: &Value, binary: bool, flags: u64) -> Result<ColumnType, String> {
+    use BaseType::*;
+    let code = number(json, "Tp") as u64;
+    let base = codes::base_type(code, binary).ok_or_else(|| format!("column type code {code} is unknown"))?;
+    let mut ty = ColumnType {
+        base,
+        unsigned: flags & codes::UNSIGNED != 0,
+        zerofill: flags & codes::ZEROFILL != 0,
+        elems: list(json, "Elems").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        ..ColumnType::default()
+    };
+    let length = u32::try_from(number(json, "Flen")).ok();
+    let decimals = u32::try_from(number(json, "Decimal")).ok();
+    match base {
+        Char | VarChar | Binary | VarBinary | Bit | Vector => ty.length = length,
+        Decimal => (ty.length, ty.decimals) = (length, decimals),
+        Float | Double if decimals.is_some() => (ty.length, ty.decimals) = (length, decimals),
+        Time | DateTime | Timestamp => ty.decimals = decimals.filter(|digits| *digits > 0),
+        TinyInt if length == Some(1) && !ty.unsigned => ty.length = length,
+        _ if ty.zerofill && base.is_integer() => ty.length = length,
+        _ => {}
+    }
+    Ok(ty)
+}
+
+fn default_value(json: &Value, base: BaseType) -> Option<DefaultValue> {
+    let text = match json.get("default")? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let temporal = matches!(base, BaseType::DateTime | BaseType::Timestamp);
+    if temporal && text.to_ascii_uppercase().starts_with("CURRENT_TIMESTAMP") {
+        return Some(DefaultValue::CurrentTimestamp);
+    }
+    if json.get("default_is_expr").and_then(Value::as_bool).unwrap_or(false) {
+        return Some(DefaultValue::Expression(text));
+    }
+    Some(DefaultValue::Literal(text))
+}
+
+fn index(json: &Value) -> Result<Index, String> {
+    let mut columns = Vec::new();
+    for part in list(json, "idx_cols") {
+        let length = number(part, "length");
+        columns.push(IndexColumn {
+            column: name(part, "name")?,
+            prefix_len: u32::try_from(length).ok().filter(|length| *length > 0),
+            ..IndexColumn::default()
+        });
+    }
+    if columns.is_empty() {
+        return Err("an index has no columns".to_owned());
+    }
+    let primary = flag(json, "is_primary");
+    let name = name(json, "idx_name")?;
+    Ok(Index {
+        name: if primary { "PRIMARY".to_owned() } else { name },
+        unique: flag(json, "is_unique") || primary,
+        primary,
+        columns,
+        functional: false,
+        kind: if number(json, "index_type") == 4 { IndexKind::Fulltext } else { IndexKind::Ordinary },
+        invisible: flag(json, "is_invisible"),
+        comment: text(json, "comment").to_owned(),
+    })
+}
+
+/// Objects in the making are not visible; a missing state counts as public.
+fn is_public(json: &&Value) -> bool {
+    json.get("state").is_none_or(|state| state.as_i64() == Some(5))
+}
+
+/// `{"O": "Name", "L": "name"}`.
+fn name(json: &Value, member: &str) -> Result<String, String> {
+    let text = json.get(member).and_then(|name| name.get("O")).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| format!("{member} is missing"))
+}
+
+fn our_name(name: &str) -> String {
+    if name.eq_ignore_ascii_case("utf8") { "utf8mb3".to_owned() } else { canonical_collation(name) }
+}
+
+fn text<'a>(json: &'a Value, member: &str) -> &'a str {
+    json.get(member).and_then(Value::as_str).unwrap_or("")
+}
+
+fn number(json: &Value, member: &str) -> i64 {
+    json.get(member).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn flag(json: &Value, member: &str) -> bool {
+    json.get(member).and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn list<'a>(json: &'a Value, member: &str) -> &'a [Value] {
+    json.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
