@@ -26,7 +26,7 @@ pub enum Flavor {
 }
 
 /// TLS of a database connection; inline bytes win over paths.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Security {
     pub ssl_ca: String,
     pub ssl_cert: String,
@@ -35,6 +35,22 @@ pub struct Security {
     pub ssl_ca_bytes: Vec<u8>,
     pub ssl_cert_bytes: Vec<u8>,
     pub ssl_key_bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Security {
+    /// Paths and names; of inline certificates only that they are there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inline = |bytes: &[u8]| if bytes.is_empty() { "" } else { "inline" };
+        f.debug_struct("Security")
+            .field("ssl_ca", &self.ssl_ca)
+            .field("ssl_cert", &self.ssl_cert)
+            .field("ssl_key", &self.ssl_key)
+            .field("cert_allowed_cn", &self.cert_allowed_cn)
+            .field("ssl_ca_bytes", &inline(&self.ssl_ca_bytes))
+            .field("ssl_cert_bytes", &inline(&self.ssl_cert_bytes))
+            .field("ssl_key_bytes", &inline(&self.ssl_key_bytes))
+            .finish()
+    }
 }
 
 /// How to reach a database.

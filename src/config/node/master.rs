@@ -1,9 +1,9 @@
 //! dm-master: TOML keys and flags.
 
 use super::{
-    InlineTls, NodeConfig, Parsed, StartCodes, check_tls, from_args, is_dialable,
+    InlineTls, NodeConfig, Parsed, StartCodes, check_tls, from_args, is_dialable, log_settings,
     settings::{Setting, Slot, setting, to_toml},
-    split_host_port,
+    split_host_port, tls_settings,
 };
 use crate::{
     config::{duration::GoDuration, mask::MASK, subtask::Security},
@@ -14,6 +14,15 @@ use crate::{
 const MIN_QUOTA: i64 = 500 << 20;
 /// Where peers listen when nothing is written.
 const DEFAULT_PEER_URLS: &str = "http://127.0.0.1:8291";
+
+const ADVERTISE: &str = "address told to others, master-addr when empty";
+const NAME: &str = "name of this master, dm-master-<hostname> when empty";
+const DATA_DIR: &str = "folder of the cluster's state, default.<name> when empty";
+const PEERS: &str = "URLs told to other masters, peer-urls when empty";
+const INITIAL: &str = "first members, <name>=<advertise-peer-urls> when empty";
+const NO_EFFECT: &str = "accepted for the original's files, without effect";
+const V1_SOURCES: &str = "folder of source files of a v1.0 cluster";
+const SECRET_KEY: &str = "file with the key (64 hexadecimal characters) of encrypted passwords";
 
 /// A master's settings. Texts are kept as written, `adjust` fills in what follows from others.
 #[derive(Clone, PartialEq, Debug)]
@@ -209,103 +218,37 @@ impl NodeConfig for MasterConfig {
 
     fn settings(&mut self) -> Vec<Setting<'_>> {
         use Slot::*;
-        vec![
-            setting("log-level", "L", "log level: debug, info, warn, error, fatal", Text(&mut self.log_level)),
-            setting("log-file", "log-file", "log file path, stdout when empty", Text(&mut self.log_file)),
-            setting("log-format", "log-format", "log format: text or json", Text(&mut self.log_format)),
-            setting("log-rotate", "", "", Text(&mut self.log_rotate)),
+        let mut all = log_settings(&mut self.log_level, &mut self.log_file, &mut self.log_format, &mut self.log_rotate);
+        all.extend([
             setting("rpc-timeout", "", "", Text(&mut self.rpc_timeout)),
             setting("rpc-rate-limit", "", "", Float(&mut self.rpc_rate_limit)),
             setting("rpc-rate-burst", "", "", Int(&mut self.rpc_rate_burst)),
             setting("master-addr", "master-addr", "address to listen on for clients", Text(&mut self.master_addr)),
-            setting(
-                "advertise-addr",
-                "advertise-addr",
-                "address told to others, master-addr when empty",
-                Text(&mut self.advertise_addr),
-            ),
+            setting("advertise-addr", "advertise-addr", ADVERTISE, Text(&mut self.advertise_addr)),
             setting("config-file", "", "", Text(&mut self.config_file)),
-            setting("name", "name", "name of this master, dm-master-<hostname> when empty", Text(&mut self.name)),
-            setting(
-                "data-dir",
-                "data-dir",
-                "folder of the cluster's state, default.<name> when empty",
-                Text(&mut self.data_dir),
-            ),
+            setting("name", "name", NAME, Text(&mut self.name)),
+            setting("data-dir", "data-dir", DATA_DIR, Text(&mut self.data_dir)),
             setting("peer-urls", "peer-urls", "URLs to listen on for other masters", Text(&mut self.peer_urls)),
-            setting(
-                "advertise-peer-urls",
-                "advertise-peer-urls",
-                "URLs told to other masters, peer-urls when empty",
-                Text(&mut self.advertise_peer_urls),
-            ),
-            setting(
-                "initial-cluster",
-                "initial-cluster",
-                "first members, <name>=<advertise-peer-urls> when empty",
-                Text(&mut self.initial_cluster),
-            ),
+            setting("advertise-peer-urls", "advertise-peer-urls", PEERS, Text(&mut self.advertise_peer_urls)),
+            setting("initial-cluster", "initial-cluster", INITIAL, Text(&mut self.initial_cluster)),
             setting("initial-cluster-state", "", "", Text(&mut self.initial_cluster_state)),
             setting("join", "join", "client URLs of a cluster to join", Text(&mut self.join)),
-            setting(
-                "max-txn-ops",
-                "max-txn-ops",
-                "accepted for the original's files, without effect",
-                Uint(&mut self.max_txn_ops),
-            ),
-            setting(
-                "max-request-bytes",
-                "max-request-bytes",
-                "accepted for the original's files, without effect",
-                Uint(&mut self.max_request_bytes),
-            ),
-            setting(
-                "auto-compaction-mode",
-                "auto-compaction-mode",
-                "accepted for the original's files, without effect",
-                Text(&mut self.auto_compaction_mode),
-            ),
+            setting("max-txn-ops", "max-txn-ops", NO_EFFECT, Uint(&mut self.max_txn_ops)),
+            setting("max-request-bytes", "max-request-bytes", NO_EFFECT, Uint(&mut self.max_request_bytes)),
+            setting("auto-compaction-mode", "auto-compaction-mode", NO_EFFECT, Text(&mut self.auto_compaction_mode)),
             setting(
                 "auto-compaction-retention",
                 "auto-compaction-retention",
-                "accepted for the original's files, without effect",
+                NO_EFFECT,
                 Text(&mut self.auto_compaction_retention),
             ),
-            setting(
-                "quota-backend-bytes",
-                "quota-backend-bytes",
-                "accepted for the original's files, without effect",
-                Int(&mut self.quota_backend_bytes),
-            ),
+            setting("quota-backend-bytes", "quota-backend-bytes", NO_EFFECT, Int(&mut self.quota_backend_bytes)),
             setting("openapi", "openapi", "serve the HTTP API /api/v1", Bool(&mut self.openapi)),
-            setting(
-                "v1-sources-path",
-                "v1-sources-path",
-                "folder of source files of a v1.0 cluster",
-                Text(&mut self.v1_sources_path),
-            ),
-            setting("ssl-ca", "ssl-ca", "file with trusted certificate authorities", Text(&mut self.security.ssl_ca)),
-            setting("ssl-cert", "ssl-cert", "file with this node's certificate", Text(&mut self.security.ssl_cert)),
-            setting("ssl-key", "ssl-key", "file with this node's private key", Text(&mut self.security.ssl_key)),
-            setting(
-                "cert-allowed-cn",
-                "cert-allowed-cn",
-                "common name a client's certificate may have, may repeat",
-                List(&mut self.security.cert_allowed_cn),
-            ),
-            setting("ssl-ca-bytes", "", "", Bytes(&mut self.security.ssl_ca_bytes)),
-            setting("ssl-key-bytes", "", "", Bytes(&mut self.security.ssl_key_bytes)),
-            setting("ssl-cert-bytes", "", "", Bytes(&mut self.security.ssl_cert_bytes)),
-            setting("ssl-ca-base64", "", "", Text(&mut self.inline_tls.ca)),
-            setting("ssl-key-base64", "", "", Text(&mut self.inline_tls.key)),
-            setting("ssl-cert-base64", "", "", Text(&mut self.inline_tls.cert)),
-            setting(
-                "secret-key-path",
-                "secret-key-path",
-                "file with the key (64 hexadecimal characters) of encrypted passwords",
-                Text(&mut self.secret_key_path),
-            ),
-        ]
+            setting("v1-sources-path", "v1-sources-path", V1_SOURCES, Text(&mut self.v1_sources_path)),
+        ]);
+        all.extend(tls_settings(&mut self.security, &mut self.inline_tls));
+        all.push(setting("secret-key-path", "secret-key-path", SECRET_KEY, Text(&mut self.secret_key_path)));
+        all
     }
 
     fn set_config_file(&mut self, path: &str) {

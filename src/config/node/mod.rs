@@ -69,6 +69,36 @@ fn common_settings(common: &mut Common) -> Vec<Setting<'_>> {
     ]
 }
 
+fn log_settings<'a>(
+    level: &'a mut String,
+    file: &'a mut String,
+    format: &'a mut String,
+    rotate: &'a mut String,
+) -> Vec<Setting<'a>> {
+    vec![
+        setting("log-level", "L", "log level: debug, info, warn, error, fatal", Slot::Text(level)),
+        setting("log-file", "log-file", "log file path, stdout when empty", Slot::Text(file)),
+        setting("log-format", "log-format", "log format: text or json", Slot::Text(format)),
+        setting("log-rotate", "", "", Slot::Text(rotate)),
+    ]
+}
+
+fn tls_settings<'a>(security: &'a mut Security, inline: &'a mut InlineTls) -> Vec<Setting<'a>> {
+    const ALLOWED_CN: &str = "common name a client's certificate may have, may repeat";
+    vec![
+        setting("ssl-ca", "ssl-ca", "file with trusted certificate authorities", Slot::Text(&mut security.ssl_ca)),
+        setting("ssl-cert", "ssl-cert", "file with this node's certificate", Slot::Text(&mut security.ssl_cert)),
+        setting("ssl-key", "ssl-key", "file with this node's private key", Slot::Text(&mut security.ssl_key)),
+        setting("cert-allowed-cn", "cert-allowed-cn", ALLOWED_CN, Slot::List(&mut security.cert_allowed_cn)),
+        setting("ssl-ca-bytes", "", "", Slot::Bytes(&mut security.ssl_ca_bytes)),
+        setting("ssl-key-bytes", "", "", Slot::Bytes(&mut security.ssl_key_bytes)),
+        setting("ssl-cert-bytes", "", "", Slot::Bytes(&mut security.ssl_cert_bytes)),
+        setting("ssl-ca-base64", "", "", Slot::Text(&mut inline.ca)),
+        setting("ssl-key-base64", "", "", Slot::Text(&mut inline.key)),
+        setting("ssl-cert-base64", "", "", Slot::Text(&mut inline.cert)),
+    ]
+}
+
 /// Flags, then the file, then the flags again so that they win, then the checks.
 fn from_args<T: NodeConfig>(args: &[String]) -> Result<Parsed<T>> {
     let mut config = T::default();
@@ -175,11 +205,17 @@ fn check_tls(code: Code, security: &Security) -> Result<()> {
 }
 
 /// Inline certificates written in base64; decoded into the byte form.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct InlineTls {
     pub ca: String,
     pub cert: String,
     pub key: String,
+}
+
+impl std::fmt::Debug for InlineTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InlineTls")
+    }
 }
 
 impl InlineTls {

@@ -1,14 +1,19 @@
 //! dm-worker: TOML keys and flags.
 
 use super::{
-    InlineTls, NodeConfig, Parsed, StartCodes, check_tls, from_args, is_dialable,
+    InlineTls, NodeConfig, Parsed, StartCodes, check_tls, from_args, is_dialable, log_settings,
     settings::{Setting, Slot, setting, to_toml},
-    split_host_port,
+    split_host_port, tls_settings,
 };
 use crate::{
     config::{mask::MASK, subtask::Security},
     error::{Code, DmError, Result},
 };
+
+const NAME: &str = "name of this worker, advertise-addr when empty";
+const ADVERTISE: &str = "address told to others, worker-addr when empty";
+const KEEPALIVE: &str = "seconds after which a silent worker loses its source";
+const RELAY_TTL: &str = "the same while it pulls relay";
 
 /// A worker's settings.
 #[derive(Clone, PartialEq, Debug)]
@@ -114,51 +119,20 @@ impl NodeConfig for WorkerConfig {
 
     fn settings(&mut self) -> Vec<Setting<'_>> {
         use Slot::*;
-        vec![
-            setting("name", "name", "name of this worker, advertise-addr when empty", Text(&mut self.name)),
-            setting("log-level", "L", "log level: debug, info, warn, error, fatal", Text(&mut self.log_level)),
-            setting("log-file", "log-file", "log file path, stdout when empty", Text(&mut self.log_file)),
-            setting("log-format", "log-format", "log format: text or json", Text(&mut self.log_format)),
-            setting("log-rotate", "", "", Text(&mut self.log_rotate)),
+        let mut all = vec![setting("name", "name", NAME, Text(&mut self.name))];
+        all.extend(log_settings(&mut self.log_level, &mut self.log_file, &mut self.log_format, &mut self.log_rotate));
+        all.extend([
             setting("redact-info-log", "redact-info-log", "hide row values in logs", Bool(&mut self.redact_info_log)),
             setting("join", "join", "addresses of masters, comma list", Text(&mut self.join)),
             setting("worker-addr", "worker-addr", "address to listen on", Text(&mut self.worker_addr)),
-            setting(
-                "advertise-addr",
-                "advertise-addr",
-                "address told to others, worker-addr when empty",
-                Text(&mut self.advertise_addr),
-            ),
+            setting("advertise-addr", "advertise-addr", ADVERTISE, Text(&mut self.advertise_addr)),
             setting("config-file", "", "", Text(&mut self.config_file)),
-            setting(
-                "keepalive-ttl",
-                "keepalive-ttl",
-                "seconds after which a silent worker loses its source",
-                Int(&mut self.keepalive_ttl),
-            ),
-            setting(
-                "relay-keepalive-ttl",
-                "relay-keepalive-ttl",
-                "the same while it pulls relay",
-                Int(&mut self.relay_keepalive_ttl),
-            ),
+            setting("keepalive-ttl", "keepalive-ttl", KEEPALIVE, Int(&mut self.keepalive_ttl)),
+            setting("relay-keepalive-ttl", "relay-keepalive-ttl", RELAY_TTL, Int(&mut self.relay_keepalive_ttl)),
             setting("relay-dir", "", "", Text(&mut self.relay_dir)),
-            setting("ssl-ca", "ssl-ca", "file with trusted certificate authorities", Text(&mut self.security.ssl_ca)),
-            setting("ssl-cert", "ssl-cert", "file with this node's certificate", Text(&mut self.security.ssl_cert)),
-            setting("ssl-key", "ssl-key", "file with this node's private key", Text(&mut self.security.ssl_key)),
-            setting(
-                "cert-allowed-cn",
-                "cert-allowed-cn",
-                "common name a client's certificate may have, may repeat",
-                List(&mut self.security.cert_allowed_cn),
-            ),
-            setting("ssl-ca-bytes", "", "", Bytes(&mut self.security.ssl_ca_bytes)),
-            setting("ssl-key-bytes", "", "", Bytes(&mut self.security.ssl_key_bytes)),
-            setting("ssl-cert-bytes", "", "", Bytes(&mut self.security.ssl_cert_bytes)),
-            setting("ssl-ca-base64", "", "", Text(&mut self.inline_tls.ca)),
-            setting("ssl-key-base64", "", "", Text(&mut self.inline_tls.key)),
-            setting("ssl-cert-base64", "", "", Text(&mut self.inline_tls.cert)),
-        ]
+        ]);
+        all.extend(tls_settings(&mut self.security, &mut self.inline_tls));
+        all
     }
 
     fn set_config_file(&mut self, path: &str) {

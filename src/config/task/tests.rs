@@ -291,6 +291,8 @@ fn inline_tls_keys_are_hidden() {
     let text = task("", "").replace("port: 4000", "port: 4000, security: {ssl-key-bytes: [1, 2], ssl-ca-base64: AQI=}");
     let config = TaskConfig::from_yaml(&text).unwrap();
     let security = config.target_database.clone().unwrap().security.unwrap();
+    let shown = format!("{security:?}");
+    assert!(shown.contains("ssl_key_bytes: \"inline\"") && !shown.contains("1, 2"), "{shown}");
     assert_eq!((security.ssl_key_bytes, security.ssl_ca_bytes), (vec![1, 2], vec![1, 2]));
     let printed = render_task(&config.expand(&sources()).unwrap());
     assert!(printed.contains(&format!("ssl-key-base64: '{}'", mask::MASK)), "{printed}");
