@@ -32,8 +32,11 @@ pub mod unit;
 
 use std::time::Duration;
 
-/// The scope of all our process groups.
-pub const SCOPE: &str = "dm";
+/// The scope of a cluster's process groups. Clusters of different secrets never meet, not even within one process.
+pub fn group_scope(cookie: &str) -> String {
+    format!("dm-{:016x}", xxhash_rust::xxh3::xxh3_64(cookie.as_bytes()))
+}
+
 /// The group of the leader's scheduler.
 pub const SCHEDULERS: &str = "scheduler";
 /// The group of all inspectors.
@@ -46,3 +49,6 @@ pub fn member_group(worker: &str, incarnation: u64) -> String {
 
 /// How long a live query of one source may take on its worker (DM's limit).
 pub const QUERY_LIMIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

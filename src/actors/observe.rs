@@ -50,6 +50,7 @@ struct Pinned {
 /// The living actors of one node.
 pub struct Board {
     node: String,
+    scope: String,
     pinned: Mutex<(u64, BTreeMap<String, Pinned>)>,
 }
 
@@ -71,9 +72,14 @@ impl Drop for Pin {
 }
 
 impl Board {
-    /// The board of a node.
-    pub fn new(node: impl Into<String>) -> Arc<Self> {
-        Arc::new(Board { node: node.into(), pinned: Mutex::default() })
+    /// The board of a node, whose actors join groups of this scope.
+    pub fn new(node: impl Into<String>, scope: impl Into<String>) -> Arc<Self> {
+        Arc::new(Board { node: node.into(), scope: scope.into(), pinned: Mutex::default() })
+    }
+
+    /// The scope of the node's process groups.
+    pub fn scope(&self) -> String {
+        self.scope.clone()
     }
 
     /// The node's name.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use messages::{InspectorAsk, InspectorMsg, InspectorOwn, InspectorReply};
 
 use super::{
-    INSPECTORS, SCOPE,
+    INSPECTORS,
     observe::{Board, Pin},
     post::{self, Post},
 };
@@ -41,7 +41,7 @@ impl Actor for InspectorActor {
     ) -> Result<InspectorShell, ActorProcessingErr> {
         let parent = format!("node:{}", board.node());
         let pin = board.pin("inspector", "inspector", parent, &me, |port| Post::Own(InspectorOwn::Report(port)));
-        pg::join_scoped(SCOPE.into(), INSPECTORS.into(), vec![me.get_cell()]);
+        pg::join_scoped(board.scope(), INSPECTORS.into(), vec![me.get_cell()]);
         Ok(InspectorShell { board, answered: 0, _pin: pin })
     }
 
@@ -73,8 +73,8 @@ impl Actor for InspectorActor {
 }
 
 /// Asks all inspectors of the cluster at once; takes three seconds at most.
-pub async fn gather() -> Value {
-    let cells = pg::get_scoped_members(&SCOPE.into(), &INSPECTORS.into());
+pub async fn gather(scope: &str) -> Value {
+    let cells = pg::get_scoped_members(&scope.into(), &INSPECTORS.into());
     let alive = cells.into_iter().filter(|cell| cell.get_status() <= ActorStatus::Upgrading);
     let asked = alive.map(|cell| async move {
         let name = cell.get_name().unwrap_or_else(|| cell.get_id().to_string());

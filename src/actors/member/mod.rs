@@ -18,7 +18,7 @@ use messages::{Assignment, MemberAsk, MemberMsg, MemberOwn, MemberReply, Order};
 use state::{Link, Say, Sources, Verdict};
 
 use super::{
-    QUERY_LIMIT, SCHEDULERS, SCOPE, member_group,
+    QUERY_LIMIT, SCHEDULERS, member_group,
     node::messages::NodeMsg,
     observe::{Board, Pin},
     post::{self, Post},
@@ -81,8 +81,8 @@ impl Actor for MemberActor {
         let name = format!("member:{}", args.name);
         let parent = format!("node:{}", args.board.node());
         let pin = args.board.pin("member", name, parent, &me, |port| Post::Own(MemberOwn::Report(port)));
-        pg::monitor_scope(SCOPE.into(), me.get_cell());
-        pg::join_scoped(SCOPE.into(), member_group(&args.name, args.incarnation), vec![me.get_cell()]);
+        pg::monitor_scope(args.board.scope(), me.get_cell());
+        pg::join_scoped(args.board.scope(), member_group(&args.name, args.incarnation), vec![me.get_cell()]);
         me.send_interval(TICK, || Post::Own(MemberOwn::Tick));
         Ok(MemberShell {
             link: Link::new(args.ttl, Instant::now()),
@@ -310,8 +310,10 @@ impl MemberShell {
     fn find_leader(&mut self) -> Option<ActorCell> {
         let alive = |cell: &ActorCell| cell.get_status() <= ActorStatus::Upgrading;
         if !self.leader.as_ref().is_some_and(alive) {
-            let found: Vec<_> =
-                pg::get_scoped_members(&SCOPE.into(), &SCHEDULERS.into()).into_iter().filter(alive).collect();
+            let found: Vec<_> = pg::get_scoped_members(&self.args.board.scope(), &SCHEDULERS.into())
+                .into_iter()
+                .filter(alive)
+                .collect();
             let other = found.iter().find(|c| Some(c.get_id()) != self.avoided);
             self.leader = other.or(found.first()).cloned();
         }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::actors::{
     gateway::{GatewayActor, GatewayArgs, GatewayMsg, Serve},
+    group_scope,
     inspector::InspectorActor,
     member::{
         MemberActor, MemberArgs,
@@ -96,7 +97,7 @@ impl Actor for NodeActor {
     type Arguments = NodeArgs;
 
     async fn pre_start(&self, me: ActorRef<NodeMsg>, args: NodeArgs) -> Result<NodeShell, ActorProcessingErr> {
-        let board = Board::new(&args.node.name);
+        let board = Board::new(&args.node.name, group_scope(&args.node.cookie));
         let pin = board.pin("node", format!("node:{}", args.node.name), "", &me, NodeMsg::Report);
         me.send_interval(TICK, || NodeMsg::Tick);
         let mut shell = NodeShell {

@@ -18,6 +18,7 @@ pub use options::{FindMasters, MasterOptions, NodeOptions, WorkerOptions, fixed_
 
 use super::{
     gateway::Serve,
+    group_scope,
     scheduler::{SchedulerHandle, Seat},
     subtask::Kit,
 };
@@ -85,8 +86,9 @@ pub async fn start(
     kit: Kit,
 ) -> Result<Node> {
     let seat = Seat::default();
-    let cluster =
-        master.clone().map(|m| Arc::new(SchedulerHandle::new(node.name.clone(), m, seat.clone())) as Arc<dyn Cluster>);
+    let scope = group_scope(&node.cookie);
+    let handle = |m| SchedulerHandle::new(node.name.clone(), scope, m, seat.clone());
+    let cluster = master.clone().map(|m| Arc::new(handle(m)) as Arc<dyn Cluster>);
     let failed = {
         let code = if master.is_some() { Code::MasterStartService } else { Code::WorkerStartService };
         let text = format!("the cluster port {} can't be opened", node.listen);

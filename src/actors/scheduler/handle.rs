@@ -39,13 +39,14 @@ pub struct SchedulerHandle {
     seat: Seat,
     /// This master, for list-member.
     name: String,
+    scope: String,
     master: MasterOptions,
 }
 
 impl SchedulerHandle {
     /// The handle of this node's scheduler.
-    pub fn new(name: String, master: MasterOptions, seat: Seat) -> Self {
-        SchedulerHandle { ledger: master.ledger.clone(), seat, name, master }
+    pub fn new(name: String, scope: String, master: MasterOptions, seat: Seat) -> Self {
+        SchedulerHandle { ledger: master.ledger.clone(), seat, name, scope, master }
     }
 
     /// Asks the scheduler actor; 46001 when it is not there or does not answer.
@@ -280,7 +281,7 @@ impl Cluster for SchedulerHandle {
     }
 
     async fn actors(&self) -> serde_json::Value {
-        inspector::gather().await
+        inspector::gather(&self.scope).await
     }
 }
 

@@ -22,7 +22,7 @@ use messages::{Pushed, SchedulerAsk, SchedulerMsg, SchedulerReply, Then};
 use state::{Errand, Roster, assignment};
 
 use super::{
-    SCHEDULERS, SCOPE,
+    SCHEDULERS,
     member::{
         ORDER_LIMIT,
         messages::{MemberAsk, MemberOwn, MemberReply, Order},
@@ -101,7 +101,7 @@ impl Actor for SchedulerActor {
         let parent = format!("node:{}", args.board.node());
         let pin = args.board.pin("scheduler", "scheduler", parent, &me, |p| Post::Own(SchedulerOwn::Report(p)));
         let now = Instant::now();
-        pg::monitor_scope(SCOPE.into(), me.get_cell());
+        pg::monitor_scope(args.board.scope(), me.get_cell());
         me.send_interval(TICK, || Post::Own(SchedulerOwn::Tick));
         Ok(SchedulerShell {
             args,
@@ -120,7 +120,7 @@ impl Actor for SchedulerActor {
         shell: &mut SchedulerShell,
     ) -> Result<(), ActorProcessingErr> {
         shell.args.seat.take(me.clone());
-        pg::join_scoped(SCOPE.into(), SCHEDULERS.into(), vec![me.get_cell()]);
+        pg::join_scoped(shell.args.board.scope(), SCHEDULERS.into(), vec![me.get_cell()]);
         Ok(())
     }
 
@@ -355,7 +355,7 @@ impl SchedulerShell {
     /// The member actor of a living worker's process.
     fn member(&self, worker: &str) -> Option<ActorCell> {
         let group = member_group(worker, self.roster.incarnation(worker)?);
-        pg::get_scoped_members(&SCOPE.into(), &group).into_iter().next()
+        pg::get_scoped_members(&self.args.board.scope(), &group).into_iter().next()
     }
 }
 

@@ -89,7 +89,7 @@ fn a_silent_worker_loses_its_source_after_its_ttl() {
     let release = Errand::Release { worker: "w1".into(), incarnation: 1, source_id: "s1".into(), epoch: 2 };
     assert_eq!(roster.errands(now, &state), [release]);
     roster.delivered("w1", Holding { digest: 0, epoch: 2, ..holds[0].clone() });
-    assert_eq!(roster.errands(now + SECOND * 5, &state).len(), 1, "only w2's is left");
+    assert_eq!(roster.errands(now + SECOND * 9, &state).len(), 1, "only w2's is left");
 }
 
 #[test]
