@@ -69,9 +69,11 @@ pub fn of(kind: &str, state: &Value) -> Vec<Fact> {
     first.chain(rest).filter(|(key, value)| !repeats(kind, key, value)).filter_map(|(k, v)| fact(k, v)).collect()
 }
 
-/// The row's own name or kind says it already.
+/// The row's own name or kind says it already, or it is worth a place only when it is not the usual.
 fn repeats(kind: &str, key: &str, value: &Value) -> bool {
-    matches!(key, "name" | "node") || value.as_str() == Some(kind)
+    let usual = matches!(key, "stopping" | "closed" | "restarts" | "cancelled")
+        && (value.as_bool() == Some(false) || value.as_u64() == Some(0));
+    usual || matches!(key, "name" | "node") || value.as_str() == Some(kind)
 }
 
 fn fact(key: &str, value: &Value) -> Option<Fact> {
@@ -120,7 +122,11 @@ fn short(value: &Value) -> Option<String> {
         }
         Value::Object(fields) if fields.is_empty() => None,
         Value::Object(fields) => {
-            let parts: Vec<_> = fields.iter().filter_map(|(k, v)| Some(format!("{k}={}", short(v)?))).collect();
+            let parts: Vec<_> = fields
+                .iter()
+                .filter(|(k, v)| !repeats("", k, v))
+                .filter_map(|(k, v)| Some(format!("{k}={}", short(v)?)))
+                .collect();
             Some(if parts.len() <= 8 {
                 format!("{{{}}}", parts.join(" "))
             } else {

@@ -9,7 +9,7 @@ use axum::{
     routing::get,
 };
 
-use crate::{commands::cluster::Cluster, config::version};
+use crate::{commands::cluster::Cluster, config::version, observe};
 
 /// Text as Prometheus wants it.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -18,7 +18,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn with_pages(router: Router) -> Router {
     // The original prints a block that already ends in a newline with one more.
     let status = async || text("text/plain", format!("{}\n", version::block()));
-    router.route("/status", get(status)).route("/metrics", get(async || text(METRICS_TYPE, metrics())))
+    router.route("/status", get(status)).route("/metrics", get(async || text(METRICS_TYPE, observe::metrics::render())))
 }
 
 /// The same, `/health`, and `/actors` for the console.
@@ -40,8 +40,4 @@ pub async fn unknown(headers: HeaderMap) -> Response {
         return tonic::Status::unimplemented("this service or method is not here").into_http::<axum::body::Body>();
     }
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
-}
-
-fn metrics() -> String {
-    String::new()
 }

@@ -39,6 +39,9 @@ pub async fn run_standalone(config: StandaloneConfig) -> i32 {
     }
 }
 
+/// Both halves are one node with one name.
+const NAME: &str = "standalone";
+
 /// Both halves' settings; the process then works in `<data-dir>/worker`, so that a task's relative `dir` is below it.
 fn halves(config: &StandaloneConfig) -> Result<(MasterConfig, WorkerConfig)> {
     let data = absolute(&config.data_dir)?;
@@ -46,6 +49,9 @@ fn halves(config: &StandaloneConfig) -> Result<(MasterConfig, WorkerConfig)> {
     let home = data.join("worker");
     master.data_dir = data.join("master").to_string_lossy().into_owned();
     worker.relay_dir = home.join("relay").to_string_lossy().into_owned();
+    master.initial_cluster = master.initial_cluster.replacen(&master.name, NAME, 1);
+    master.name = NAME.into();
+    worker.name = NAME.into();
     start::welcome("dm-master", "master", &master.to_toml());
     start::welcome("dm-worker", "worker", &worker.to_toml());
     let made = std::fs::create_dir_all(&home).and_then(|()| std::env::set_current_dir(&home));
