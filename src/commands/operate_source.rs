@@ -7,7 +7,7 @@ use super::{
     reply::{Refusal, source_done, source_failed},
 };
 use crate::{
-    config::SourceConfig,
+    config::{SourceConfig, samples},
     dmctl::{
         cobra::{Flag, Matches, Spec},
         session::{Failure, Outcome, Session},
@@ -32,7 +32,8 @@ const NO_FREE_WORKER: &str = "source is added but there is no free worker to bou
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
     if matches.is("print-sample-config") {
-        return Err(Failure::Text("no sample in this build".to_owned()));
+        session.line(samples::SOURCE.trim_end());
+        return Ok(());
     }
     let Some((kind, arguments)) = matches.args.split_first() else { return Err(Failure::Usage(String::new())) };
     let op = match kind.as_str() {

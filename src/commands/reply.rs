@@ -25,7 +25,8 @@ pub trait Refusal: Default {
 
 macro_rules! refusals {
     ($($reply:ident),* $(,)?) => {
-        $(impl Refusal for pb::$reply {
+        $(#[allow(clippy::needless_update)] // some replies have no other field
+        impl Refusal for pb::$reply {
             fn refused(msg: String) -> Self {
                 pb::$reply { result: false, msg, ..Default::default() }
             }

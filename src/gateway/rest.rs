@@ -27,7 +27,7 @@ macro_rules! handler {
         |State(service): State<Service>, Path(path): Named, RawQuery(query): RawQuery, body: String| async move {
             let request = match message::<$request>(path, query, &body) {
                 Ok(request) => request,
-                Err(response) => return response,
+                Err(status) => return answer::<pb::GetCfgResponse>(Err(status)),
             };
             answer(service.$call(Request::new(request)).await)
         }
@@ -62,11 +62,11 @@ fn message<M: Message + Name + Default>(
     path: Vec<(String, String)>,
     query: Option<String>,
     body: &str,
-) -> Result<M, Response> {
+) -> Result<M, Status> {
     let mut fields: Fields = path;
     let query = query.unwrap_or_default();
     fields.extend(url::form_urlencoded::parse(query.as_bytes()).into_owned());
-    json::parse(body, &fields).map_err(|reason| answer::<pb::GetCfgResponse>(Err(Status::invalid_argument(reason))))
+    json::parse(body, &fields).map_err(Status::invalid_argument)
 }
 
 fn answer<M: Message + Name>(reply: Reply<M>) -> Response {

@@ -76,8 +76,11 @@ fn listed(commands: &'static [Spec], root: bool) -> Vec<(&'static str, &'static 
     listed
 }
 
+/// Flags with their help texts.
+type Described = Vec<(Flag, String)>;
+
 /// The command's own flags, and those of its parents.
-fn flags_of(tool: &Tool, path: &[&'static Spec]) -> (Vec<(Flag, String)>, Vec<(Flag, String)>) {
+fn flags_of(tool: &Tool, path: &[&'static Spec]) -> (Described, Described) {
     let name = path.last().map_or(tool.name, |spec| spec.name());
     let mut local = vec![(HELP, format!("help for {name}"))];
     let mut global = Vec::new();
@@ -92,7 +95,7 @@ fn flags_of(tool: &Tool, path: &[&'static Spec]) -> (Vec<(Flag, String)>, Vec<(F
     (local, global)
 }
 
-fn flag_lines(mut flags: Vec<(Flag, String)>) -> String {
+fn flag_lines(mut flags: Described) -> String {
     flags.retain(|(flag, _)| !flag.hidden);
     flags.sort_unstable_by_key(|(flag, _)| flag.name);
     let heads: Vec<String> = flags.iter().map(|(flag, _)| head(flag)).collect();
