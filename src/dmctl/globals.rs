@@ -83,7 +83,7 @@ impl Globals {
                     .to_owned(),
             ));
         }
-        let rpc_timeout = config.timeout()?;
+        let rpc_timeout = config.timeout().map_err(|e| Failure::Text(e.message().to_owned()))?;
         let DmctlConfig { security, .. } = config;
         let tls = TlsFiles { ca: security.ssl_ca, cert: security.ssl_cert, key: security.ssl_key };
         Ok(Globals { target: Target { endpoints, tls }, rpc_timeout })
