@@ -8,6 +8,8 @@ mod decode;
 mod emit;
 mod node;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{Decoder, Via, YamlValue, from_yaml};
 pub use emit::Yaml;
