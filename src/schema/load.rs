@@ -57,15 +57,16 @@ pub async fn fetch_tables(conn: &mut Conn, tables: &[TableId]) -> Result<Vec<Tab
     Ok(out)
 }
 
-/// A schema's default character set and collation, which new tables inherit; None when there is no such schema.
-pub async fn fetch_schema(conn: &mut Conn, schema: &str) -> Result<Option<CharsetPair>> {
-    let query = "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
-                 WHERE SCHEMA_NAME = ?";
-    let row: Option<(String, String)> = conn.exec_first(query, (schema,)).await.map_err(query_failed)?;
-    Ok(row.map(|(charset, collation)| CharsetPair {
+/// Every schema's default character set and collation, which new tables inherit.
+pub async fn fetch_schemas(conn: &mut Conn) -> Result<Vec<(String, CharsetPair)>> {
+    let query =
+        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA";
+    let rows: Vec<(String, String, String)> = conn.query(query).await.map_err(query_failed)?;
+    let pair = |charset: String, collation: String| CharsetPair {
         charset: canonical_charset(&charset).map_or(charset, str::to_owned),
         collation: canonical_collation(&collation),
-    }))
+    };
+    Ok(rows.into_iter().map(|(schema, charset, collation)| (schema, pair(charset, collation))).collect())
 }
 
 /// The structure that a CREATE TABLE text describes, as a session of that server would read it. Also for the schema

@@ -8,6 +8,7 @@ pub mod charset;
 pub mod column_type;
 pub mod ddl;
 pub mod load;
+pub mod logged;
 pub mod model;
 pub mod server;
 pub mod table_info;

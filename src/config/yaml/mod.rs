@@ -8,8 +8,6 @@ mod decode;
 mod emit;
 mod node;
 mod scalar;
-#[cfg(test)]
-mod tests;
 
 pub use decode::{Decoder, Via, YamlValue, from_yaml};
 pub use emit::Yaml;

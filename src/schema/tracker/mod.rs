@@ -38,13 +38,14 @@ pub enum Change {
 pub struct Tracker {
     server: ServerInfo,
     lower_case_table_names: u8,
+    server_charset: CharsetPair,
     explicit_timestamps: bool,
     schemas: BTreeMap<String, Arc<Schema>>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Schema {
-    /// None: nobody said; a fresh server's default is assumed.
+    /// None: nobody said; the server's default is assumed.
     charset: Option<CharsetPair>,
     tables: HashMap<String, Arc<TableInfo>>,
 }
@@ -54,12 +55,23 @@ impl Tracker {
     /// case-sensitive, 1 keeps them in lower case, 2 as written.
     pub fn new(server: ServerInfo, lower_case_table_names: u8) -> Self {
         let explicit_timestamps = server.version >= if server.is_mariadb() { 101_000 } else { 80_002 };
-        Tracker { server, lower_case_table_names, explicit_timestamps, schemas: BTreeMap::new() }
+        let server_charset = CharsetPair::server_default(&server);
+        Tracker { server, lower_case_table_names, server_charset, explicit_timestamps, schemas: BTreeMap::new() }
     }
 
     /// The source's (or the event's) explicit_defaults_for_timestamp; the version's default until somebody says.
     pub fn set_explicit_defaults_for_timestamp(&mut self, on: bool) {
         self.explicit_timestamps = on;
+    }
+
+    /// The source's dialect.
+    pub fn server(&self) -> ServerInfo {
+        self.server
+    }
+
+    /// The server's default, for new databases (the query event's `collation_server`); a fresh server's until then.
+    pub fn set_server_charset(&mut self, charset: CharsetPair) {
+        self.server_charset = charset;
     }
 
     /// A table's structure, if it is tracked.
@@ -171,7 +183,7 @@ impl Tracker {
         if or_replace {
             self.remove_schema(name);
         }
-        let charset = self.database_charset(options, &CharsetPair::server_default(&self.server))?;
+        let charset = self.database_charset(options, &self.server_charset)?;
         self.put_schema(name, charset);
         Ok(vec![Change::SchemaCreated(name.to_owned())])
     }
@@ -250,7 +262,7 @@ impl Tracker {
     /// What a new table of the schema inherits.
     fn inherited(&self, schema: &str) -> CharsetPair {
         let known = self.schemas.get(&self.key(schema)).and_then(|schema| schema.charset.clone());
-        known.unwrap_or_else(|| CharsetPair::server_default(&self.server))
+        known.unwrap_or_else(|| self.server_charset.clone())
     }
 
     fn schema_mut(&mut self, schema: &str) -> &mut Schema {

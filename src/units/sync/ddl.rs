@@ -22,6 +22,7 @@ use crate::{
     schema::{
         Change as TrackedChange, Tracker,
         ddl::{self, ParseContext, Statement, StatementKind, TableRole},
+        logged,
         model::TableId,
         server::SqlMode,
         table_info,
@@ -107,6 +108,11 @@ impl TranslateTask {
         };
         if let Some(on) = event.event.status.explicit_defaults_for_timestamp {
             tracker.set_explicit_defaults_for_timestamp(on);
+        }
+        if let Some(charset) =
+            event.event.status.collation_server.and_then(|n| logged::pair_by_number(n, &context.server))
+        {
+            tracker.set_server_charset(charset);
         }
         match parsed.split() {
             None => self.part(sql, &parsed, tracker, &mut outcome).await?,

@@ -22,7 +22,7 @@ use crate::{
         position::{BinlogPosition, Location},
         server::{ServerInfo, show_master_status, variable},
     },
-    schema::{Tracker, model::quote_text, server, table_info},
+    schema::{Tracker, charset::CharsetPair, load, model::quote_text, server, table_info},
     units::{Fence, UnitEnv, dump, link},
 };
 
@@ -50,6 +50,8 @@ pub struct SourceFacts {
     pub dialect: server::ServerInfo,
     pub sql_mode: Option<String>,
     pub lower_case_table_names: u8,
+    /// Each schema's default character set, which its new tables inherit.
+    pub schemas: Vec<(String, CharsetPair)>,
     /// Where its binlog ends now.
     pub location: Location,
     /// Its clock minus ours, in seconds.
@@ -124,6 +126,7 @@ async fn ask_source(config: &SubtaskConfig) -> Result<SourceFacts, DmError> {
         dialect: server::ServerInfo::parse(&info.version_text).unwrap_or_default(),
         sql_mode,
         lower_case_table_names: lower.and_then(|text| text.parse().ok()).unwrap_or(0),
+        schemas: load::fetch_schemas(&mut conn).await.map_err(|error| error.scope(Scope::Upstream))?,
         location,
         clock_offset: now.map_or(0, |now| now - ours),
     };
@@ -358,6 +361,9 @@ async fn structures(
     from_checkpoint: bool,
 ) -> Result<Tracker, DmError> {
     let mut tracker = Tracker::new(source.dialect, source.lower_case_table_names);
+    for (schema, charset) in &source.schemas {
+        tracker.put_schema(schema, charset.clone());
+    }
     if !from_checkpoint {
         if matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
             super::dumped::read(Path::new(&config.loader.dir), source, &mut tracker)?;

@@ -20,6 +20,7 @@ use crate::{
         Tracker,
         column_type::BaseType,
         load::fetch_table,
+        logged::correct_charsets,
         model::{TableId, TableInfo},
     },
     units::link,
@@ -58,6 +59,9 @@ impl Structures {
             Some(info) => (info, false),
             None => (self.first_touch(map, &source, &target_info).await?, true),
         };
+        // The rows' own character sets win over inherited ones.
+        let logged = map.columns.iter().map(|column| column.collation);
+        let info = correct_charsets(&info, logged, &self.tracker.server());
         let transactional = self.target.is_tidb() || is_transactional(&target_info.engine);
         if !transactional {
             self.counters.note(
