@@ -39,22 +39,16 @@ const FIRST: &[&str] = &[
     "unresponsive",
     "stage",
     "unit",
-    "kind",
-    "leader",
+    "phase",
+    "errors",
     "worker",
-    "bound",
-    "source",
     "sources",
-    "task",
+    "tasks",
     "epoch",
-    "lag",
-    "lag_seconds",
-    "seconds_behind_master",
-    "rps",
-    "rows_per_second",
-    "bytes_per_second",
+    "secondsBehindMaster",
+    "rowsPerSecond",
+    "bytesPerSecond",
     "progress",
-    "error",
 ];
 
 /// A longer text is cut here.
@@ -84,13 +78,11 @@ fn fact(key: &str, value: &Value) -> Option<Fact> {
             (shown, tone)
         }
         "unit" => (shown, Tone::Plain),
-        "error" | "unresponsive" => (format!("{key}: {shown}"), Tone::Bad),
-        "lag" | "lag_seconds" | "seconds_behind_master" => {
-            (format!("lag={}s", shown.trim_end_matches('s')), Tone::Plain)
-        }
-        "rps" | "rows_per_second" => (format!("{shown} rows/s"), Tone::Plain),
-        "bytes_per_second" => (format!("{} /s", bytes(value).unwrap_or(shown)), Tone::Plain),
-        key if key.ends_with("bytes") => (format!("{key}={}", bytes(value).unwrap_or(shown)), Tone::Plain),
+        "errors" | "unresponsive" => (format!("{key}: {shown}"), Tone::Bad),
+        "secondsBehindMaster" => (format!("lag={shown}s"), Tone::Plain),
+        "rowsPerSecond" => (format!("{shown} rows/s"), Tone::Plain),
+        "bytesPerSecond" => (format!("{}/s", bytes(value).unwrap_or(shown)), Tone::Plain),
+        key if key.ends_with("Bytes") => (format!("{key}={}", bytes(value).unwrap_or(shown)), Tone::Plain),
         key => (format!("{key}={shown}"), Tone::Plain),
     };
     Some(Fact { text: text.chars().take(LONGEST).collect(), tone })
@@ -171,17 +163,17 @@ mod tests {
     #[test]
     fn the_main_facts_come_first_and_empty_ones_not_at_all() {
         let state = json!({
-            "extra": 7, "epoch": 3, "kind": "subtask", "error": null, "unit": "Sync", "stage": "Running", "lag": 2,
-            "rows_per_second": 1234.56, "queue_bytes": 3_500_000, "note": "", "tables": [], "more": {"a": 1, "b": ""},
+            "extra": 7, "epoch": 3, "kind": "subtask", "errors": [], "unit": "Sync", "stage": "Running", "restarts": 0,
+            "secondsBehindMaster": 2, "rowsPerSecond": 1234.56, "queueBytes": 3_500_000, "note": "", "more": {"a": 1, "b": ""},
         });
         let shown =
-            ["Running", "Sync", "epoch=3", "lag=2s", "1234.6 rows/s", "extra=7", "queue_bytes=3.3 MiB", "more={a=1}"];
+            ["Running", "Sync", "epoch=3", "lag=2s", "1234.6 rows/s", "extra=7", "queueBytes=3.3 MiB", "more={a=1}"];
         assert_eq!(texts("subtask", state), shown);
     }
 
     #[test]
     fn trouble_stands_out_and_long_texts_are_cut() {
-        let facts = of("unit", &json!({"error": format!("{}\nsecond line", "x".repeat(500))}));
+        let facts = of("unit", &json!({"errors": [format!("{}\nsecond line", "x".repeat(500))]}));
         assert_eq!((facts[0].tone, facts[0].text.chars().count()), (Tone::Bad, LONGEST));
         let facts = of("unit", &json!({"unresponsive": "no reply in 1 s"}));
         assert_eq!(facts[0].text, "unresponsive: no reply in 1 s");

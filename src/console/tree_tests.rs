@@ -15,7 +15,7 @@ fn draw(reply: serde_json::Value) -> Vec<String> {
 fn a_cluster_is_drawn_leader_first_in_the_order_of_supervision() {
     let reply = json!({"nodes": [
         {"node": "worker1", "actors": [
-            actor("unit:s1/t", "unit", "subtask:s1/t", json!({"unit": "Sync", "lag": 1})),
+            actor("unit:s1/t", "unit", "subtask:s1/t", json!({"unit": "Sync", "secondsBehindMaster": 1})),
             actor("inspector", "inspector", "worker1", json!({})),
             actor("subtask:s1/t", "subtask", "source:s1", json!({"stage": "Running"})),
             actor("source:s1", "source", "member", json!({"epoch": 2})),
@@ -58,11 +58,11 @@ fn orphans_and_circles_are_shown_once() {
 #[test]
 fn a_line_is_cut_to_the_terminal_and_cannot_steer_it() {
     let reply = json!({"nodes": [{"node": "n", "actors": [
-        actor("n", "node", "", json!({"error": "\u{1b}[2Jgone"})),
+        actor("n", "node", "", json!({"errors": "\u{1b}[2Jgone"})),
     ]}]});
     let cluster = Cluster::parse(&reply.to_string()).expect("a reply");
     let row = &rows(&cluster, 1_000)[0];
-    assert_eq!(row.text(false, None), "n  error:  [2Jgone  (0s)");
+    assert_eq!(row.text(false, None), "n  errors:  [2Jgone  (0s)");
     assert_eq!(row.text(false, Some(4)), "n  e");
     assert_eq!(row.text(true, Some(1)), "\x1b[1mn\x1b[0m");
 }

@@ -2,6 +2,7 @@
 
 pub mod messages;
 pub mod panics;
+mod report;
 pub mod state;
 
 use std::{sync::Arc, time::Duration};
@@ -118,9 +119,7 @@ impl Actor for UnitActor {
                 myself.stop(None);
             }
             UnitMsg::Report(reply) => {
-                let unit = shell.args.unit.kind().as_str_name();
-                let notes = shell.args.unit.notes();
-                let _ = reply.send(json!({"unit": unit, "phase": shell.run.phase, "notes": notes}));
+                let _ = reply.send(report::report(shell.args.unit.as_ref(), json!(shell.run.phase)));
             }
         }
         Ok(())
