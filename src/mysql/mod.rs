@@ -9,6 +9,7 @@ pub mod ident;
 pub mod literal;
 pub mod position;
 pub mod server;
+pub mod tls;
 pub mod value;
 
 pub use connect::{ConnectOptions, connect};

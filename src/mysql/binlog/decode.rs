@@ -36,7 +36,8 @@ struct KnownTable {
 /// Decodes events in the order of the stream.
 pub struct EventDecoder {
     flavor: Flavor,
-    checksum: bool,
+    /// Whether events have a CRC32 behind them; unknown before the first format description.
+    checksum: Option<bool>,
     table_id_bytes: usize,
     want_texts: bool,
     tables: HashMap<u64, KnownTable>,
@@ -44,9 +45,10 @@ pub struct EventDecoder {
 }
 
 impl EventDecoder {
-    /// `checksum`: each event has a CRC32 behind it; the first format description says so anew.
-    pub fn new(flavor: Flavor, start: BinlogPosition, checksum: bool) -> Self {
-        EventDecoder { flavor, checksum, table_id_bytes: 6, want_texts: false, tables: HashMap::new(), position: start }
+    /// Events from `start` on; the format description comes first, or behind a rotation that names the file.
+    pub fn new(flavor: Flavor, start: BinlogPosition) -> Self {
+        let tables = HashMap::new();
+        EventDecoder { flavor, checksum: None, table_id_bytes: 6, want_texts: false, tables, position: start }
     }
 
     /// Keep the texts of statements behind row events.
@@ -90,12 +92,12 @@ impl EventDecoder {
     }
 
     /// A format description says whether it and the events that follow have checksums: the algorithm (0 none, 1 CRC32)
-    /// stands 5 bytes before its end.
+    /// stands 5 bytes before its end. Before the first one, the bytes themselves tell.
     fn has_checksum(&mut self, header: &EventHeader, raw: &Bytes) -> bool {
         if header.event_type == FORMAT_DESCRIPTION && raw.len() > HEADER_LEN + 57 + CHECKSUM_LEN {
-            self.checksum = raw[raw.len() - CHECKSUM_LEN - 1] == 1;
+            self.checksum = Some(raw[raw.len() - CHECKSUM_LEN - 1] == 1);
         }
-        self.checksum
+        self.checksum.unwrap_or_else(|| raw.len() >= CHECKSUM_LEN && checksum_matches(raw, raw.len() - CHECKSUM_LEN))
     }
 
     /// Widens the header's 32 bits: within a file positions only grow.
@@ -108,7 +110,8 @@ impl EventDecoder {
         if pos < self.position.pos && self.position.pos - pos > 1 << 31 {
             pos += 1 << 32;
         }
-        self.position.pos = pos;
+        // What is sent again (a format description in the middle of a file) does not lead back.
+        self.position.pos = pos.max(self.position.pos);
     }
 
     fn follow(&mut self, body: &EventBody) {
@@ -220,7 +223,7 @@ impl EventDecoder {
         }
         let lengths = cursor.rest();
         self.table_id_bytes = if lengths.get(usize::from(TABLE_MAP) - 1) == Some(&6) { 4 } else { 6 };
-        let description = FormatDescription { binlog_version, server_version, checksum: self.checksum };
+        let description = FormatDescription { binlog_version, server_version, checksum: self.checksum == Some(true) };
         Ok(EventBody::FormatDescription(description))
     }
 

@@ -11,10 +11,12 @@ pub mod decode;
 pub mod event;
 mod gtid_event;
 mod json;
+mod login;
 mod query;
 pub mod rows;
 pub mod stream;
 pub mod table_map;
+mod wire;
 
 pub use decode::EventDecoder;
 pub use event::{Event, EventBody, EventHeader, FormatDescription, GtidEvent, QueryEvent, StatusVars};
