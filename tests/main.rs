@@ -5,6 +5,7 @@ mod cases;
 mod faults;
 mod nodes;
 mod schema;
+mod mysql;
 mod support;
 mod tidy;
 mod units_load;

@@ -120,8 +120,8 @@ impl Date {
     /// The Gregorian date of a day number, 0 is 1970-01-01.
     fn from_unix_days(days: u32) -> Date {
         let is_leap = |y: u32| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
-        // 146097 days in 400 years; counting from 1970 the estimate is at most one year too far.
-        let mut year = 1970 + days * 400 / 146_097;
+        // 146097 days in 400 years: the estimate is a year too far at most.
+        let mut year = 1971 + days * 400 / 146_097;
         let start_of = |y: u32| (y - 1970) * 365 + (y - 1969) / 4 - (y - 1901) / 100 + (y - 1601) / 400;
         while start_of(year) > days {
             year -= 1;

@@ -1,0 +1,157 @@
+//! Row events written back as SQL: the way from a row image to a literal, on real servers.
+
+use dm::mysql::{
+    ColumnCharset, LiteralHint, Value,
+    binlog::{EventBody, RowsKind, StartPoint},
+    write_literal, write_operand,
+};
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use super::{end_of_binlog, events_until};
+use crate::support::servers::Server;
+
+/// Modes under which the same literal must mean the same; zero and partial dates are allowed in both.
+const MODES: [&str; 2] =
+    ["ALLOW_INVALID_DATES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE,ALLOW_INVALID_DATES"];
+
+struct Column {
+    name: String,
+    kind: String,
+    hint: LiteralHint,
+}
+
+async fn columns(conn: &mut Conn, table: &str) -> Vec<Column> {
+    let rows: Vec<(String, String, String, Option<String>, Option<u64>)> = conn
+        .query(format!(
+            "SELECT column_name, data_type, column_type, character_set_name, character_maximum_length \
+             FROM information_schema.columns WHERE table_schema = 'd' AND table_name = '{table}' ORDER BY ordinal_position"
+        ))
+        .await
+        .unwrap();
+    let column = |(name, kind, full, charset, length): (String, String, String, Option<String>, Option<u64>)| {
+        let unsigned_bits = match (kind.as_str(), full.contains("unsigned")) {
+            ("tinyint", true) => 8,
+            ("smallint", true) => 16,
+            ("mediumint", true) => 24,
+            ("int", true) => 32,
+            ("bigint", true) => 64,
+            _ => 0,
+        };
+        let charset = match (&charset, kind.as_str()) {
+            (Some(charset), _) => ColumnCharset::from_name(charset),
+            (None, "json") => ColumnCharset::Utf8,
+            (None, _) => ColumnCharset::Binary,
+        };
+        let fixed_binary = match kind.as_str() {
+            "binary" => length.unwrap() as u32,
+            // MariaDB's own types of fixed size travel as BINARY.
+            "inet6" | "uuid" => 16,
+            "inet4" => 4,
+            _ => 0,
+        };
+        Column { name, kind, hint: LiteralHint { charset, unsigned_bits, fixed_binary } }
+    };
+    rows.into_iter().map(column).collect()
+}
+
+fn literal(value: &Value, column: &Column, operand: bool) -> String {
+    let mut out = Vec::new();
+    if operand {
+        write_operand(&mut out, value, column.hint);
+    } else {
+        write_literal(&mut out, value, column.hint);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+async fn copy_session(server: &Server, mode: &str) -> Conn {
+    let mut conn = server.conn().await;
+    conn.query_drop(format!("SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '{mode}'")).await.unwrap();
+    conn.query_drop("SET unique_checks = 0, sql_log_bin = 0").await.unwrap();
+    conn
+}
+
+/// Runs `changes` on table `d.t` (created by `create`), replays its row events into copies under each mode and compares.
+/// Comparing whole rows by their values can be left out for types that have no equality (`compare`).
+pub async fn assert_replays(server: &Server, create: &str, changes: &str, compare: bool) {
+    replay(server, create, changes, compare).await;
+    let mut conn = server.conn().await;
+    for copy in 0..MODES.len() {
+        let rows: Vec<Row> = conn.query(format!("CHECKSUM TABLE d.t, d.c{copy}")).await.unwrap();
+        let sums: Vec<Option<u64>> = rows.into_iter().map(|mut row| row.take(1).unwrap()).collect();
+        assert!(sums[0].is_some() && sums[0] == sums[1], "checksums differ: {sums:?}");
+    }
+}
+
+async fn replay(server: &Server, create: &str, changes: &str, compare: bool) {
+    server.exec(&format!("DROP DATABASE IF EXISTS d; CREATE DATABASE d; USE d; {create}")).await;
+    for copy in 0..MODES.len() {
+        server.exec(&format!("CREATE TABLE d.c{copy} LIKE d.t")).await;
+    }
+    let start = end_of_binlog(server).await.position;
+    server.exec(&format!("USE d; SET NAMES utf8mb4, sql_mode = 'ALLOW_INVALID_DATES'; {changes}")).await;
+    let end = end_of_binlog(server).await.position;
+    let events = events_until(server, StartPoint::Position(start), &end).await;
+
+    let mut conn = server.conn().await;
+    let columns = columns(&mut conn, "t").await;
+    let mut changed = 0;
+    for (copy, mode) in MODES.iter().enumerate() {
+        let mut session = copy_session(server, mode).await;
+        for event in &events {
+            let EventBody::Rows(rows) = &event.body else { continue };
+            assert!(rows.is_full());
+            for change in rows.rows() {
+                let change = change.unwrap();
+                let list = |row: &dm::mysql::binlog::Row| -> Vec<String> {
+                    row.values.iter().zip(&columns).map(|(v, c)| literal(v, c, false)).collect()
+                };
+                if let Some(before) = &change.before {
+                    let condition = if compare { whole_row(before, &columns) } else { first_column(before, &columns) };
+                    let sql = format!("DELETE FROM d.c{copy} WHERE {condition} LIMIT 1");
+                    session.query_drop(&sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+                    assert_eq!(session.affected_rows(), 1, "{:?}: {sql}", server.kind);
+                }
+                if let Some(after) = &change.after {
+                    let sql = format!("INSERT INTO d.c{copy} VALUES ({})", list(after).join(", "));
+                    session.query_drop(&sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+                }
+                changed += 1;
+            }
+            assert!(rows.kind != RowsKind::Insert || rows.rows().count() > 0);
+        }
+        compare_tables(&mut conn, &columns, copy).await;
+    }
+    assert!(changed > 0, "no row events came");
+}
+
+fn whole_row(row: &dm::mysql::binlog::Row, columns: &[Column]) -> String {
+    let terms = row.values.iter().zip(columns);
+    terms.map(|(v, c)| format!("`{}` <=> {}", c.name, literal(v, c, true))).collect::<Vec<_>>().join(" AND ")
+}
+
+fn first_column(row: &dm::mysql::binlog::Row, columns: &[Column]) -> String {
+    format!("`{}` = {}", columns[0].name, literal(&row.values[0], &columns[0], true))
+}
+
+/// Value by value, so that a difference names its column.
+async fn compare_tables(conn: &mut Conn, columns: &[Column], copy: usize) {
+    for column in columns {
+        let name = &column.name;
+        let shown = match column.kind.as_str() {
+            "float" | "double" => format!("CONCAT(`{name}` * 1e0)"),
+            "json" => format!("CAST(`{name}` AS CHAR)"),
+            "timestamp" | "datetime" | "time" | "date" => format!("CONCAT(`{name}`)"),
+            _ => format!("HEX(`{name}`)"),
+        };
+        let sql = |table: &str| format!("SELECT CAST({shown} AS CHAR) FROM d.{table} ORDER BY id");
+        let (a, b): (Vec<Option<String>>, Vec<Option<String>>) =
+            (conn.query(sql("t")).await.unwrap(), conn.query(sql(&format!("c{copy}"))).await.unwrap());
+        assert_eq!(a, b, "column {name} {}", column.kind);
+    }
+}
+
+/// Like [`assert_replays`], where the copy may store another type with the same text (JSON documents out of SQL values).
+pub async fn assert_replays_as_text(server: &Server, create: &str, changes: &str) {
+    replay(server, create, changes, false).await;
+}
