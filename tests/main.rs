@@ -3,9 +3,9 @@
 
 mod cases;
 mod faults;
+mod mysql;
 mod nodes;
 mod schema;
-mod mysql;
 mod support;
 mod tidy;
 mod units_load;
