@@ -102,6 +102,8 @@ pub struct AutoResume {
     last: Option<Instant>,
     /// The delay drawn for the failure at hand.
     delay: Option<Duration>,
+    /// The delay before the last resume.
+    waited: Duration,
     refused: bool,
 }
 
@@ -109,12 +111,17 @@ impl AutoResume {
     /// Nothing has failed yet.
     pub fn new(policy: ResumePolicy) -> Self {
         let backoff = Backoff::new(policy.min, policy.max, policy.factor, policy.jitter);
-        AutoResume { policy, backoff, last: None, delay: None, refused: false }
+        AutoResume { policy, backoff, last: None, delay: None, waited: Duration::ZERO, refused: false }
     }
 
     /// How often `check` wants to be called.
     pub fn interval(&self) -> Duration {
         self.policy.check_interval.max(Duration::from_millis(10))
+    }
+
+    /// The backoff before the last resume.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Looks at the subtask: resumed are those that are Paused by errors, all of them resumable, not by the user.
@@ -146,6 +153,7 @@ impl AutoResume {
         }
         self.last = Some(now);
         self.delay = None;
+        self.waited = delay;
         self.backoff.forward();
         Verdict::Resume
     }

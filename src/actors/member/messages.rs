@@ -38,8 +38,10 @@ pub struct SubtaskSpec {
 /// What the user ordered, beside the new expected stages; answered when it is done.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Order {
-    /// Start or resume, also from an error, without waiting for the backoff.
-    Run { task: String },
+    /// Start.
+    Start { task: String },
+    /// Resume, also from an error, without waiting for the backoff.
+    Resume { task: String },
     /// Pause.
     Pause { task: String },
     /// End and forget; the task is no longer in the assignment.
@@ -47,10 +49,20 @@ pub enum Order {
 }
 
 impl Order {
+    /// DM's name of the operation.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Order::Start { .. } => "Start",
+            Order::Resume { .. } => "Resume",
+            Order::Pause { .. } => "Pause",
+            Order::Delete { .. } => "Delete",
+        }
+    }
+
     /// The task it is about.
     pub fn task(&self) -> &str {
         match self {
-            Order::Run { task } | Order::Pause { task } | Order::Delete { task } => task,
+            Order::Start { task } | Order::Resume { task } | Order::Pause { task } | Order::Delete { task } => task,
         }
     }
 }

@@ -28,7 +28,7 @@ use super::{
     subtask::{Confirmation, Kit},
     supervise::dice,
 };
-use crate::units::Fence;
+use crate::{observe::events::OperateFailed, units::Fence};
 
 /// How often the member looks at its clock.
 const TICK: Duration = Duration::from_millis(100);
@@ -222,6 +222,7 @@ impl MemberShell {
         let Some(actor) = self.actors.get(&assignment.source_id) else {
             return post::answer(reply, &MemberReply::NotBound);
         };
+        let (op, worker) = (order.as_ref().map_or("SourceBound", Order::name), self.args.name.clone());
         let (confirm, confirmed) = tokio::sync::oneshot::channel::<Confirmation>();
         if actor.send_message(SourceMsg::Follow { assignment, order, confirm: confirm.into() }).is_err() {
             return post::answer(reply, &MemberReply::NotBound);
@@ -229,7 +230,10 @@ impl MemberShell {
         tokio::spawn(async move {
             let answer = match tokio::time::timeout(ORDER_LIMIT, confirmed).await {
                 Ok(Ok(Ok(()))) => MemberReply::Done,
-                Ok(Ok(Err(reason))) => MemberReply::Failed { reason },
+                Ok(Ok(Err(reason))) => {
+                    OperateFailed { worker: &worker, op, error: &reason }.emit();
+                    MemberReply::Failed { reason }
+                }
                 Ok(Err(_)) => MemberReply::NotBound,
                 // Nobody waits that long: the leader has given up.
                 Err(_) => return,

@@ -1,7 +1,11 @@
 //! What commands can ask of the cluster: the `Cluster` trait, answered from the committed state, the scheduler actor
 //! and the workers. It runs in the caller's task, so it may wait; every wait has a limit.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use prost::Message as _;
@@ -31,6 +35,10 @@ use crate::{
 const SCHEDULER_LIMIT: Duration = Duration::from_secs(15);
 /// What an order may take, with the way there and back.
 const PUSH_LIMIT: Duration = Duration::from_secs(ORDER_LIMIT.as_secs() + 4);
+
+/// How long an order waits for a source that is being moved, and between two tries.
+const MOVE_LIMIT: Duration = Duration::from_secs(6);
+const MOVE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The leader, as commands see it.
 #[derive(Clone)]
@@ -88,24 +96,36 @@ impl SchedulerHandle {
     }
 
     async fn order(&self, source: &str, order: Order) -> pb::CommonWorkerResponse {
-        let worker = self.worker_of(source);
         let deletes = matches!(order, Order::Delete { .. });
-        let source_id = source.to_owned();
-        let pushed = self.ask(PUSH_LIMIT, |reply| SchedulerOwn::Push { source_id, order, reply }).await;
-        let refused = match pushed {
+        let refused = match self.push(source, order).await {
             Ok(Pushed::Done) => None,
             // Nothing runs anywhere: it is deleted, and a worker that comes back is told.
-            Ok(Pushed::NoWorker) if deletes => None,
-            Ok(Pushed::NoWorker) => Some(no_worker(source)),
+            Ok(Pushed::NoWorker | Pushed::Moving) if deletes => None,
+            Ok(Pushed::NoWorker | Pushed::Moving) => Some(no_worker(source)),
             Ok(Pushed::Failed(reason)) => Some(failed(&reason)),
-            Ok(Pushed::Late) => Some(unconfirmed(&worker)),
+            Ok(Pushed::Late) => Some(unconfirmed(&self.worker_of(source))),
             Err(error) => Some(error),
         };
+        let worker = self.worker_of(source);
         pb::CommonWorkerResponse {
             result: refused.is_none(),
             msg: refused.map(|e| e.to_string()).unwrap_or_default(),
             source: source.to_owned(),
             worker,
+        }
+    }
+
+    /// Sends an order; a source that is just being moved, or whose worker is just coming back, gets a few seconds.
+    async fn push(&self, source: &str, order: Order) -> Result<Pushed> {
+        let end = Instant::now() + MOVE_LIMIT;
+        loop {
+            let (source_id, order) = (source.to_owned(), order.clone());
+            let pushed = self.ask(PUSH_LIMIT, |reply| SchedulerOwn::Push { source_id, order, reply }).await?;
+            let soon = matches!(pushed, Pushed::NoWorker | Pushed::Moving) && !self.worker_of(source).is_empty();
+            if !soon || Instant::now() >= end {
+                return Ok(pushed);
+            }
+            tokio::time::sleep(MOVE_PAUSE).await;
         }
     }
 
@@ -194,7 +214,7 @@ impl Cluster for SchedulerHandle {
         let TaskSpec { name, yaml, subtasks, .. } = task;
         let stage = ExpectedStage::Running;
         self.commit(ClusterChange::PutTask { name: name.clone(), yaml, subtasks, stage }).await?;
-        Ok(self.order_all(&sources, Order::Run { task: name }).await)
+        Ok(self.order_all(&sources, Order::Start { task: name }).await)
     }
 
     async fn operate_task(
@@ -210,7 +230,7 @@ impl Cluster for SchedulerHandle {
         let set = |stage| ClusterChange::SetStage { task: name.clone(), sources: sources.clone(), stage };
         let (change, order) = match op {
             pb::TaskOp::Pause => (set(ExpectedStage::Paused), Order::Pause { task: name.clone() }),
-            pb::TaskOp::Resume => (set(ExpectedStage::Running), Order::Run { task: name.clone() }),
+            pb::TaskOp::Resume => (set(ExpectedStage::Running), Order::Resume { task: name.clone() }),
             pb::TaskOp::Delete | pb::TaskOp::Stop => (
                 ClusterChange::RemoveSubtasks { task: name.clone(), sources: sources.clone() },
                 Order::Delete { task: name.clone() },

@@ -105,6 +105,8 @@ pub enum Pushed {
     Failed(String),
     /// No worker has the source, or it is not online.
     NoWorker,
+    /// The source is just being moved between workers; soon another answer can be had.
+    Moving,
     /// The worker said nothing in time.
     Late,
 }

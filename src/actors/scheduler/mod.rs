@@ -4,6 +4,7 @@
 pub mod handle;
 pub mod ledger;
 pub mod messages;
+mod shown;
 pub mod state;
 
 use std::{
@@ -19,6 +20,7 @@ pub use handle::SchedulerHandle;
 pub use ledger::Ledger;
 pub use messages::SchedulerOwn;
 use messages::{Pushed, SchedulerAsk, SchedulerMsg, SchedulerReply, Then};
+use shown::Shown;
 use state::{Errand, Roster, assignment};
 
 use super::{
@@ -34,6 +36,7 @@ use super::{
 use crate::{
     coordinator::{ClusterChange, schedule::View, state::SourceRecord},
     error::{Code, DmError, Result},
+    observe::events::BecameLeader,
 };
 
 /// How often the scheduler looks at its clock.
@@ -84,6 +87,8 @@ pub struct SchedulerShell {
     retry_at: Instant,
     /// New sources whose worker is being decided.
     placing: Vec<(String, RpcReplyPort<Result<String>>)>,
+    /// What was last said of each worker and binding.
+    shown: Shown,
     _pin: Pin,
 }
 
@@ -110,6 +115,7 @@ impl Actor for SchedulerActor {
             queue: VecDeque::new(),
             retry_at: now,
             placing: Vec::new(),
+            shown: Shown::default(),
             _pin: pin,
         })
     }
@@ -120,6 +126,7 @@ impl Actor for SchedulerActor {
         shell: &mut SchedulerShell,
     ) -> Result<(), ActorProcessingErr> {
         shell.args.seat.take(me.clone());
+        BecameLeader { name: shell.args.board.node() }.emit();
         pg::join_scoped(shell.args.board.scope(), SCHEDULERS.into(), vec![me.get_cell()]);
         Ok(())
     }
@@ -218,7 +225,6 @@ impl SchedulerShell {
         if !self.busy {
             let own = || {
                 let change = (now >= self.retry_at).then(|| self.roster.next_change(now, &state)).flatten()?;
-                tracing::info!(change = describe(&change), "the scheduler decided");
                 Some(Job { changes: vec![change], then: Then::Nothing })
             };
             match self.queue.pop_front().or_else(own) {
@@ -226,6 +232,7 @@ impl SchedulerShell {
                 None => self.answer_placed(),
             }
         }
+        self.shown.show(&state, &self.roster.online());
         for errand in self.roster.errands(now, &state) {
             self.run_errand(me, errand);
         }
@@ -363,23 +370,11 @@ fn pushed(reply: &Result<MemberReply, NoReply>) -> Pushed {
     match reply {
         Ok(MemberReply::Done) => Pushed::Done,
         Ok(MemberReply::Failed { reason }) => Pushed::Failed(reason.clone()),
-        Ok(MemberReply::Stale { .. } | MemberReply::NotBound) => {
-            Pushed::Failed("the source is being moved between workers".into())
-        }
+        Ok(MemberReply::Stale { .. } | MemberReply::NotBound) => Pushed::Moving,
         Ok(_) => Pushed::Failed("the worker did not understand the request".into()),
-        Err(NoReply::Gone) => Pushed::Failed("the connection to the worker was lost".into()),
+        Err(NoReply::Gone) => Pushed::Moving,
         Err(NoReply::Late(_)) => Pushed::Late,
         Err(NoReply::Malformed(why)) => Pushed::Failed(why.clone()),
-    }
-}
-
-/// A decision in the log; never a config.
-fn describe(change: &ClusterChange) -> String {
-    match change {
-        ClusterChange::Bind { source_id, worker } => format!("bind source {source_id} to worker {worker}"),
-        ClusterChange::Unbind { source_id } => format!("source {source_id} waits for a worker"),
-        ClusterChange::PutWorker { name, address } => format!("worker {name} is at {address}"),
-        _ => "other".to_owned(),
     }
 }
 

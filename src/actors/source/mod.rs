@@ -21,6 +21,7 @@ use super::{
 use crate::{
     config::SourceConfig,
     coordinator::state::ExpectedStage,
+    observe::events::SubtaskRemoved,
     pb,
     units::{Fence, UnitEnv},
 };
@@ -122,6 +123,7 @@ impl Actor for SourceActor {
             _ => None,
         };
         let Some(task) = gone else { return Ok(()) };
+        SubtaskRemoved { task: &task, source_id: &shell.args.source_id }.emit();
         for confirm in shell.leaving.remove(&task).unwrap_or_default() {
             let _ = confirm.send(Ok(()));
         }
@@ -139,6 +141,10 @@ impl SourceShell {
         order: Option<Order>,
         confirm: RpcReplyPort<Confirmation>,
     ) {
+        if assignment.source_yaml != self.args.source_yaml {
+            self.args.source_yaml = assignment.source_yaml;
+            self.policy = policy(&self.args);
+        }
         let (effects, when) = self.subtasks.follow(assignment.subtasks, order.as_ref());
         let task = order.map(|o| o.task().to_owned()).unwrap_or_default();
         match when {

@@ -99,7 +99,7 @@ impl Subtasks {
     fn confirm(&self, order: &Order) -> Confirm {
         match (order, self.slots.get(order.task())) {
             (Order::Delete { .. }, Some(Slot::Leaving { .. })) => Confirm::WhenGone,
-            (Order::Run { .. } | Order::Pause { .. }, Some(_)) => Confirm::BySubtask,
+            (Order::Start { .. } | Order::Resume { .. } | Order::Pause { .. }, Some(_)) => Confirm::BySubtask,
             _ => Confirm::Now,
         }
     }

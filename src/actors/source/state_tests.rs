@@ -10,7 +10,7 @@ fn running(task: &str) -> SubtaskSpec {
 }
 
 fn run(task: &str) -> Order {
-    Order::Run { task: task.into() }
+    Order::Start { task: task.into() }
 }
 
 fn retire(task: &str, kill: bool) -> Effect {

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     coordinator::state::ExpectedStage,
     error::{Code, DmError},
+    observe::events,
     pb,
     units::UnitEnv,
 };
@@ -76,7 +77,7 @@ impl Actor for SubtaskActor {
         let pin = args.board.pin("subtask", &name, &args.parent, &me, SubtaskMsg::Report);
         let auto = AutoResume::new(args.policy.clone());
         me.send_interval(auto.interval(), || SubtaskMsg::Tick);
-        Ok(SubtaskShell {
+        let shell = SubtaskShell {
             subtask: Subtask::new(&config.name, auto),
             args,
             name,
@@ -86,7 +87,9 @@ impl Actor for SubtaskActor {
             run: None,
             waiting: Vec::new(),
             _pin: pin,
-        })
+        };
+        shell.log_stage();
+        Ok(shell)
     }
 
     async fn handle(
@@ -137,7 +140,9 @@ impl SubtaskShell {
             SubtaskMsg::Ended { generation, outcome } => {
                 if generation == self.subtask.generation() {
                     self.run = None;
-                    self.log_outcome(&outcome);
+                    if let Outcome::Failed(error) = &outcome {
+                        self.log_failure(self.subtask.unit, error);
+                    }
                 }
                 self.subtask.ended(generation, outcome)
             }
@@ -173,7 +178,7 @@ impl SubtaskShell {
                 self.subtask.prepared(generation, next)
             }
             Err(Unprepared { unit, error }) => {
-                tracing::error!(task = self.args.env.config.name, error = %error, "unit process error");
+                self.log_failure(unit.unwrap_or_default(), &error);
                 self.subtask.unprepared(generation, unit, error)
             }
         }
@@ -181,12 +186,12 @@ impl SubtaskShell {
 
     fn tick(&mut self) -> Vec<Effect> {
         let (verdict, effects) = self.subtask.tick(Instant::now(), self.args.kit.resumable, dice());
-        let task = &self.args.env.config.name;
+        let (task, source_id) = (&*self.args.env.config.name, &*self.args.env.config.source_id);
         match verdict {
-            Verdict::Resume => tracing::info!(task, "dispatch auto resume task"),
+            Verdict::Resume => events::AutoResume { task, source_id, backoff: self.subtask.waited() }.emit(),
             Verdict::Refuse => {
-                let errors = self.subtask.error_texts();
-                tracing::warn!(task, errors, "task can't auto resume");
+                let error = &self.subtask.error_texts();
+                events::NotResumable { task, source_id, error }.emit();
             }
             Verdict::Leave | Verdict::Wait => {}
         }
@@ -267,16 +272,16 @@ impl SubtaskShell {
     }
 
     fn log_stage(&self) {
-        let (task, source) = (&self.args.env.config.name, &self.args.env.config.source_id);
-        let (stage, unit) = (self.subtask.stage.as_str_name(), self.subtask.unit.as_str_name());
-        tracing::info!(task, source, stage, unit, "subtask changed its stage");
+        let config = &self.args.env.config;
+        let (task, source_id, worker) = (&*config.name, &*config.source_id, &*self.args.env.worker);
+        events::SubtaskStage { task, source_id, worker, stage: self.subtask.stage }.emit();
     }
 
-    fn log_outcome(&self, outcome: &Outcome) {
-        if let Outcome::Failed(error) = outcome {
-            let (task, unit) = (&self.args.env.config.name, self.subtask.unit.as_str_name());
-            tracing::error!(task, unit, error = %error, "unit process error");
-        }
+    fn log_failure(&self, unit: pb::UnitType, error: &DmError) {
+        let config = &self.args.env.config;
+        let resumable = (self.args.kit.resumable)(&error.to_process_error());
+        let (task, source_id, error) = (&*config.name, &*config.source_id, &*error.to_string());
+        events::UnitFailed { unit, task, source_id, resumable, error }.emit();
     }
 }
 

@@ -83,6 +83,11 @@ impl Subtask {
         }
     }
 
+    /// The backoff before the last automatic resume.
+    pub fn waited(&self) -> std::time::Duration {
+        self.auto.waited()
+    }
+
     /// Which facts are about the present run.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -64,7 +64,6 @@ async fn refuse_unknown_payload(group: &str) {
 #[tokio::test]
 async fn a_silent_connection_is_dropped() {
     let bench = Bench::new("silent").await;
-    send(bench.port, b"").await;
-    send(bench.port, &[0, 0, 0, 0]).await;
+    tokio::join!(send(bench.port, b""), send(bench.port, &[0, 0, 0, 0]));
     bench.node.stop().await;
 }
