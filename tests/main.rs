@@ -9,6 +9,7 @@ mod schema;
 mod support;
 mod tidy;
 mod units_load;
+mod units_sync;
 
 #[tokio::test]
 async fn servers_of_both_kinds_start_and_answer() {

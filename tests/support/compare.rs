@@ -38,7 +38,7 @@ async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, 
         .map(|(name, kind)| {
             let name = format!("`{}`", name.replace('`', "``"));
             match kind.as_str() {
-                "float" | "double" => format!("COALESCE(HEX(CAST({name} * 1.0 AS DOUBLE)), CAST({name} AS CHAR), 'N')"),
+                "float" | "double" => format!("COALESCE(CAST({name} * 1.0 AS CHAR), 'N')"),
                 "json" => format!("COALESCE(HEX(REPLACE(CAST({name} AS CHAR), ' ', '')), 'N')"),
                 "longtext" => format!("COALESCE(HEX({name}), 'N')"),
                 _ => format!("COALESCE(HEX({name}), 'N')"),
@@ -47,10 +47,10 @@ async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, 
         .collect();
     let all = format!("CONCAT_WS('#', {})", texts.join(", "));
     let sql = format!(
-        "SELECT COUNT(*), COALESCE(SUM(CRC32({all})), 0), COALESCE(SUM(CRC32(MD5({all}))), 0) FROM `{schema}`.`{}`",
+        "SELECT COUNT(*), COALESCE(SUM(CRC32({all})), 0), COALESCE(SUM(CRC32(SHA2({all}, 256))), 0) FROM `{schema}`.`{}`",
         table.replace('`', "``")
     );
-    let row: Option<Row> = conn.query_first(sql).await.unwrap();
+    let row: Option<Row> = conn.query_first(&sql).await.unwrap_or_else(|e| panic!("{e}\n{sql}"));
     let (rows, a, b) = mysql_async::from_row::<(u64, String, String)>(row.unwrap());
     Digest { rows, sums: (a, b) }
 }
