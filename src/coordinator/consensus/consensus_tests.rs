@@ -1,5 +1,6 @@
 use std::{
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
 };
 
@@ -93,6 +94,14 @@ async fn the_log_is_cut_after_a_snapshot_and_the_state_stays() {
     assert_eq!(again.state(), before);
     assert_eq!(again.state().bindings["s1"].epoch, SNAPSHOT_EVERY + 200);
     again.shutdown().await;
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_the_file() {
+    let dir = TempDir::new().unwrap();
+    open(&dir).await.shutdown().await;
+    let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[tokio::test]

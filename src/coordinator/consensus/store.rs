@@ -3,8 +3,10 @@
 
 use std::{
     fmt::Debug,
+    fs::OpenOptions,
     io,
     ops::{Bound, RangeBounds},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
 };
@@ -66,7 +68,7 @@ impl Store {
             failed(format!("data-dir {} can't be made", data_dir.display()), e)
                 .workaround("Please check `data-dir` and the rights of the user that runs dm-master.")
         })?;
-        let db = Database::create(&path).map_err(|e| open_failed(&path, e))?;
+        let db = open_file(&path).map_err(|e| open_failed(&path, e))?;
         let store = Store { file: Arc::new(OpenFile { db, open: watch::Sender::new(()) }) };
         let found = store.claim(owner).map_err(|e| damaged(&path, e))?;
         if found != owner {
@@ -199,6 +201,12 @@ impl Store {
         let store = self.clone();
         tokio::task::spawn_blocking(move || work(&store)).await.map_err(io::Error::other)?
     }
+}
+
+/// The file is the owner's alone: it holds the databases' passwords.
+fn open_file(path: &Path) -> Result<Database, DatabaseError> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    Database::builder().create_file(file)
 }
 
 /// Any error of the store as openraft wants it.
