@@ -71,7 +71,7 @@ fn keep_going(runtime: &Runtime, session: &mut Session, line: &str) -> bool {
 }
 
 /// Runs one line; its errors are printed, as the original does, on stdout.
-pub(super) async fn run_line(session: &mut Session, line: &str) {
+async fn run_line(session: &mut Session, line: &str) {
     let Some(args) = shlex::split(line) else {
         session.line(&format!("fail to run: [{line}]\nError: the line ends inside a quotation"));
         return;
@@ -86,5 +86,53 @@ pub(super) async fn run_line(session: &mut Session, line: &str) {
     session.line(&format!("fail to run: [{}]\nError: {text}", args.join(" ")));
     if no_command {
         session.line(HINT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::dmctl::session::Target;
+
+    #[derive(Clone, Default)]
+    struct Printed(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Printed {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn errors_are_told_in_the_known_lines_and_the_session_goes_on() {
+        let printed = Printed::default();
+        let target = Target { endpoints: vec!["127.0.0.1:1".into()], ..Target::default() };
+        let mut session = Session::new(Ok(target), Duration::from_secs(1), Box::new(printed.clone()));
+        for (line, wanted) in [
+            ("nope a", "fail to run: [nope a]\nError: unknown command \"nope\" for \"dmctl\"\nRun 'dmctl --help' for usage.\n"),
+            (
+                "list-member --master-addr x",
+                "fail to run: [list-member --master-addr x]\nError: unknown flag: --master-addr\n",
+            ),
+            ("query-status 'a", "fail to run: [query-status 'a]\nError: the line ends inside a quotation\n"),
+            ("'binlog' \"skip\" a\\ b", "fail to run: [binlog skip a b]\nError: command `binlog skip` is not supported by this version yet\n"),
+        ] {
+            run_line(&mut session, line).await;
+            assert_eq!(String::from_utf8(std::mem::take(&mut *printed.0.lock().unwrap())).unwrap(), wanted);
+        }
+        run_line(&mut session, "list-member").await;
+        let text = String::from_utf8(std::mem::take(&mut *printed.0.lock().unwrap())).unwrap();
+        assert!(text.starts_with("fail to run: [list-member]\nError: [code=48001:") && text.contains("can't connect to 127.0.0.1:1"));
     }
 }

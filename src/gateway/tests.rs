@@ -261,6 +261,34 @@ async fn commands_print_what_the_golden_files_hold() {
     }
 }
 
+#[tokio::test]
+async fn what_is_exported_can_be_imported_elsewhere() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/commands");
+    let target = tempfile::tempdir().unwrap();
+    let dir = target.path().join("configs").to_str().unwrap().to_owned();
+    let gateway = gateway().await;
+    happen(&gateway, "source mysql-01 exists").await;
+    dmctl(&gateway, &folder, "start-task cap.yaml").await;
+    let exported = dmctl(&gateway, &folder, &format!("config export -p {dir}")).await;
+    assert_eq!(exported, format!("exit 0\nexport configs to directory `{dir}` succeed\n"));
+    let task = std::fs::read_to_string(format!("{dir}/tasks/cap.yaml")).unwrap();
+    assert_eq!(task, std::fs::read_to_string(folder.join("cap.yaml")).unwrap());
+    use std::os::unix::fs::PermissionsExt;
+    let source = std::fs::metadata(format!("{dir}/sources/mysql-01.yaml")).unwrap();
+    assert_eq!(source.permissions().mode() & 0o777, 0o600);
+
+    // Here both exist, which counts as done; a task that is gone comes back.
+    dmctl(&gateway, &folder, "stop-task cap").await;
+    let imported = dmctl(&gateway, &folder, &format!("config import -d {dir}")).await;
+    assert!(imported.ends_with(&format!("import configs from directory `{dir}` succeed\n")), "{imported}");
+    assert!(gateway.cluster.state().tasks.contains_key("cap"));
+    std::fs::write(format!("{dir}/tasks/broken.yaml"), "nope: 1\n").unwrap();
+    let failed = dmctl(&gateway, &folder, &format!("config import -d {dir}")).await;
+    assert!(failed.starts_with("exit 1\n") && failed.contains("broken.yaml failed: [code=20003:"), "{failed}");
+    let missing = dmctl(&gateway, &folder, "config import -p /nonexistent").await;
+    assert!(missing.contains("directory `/nonexistent` does not exist"), "{missing}");
+}
+
 /// What no command can bring about here, because there is no database.
 async fn happen(gateway: &Gateway, event: &str) {
     let source = "source-id: mysql-01\nenable-gtid: true\nflavor: mariadb\nserver-id: 429527115\n\
