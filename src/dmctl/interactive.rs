@@ -120,19 +120,28 @@ mod tests {
         let target = Target { endpoints: vec!["127.0.0.1:1".into()], ..Target::default() };
         let mut session = Session::new(Ok(target), Duration::from_secs(1), Box::new(printed.clone()));
         for (line, wanted) in [
-            ("nope a", "fail to run: [nope a]\nError: unknown command \"nope\" for \"dmctl\"\nRun 'dmctl --help' for usage.\n"),
+            (
+                "nope a",
+                "fail to run: [nope a]\nError: unknown command \"nope\" for \"dmctl\"\nRun 'dmctl --help' for usage.\n",
+            ),
             (
                 "list-member --master-addr x",
                 "fail to run: [list-member --master-addr x]\nError: unknown flag: --master-addr\n",
             ),
             ("query-status 'a", "fail to run: [query-status 'a]\nError: the line ends inside a quotation\n"),
-            ("'binlog' \"skip\" a\\ b", "fail to run: [binlog skip a b]\nError: command `binlog skip` is not supported by this version yet\n"),
+            (
+                "'binlog' \"skip\" a\\ b",
+                "fail to run: [binlog skip a b]\nError: command `binlog skip` is not supported by this version yet\n",
+            ),
         ] {
             run_line(&mut session, line).await;
             assert_eq!(String::from_utf8(std::mem::take(&mut *printed.0.lock().unwrap())).unwrap(), wanted);
         }
         run_line(&mut session, "list-member").await;
         let text = String::from_utf8(std::mem::take(&mut *printed.0.lock().unwrap())).unwrap();
-        assert!(text.starts_with("fail to run: [list-member]\nError: [code=48001:") && text.contains("can't connect to 127.0.0.1:1"));
+        assert!(
+            text.starts_with("fail to run: [list-member]\nError: [code=48001:")
+                && text.contains("can't connect to 127.0.0.1:1")
+        );
     }
 }

@@ -54,10 +54,7 @@ pub fn routes(service: Service) -> Router {
         .method_not_allowed_fallback(async || {
             answer::<pb::GetCfgResponse>(Err(Status::unimplemented("Method Not Allowed")))
         });
-    Router::new()
-        .nest("/apis/v1alpha1", api)
-        .layer(DefaultBodyLimit::max(super::REQUEST_LIMIT))
-        .with_state(service)
+    Router::new().nest("/apis/v1alpha1", api).layer(DefaultBodyLimit::max(super::REQUEST_LIMIT)).with_state(service)
 }
 
 /// A request of body, then path, then query string; what can't be understood is answered at once.
