@@ -89,9 +89,34 @@ async fn follow(server: Server) {
     let all: Vec<TableId> = tracker.tables().map(|table| table.id()).collect();
     assert!(all.len() > 20, "the corpus leaves too few tables");
     compare(&mut conn, &mut tracker, "all statements", &all, &mut problems).await;
+    logged_statements(&mut conn, session.server, &mut problems).await;
     conn.disconnect().await.unwrap();
     other.disconnect().await.unwrap();
     assert!(problems.is_empty(), "{} problems:\n\n{}", problems.len(), problems.join("\n\n"));
+}
+
+/// What the server wrote into its binlog, which is not always what it was told, is understood too.
+async fn logged_statements(conn: &mut Conn, server: ServerInfo, problems: &mut Vec<String>) {
+    conn.query_drop("CREATE TABLE ctas (PRIMARY KEY (x)) AS SELECT 1 AS x, 'a' AS y").await.unwrap();
+    let logs: Vec<Row> = conn.query("SHOW BINARY LOGS").await.unwrap();
+    let mut understood = 0;
+    for log in logs {
+        let events: Vec<Row> =
+            conn.query(format!("SHOW BINLOG EVENTS IN '{}'", log.get::<String, _>(0).unwrap())).await.unwrap();
+        for event in events.iter().filter(|event| event.get::<String, _>(2).unwrap() == "Query") {
+            let info: String = event.get(5).unwrap();
+            let sql = info.strip_prefix("use `").and_then(|rest| rest.split_once("`; ")).map_or(&*info, |(_, sql)| sql);
+            let modes = ["", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES"];
+            let results: Vec<_> = modes.iter().map(|mode| ddl::parse(sql, &context(server, mode))).collect();
+            match results.iter().find(|result| result.is_err()) {
+                Some(Err(error)) if results.iter().all(Result::is_err) => {
+                    problems.push(format!("in the binlog: {error}"))
+                }
+                _ => understood += 1,
+            }
+        }
+    }
+    assert!(understood > 150, "too few statements in the binlog");
 }
 
 fn context(server: ServerInfo, mode: &str) -> ParseContext {
