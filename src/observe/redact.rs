@@ -10,7 +10,7 @@ use crate::config::MASK;
 /// by `******`. What it does not recognise stays, so it is a second line of defence: nothing should bring a
 /// password to a log in the first place.
 pub fn redact(text: &str) -> String {
-    static RULES: OnceLock<Option<[Regex; 4]>> = OnceLock::new();
+    static RULES: OnceLock<Option<[Regex; 5]>> = OnceLock::new();
     let rules = RULES.get_or_init(|| {
         Some([
             // scheme://user:password@host and user:password@tcp(host)
@@ -18,9 +18,11 @@ pub fn redact(text: &str) -> String {
             Regex::new(r"(?P<head>[^\s:@/]+:)(?P<secret>\S*)(?P<tail>@(?:tcp|unix)\()").ok()?,
             // IDENTIFIED BY '...' and its relatives
             Regex::new(r#"(?i)(?P<head>(?:identified\s+(?:with\s+\S+\s+)?(?:by|as)|password\s*\()\s*(?:password\s+)?)(?P<secret>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")(?P<tail>)"#).ok()?,
+            // A line of YAML, or of escaped YAML: an unquoted value may hold blanks and commas.
+            Regex::new(r#"(?im)(?P<head>(?:^|\\n)[ \t-]*[\w.-]*(?:password|passwd)[ \t]*:[ \t]+)(?P<secret>[^"'\s\\{\[][^\n]*?)(?P<tail>\\n|$)"#).ok()?,
             // password: x, "password": "x", password = 'x', -p style keys excluded
             Regex::new(
-                r#"(?im)(?P<head>(?:"|')?\b[\w.-]*(?:password|passwd|secret-key|ssl-key-base64|ssl-key-bytes|secret_access_key|secret-access-key)(?:\\?"|')?[ \t]*[:=][ \t]*)(?P<secret>\\"(?:[^"\\]|\\\\.)*\\"|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\[[^\]]*\]|[^\s,;&}\]\\]+)(?P<tail>)"#,
+                r#"(?im)(?P<head>(?:"|')?\b[\w.-]*(?:password|passwd|secret-key|ssl-key-base64|ssl-key-bytes|secret_access_key|secret-access-key)(?:\\?"|')?[ \t]*[:=][ \t]*)(?P<secret>\\"(?:[^"\\]|\\\\(?:\\.|[^\\]))*\\"|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\[[^\]]*\]|[^\s,;&}\]\\]+)(?P<tail>)"#,
             )
             .ok()?,
         ])
@@ -55,6 +57,9 @@ mod tests {
             ("{\"password\":\"s3\\\"cret\",\"port\":1}", "{\"password\":\"******\",\"port\":1}"),
             ("password = \"s3cret\"\nname = \"a\"", "password = \"******\"\nname = \"a\""),
             ("\"cfg\": \"password: s3cret\\nport: 1\"", "\"cfg\": \"password: ******\\nport: 1\""),
+            ("from:\n  password: s3, cret\n  port: 1", "from:\n  password: ******\n  port: 1"),
+            (r"a: b\n  password: s3 cret\n  port: 1", r"a: b\n  password: ******\n  port: 1"),
+            (r#"a: b\n  password: \"s3\\\"cret\"\n  port"#, r#"a: b\n  password: \"******\"\n  port"#),
             ("{host: h, password: s3cret, user: u}", "{host: h, password: ******, user: u}"),
             ("mysql://root:s3cret@127.0.0.1:3306/x", "mysql://root:******@127.0.0.1:3306/x"),
             ("mysql://root:s3@cret@h/", "mysql://root:******@h/"),
