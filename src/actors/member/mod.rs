@@ -244,8 +244,8 @@ impl MemberShell {
 
     fn query(&self, source_id: &str, task: String, reply: RpcReplyPort<Vec<u8>>) {
         let (port, status) = tokio::sync::oneshot::channel();
-        let asked = self.actors.get(source_id).map(|a| a.send_message(SourceMsg::Query { task, reply: port.into() }));
-        if !matches!(asked, Some(Ok(()))) {
+        let Some(actor) = self.actors.get(source_id) else { return post::answer(reply, &MemberReply::NotBound) };
+        if actor.send_message(SourceMsg::Query { task, reply: port.into() }).is_err() {
             return post::answer(reply, &MemberReply::NotBound);
         }
         tokio::spawn(async move {

@@ -78,7 +78,7 @@ fn a_silent_worker_loses_its_source_after_its_ttl() {
     state.apply(change);
     assert_eq!(roster.next_change(now, &state), None);
     let follow = Errand::Follow { worker: "w2".into(), incarnation: 2, source_id: "s1".into() };
-    assert_eq!(roster.errands(now, &state), [follow.clone()]);
+    assert_eq!(roster.errands(now, &state), std::slice::from_ref(&follow));
     assert_eq!(roster.errands(now + SECOND, &state), [], "not again at once");
     assert_eq!(roster.errands(now + SECOND * 3, &state), [follow]);
 

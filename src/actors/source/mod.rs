@@ -159,7 +159,7 @@ impl SourceShell {
     async fn carry_out(&mut self, me: &ActorRef<SourceMsg>, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Start { spec } => self.start(me, spec).await,
+                Effect::Start { spec } => self.start(me, *spec).await,
                 Effect::Tell { task, expected, by_user } => self.tell(&task, expected, by_user),
                 Effect::Retire { task, kill } => {
                     if let Some(actor) = self.actors.get(&task) {

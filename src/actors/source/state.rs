@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
     /// Start a subtask actor and tell it its stage.
-    Start { spec: SubtaskSpec },
+    Start { spec: Box<SubtaskSpec> },
     /// Tell a living subtask its stage.
     Tell { task: String, expected: ExpectedStage, by_user: bool },
     /// End a subtask actor.
@@ -76,7 +76,7 @@ impl Subtasks {
         match self.slots.get_mut(&task) {
             None => {
                 self.slots.insert(task, Slot::Alive(spec.clone()));
-                vec![Effect::Start { spec }]
+                vec![start(spec)]
             }
             Some(Slot::Leaving { next }) => {
                 *next = Some(spec);
@@ -120,7 +120,7 @@ impl Subtasks {
         match self.slots.remove(task) {
             Some(Slot::Leaving { next: Some(spec) }) if !self.retiring => {
                 self.slots.insert(task.to_owned(), Slot::Alive(spec.clone()));
-                effects.push(Effect::Start { spec });
+                effects.push(start(spec));
             }
             Some(Slot::Alive(spec)) if !self.retiring => {
                 self.slots.insert(task.to_owned(), Slot::Failed(spec));
@@ -140,7 +140,7 @@ impl Subtasks {
             Some(slot @ Slot::Failed(_)) => {
                 let Slot::Failed(spec) = slot.clone() else { return Vec::new() };
                 *slot = Slot::Alive(spec.clone());
-                vec![Effect::Start { spec }]
+                vec![start(spec)]
             }
             _ => Vec::new(),
         }
@@ -151,6 +151,10 @@ impl Subtasks {
         let alive = |(task, slot): (_, &Slot)| matches!(slot, Slot::Alive(_)).then_some(task);
         self.slots.iter().filter_map(alive).map(String::as_str)
     }
+}
+
+fn start(spec: SubtaskSpec) -> Effect {
+    Effect::Start { spec: Box::new(spec) }
 }
 
 fn leave(task: &str, slot: &mut Slot, next: Option<SubtaskSpec>, kill: bool) -> Option<Effect> {

@@ -21,7 +21,7 @@ fn retire(task: &str, kill: bool) -> Effect {
 fn the_subtasks_become_those_of_the_assignment() {
     let mut s = Subtasks::default();
     let (effects, confirm) = s.follow(vec![running("a")], Some(&run("a")));
-    assert_eq!((effects, confirm), (vec![Effect::Start { spec: running("a") }], Confirm::BySubtask));
+    assert_eq!((effects, confirm), (vec![start(running("a"))], Confirm::BySubtask));
     // The same again changes nothing; a pause is told; an order is told even when the stage is the same.
     assert_eq!(s.follow(vec![running("a")], None), (vec![], Confirm::Now));
     let tell = |expected, by_user| vec![Effect::Tell { task: "a".into(), expected, by_user }];
@@ -40,7 +40,7 @@ fn a_deleted_task_is_gone_when_its_actor_is() {
     assert_eq!(s.follow(vec![running("b")], Some(&delete)), (vec![retire("a", false)], Confirm::WhenGone));
     // Started again before the old one is gone: it waits for it.
     assert_eq!(s.follow(vec![running("a"), running("b")], Some(&run("a"))), (vec![], Confirm::BySubtask));
-    assert_eq!(s.gone("a"), [Effect::Start { spec: running("a") }]);
+    assert_eq!(s.gone("a"), [start(running("a"))]);
     assert_eq!(s.follow(vec![running("a")], Some(&delete)).1, Confirm::Now);
 }
 
@@ -51,7 +51,7 @@ fn a_changed_config_starts_a_new_actor_after_the_old_one() {
     let mut changed = running("a");
     changed.config.meta_schema = "other".into();
     assert_eq!(s.follow(vec![changed.clone()], None).0, [retire("a", false)]);
-    assert_eq!(s.gone("a"), [Effect::Start { spec: changed }]);
+    assert_eq!(s.gone("a"), [start(changed)]);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_failed_actor_comes_back_unless_it_is_no_longer_wanted() {
     s.follow(vec![running("a")], None);
     assert_eq!(s.gone("a"), [Effect::RestartLater { task: "a".into() }]);
     assert_eq!(s.follow(vec![running("a")], None).0, []);
-    assert_eq!(s.restart("a"), [Effect::Start { spec: running("a") }]);
+    assert_eq!(s.restart("a"), [start(running("a"))]);
     assert_eq!(s.restart("a"), []);
     s.gone("a");
     assert_eq!(s.follow(vec![], None).0, []);
