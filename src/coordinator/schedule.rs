@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     change::{ClusterChange, Rejection},
-    state::{Binding, ClusterState},
+    state::ClusterState,
 };
 
 /// What the leader knows when it decides.
@@ -42,15 +42,6 @@ impl<'a> View<'a> {
         holder.or_else(last).or_else(|| free.first()).copied()
     }
 
-    /// The source for a worker that came online free: 1 one whose unfinished load's files it holds, 2 the one it was
-    /// last bound to, 3 any; only unbound sources count.
-    pub fn source_for_worker(&self, worker: &str) -> Option<&'a str> {
-        let unbound = self.unbound_sources();
-        let held = unbound.iter().find(|s| self.holds_files(s, worker));
-        let last = || unbound.iter().find(|s| self.state.last_bound.get(**s).is_some_and(|b| b.worker == worker));
-        held.or_else(last).or_else(|| unbound.first()).copied()
-    }
-
     /// A worker asked for by name with `operate-source create -w`: it must be known (46004) and free (46033).
     pub fn named_worker(&self, worker: &str) -> Result<&'a str, Rejection> {
         if let Some(source_id) = self.state.source_of(worker) {
@@ -59,20 +50,6 @@ impl<'a> View<'a> {
         match self.free_workers().get(worker) {
             Some(free) => Ok(free),
             None => Err(Rejection::UnknownWorker { worker: worker.to_owned() }),
-        }
-    }
-
-    /// What to do when a worker comes online. `running` is the binding it says it is still working under.
-    /// - its binding stands and it works under it: nothing, it goes on (a master restarted, the worker did not);
-    /// - its binding stands but it does not: bound again, the new epoch shuts out whatever it was before;
-    /// - it has none: a source is chosen for it.
-    pub fn worker_online(&self, worker: &str, running: Option<(&str, u64)>) -> Vec<ClusterChange> {
-        let Some(source) = self.state.source_of(worker) else {
-            return self.source_for_worker(worker).map(|s| bind(s, worker)).into_iter().collect();
-        };
-        match (self.state.bindings.get(source), running) {
-            (Some(Binding { epoch, .. }), Some(works_under)) if works_under == (source, *epoch) => Vec::new(),
-            _ => vec![bind(source, worker)],
         }
     }
 
@@ -86,46 +63,22 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What a new leader does once the workers had time to report: sources of absent workers move or wait,
-    /// unbound sources get free workers. Applied in order, the changes never collide.
-    pub fn settle(&self) -> Vec<ClusterChange> {
-        let mut state = self.state.clone();
-        let mut changes = Vec::new();
-        let absent: Vec<String> =
-            state.bindings.values().filter(|b| !self.online.contains(&b.worker)).map(|b| b.worker.clone()).collect();
-        for worker in absent {
-            changes.extend(step(&mut state, |s| self.with(s).worker_offline(&worker)));
-        }
-        for source in state.sources.keys().cloned().collect::<Vec<_>>() {
-            changes.extend(step(&mut state, |s| self.with(s).source_waiting(&source)));
-        }
-        changes
-    }
-
-    /// What to do for a source that may lack a worker (new, or its worker was taken away).
-    pub fn source_waiting(&self, source_id: &str) -> Vec<ClusterChange> {
-        if self.state.bindings.contains_key(source_id) || !self.state.sources.contains_key(source_id) {
-            return Vec::new();
-        }
-        self.worker_for_source(source_id).map(|w| bind(source_id, w)).into_iter().collect()
-    }
-
-    fn with<'b>(&'b self, state: &'b ClusterState) -> View<'b> {
-        View { state, ..*self }
+    /// The next source to bind while both a source and a worker wait, whichever of them came last: 1 a worker with
+    /// the files of the source's unfinished load, 2 a source's last worker, 3 any of each. Asked again after each
+    /// commit, it comes to an end.
+    pub fn next_binding(&self) -> Option<ClusterChange> {
+        let (free, unbound) = (self.free_workers(), self.unbound_sources());
+        let pairs = || unbound.iter().flat_map(|source| free.iter().map(move |worker| (*source, *worker)));
+        let was_last =
+            |source: &str, worker: &str| self.state.last_bound.get(source).is_some_and(|b| b.worker == worker);
+        let held = pairs().find(|(source, worker)| self.holds_files(source, worker));
+        let last = || pairs().find(|(source, worker)| was_last(source, worker));
+        held.or_else(last).or_else(|| pairs().next()).map(|(source, worker)| bind(source, worker))
     }
 
     fn holds_files(&self, source_id: &str, worker: &str) -> bool {
         self.load_files.get(source_id).is_some_and(|holders| holders.contains(worker))
     }
-}
-
-/// Decides on `state` and applies the decision to it, so that the next decision sees it.
-fn step(state: &mut ClusterState, decide: impl FnOnce(&ClusterState) -> Vec<ClusterChange>) -> Vec<ClusterChange> {
-    let changes = decide(state);
-    for change in &changes {
-        state.apply(change.clone());
-    }
-    changes
 }
 
 fn bind(source_id: &str, worker: &str) -> ClusterChange {

@@ -45,38 +45,12 @@ fn a_source_goes_to_its_files_then_to_its_last_worker_then_anywhere() {
 }
 
 #[test]
-fn a_worker_gets_the_source_of_its_files_then_its_last_one_then_any() {
-    let history = || vec![bind("s2", "w1"), unbind("s2")];
-    assert_eq!(Cluster::new(&["w1"], history()).with_files("s3", "w1").view().source_for_worker("w1"), Some("s3"));
-    assert_eq!(Cluster::new(&["w1"], history()).view().source_for_worker("w1"), Some("s2"));
-    assert_eq!(Cluster::new(&["w3"], history()).view().source_for_worker("w3"), Some("s1"));
-    let all_bound = Cluster::new(&["w1"], vec![bind("s1", "w1"), bind("s2", "w2"), bind("s3", "w3")]);
-    assert_eq!(all_bound.view().source_for_worker("w1"), None);
-}
-
-#[test]
 fn a_worker_asked_for_by_name_must_be_online_and_free() {
     let c = Cluster::new(&["w1", "w2"], vec![bind("s1", "w1")]);
     assert_eq!(c.view().named_worker("w2"), Ok("w2"));
     let taken = Rejection::WorkerTaken { worker: "w1".into(), source_id: "s1".into() };
     assert_eq!(c.view().named_worker("w1"), Err(taken));
     assert_eq!(c.view().named_worker("w3"), Err(Rejection::UnknownWorker { worker: "w3".into() }));
-}
-
-#[test]
-fn a_worker_that_went_on_through_a_masters_restart_keeps_its_epoch() {
-    let c = Cluster::new(&["w1"], vec![bind("s1", "w1"), bind("s1", "w1")]);
-    assert_eq!(c.view().worker_online("w1", Some(("s1", 2))), []);
-}
-
-#[test]
-fn a_worker_that_restarted_or_works_under_an_old_binding_is_bound_anew() {
-    let c = Cluster::new(&["w1"], vec![bind("s1", "w1"), bind("s1", "w1")]);
-    for running in [None, Some(("s1", 1)), Some(("s2", 2))] {
-        assert_eq!(c.view().worker_online("w1", running), [bind("s1", "w1")]);
-    }
-    let unbound = Cluster::new(&["w1"], vec![]);
-    assert_eq!(unbound.view().worker_online("w1", Some(("s1", 9))), [bind("s1", "w1")]);
 }
 
 #[test]
@@ -89,23 +63,26 @@ fn the_source_of_a_lost_worker_moves_or_waits() {
 }
 
 #[test]
-fn a_waiting_source_is_bound_once() {
-    let c = Cluster::new(&["w1", "w2"], vec![bind("s1", "w1")]);
-    assert_eq!(c.view().source_waiting("s2"), [bind("s2", "w2")]);
-    assert_eq!(c.view().source_waiting("s1"), []);
-    assert_eq!(c.view().source_waiting("unknown"), []);
+fn whoever_waits_is_paired_by_files_then_by_the_last_worker_then_anyhow() {
+    let history = || vec![bind("s2", "w1"), unbind("s2")];
+    let c = Cluster::new(&["w1"], history());
+    assert_eq!(c.view().next_binding(), Some(bind("s2", "w1")), "its last one, though s1 waits as well");
+    let c = Cluster::new(&["w1"], history()).with_files("s3", "w1");
+    assert_eq!(c.view().next_binding(), Some(bind("s3", "w1")));
+    assert_eq!(Cluster::new(&["w3"], history()).view().next_binding(), Some(bind("s1", "w3")));
+    assert_eq!(Cluster::new(&[], history()).view().next_binding(), None);
+    let all_bound = Cluster::new(&["w1"], vec![bind("s1", "w1"), bind("s2", "w2"), bind("s3", "w3")]);
+    assert_eq!(all_bound.view().next_binding(), None);
 }
 
 #[test]
-fn a_new_leader_settles_everything_with_changes_that_all_apply() {
-    let mut c = Cluster::new(&["w2", "w3"], vec![bind("s1", "w1"), bind("s2", "w2")]);
-    let changes = c.view().settle();
-    assert_eq!(changes, [bind("s1", "w3")], "s3 has to wait: nobody is free");
-    for change in changes {
-        c.state.apply(change).into_result().unwrap();
+fn pairing_ends_with_every_source_or_every_worker_taken() {
+    let mut c = Cluster::new(&["w1", "w2"], vec![bind("s3", "w2"), unbind("s3")]);
+    let mut bound = Vec::new();
+    while let Some(change) = c.view().next_binding() {
+        assert!(bound.len() < 3, "it must end");
+        c.state.apply(change.clone()).into_result().unwrap();
+        bound.push(change);
     }
-    assert_eq!(c.view().settle(), [], "settled");
-    c.online = BTreeSet::from(["w1".to_owned()]);
-    let changes = c.view().settle();
-    assert_eq!(changes, [bind("s1", "w1"), unbind("s2")]);
+    assert_eq!(bound, [bind("s3", "w2"), bind("s1", "w1")]);
 }

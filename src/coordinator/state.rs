@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::SubtaskConfig;
 
-/// What a subtask should be doing (set by commands; the worker follows).
+/// What a subtask should be doing. Stored in the replicated log; the source's worker follows it and says what it
+/// really does in its status (a failed subtask is Paused there and stays Running here, so that it can be resumed).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ExpectedStage {
+    /// Set by start-task and resume-task; the command waits for the worker to report it.
     Running,
+    /// Set by pause-task; the command waits for the worker to report it.
     Paused,
+    /// The HTTP API's stop, which keeps the config: not set by any command of this version.
     Stopped,
 }
 

@@ -53,7 +53,7 @@ async fn serve(config: &MasterConfig) -> Result<()> {
         let listener = port::listen(&config.master_addr, Code::MasterStartService).await?;
         let node = node::start_master(name, options).await?;
         let ran = run_until(&node, config, listener, &log, &mut signals).await;
-        node.stop().await;
+        start::stop(&node).await;
         ran
     };
     let ran = run.await;

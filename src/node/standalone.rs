@@ -101,7 +101,7 @@ async fn run(
         ran = master::run_until(&node, master, listener, log, signals) => ran,
         served = http => served,
     };
-    node.stop().await;
+    start::stop(&node).await;
     stop.cancel();
     ran
 }

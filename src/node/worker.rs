@@ -81,7 +81,7 @@ async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signal
         served = http => served,
         () = node.stopped() => Err(DmError::new(Code::WorkerStartService).msg("the node stopped by itself")),
     };
-    node.stop().await;
+    start::stop(&node).await;
     stop.cancel();
     ran
 }

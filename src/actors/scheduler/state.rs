@@ -186,7 +186,7 @@ impl Roster {
                 _ => {}
             }
         }
-        view.unbound_sources().into_iter().find_map(|source| view.source_waiting(source).into_iter().next())
+        view.next_binding()
     }
 
     /// Who must be told something now; remembered as told for a while.
