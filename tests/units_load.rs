@@ -73,7 +73,7 @@ const TYPES: &str = "CREATE DATABASE d; CREATE TABLE d.types (id INT PRIMARY KEY
     SET SESSION sql_mode = 'ALLOW_INVALID_DATES';
     INSERT INTO d.types (id, ti, bi, de, fl, fm, db, bt, dt, ts, tm, da, ye, ch, vc, tx, bn, vb, bl, en, st, js, po, `odd ``name`) VALUES \
     (1, -128, 18446744073709551615, '-12345678901234567890123456789012345.123456789012345678901234567891', 16777217, 1234567.891, \
-     1.7976931348623157e308, b'10000000000000001', '9999-12-31 23:59:59.999999', '2038-01-19 03:14:07.999', '-838:59:59.00', \
+     -1.2345678901234567e300, b'10000000000000001', '9999-12-31 23:59:59.999999', '2038-01-19 03:14:07.999', '-838:59:59.00', \
      '1000-01-01', 2155, 'ab ', CONVERT(_utf8mb4'é\u{fc}' USING latin1), 'it''s \\\\ \"x\" \\n\\r\\0\\Z ,(); 漢字 \u{1F600}', 'a\\0', \
      x'00FF27225C0A', x'DEADBEEF00', 'b''c', 'x,z', '{\"a\": [1, \"\\\\\"\", null]}', ST_GeomFromText('POINT(1.5 -2)'), 1), \
     (2, 127, 0, 0, 1.1754944e-38, -0.5, 4.9e-324, 0, '0000-00-00 00:00:00', NULL, '838:59:59', '0000-00-00', 0, '', '', '', '', '', '', \
@@ -214,4 +214,100 @@ async fn shards_merge_and_duplicates_do_what_the_user_chose() {
     let error = run(UnitType::Load, &config, 1).await.unwrap_err();
     assert!(error.raw_cause().starts_with("Error 1062 (23000)"), "{error}");
     assert!(error.message().contains("d.t2."), "{error}");
+}
+
+#[tokio::test]
+async fn the_check_says_what_is_missing_and_what_to_grant() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    let mysql = servers::mysql();
+    for server in [&source, &mysql] {
+        server.exec("CREATE DATABASE d; CREATE TABLE d.keyless (a INT); CREATE TABLE d.k (a INT PRIMARY KEY)").await;
+        server.exec("CREATE USER 'poor'@'%' IDENTIFIED BY 'pw'; GRANT SELECT ON d.* TO 'poor'@'%'").await;
+        let mut config = subtask(server, &target, dir.path(), TaskMode::All);
+        let report = units::check::run(&[config.clone()], Default::default()).await.unwrap();
+        let text = report.clone().into_result().unwrap();
+        assert!(text.starts_with(
+            "fail to check synchronization configuration with type: no errors but some warnings\n detail: {"
+        ));
+        assert!(text.contains("table `d`.`keyless` primary/unique key does not exist"), "{text}");
+        assert_eq!((report.summary.total, report.summary.warning), (13, 2), "{text}");
+        config.from.user = "poor".into();
+        config.from.password.0 = "pw".into();
+        let error = units::check::run(&[config.clone()], Default::default()).await.unwrap().into_result().unwrap_err();
+        assert_eq!(error.code(), Code::TaskCheckSyncConfigError);
+        for grant in [
+            "GRANT RELOAD ON *.* TO 'poor'@'%';",
+            "GRANT REPLICATION SLAVE ON *.* TO",
+            "GRANT REPLICATION CLIENT ON *.* TO",
+        ] {
+            assert!(error.message().contains(grant), "{error}");
+        }
+        // What it says is enough.
+        server
+            .exec(
+                "CREATE ROLE r; GRANT RELOAD, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO r; GRANT r TO 'poor'@'%'",
+            )
+            .await;
+        let activate = if server.kind == servers::Kind::Mysql {
+            "SET DEFAULT ROLE r TO 'poor'@'%'"
+        } else {
+            "SET DEFAULT ROLE r FOR 'poor'@'%'"
+        };
+        server.exec(activate).await;
+        units::check::run(&[config.clone()], Default::default()).await.unwrap().into_result().unwrap();
+        config.from.password.0 = "wrong".into();
+        let error = units::check::run(&[config.clone()], Default::default()).await.unwrap_err();
+        assert_eq!(error.code(), Code::TaskCheckFailedOpenDB);
+        assert!(error.message().contains("poor") && !error.to_string().contains("wrong"), "{error}");
+        config.ignore_checking_items = vec!["all".into()];
+        assert_eq!(units::check::run(&[config], Default::default()).await.unwrap().to_text(), "");
+    }
+    let off = Server::start(servers::Kind::Mariadb, &["--skip-log-bin"]);
+    let config = subtask(&off, &target, dir.path(), TaskMode::Incremental);
+    let error = units::check::run(&[config], Default::default()).await.unwrap().into_result().unwrap_err();
+    assert!(error.message().contains("log_bin is OFF, and should be ON"), "{error}");
+}
+
+#[tokio::test]
+async fn a_dump_without_the_right_to_lock_globally() {
+    let (source, target, dir) = (servers::mysql(), servers::mariadb(), tempfile::tempdir().unwrap());
+    many_rows(&source).await;
+    source.exec("CREATE USER 'poor'@'%' IDENTIFIED BY 'pw'; GRANT SELECT ON d.* TO 'poor'@'%'; GRANT REPLICATION CLIENT ON *.* TO 'poor'@'%'").await;
+    let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    config.from.user = "poor".into();
+    config.from.password.0 = "pw".into();
+    let error = run(UnitType::Dump, &config, 1).await.unwrap_err();
+    assert_eq!(error.code(), Code::DumpUnitGlobalLock);
+    assert!(error.raw_cause().contains("you need (at least one of) the RELOAD"), "{error}");
+    config.mydumper.extra_args = "--consistency none".into();
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    source.exec("GRANT LOCK TABLES ON d.* TO 'poor'@'%'").await;
+    config.mydumper.extra_args = String::new();
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    run(UnitType::Load, &config, 1).await.unwrap();
+    assert_equal(&source, &target).await;
+}
+
+#[tokio::test]
+async fn a_full_or_missing_folder_is_a_clear_error() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    source.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1)").await;
+    let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    let error = run(UnitType::Load, &config, 1).await.unwrap_err();
+    assert_eq!(error.code(), Code::LoadUnitDumpDirNotFound);
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    config.loader.dir = dir.path().join("file/dump").display().to_string();
+    let error = run(UnitType::Dump, &config, 1).await.unwrap_err();
+    assert!(error.message().contains("cannot create the dump directory"), "{error}");
+    config.loader.dir = "/dev/full".into();
+    assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap_err().code(), Code::DumpUnitRuntime);
+    config.loader.dir = dir.path().join("dump").display().to_string();
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    let data = dir.path().join("dump/d.t.0000000000000.sql");
+    let text = std::fs::read_to_string(&data).unwrap();
+    std::fs::write(&data, text.trim_end().trim_end_matches(';')).unwrap();
+    let error = run(UnitType::Load, &config, 1).await.unwrap_err();
+    assert_eq!(error.code(), Code::LoadUnitInvalidFileEnding);
+    assert!(error.message().contains("d.t.0000000000000.sql"), "{error}");
+    assert_eq!(target.text("SELECT COUNT(*) FROM d.t").await, "0");
 }

@@ -116,7 +116,7 @@ impl Server {
         };
         let user = if is_root() { "--user=root" } else { "" };
         let line = format!(
-            "{program} --no-defaults {user} --datadir={folder}/data --socket={folder}/s.sock --pid-file={folder}/pid \
+            "{program} --no-defaults {user} --datadir={folder}/data --socket={folder}/s.sock --pid-file={folder}/pid --tmpdir={folder} \
              --log-error={folder}/log.err --port={port} --bind-address=127.0.0.1 --server-id={port} \
              --log-bin={folder}/data/mysql-bin --binlog-format=ROW --binlog-row-image=FULL --max-connections=400 \
              --innodb-buffer-pool-size=128M --sync-binlog=0 --innodb-flush-log-at-trx-commit=2 {own} {}",

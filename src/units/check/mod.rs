@@ -1,9 +1,28 @@
 //! The check unit: what a task needs of its sources and its target, looked at before it starts
-//! (config facts, section 8).
+//! (config facts, section 8). Sources are checked side by side; tables are read in bulk.
 
+mod grants;
 pub mod report;
+mod source;
+mod tables;
+mod target;
 
-use crate::{config::SubtaskConfig, error::Result};
+use std::{collections::BTreeSet, time::Duration};
+
+use futures::future::join_all;
+
+use self::{source::Source, target::Target};
+use super::dump::DumpOptions;
+use crate::{
+    config::{
+        SubtaskConfig,
+        subtask::{DbConfig, TaskMode},
+    },
+    error::{Code, DmError, Result, Scope},
+    pb::UnitType,
+    rules::BlockAllow,
+    units::sequence,
+};
 
 pub use report::{Finding, Outcome, Report, State, Summary};
 
@@ -20,8 +39,138 @@ impl Default for CheckOptions {
     }
 }
 
-/// Checks all subtasks of one task.
+const WHOLE_CHECK: Duration = Duration::from_secs(30 * 60);
+
+/// Checks all subtasks of one task. Errors are of the check itself: 26002 when a database can't be reached, 26006 for
+/// an invalid block-allow list. What the checks find is in the report.
 pub async fn run(subtasks: &[SubtaskConfig], options: CheckOptions) -> Result<Report> {
-    let _ = subtasks;
-    Ok(Report::new(Vec::new(), options.error_limit, options.warn_limit))
+    let checked = tokio::time::timeout(WHOLE_CHECK, check(subtasks)).await;
+    let outcomes = checked.map_err(|_| {
+        DmError::new(Code::TaskCheckSyncConfigError)
+            .msg("the check did not end within 30 minutes")
+            .workaround("Please leave slow items out with `ignore-checking-items`.")
+    })??;
+    Ok(Report::new(outcomes, options.error_limit, options.warn_limit))
+}
+
+/// Whether an item is to be checked.
+fn wanted(config: &SubtaskConfig, item: &str) -> bool {
+    !config.ignore_checking_items.iter().any(|ignored| ignored == "all" || ignored == item)
+}
+
+fn has(mode: TaskMode, unit: UnitType) -> bool {
+    sequence(mode).contains(&unit)
+}
+
+async fn check(subtasks: &[SubtaskConfig]) -> Result<Vec<Outcome>> {
+    let Some(first) = subtasks.first() else { return Ok(Vec::new()) };
+    if first.ignore_checking_items.iter().any(|item| item == "all") {
+        return Ok(Vec::new());
+    }
+    let mut target = Target::connect(first).await.map_err(|e| cannot_open(&first.to, e))?;
+    let charsets = target.charsets().await?;
+    let per_source = join_all(subtasks.iter().map(|config| check_source(config, &charsets))).await;
+    let mut out = Vec::new();
+    let mut of_sources = Vec::new();
+    for checked in per_source {
+        let (dumper, mut rest) = checked?;
+        out.extend(dumper);
+        of_sources.append(&mut rest);
+    }
+    if wanted(first, "conn_number") && has(first.mode, UnitType::Load) {
+        let needed = subtasks.iter().map(|s| s.loader.pool_size + 1).sum();
+        out.push(settled(target.check_connections(needed).await, "loader_conn_number_checker"));
+    }
+    if wanted(first, "target_privilege") {
+        out.push(settled(target.check_privilege().await, "target db privilege checker"));
+    }
+    out.append(&mut of_sources);
+    Ok(out)
+}
+
+/// A check that could not be made is a failed check.
+fn settled(checked: Result<Outcome>, name: &str) -> Outcome {
+    checked.unwrap_or_else(|e| {
+        let mut out = Outcome::new(name, "", "");
+        out.broken(&e);
+        out
+    })
+}
+
+/// The outcome of the dump's connection check, and those of all other items of one source.
+async fn check_source(config: &SubtaskConfig, charsets: &BTreeSet<String>) -> Result<(Option<Outcome>, Vec<Outcome>)> {
+    let mut source = Source::connect(config).await.map_err(|e| cannot_open(&config.from, e))?;
+    let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
+        .map_err(|e| DmError::new(Code::TaskCheckGenBAList).msg(e.message()).cause(e.raw_cause()))?;
+    let tables = tables::read(&mut source.conn, config, &lists).await?;
+    let grants = source.grants().await?;
+    let (dump, sync) = (has(config.mode, UnitType::Dump), has(config.mode, UnitType::Sync));
+    let want = |item: &str| wanted(config, item);
+    let dumper = if want("conn_number") && dump {
+        let name = "dumper_conn_number_checker";
+        let desc = "check if connetion concurrency exceeds database's maximum connection limit";
+        let mut out = Outcome::new(name, desc, source.address.clone());
+        let threads = DumpOptions::new(&config.mydumper).map_or(config.mydumper.threads, |o| o.threads);
+        let checked =
+            target::connections(&mut source.conn, Scope::Upstream, threads + 1, "threads (mydumpers)", &mut out).await;
+        Some(settled(checked.map(|()| out), name))
+    } else {
+        None
+    };
+    let mut out = Vec::new();
+    if want("version") {
+        out.push(source.check_version());
+    }
+    if want("dump_privilege") && dump {
+        out.push(source.check_dump_privilege(&grants, &tables));
+    }
+    if want("meta_position") && !dump && config.meta.is_some() {
+        out.push(settled(source.check_meta_position().await, "meta position check"));
+    }
+    if sync {
+        check_replication(&mut source, &grants, &tables, &mut out).await;
+    }
+    if want("table_schema") {
+        out.push(tables::structure(&tables, charsets, &source.address));
+    }
+    Ok((dumper, out))
+}
+
+async fn check_replication(
+    source: &mut Source<'_>,
+    grants: &grants::Grants,
+    tables: &tables::Tables,
+    out: &mut Vec<Outcome>,
+) {
+    let config = source.config;
+    if wanted(config, "server_id") {
+        out.push(settled(source.check_server_id().await, "mysql_server_id"));
+    }
+    if wanted(config, "binlog_enable") {
+        out.push(settled(source.check_binlog_enable().await, "mysql_binlog_enable"));
+    }
+    if wanted(config, "binlog_format") {
+        out.push(settled(source.check_binlog_format().await, "mysql_binlog_format"));
+    }
+    if wanted(config, "binlog_row_image") {
+        out.push(settled(source.check_binlog_row_image().await, "mysql_binlog_row_image"));
+    }
+    if wanted(config, "replication_privilege") {
+        out.push(source.check_replication_privilege(grants));
+    }
+    if wanted(config, "online_ddl") && config.online_ddl {
+        out.push(source.check_online_ddl(tables));
+    }
+    if wanted(config, "binlog_db") {
+        out.push(settled(source.check_binlog_db(tables).await, "binlog_do_db/binlog_ignore_db check"));
+    }
+}
+
+fn cannot_open(db: &DbConfig, e: DmError) -> DmError {
+    let text = format!("fail to open DB with user {} and address {}:{}", db.user, db.host, db.port);
+    DmError::new(Code::TaskCheckFailedOpenDB)
+        .msg(text)
+        .cause(e.raw_cause())
+        .scope(e.scope_of())
+        .workaround("Please check that the database runs, and its host, port, user and password in the configuration.")
 }

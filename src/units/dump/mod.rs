@@ -7,6 +7,7 @@ pub mod files;
 pub mod metadata;
 pub mod names;
 mod options;
+pub use options::DumpOptions;
 mod plan;
 pub mod progress;
 mod row;
@@ -29,7 +30,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    options::DumpOptions,
     plan::{DumpPlan, TablePlan},
     progress::Counters,
     write::Chunk,
