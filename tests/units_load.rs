@@ -11,6 +11,7 @@ use dm::{
     pb::UnitType,
     units::{self, Ended, Fence, UnitEnv, dump::files},
 };
+use mysql_async::prelude::Queryable;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
@@ -97,8 +98,11 @@ async fn every_type_arrives_unchanged() {
         assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
         assert!(units::build(UnitType::Load, env(&config, 1)).unwrap().is_finished().await.unwrap());
         assert_equal(&source, &target).await;
-        let float = "SELECT CONCAT(fl * 1e0, ' ', db) FROM d.types ORDER BY id";
-        assert_eq!(source.text(float).await, target.text(float).await);
+        let floats = "SELECT fl * 1e0, fm * 1e0, db FROM d.types ORDER BY id";
+        let (mut from, mut to) = (source.conn().await, target.conn().await);
+        let sent: Vec<(Option<f64>, Option<f64>, Option<f64>)> = from.query(floats).await.unwrap();
+        let arrived: Vec<(Option<f64>, Option<f64>, Option<f64>)> = to.query(floats).await.unwrap();
+        assert_eq!(sent, arrived);
     }
 }
 
