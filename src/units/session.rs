@@ -36,7 +36,7 @@ const LITERAL_MODES: [&str; 10] = [
     "EMPTY_STRING_IS_NULL",
 ];
 
-/// The variables that a session on the target sets, names in lower case, values as SQL literals without quotes.
+/// The variables that a session on the target sets, names in lower case, values as a user writes them.
 /// What the task gives in `session` wins. Text of rows is written with backslash escapes, so modes that change the
 /// meaning of literals are never taken over.
 pub fn target_session(config: &SubtaskConfig, facts: &ServerFacts) -> BTreeMap<String, String> {
@@ -68,18 +68,9 @@ pub fn load_session(config: &SubtaskConfig, facts: &ServerFacts) -> BTreeMap<Str
     out
 }
 
-/// As assignments for SET: numbers bare, everything else quoted.
+/// As a list for a connection.
 pub fn assignments(session: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    session.iter().map(|(name, value)| (name.clone(), literal(value))).collect()
-}
-
-fn literal(value: &str) -> String {
-    let bare = value.parse::<i64>().is_ok() || ["on", "off", "default"].iter().any(|w| value.eq_ignore_ascii_case(w));
-    if bare {
-        value.to_owned()
-    } else {
-        format!("'{}'", value.trim_matches('\'').replace('\\', "\\\\").replace('\'', "''"))
-    }
+    session.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The target's sql_mode when the task gives none.
@@ -119,14 +110,6 @@ mod tests {
         assert_eq!(adjusted_sql_mode(Some(source)), want);
         assert_eq!(adjusted_sql_mode(None), "IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES");
         assert_eq!(without("ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES", &LITERAL_MODES), "STRICT_ALL_TABLES");
-    }
-
-    #[test]
-    fn values_become_literals() {
-        assert_eq!(literal("0"), "0");
-        assert_eq!(literal("+00:00"), "'+00:00'");
-        assert_eq!(literal("a'b"), "'a''b'");
-        assert_eq!(literal("'UTC'"), "'UTC'");
     }
 
     #[test]

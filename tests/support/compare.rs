@@ -38,7 +38,15 @@ async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, 
         .map(|(name, kind)| {
             let name = format!("`{}`", name.replace('`', "``"));
             match kind.as_str() {
-                "float" | "double" => format!("COALESCE(CAST({name} * 1.0 AS CHAR), 'N')"),
+                // HEX of a number rounds it to an integer, and the servers print doubles with different digits.
+                "float" | "double" => {
+                    let exponent = format!("FLOOR(LOG10(ABS({name} * 1e0)))");
+                    format!(
+                        "CASE WHEN {name} IS NULL THEN 'N' WHEN {name} = 0 THEN '0' ELSE \
+                         CONCAT_WS(':', {exponent}, ROUND({name} * 1e0 / POW(10, {exponent}), 10)) END"
+                    )
+                }
+                "decimal" => format!("COALESCE(CAST({name} AS CHAR), 'N')"),
                 "json" => format!("COALESCE(HEX(REPLACE(CAST({name} AS CHAR), ' ', '')), 'N')"),
                 "longtext" => format!("COALESCE(HEX({name}), 'N')"),
                 _ => format!("COALESCE(HEX({name}), 'N')"),

@@ -23,17 +23,17 @@ pub struct Snapshot {
 /// Session variables of a connection that dumps. A dump may read one table for hours and writes to a disk meanwhile.
 fn session(server: &ServerInfo) -> Vec<(String, String)> {
     let mut out = vec![
-        ("SESSION sql_mode", "''"),
-        ("SESSION time_zone", "'+00:00'"),
-        ("SESSION net_write_timeout", "3600"),
-        ("SESSION wait_timeout", "86400"),
+        ("sql_mode", ""),
+        ("time_zone", "+00:00"),
+        ("net_write_timeout", "3600"),
+        ("wait_timeout", "86400"),
         // Others wait behind a pending lock, so it gives up early.
-        ("SESSION lock_wait_timeout", "20"),
+        ("lock_wait_timeout", "20"),
     ];
     if server.is_mariadb() {
-        out.push(("SESSION max_statement_time", "0"));
+        out.push(("max_statement_time", "0"));
     } else if server.version >= 50_708 {
-        out.push(("SESSION max_execution_time", "0"));
+        out.push(("max_execution_time", "0"));
     }
     out.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -44,9 +44,8 @@ pub async fn control(db: &DbConfig) -> Result<(Conn, ServerInfo)> {
     let version: Option<String> =
         conn.query_first("SELECT VERSION()").await.map_err(|e| query(&e, "SELECT VERSION()"))?;
     let server = version.as_deref().and_then(ServerInfo::parse).unwrap_or_default();
-    let set: Vec<String> = session(&server).into_iter().map(|(n, v)| format!("{n} = {v}")).collect();
-    let set = format!("SET {}", set.join(", "));
-    conn.query_drop(&set).await.map_err(|e| query(&e, &set))?;
+    drop(conn);
+    let conn = link::connect(db, &session(&server), Scope::Upstream).await?;
     Ok((conn, server))
 }
 
