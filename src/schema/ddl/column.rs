@@ -2,9 +2,9 @@
 
 use super::{
     ast::{ColumnDef, ForeignKeyDef},
+    column_type::TypeClause,
     cursor::Parser,
     lexer::TokenKind,
-    types::TypeClause,
 };
 use crate::{
     error::Result,

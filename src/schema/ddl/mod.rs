@@ -7,6 +7,7 @@
 mod alter;
 mod ast;
 mod column;
+pub(in crate::schema) mod column_type;
 mod create_table;
 mod cursor;
 mod event;
@@ -16,7 +17,6 @@ mod options;
 mod rewrite;
 mod skipped;
 mod statement;
-pub(in crate::schema) mod types;
 
 #[cfg(test)]
 mod tests;

@@ -11,8 +11,7 @@ fn table(sql: &str) -> TableInfo {
     let context = ParseContext { default_schema: "d".into(), ..ParseContext::default() };
     let mut tracker = Tracker::new(ServerInfo::default(), 0);
     tracker.apply(&parse(sql, &context).unwrap()).unwrap();
-    let table = tracker.tables().next().unwrap().as_ref().clone();
-    table
+    tracker.tables().next().unwrap().as_ref().clone()
 }
 
 #[test]

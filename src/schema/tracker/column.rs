@@ -3,7 +3,7 @@
 use super::super::{
     charset::{CharsetPair, max_bytes},
     column_type::{BaseType, ColumnType},
-    ddl::{ColumnDef, types::blob_for},
+    ddl::{ColumnDef, column_type::blob_for},
     model::{Column, DefaultValue},
     server::ServerInfo,
 };
