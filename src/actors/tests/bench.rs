@@ -126,18 +126,7 @@ impl Bench {
         log.propose(ClusterChange::Bootstrap { cluster_id: 7 }).await.unwrap();
         let script = Arc::new(Script::default());
         let port = free_port();
-        let options = NodeOptions {
-            name: name.into(),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            cookie: format!("cookie of {name}"),
-        };
-        let master = MasterOptions {
-            ledger: log,
-            advertise_addr: "127.0.0.1:8261".into(),
-            member_id: 1,
-            peer_urls: vec![],
-            client_urls: vec![],
-        };
+        let (options, master) = master(name, port, log);
         let worker = WorkerOptions {
             advertise_addr: "127.0.0.1:8262".into(),
             masters: fixed_masters(vec![]),
@@ -152,6 +141,12 @@ impl Bench {
         let worker = bench.cluster.add_source(SourceSpec { source_id: "s1".into(), yaml }, None).await.unwrap();
         assert_eq!(worker, name);
         bench
+    }
+
+    /// Another master that wants the same cluster port.
+    pub async fn second_node_on_its_port(&self) -> Result<()> {
+        let (options, master) = master("second", self.port, Arc::new(MemoryLog::default()));
+        node::start(options, Some(master), None, kit(self.script.clone())).await.map(drop)
     }
 
     pub async fn start_task(&self, task: &str) -> Result<Vec<pb::CommonWorkerResponse>> {
@@ -187,6 +182,22 @@ impl Bench {
             pause().await;
         }
     }
+}
+
+fn master(name: &str, port: u16, ledger: Arc<MemoryLog>) -> (NodeOptions, MasterOptions) {
+    let node = NodeOptions {
+        name: name.into(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        cookie: format!("cookie of {name}"),
+    };
+    let master = MasterOptions {
+        ledger,
+        advertise_addr: "127.0.0.1:8261".into(),
+        member_id: 1,
+        peer_urls: vec![],
+        client_urls: vec![],
+    };
+    (node, master)
 }
 
 fn kit(script: Arc<Script>) -> Kit {

@@ -149,3 +149,13 @@ async fn members_and_configs_are_known() {
     assert!(!gone.result && gone.msg.contains("relevant worker-client not found"), "{gone:?}");
     bench.node.stop().await;
 }
+
+#[tokio::test]
+async fn a_taken_cluster_port_is_an_error_that_says_so() {
+    let bench = Bench::new("port").await;
+    let error = bench.second_node_on_its_port().await.unwrap_err();
+    assert_eq!(error.code(), Code::MasterStartService);
+    assert!(error.message().contains(&format!("127.0.0.1:{}", bench.port)), "{error}");
+    assert!(error.raw_cause().contains("in use"), "{error}");
+    bench.node.stop().await;
+}
