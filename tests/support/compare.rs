@@ -43,7 +43,7 @@ async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, 
                     let exponent = format!("FLOOR(LOG10(ABS({name} * 1e0)))");
                     format!(
                         "CASE WHEN {name} IS NULL THEN 'N' WHEN {name} = 0 THEN '0' ELSE \
-                         CONCAT_WS(':', {exponent}, CAST(ROUND({name} * 1e10 / POW(10, {exponent})) AS SIGNED)) END"
+                         CONCAT_WS(':', {exponent}, CAST(ROUND({name} * 1e0 / POW(10, {exponent}) * 1e10) AS SIGNED)) END"
                     )
                 }
                 "decimal" => format!("COALESCE(CAST({name} AS CHAR), 'N')"),

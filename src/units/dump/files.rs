@@ -1,6 +1,7 @@
 //! The dump folder as a whole: whose it is, whether its dump is complete, how it is emptied.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -58,6 +59,15 @@ pub fn prepare(dir: &Path, signature: &str) -> Result<()> {
     }
     remove_files(&files).map_err(|e| unusable(dir, "cannot empty the dump directory", e))?;
     fs::write(dir.join(MARKER), signature).map_err(|e| unusable(dir, "cannot write into the dump directory", e))
+}
+
+/// Removes data files that this dump did not write: a write of an earlier, killed dump may have come late.
+pub fn remove_strays(dir: &Path, own: &BTreeSet<String>) -> Result<()> {
+    let files = list(dir).map_err(|e| unusable(dir, "cannot read the dump directory", e))?;
+    let is_own = |path: &Path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| own.contains(n));
+    let strays: Vec<_> =
+        files.into_iter().filter(|(path, kind)| matches!(kind, FileKind::Data { .. }) && !is_own(path)).collect();
+    remove_files(&strays).map_err(|e| unusable(dir, "cannot remove stray files from the dump directory", e))
 }
 
 /// Removes the dump in `dir`, and the folder when nothing else is in it.
@@ -118,6 +128,10 @@ mod tests {
         assert!(is_complete(&path, "sig") && !is_complete(&path, "other"));
         prepare(&path, "other").unwrap();
         assert_eq!(list(&path).unwrap().len(), 1);
+        fs::write(path.join("db.t.0000000000001.sql"), "x").unwrap();
+        fs::write(path.join("db.t.0000000000002.sql"), "x").unwrap();
+        remove_strays(&path, &["db.t.0000000000002.sql".to_owned()].into()).unwrap();
+        assert_eq!(list(&path).unwrap().len(), 2);
         fs::write(path.join("photo.jpg"), "x").unwrap();
         assert_eq!(prepare(&path, "sig").unwrap_err().code(), Code::DumpUnitRuntime);
         remove_own(&path).unwrap();

@@ -15,7 +15,7 @@ mod snapshot;
 mod write;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -145,6 +145,7 @@ impl DumpUnit {
             counters: Arc::clone(&self.counters),
             chunks: Mutex::new(chunks),
             left,
+            names: Mutex::new(BTreeSet::new()),
         });
         let mut workers = JoinSet::new();
         for conn in std::iter::once(first).chain(readers) {
@@ -154,7 +155,8 @@ impl DumpUnit {
         while let Some(ended) = workers.join_next().await {
             ended.map_err(|e| DmError::new(Code::DumpUnitRuntime).msg("a dump worker died").cause(e))??;
         }
-        Ok(())
+        let names = std::mem::take(&mut *work.names.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(files::remove_strays(&self.dir(), &names)?)
     }
 }
 
@@ -167,6 +169,8 @@ struct Work {
     chunks: Mutex<VecDeque<Chunk>>,
     /// Chunks of each table that are not dumped yet.
     left: Vec<AtomicUsize>,
+    /// Data files written.
+    names: Mutex<BTreeSet<String>>,
 }
 
 impl Work {
@@ -182,7 +186,7 @@ impl Work {
             };
             match dumped {
                 Err(e) if changed(&e) => return Err(changed_structure(table)),
-                done => done?,
+                done => self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(done?),
             }
             if self.left[chunk.table].fetch_sub(1, Ordering::AcqRel) == 1 {
                 match plan::show_create(&mut conn, &table.schema, &table.table).await {

@@ -24,7 +24,7 @@ pub struct Chunk {
     pub condition: String,
 }
 
-/// Dumps a chunk with the reader's snapshot. Rows are streamed; at most one statement is in memory.
+/// Dumps a chunk with the reader's snapshot and names its files. Rows are streamed; at most one statement is in memory.
 pub async fn dump_chunk(
     conn: &mut Conn,
     chunk: &Chunk,
@@ -32,7 +32,7 @@ pub async fn dump_chunk(
     options: &DumpOptions,
     dir: &Path,
     counters: &Counters,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let sql = select(chunk, table, options);
     let failed = |e: mysql_async::Error| {
         let what = format!("read {}.{}", quote_name(&table.schema), quote_name(&table.table));
@@ -40,7 +40,7 @@ pub async fn dump_chunk(
     };
     let mut rows = conn.query_iter(sql).await.map_err(failed)?;
     let head = row::insert_head(&table.table, &table.columns);
-    let mut out = DataFiles { dir, chunk, table, file: None, number: 0, written: 0 };
+    let mut out = DataFiles { dir, chunk, table, file: None, names: Vec::new(), written: 0 };
     let mut text: Vec<u8> = Vec::new();
     let mut pending = 0u64;
     while let Some(values) = rows.next().await.map_err(failed)? {
@@ -60,7 +60,8 @@ pub async fn dump_chunk(
         out.write_statement(&mut text, options.file_size).await?;
         counters.add(pending, out.take_written());
     }
-    out.close().await
+    out.close().await?;
+    Ok(out.names)
 }
 
 fn select(chunk: &Chunk, table: &TablePlan, options: &DumpOptions) -> String {
@@ -84,7 +85,8 @@ struct DataFiles<'a> {
     chunk: &'a Chunk,
     table: &'a TablePlan,
     file: Option<(tokio::fs::File, PathBuf, u64)>,
-    number: usize,
+    /// Of the files so far.
+    names: Vec<String>,
     written: u64,
 }
 
@@ -108,10 +110,10 @@ impl DataFiles<'_> {
     }
 
     async fn create(&mut self, numbered: bool) -> Result<(tokio::fs::File, PathBuf, u64)> {
-        let number = numbered.then_some(self.number);
-        self.number += 1;
+        let number = numbered.then_some(self.names.len());
         let name = names::data_file(&self.table.schema, &self.table.table, self.chunk.number, number);
-        let path = self.dir.join(name);
+        let path = self.dir.join(&name);
+        self.names.push(name);
         let unusable = |e| files::unusable(&path, "cannot write the dump file", e);
         let mut file = tokio::fs::File::create(&path).await.map_err(unusable)?;
         file.write_all(FILE_HEAD.as_bytes()).await.map_err(unusable)?;

@@ -65,11 +65,10 @@ fn unparsable(file: &SchemaFile) -> DmError {
 
 async fn execute(conn: &mut Conn, file: &SchemaFile, sql: String) -> Result<()> {
     let mut done = conn.query_drop(&sql).await;
-    if matches!(&done, Err(e) if link::errno(e) == collation::UNKNOWN_COLLATION) {
-        if let Some(other) = collation::translate(&sql) {
-            tracing::warn!(file = %file.name, "the target doesn't know the collation; its nearest equal is used");
-            done = conn.query_drop(other).await;
-        }
+    let unknown = matches!(&done, Err(e) if link::errno(e) == collation::UNKNOWN_COLLATION);
+    if let Some(other) = collation::translate(&sql).filter(|_| unknown) {
+        tracing::warn!(file = %file.name, "the target doesn't know the collation; its nearest equal is used");
+        done = conn.query_drop(other).await;
     }
     match done {
         // Another source of the task may have created it meanwhile.

@@ -204,11 +204,8 @@ impl<R: Read> Scanner<R> {
             self.at += 1;
             match quote {
                 Some(q) if b == q => quote = None,
-                Some(q) if b == b'\\' && q != b'`' => {
-                    if self.peek(0)?.is_some() {
-                        self.at += 1;
-                    }
-                }
+                // The escaped byte, if the file goes on.
+                Some(q) if b == b'\\' && q != b'`' => self.at += usize::from(self.peek(0)?.is_some()),
                 Some(_) => {}
                 None if matches!(b, b'\'' | b'"' | b'`') => quote = Some(b),
                 None if b == b';' => return Ok(()),
