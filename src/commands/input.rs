@@ -31,5 +31,5 @@ pub fn source_id(argument: &str) -> Result<String, Failure> {
     if !looks_like_file(argument) {
         return Ok(argument.to_owned());
     }
-    Ok(SourceConfig::from_yaml(&read_file(argument)?)?.source_id)
+    Ok(SourceConfig::from_yaml_file(argument, &read_file(argument)?)?.source_id)
 }

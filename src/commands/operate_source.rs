@@ -56,7 +56,7 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         }
         for path in arguments {
             let text = read_file(path)?;
-            SourceConfig::from_yaml(&text)?;
+            SourceConfig::from_yaml_file(path, &text)?;
             request.config.push(text);
         }
     } else {

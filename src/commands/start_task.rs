@@ -9,7 +9,7 @@ use super::{
     reply::{Refusal, source_failed},
 };
 use crate::{
-    config::{SourceConfig, SubtaskConfig, TaskConfig, TaskMode},
+    config::{SourceConfig, SubtaskConfig, TaskConfig, TaskMode, in_file},
     dmctl::{
         cobra::{Flag, Matches, Spec},
         session::{Failure, Outcome, Session},
@@ -51,7 +51,7 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
 /// other files.
 fn task_text(path: &str) -> std::result::Result<String, Failure> {
     let text = read_file(path)?;
-    let mut task = TaskConfig::decode_yaml(&text)?;
+    let mut task = TaskConfig::decode_yaml(&text).map_err(|e| in_file(e, path))?;
     let written = |key: &str| text.lines().any(|line| line.starts_with(key));
     let contradiction =
         |what: &str| Failure::Text(format!("`is-sharding` and `shard-mode` contradict each other: {what}"));

@@ -28,3 +28,14 @@ pub fn in_file(error: DmError, path: &str) -> DmError {
     let message = format!("{} (file {path})", error.message());
     error.msg(message)
 }
+
+/// Adds the line that a check's error is about, where the file's text tells.
+fn with_line(error: DmError, text: &str) -> DmError {
+    match yaml::locate(text, error.message()) {
+        Some(line) => {
+            let message = format!("{} (line {line})", error.message());
+            error.msg(message)
+        }
+        None => error,
+    }
+}

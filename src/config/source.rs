@@ -163,7 +163,7 @@ impl SourceConfig {
         let mut config: SourceConfig = from_yaml(text)
             .map_err(|e| DmError::new(Code::ConfigYamlTransform).msg("decode source config").cause(e))?;
         config.adjust();
-        config.validate()?;
+        config.validate().map_err(|e| super::with_line(e, text))?;
         Ok(config)
     }
 

@@ -217,7 +217,7 @@ impl TaskConfig {
     pub fn from_yaml(text: &str) -> Result<TaskConfig> {
         let mut config = Self::decode_yaml(text)?;
         config.adjust();
-        config.validate()?;
+        config.validate().map_err(|e| super::with_line(e, text))?;
         Ok(config)
     }
 

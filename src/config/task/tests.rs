@@ -259,7 +259,32 @@ fn codes_of_bad_instances() {
 #[test]
 fn unused_names_are_listed_in_order() {
     let error = TaskConfig::from_yaml(&task("syncers: {z: {}, a: {}}\nfilters: {f: {}}", "")).unwrap_err();
-    assert_eq!(error.message(), "defined but used by no instance: [filters.f, syncers.a, syncers.z]");
+    assert_eq!(error.message(), "defined but used by no instance: [filters.f, syncers.a, syncers.z] (line 4)");
+}
+
+#[test]
+fn errors_of_values_name_the_line() {
+    for (extra, instance, shown) in [
+        (
+            "shard-mode: sharp",
+            "",
+            "shard-mode \"sharp\" is not supported (allowed: \"\", pessimistic, optimistic) (line 4)",
+        ),
+        ("case-sensitive: true\ntimezone: SYSTEM", "", "(line 5)"),
+        ("ignore-checking-items:\n- version\n- nope", "", "(line 4)"),
+        ("", "meta: {binlog-pos: 4}", "mysql-instances[0]: meta must have binlog-name or binlog-gtid (line 7)"),
+        ("", "route-rules: [r]", "mysql-instances[0]: route-rules \"r\" is not defined in routes (line 7)"),
+        ("", "loader: {import-mode: magic}", "(line 7)"),
+        ("routes: {r: {schema-pattern: a}}", "", "route rule \"r\" is invalid (line 4)"),
+    ] {
+        let error = TaskConfig::from_yaml(&task(extra, instance)).unwrap_err();
+        assert!(error.message().ends_with(shown), "{error}");
+    }
+    let error = SourceConfig::from_yaml("source-id: a\n\nflavor: oracle\n").unwrap_err();
+    assert_eq!(
+        error.message(),
+        "flavor \"oracle\" of source \"a\" is not supported (allowed: mysql, mariadb) (line 3)"
+    );
 }
 
 #[test]

@@ -20,7 +20,8 @@ pub(super) fn one_of(code: Code, key: &str, value: &str, allowed: &[&str]) -> Re
     if allowed.contains(&value) {
         return Ok(());
     }
-    Err(DmError::new(code).msg(format!("{key} {value:?} is not supported (allowed: {})", allowed.join(", "))))
+    let shown: Vec<&str> = allowed.iter().map(|item| if item.is_empty() { "\"\"" } else { item }).collect();
+    Err(DmError::new(code).msg(format!("{key} {value:?} is not supported (allowed: {})", shown.join(", "))))
 }
 
 /// How an instance chooses one unit's settings, for messages and codes.

@@ -6,11 +6,13 @@
 
 mod decode;
 mod emit;
+mod locate;
 mod node;
 mod scalar;
 
 pub use decode::{Decoder, Via, YamlValue, from_yaml};
 pub use emit::Yaml;
+pub use locate::locate;
 pub use node::{Kind, Node};
 
 pub(crate) use decode::yaml_struct;
