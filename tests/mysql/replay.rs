@@ -20,15 +20,18 @@ struct Column {
     hint: LiteralHint,
 }
 
+/// Name, type, full type, charset, length.
+type ColumnFacts = (String, String, String, Option<String>, Option<u64>);
+
 async fn columns(conn: &mut Conn, table: &str) -> Vec<Column> {
-    let rows: Vec<(String, String, String, Option<String>, Option<u64>)> = conn
+    let rows: Vec<ColumnFacts> = conn
         .query(format!(
             "SELECT column_name, data_type, column_type, character_set_name, character_maximum_length \
              FROM information_schema.columns WHERE table_schema = 'd' AND table_name = '{table}' ORDER BY ordinal_position"
         ))
         .await
         .unwrap();
-    let column = |(name, kind, full, charset, length): (String, String, String, Option<String>, Option<u64>)| {
+    let column = |(name, kind, full, charset, length): ColumnFacts| {
         let unsigned_bits = match (kind.as_str(), full.contains("unsigned")) {
             ("tinyint", true) => 8,
             ("smallint", true) => 16,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Range,
     sync::Arc,
 };
 
@@ -57,7 +58,7 @@ impl EventDecoder {
         self
     }
 
-    /// The end of the last event decoded.
+    /// The end of the last event decoded; a whole compressed transaction counts at once.
     pub fn position(&self) -> &BinlogPosition {
         &self.position
     }
@@ -80,10 +81,11 @@ impl EventDecoder {
             return Err(of_type(Malformed("binlog checksum mismatch, data may be corrupted")));
         }
         let body = raw.slice(HEADER_LEN..end);
+        let start = self.position.pos;
         self.advance(&header);
         let end = self.position.pos;
         if header.event_type == TRANSACTION_PAYLOAD {
-            return self.payload(header, &body, end, out);
+            return self.payload(header, &body, start..end, out);
         }
         let body = self.body(&header, &body).map_err(|e| self.malformed(header.event_type, e))?;
         self.follow(&body);
@@ -132,23 +134,27 @@ impl EventDecoder {
         }
     }
 
-    fn payload(&mut self, header: EventHeader, body: &Bytes, end: u64, out: &mut VecDeque<Event>) -> Result<()> {
-        let inner = compress::transaction_payload(body).map_err(|e| self.malformed(header.event_type, e))?;
+    fn payload(&mut self, header: EventHeader, body: &Bytes, at: Range<u64>, out: &mut VecDeque<Event>) -> Result<()> {
+        let broken = |decoder: &Self, e| decoder.malformed(header.event_type, e);
+        let inner = compress::transaction_payload(body).map_err(|e| broken(self, e))?;
         let mut events = Vec::new();
-        let mut at = 0;
-        while at < inner.len() {
-            let inner_header = header_at(&inner, at).map_err(|e| self.malformed(header.event_type, e))?;
-            let next = at + inner_header.event_size as usize;
-            if next > inner.len() || inner_header.event_type == TRANSACTION_PAYLOAD {
-                return Err(self.malformed(header.event_type, Malformed("an event inside it is broken")));
+        let mut next = 0;
+        while next < inner.len() {
+            let own = header_at(&inner, next).map_err(|e| broken(self, e))?;
+            let body_start = next + HEADER_LEN;
+            next += own.event_size as usize;
+            if next > inner.len() || own.event_type == TRANSACTION_PAYLOAD {
+                return Err(broken(self, Malformed("an event inside it is broken")));
             }
-            let body = inner.slice(at + HEADER_LEN..next);
-            let body = self.body(&inner_header, &body).map_err(|e| self.malformed(inner_header.event_type, e))?;
-            events.push(Event { header: inner_header, body, end });
-            at = next;
+            let body = inner.slice(body_start..next);
+            let body = self.body(&own, &body).map_err(|e| self.malformed(own.event_type, e))?;
+            events.push(Event { header: own, body, end: at.start });
         }
-        out.push_back(Event { header, body: EventBody::TransactionPayload { events: events.len() }, end });
+        out.push_back(Event { header, body: EventBody::TransactionPayload { events: events.len() }, end: at.start });
         out.extend(events);
+        if let Some(last) = out.back_mut() {
+            last.end = at.end;
+        }
         Ok(())
     }
 

@@ -35,8 +35,8 @@ impl EventHeader {
 pub struct Event {
     pub header: EventHeader,
     pub body: EventBody,
-    /// The offset behind the event in its file. Events out of a compressed transaction have that of the whole
-    /// transaction; artificial events have that of the event before.
+    /// The offset behind the event in its file. Of the events out of a compressed transaction only the last has the end of
+    /// the whole, those before have its beginning; artificial events have the end of the event before.
     pub end: u64,
 }
 

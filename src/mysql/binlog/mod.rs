@@ -16,6 +16,8 @@ mod query;
 pub mod rows;
 pub mod stream;
 pub mod table_map;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use decode::EventDecoder;

@@ -66,6 +66,8 @@ pub struct BinlogStream {
     packets: PacketStream,
     decoder: EventDecoder,
     ready: VecDeque<Event>,
+    /// Behind the last event given out.
+    position: BinlogPosition,
     read_timeout: Duration,
     /// Events up to here are not given out: the protocol can't ask for a place behind 4 GiB.
     skip_to: Option<BinlogPosition>,
@@ -99,12 +101,12 @@ impl BinlogStream {
         };
         let skip_to = (from.pos > u64::from(u32::MAX)).then(|| from.clone());
         let begin = if skip_to.is_some() { BinlogPosition::new(from.name, FIRST_EVENT_POS) } else { from };
-        let mut decoder = EventDecoder::new(flavor, begin);
+        let mut decoder = EventDecoder::new(flavor, begin.clone());
         if options.statement_texts {
             decoder = decoder.with_statement_texts();
         }
         let read_timeout = options.read_timeout;
-        Ok(BinlogStream { packets, decoder, ready: VecDeque::new(), read_timeout, skip_to })
+        Ok(BinlogStream { packets, decoder, ready: VecDeque::new(), position: begin, read_timeout, skip_to })
     }
 
     /// The next event, heartbeats included; waits for one at most `read_timeout`. Safe to drop while it waits.
@@ -114,6 +116,7 @@ impl BinlogStream {
     pub async fn next(&mut self) -> Result<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                self.follow(&event);
                 if self.is_behind_start(&event) {
                     return Ok(event);
                 }
@@ -133,19 +136,28 @@ impl BinlogStream {
         }
     }
 
+    /// Moves to the event's end. An event that is alone in the queue is the decoder's last: its position is exact.
+    fn follow(&mut self, event: &Event) {
+        let decoded = self.decoder.position();
+        if !self.ready.is_empty() {
+            self.position.pos = event.end;
+        } else if self.position != *decoded {
+            self.position.clone_from(decoded);
+        }
+    }
+
     fn is_behind_start(&mut self, event: &Event) -> bool {
         let Some(skip_to) = &self.skip_to else { return true };
-        let position = self.decoder.position();
-        if position.name == skip_to.name && event.end <= skip_to.pos {
+        if self.position.name == skip_to.name && event.end <= skip_to.pos {
             return matches!(event.body, super::EventBody::Rotate { .. } | super::EventBody::FormatDescription(_));
         }
         self.skip_to = None;
         true
     }
 
-    /// The file and the end of the last event the source sent.
+    /// The file and the end of the last event that [`BinlogStream::next`] gave (of a rotation: the next file and its start).
     pub fn position(&self) -> &BinlogPosition {
-        self.decoder.position()
+        &self.position
     }
 }
 

@@ -76,8 +76,9 @@ impl Column {
         }
     }
 
-    fn is_numeric(&self) -> bool {
-        self.integer_bits().is_some() || matches!(self.kind, ty::FLOAT | ty::DOUBLE | ty::NEWDECIMAL)
+    /// The columns that a sign is written for: YEAR (unsigned) is among them, BIT is not, at both flavours.
+    fn has_sign(&self) -> bool {
+        self.integer_bits().is_some() || matches!(self.kind, ty::FLOAT | ty::DOUBLE | ty::NEWDECIMAL | ty::YEAR)
     }
 
     /// MariaDB counts spatial columns among the strings; they carry the binary charset.
@@ -189,11 +190,11 @@ fn string_kind(kind: u8, length: u8) -> (u8, u16) {
 
 fn signs(columns: &mut [Column], mut data: Cursor<'_>) -> Parsed<()> {
     let bits = data.slice(data.left())?;
-    let numeric = columns.iter_mut().filter(|c| c.is_numeric());
+    let numeric = columns.iter_mut().filter(|c| c.has_sign());
     if bits.len() != numeric.count().div_ceil(8) {
         return Err(Malformed("signs of columns"));
     }
-    for (i, column) in columns.iter_mut().filter(|c| c.is_numeric()).enumerate() {
+    for (i, column) in columns.iter_mut().filter(|c| c.has_sign()).enumerate() {
         column.unsigned = Some(bits[i / 8] << (i % 8) & 0x80 != 0);
     }
     Ok(())
@@ -262,4 +263,23 @@ fn primary_key(mut data: Cursor<'_>, with_prefix: bool) -> Parsed<Vec<usize>> {
         }
     }
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signs_of(body: &'static [u8]) -> Vec<Option<bool>> {
+        let map = TableMap::parse(&Bytes::from_static(body), 6, false).unwrap();
+        map.columns.iter().map(|column| column.unsigned).collect()
+    }
+
+    /// Captured from MySQL 9.7; MariaDB 10.11 writes the same.
+    #[test]
+    fn a_year_has_a_sign_and_bits_have_none() {
+        let year = b"\x6f\0\0\0\0\0\x01\0\x01q\0\x02y1\0\x03\x0d\x09\x03\0\x07\x01\x01\xa0";
+        assert_eq!(signs_of(year), [Some(true), Some(false), Some(true)]);
+        let bits = b"\x70\0\0\0\0\0\x01\0\x01q\0\x02b1\0\x03\x10\x09\x03\x02\x03\0\x07\x01\x01\x40";
+        assert_eq!(signs_of(bits), [None, Some(false), Some(true)]);
+    }
 }
