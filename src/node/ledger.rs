@@ -17,6 +17,7 @@ impl Ledger for Consensus {
     }
 
     async fn propose(&self, change: ClusterChange) -> Result<Applied> {
-        Consensus::propose(self, change).await
+        // The log commits a change that the state then rejects; commands must hear of that.
+        Consensus::propose(self, change).await?.into_result()
     }
 }
