@@ -75,9 +75,13 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
     let context =
         ParseContext { default_schema: id.schema.clone(), sql_mode: session.sql_mode, server: session.server };
     let statement = ddl::parse(sql, &context)?;
-    let StatementKind::CreateTable(mut create) = statement.kind else {
-        return Err(DmError::new(Code::SchemaTrackerInvalidCreateTableStmt)
-            .msg(format!("the structure of {id} must be one CREATE TABLE statement")));
+    let mut create = match statement.kind {
+        StatementKind::CreateTable(create) if create.like.is_none() => create,
+        _ => {
+            return Err(DmError::new(Code::SchemaTrackerInvalidCreateTableStmt)
+                .msg(format!("the structure of {id} must be one CREATE TABLE statement with its columns"))
+                .workaround("Please give the text that SHOW CREATE TABLE prints."));
+        }
     };
     // SHOW CREATE TABLE leaves the schema out and may print another case.
     create.table = id.clone();
@@ -116,4 +120,71 @@ fn query_failed(error: mysql_async::Error) -> DmError {
         other => other.to_string(),
     };
     DmError::new(Code::DBQueryFailed).msg("reading a table's structure failed").cause(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::subtask::Flavor, schema::BaseType};
+
+    fn table(sql: &str, flavor: Flavor, version: u32) -> TableInfo {
+        let session = Session {
+            server: ServerInfo { flavor, version },
+            sql_mode: SqlMode::default(),
+            lower_case_table_names: 0,
+            explicit_defaults_for_timestamp: true,
+        };
+        parse_create_table(sql, &TableId::new("s", "t"), &session).unwrap()
+    }
+
+    #[test]
+    fn tidbs_text() {
+        let sql = "CREATE TABLE `T` (\n  `id` bigint(20) NOT NULL /*T![auto_rand] AUTO_RANDOM(5) */,\n  \
+                   `a` varchar(20) COLLATE utf8mb4_general_ci DEFAULT NULL,\n  `v` json DEFAULT NULL,\n  \
+                   `ts` timestamp DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,\n  \
+                   PRIMARY KEY (`id`) /*T![clustered_index] CLUSTERED */,\n  KEY `k` (`a`) /*!80000 INVISIBLE */\n\
+                   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin /*T! SHARD_ROW_ID_BITS=4 */ COMMENT='c'\n\
+                   PARTITION BY HASH (`id`) PARTITIONS 4";
+        let table = table(sql, Flavor::Mysql, 80_011);
+        assert_eq!(table.id(), TableId::new("s", "t"));
+        assert_eq!(table.row_key(), Some(vec![0]));
+        assert_eq!(table.columns[1].collation.as_deref(), Some("utf8mb4_general_ci"));
+        assert_eq!(table.columns[2].ty.base, BaseType::Json);
+        assert!(table.partitioned && table.indexes[1].invisible && table.comment == "c");
+    }
+
+    #[test]
+    fn texts_of_old_servers() {
+        let sql = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  `a` varchar(5) DEFAULT 'x',\n  \
+                   `b` char(1) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL,\n  PRIMARY KEY (`id`)\n) ENGINE=InnoDB \
+                   AUTO_INCREMENT=5 DEFAULT CHARSET=latin1 ROW_FORMAT=DYNAMIC\n/*!50100 PARTITION BY RANGE (id)\n\
+                   (PARTITION p0 VALUES LESS THAN (10) ENGINE = InnoDB,\n PARTITION p1 VALUES LESS THAN MAXVALUE) */";
+        let table = table(sql, Flavor::Mysql, 50_744);
+        assert_eq!(table.columns[1].collation.as_deref(), Some("latin1_swedish_ci"));
+        assert_eq!(table.columns[2].charset.as_deref(), Some("utf8mb3"));
+        assert!(table.partitioned && table.columns[0].auto_increment);
+    }
+
+    #[test]
+    fn mariadbs_json() {
+        let sql = "CREATE TABLE `t` (\n  `j` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL \
+                   CHECK (json_valid(`j`)),\n  `d` datetime DEFAULT current_timestamp() ON UPDATE current_timestamp()\n\
+                   ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci";
+        let table = table(sql, Flavor::Mariadb, 101_106);
+        assert!(table.columns[0].json_valid && table.columns[0].ty.base == BaseType::LongText);
+        assert!(table.columns[1].on_update_now);
+    }
+
+    #[test]
+    fn only_create_table() {
+        let session = Session {
+            server: ServerInfo::default(),
+            sql_mode: SqlMode::default(),
+            lower_case_table_names: 0,
+            explicit_defaults_for_timestamp: true,
+        };
+        let error = parse_create_table("DROP TABLE t", &TableId::new("s", "t"), &session).unwrap_err();
+        assert_eq!(error.code(), Code::SchemaTrackerInvalidCreateTableStmt);
+        assert!(parse_create_table("CREATE TABLE t LIKE u", &TableId::new("s", "t"), &session).is_err());
+    }
 }
