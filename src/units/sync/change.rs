@@ -20,7 +20,7 @@ pub enum Op {
 }
 
 /// What happened on the source, for counters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     Insert,
     Update,

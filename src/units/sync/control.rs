@@ -81,7 +81,7 @@ impl ControlTask {
     pub async fn run(mut self) -> Result<(), DmError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut flushed_at = Instant::now();
+        let (mut flushed_at, mut seconds) = (Instant::now(), 0);
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
@@ -93,6 +93,9 @@ impl ControlTask {
                     Some(Request::Ddl(job, reply)) => {
                         let outcome = self.ddl(&job).await;
                         let failed = outcome.is_err();
+                        if let (Ok(()), Some(first)) = (&outcome, job.statements.first()) {
+                            self.counters.ddl(job.statements.len() as u64, &first.subject.table());
+                        }
                         // The asking stage ends with the pipeline when it no longer listens.
                         let _ = reply.send(outcome);
                         if failed {
@@ -104,6 +107,8 @@ impl ControlTask {
                     None => return self.flush().await,
                 },
                 _ = tick.tick() => {
+                    seconds += 1;
+                    self.counters.tick(seconds);
                     let idle = self.ledger.is_drained();
                     if idle || flushed_at.elapsed() >= self.flush_interval {
                         self.flush().await?;

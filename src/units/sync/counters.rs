@@ -1,16 +1,22 @@
 //! What the pipeline tells about itself: plain counters that stages write and query-status reads.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use super::change::Change;
-use crate::{mysql::position::Location, pb};
+use super::change::{Change, Kind};
+use crate::{
+    mysql::position::Location,
+    observe::metrics::{ADMIN_QUEUE, JobKind, JobMetrics, Node, SyncMetrics, queue_label},
+    pb,
+    schema::model::TableId,
+    units::UnitEnv,
+};
 
 /// `no matching record` warnings are written at most this often.
 const WARN_PAUSE: Duration = Duration::from_secs(10);
@@ -32,9 +38,13 @@ pub struct Counters {
     rate: Mutex<Rate>,
     /// The flushed global checkpoint and the source's own place.
     flushed: Mutex<Location>,
+    flushed_at: Mutex<Option<Instant>>,
     source: Mutex<Location>,
     notes: Mutex<BTreeMap<String, String>>,
     warned: Mutex<(Option<Instant>, u64)>,
+    metrics: SyncMetrics,
+    /// By kind, queue and target table.
+    jobs: Mutex<HashMap<(Kind, usize, TableId), JobMetrics>>,
 }
 
 #[derive(Default)]
@@ -46,8 +56,11 @@ struct Rate {
 
 impl Counters {
     /// All zero.
-    pub fn new(task: &str) -> Self {
+    pub fn new(env: &UnitEnv) -> Self {
+        let task = &env.config.name;
         Counters {
+            metrics: SyncMetrics::new(task, &env.config.source_id, &env.worker),
+            jobs: Mutex::default(),
             task: task.to_owned(),
             started: Instant::now(),
             rows: AtomicU64::new(0),
@@ -58,6 +71,7 @@ impl Counters {
             clock_offset: AtomicI64::new(0),
             rate: Mutex::default(),
             flushed: Mutex::default(),
+            flushed_at: Mutex::default(),
             source: Mutex::default(),
             notes: Mutex::default(),
             warned: Mutex::default(),
@@ -65,8 +79,9 @@ impl Counters {
     }
 
     /// An event came from the source.
-    pub fn read(&self, bytes: u64, timestamp: u32) {
+    pub fn read(&self, bytes: u64, timestamp: u32, waited: Duration) {
         self.read_bytes.fetch_add(bytes, Relaxed);
+        self.metrics.event(waited, bytes as usize, 0);
         if timestamp > 0 {
             self.read_at.store(timestamp, Relaxed);
         }
@@ -76,11 +91,56 @@ impl Counters {
     /// A batch is durable.
     pub fn applied(&self, batch: &[Change], took: Duration) {
         self.rows.fetch_add(batch.len() as u64, Relaxed);
+        self.metrics.transaction(took);
+        for same in batch.chunk_by(|a, b| a.kind == b.kind && Arc::ptr_eq(&a.table, &b.table)) {
+            self.count_jobs(same);
+        }
         if let Some(last) = batch.last() {
             self.applied_at.fetch_max(last.transaction.timestamp, Relaxed);
         }
         if took > Duration::from_secs(1) {
             tracing::warn!(task = %self.task, rows = batch.len(), ?took, "slow transaction on the target");
+        }
+    }
+
+    fn count_jobs(&self, changes: &[Change]) {
+        let Some(first) = changes.first() else { return };
+        let queue = usize::from(first.lane) % 8;
+        let mut jobs = lock(&self.jobs);
+        let job = jobs.entry((first.kind, queue, first.table.target.clone())).or_insert_with(|| {
+            let kind = match first.kind {
+                Kind::Insert => JobKind::Insert,
+                Kind::Update => JobKind::Update,
+                Kind::Delete => JobKind::Delete,
+            };
+            self.metrics.jobs(kind, &queue_label(queue), &first.table.target.schema, &first.table.target.name)
+        });
+        job.added(changes.len() as u64);
+        job.finished(changes.len() as u64);
+    }
+
+    /// A DDL event ran.
+    pub fn ddl(&self, statements: u64, target: &TableId) {
+        let job = self.metrics.jobs(JobKind::Ddl, ADMIN_QUEUE, &target.schema, &target.name);
+        job.added(statements);
+        job.finished(statements);
+    }
+
+    /// Called every second: gauges, and every 30 s the status line.
+    pub fn tick(&self, seconds: u64) {
+        self.metrics.lag(self.lag() as f64);
+        if seconds % 30 == 0 {
+            let status = self.status();
+            tracing::info!(
+                task = %self.task,
+                total_rows = status.total_rows,
+                total_rps = status.total_rps,
+                rps = status.recent_rps,
+                master_position = %status.master_binlog,
+                master_gtid = %status.master_binlog_gtid,
+                checkpoint = %status.syncer_binlog,
+                "binlog replication status"
+            );
         }
     }
 
@@ -124,11 +184,21 @@ impl Counters {
 
     /// The global checkpoint was flushed.
     pub fn set_flushed(&self, location: &Location) {
+        if let Some(file) = location.position.sequence() {
+            self.metrics.position(Node::Syncer, file, location.position.pos);
+        }
+        let since = lock(&self.flushed_at).replace(Instant::now()).map(|at| at.elapsed());
+        if let Some(since) = since {
+            self.metrics.checkpoint_flushed(since);
+        }
         *lock(&self.flushed) = location.clone();
     }
 
     /// The source told where it stands.
     pub fn set_source(&self, location: Location) {
+        if let Some(file) = location.position.sequence() {
+            self.metrics.position(Node::Master, file, location.position.pos);
+        }
         *lock(&self.source) = location;
     }
 

@@ -34,6 +34,16 @@ pub enum Subject {
     Schema(String),
 }
 
+impl Subject {
+    /// As a table; of a schema the name is empty.
+    pub fn table(&self) -> TableId {
+        match self {
+            Subject::Table(table) => table.clone(),
+            Subject::Schema(schema) => TableId::new(schema.as_str(), ""),
+        }
+    }
+}
+
 /// One statement for the target.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DdlStatement {

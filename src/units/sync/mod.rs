@@ -58,7 +58,7 @@ impl SyncUnit {
     /// A unit for one run. Connects to nothing yet.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
-        let counters = Arc::new(Counters::new(&env.config.name));
+        let counters = Arc::new(Counters::new(&env));
         Box::new(SyncUnit { env, counters })
     }
 

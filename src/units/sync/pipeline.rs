@@ -12,16 +12,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    control::{ControlState, ControlTask},
+    change::Change,
+    control::{ControlState, ControlTask, Request},
     counters::Counters,
-    dispatch::{DispatchTask, is_gone},
+    dispatch::{DispatchTask, Step, is_gone},
     filter::Rules,
     lane::LaneTask,
     ledger::{Ledger, Watermark},
+    location::Boundary,
     memory::Budget,
     progress::CONTROL_LANE,
     safe_mode::SafeMode,
@@ -41,6 +46,17 @@ const BUDGET: u32 = 128 << 20;
 /// A graceful stop takes at most this long.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
+type Stages = JoinSet<Result<(), DmError>>;
+type Stage = JoinHandle<Result<(), DmError>>;
+
+/// What all stages share.
+struct Shared<'a> {
+    env: &'a UnitEnv,
+    ledger: Arc<Ledger>,
+    ends: Arc<Watermark<Boundary>>,
+    counters: Arc<Counters>,
+}
+
 /// Runs the stages until an error or `stop`.
 pub async fn run(
     env: &UnitEnv,
@@ -49,72 +65,98 @@ pub async fn run(
     counters: Arc<Counters>,
     stop: CancellationToken,
 ) -> Result<Ended, DmError> {
-    let config = env.config.clone();
-    let syncer = &config.syncer;
-    let lanes = start.lanes.len();
-    let (ledger, ends) = (Arc::new(Ledger::new(lanes)), Arc::new(Watermark::default()));
-    let mut tasks: JoinSet<Result<(), DmError>> = JoinSet::new();
-    let writer = |lane: i32, batch: u64| {
-        FencedWriter::new(start.target.clone(), &start.tables, &config.source_id, lane, env.fence, batch)
-    };
-
+    let ledger = Arc::new(Ledger::new(start.lanes.len()));
+    let shared = Shared { env, ledger, ends: Arc::new(Watermark::default()), counters };
+    let mut stages = JoinSet::new();
     let (control, requests) = mpsc::channel(64);
-    let mut checkpoint = tokio::spawn(
-        ControlTask {
-            target: start.target.clone(),
-            tables: start.tables.clone(),
-            source_id: config.source_id.clone(),
-            writer: writer(CONTROL_LANE, start.control_batch),
-            requests,
-            ledger: ledger.clone(),
-            ends: ends.clone(),
-            counters: counters.clone(),
-            flush_interval: Duration::from_secs(syncer.checkpoint_flush_interval.max(1)),
-            state: ControlState::new(start.location.clone(), start.safe_until.clone(), start.intent.clone()),
-        }
-        .run(),
-    );
+    let checkpoint = spawn_control(&shared, &start, requests);
     let _abort = AbortOnDrop(checkpoint.abort_handle());
+    let lanes = spawn_lanes(&shared, &start, &mut stages);
+    let (steps, received) = mpsc::channel(1024);
+    let (ledger, ends) = (shared.ledger.clone(), shared.ends.clone());
+    stages.spawn(DispatchTask { steps: received, lanes, ledger, ends }.run());
+    spawn_readers(&shared, start, rules, steps, control.clone(), &stop, &mut stages);
+    supervise(stages, checkpoint, control, stop).await
+}
 
-    let mut senders = Vec::with_capacity(lanes);
+fn writer(shared: &Shared<'_>, start: &Start, lane: i32, batch: u64) -> FencedWriter {
+    let UnitEnv { config, fence, .. } = shared.env;
+    FencedWriter::new(start.target.clone(), &start.tables, &config.source_id, lane, *fence, batch)
+}
+
+fn spawn_control(shared: &Shared<'_>, start: &Start, requests: mpsc::Receiver<Request>) -> Stage {
+    let config = &shared.env.config;
+    let task = ControlTask {
+        target: start.target.clone(),
+        tables: start.tables.clone(),
+        source_id: config.source_id.clone(),
+        writer: writer(shared, start, CONTROL_LANE, start.control_batch),
+        requests,
+        ledger: shared.ledger.clone(),
+        ends: shared.ends.clone(),
+        counters: shared.counters.clone(),
+        flush_interval: Duration::from_secs(config.syncer.checkpoint_flush_interval.max(1)),
+        state: ControlState::new(start.location.clone(), start.safe_until.clone(), start.intent.clone()),
+    };
+    tokio::spawn(task.run())
+}
+
+fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<mpsc::Sender<Change>> {
+    let syncer = &shared.env.config.syncer;
+    let mut senders = Vec::with_capacity(start.lanes.len());
     for (lane, (batch, _)) in start.lanes.iter().enumerate() {
         let (sender, changes) = mpsc::channel(syncer.queue_size.clamp(1, 1 << 16));
         senders.push(sender);
-        tasks.spawn(
-            LaneTask {
-                lane: lane as u16,
-                writer: writer(lane as i32, *batch),
-                changes,
-                ledger: ledger.clone(),
-                counters: counters.clone(),
-                batch_rows: syncer.batch.max(1),
-                batch_bytes: start.target.packet_limit(),
-            }
-            .run(),
-        );
+        let task = LaneTask {
+            lane: lane as u16,
+            writer: writer(shared, start, lane as i32, *batch),
+            changes,
+            ledger: shared.ledger.clone(),
+            counters: shared.counters.clone(),
+            batch_rows: syncer.batch.max(1),
+            batch_bytes: start.target.packet_limit(),
+        };
+        stages.spawn(task.run());
     }
-    let (steps, received) = mpsc::channel(1024);
-    tasks.spawn(DispatchTask { steps: received, lanes: senders, ledger: ledger.clone(), ends: ends.clone() }.run());
-    let (items, received) = mpsc::channel(64);
-    tasks.spawn(
-        TranslateTask {
-            items: received,
-            steps,
-            control: control.clone(),
-            rules,
-            safe_mode: SafeMode::new(syncer.safe_mode, start.safe_until),
-            covers: start.lanes.into_iter().map(|(_, cover)| cover).collect(),
-            budget: Budget::new(BUDGET),
-            source_info: start.source.dialect,
-            foreign_keys: start.target.checks_foreign_keys(),
-            row: Default::default(),
-            structures: Structures::new(start.tracker, config.clone(), start.target, counters.clone()),
-        }
-        .run(),
-    );
-    tasks.spawn(SourceTask { config, start: start.location, items, counters, stop: stop.clone() }.run());
+    senders
+}
 
-    // The source ends at a boundary after `stop`; each stage ends when the one before it did; errors end all.
+fn spawn_readers(
+    shared: &Shared<'_>,
+    start: Start,
+    rules: Rules,
+    steps: mpsc::Sender<Step>,
+    control: mpsc::Sender<Request>,
+    stop: &CancellationToken,
+    stages: &mut Stages,
+) {
+    let (config, counters) = (shared.env.config.clone(), shared.counters.clone());
+    let (items, received) = mpsc::channel(64);
+    let foreign_keys = start.target.checks_foreign_keys();
+    let translate = TranslateTask {
+        items: received,
+        steps,
+        control,
+        rules,
+        safe_mode: SafeMode::new(config.syncer.safe_mode, start.safe_until),
+        covers: start.lanes.into_iter().map(|(_, cover)| cover).collect(),
+        budget: Budget::new(BUDGET),
+        source_info: start.source.dialect,
+        foreign_keys,
+        row: Default::default(),
+        structures: Structures::new(start.tracker, config.clone(), start.target, counters.clone()),
+    };
+    stages.spawn(translate.run());
+    stages.spawn(SourceTask { config, start: start.location, items, counters, stop: stop.clone() }.run());
+}
+
+/// The source ends at a boundary after `stop`, each stage ends when the one before it did, errors end all.
+async fn supervise(
+    mut stages: Stages,
+    mut checkpoint: Stage,
+    control: mpsc::Sender<Request>,
+    stop: CancellationToken,
+) -> Result<Ended, DmError> {
     let deadline = async {
         stop.cancelled().await;
         tokio::time::sleep(STOP_LIMIT).await;
@@ -123,7 +165,7 @@ pub async fn run(
     let mut gone = None;
     loop {
         tokio::select! {
-            ended = tasks.join_next() => match (ended.map(outcome), gone.take()) {
+            ended = stages.join_next() => match (ended.map(outcome), gone.take()) {
                 (None, None) => break,
                 (None, Some(error)) => return Err(error),
                 (Some(Ok(())), earlier) => gone = earlier,
@@ -134,7 +176,7 @@ pub async fn run(
             ended = &mut checkpoint => return outcome(ended).and(Err(DmError::new(Code::SyncerUnitPanic))),
             () = &mut deadline => {
                 tracing::warn!("received ungraceful exit ctx, exit now");
-                tasks.shutdown().await;
+                stages.shutdown().await;
                 break;
             }
         }

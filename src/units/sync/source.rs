@@ -41,6 +41,7 @@ impl SourceTask {
         let mut broken: Option<Instant> = None;
         let mut out = Vec::new();
         loop {
+            let asked = Instant::now();
             let event = tokio::select! {
                 event = stream.next() => event,
                 () = self.stop.cancelled(), if assembler.at_boundary() => return Ok(()),
@@ -61,7 +62,7 @@ impl SourceTask {
                     continue;
                 }
             };
-            self.counters.read(u64::from(event.header.event_size), event.header.timestamp);
+            self.counters.read(u64::from(event.header.event_size), event.header.timestamp, asked.elapsed());
             assembler.next(event, &mut out)?;
             for item in out.drain(..) {
                 self.items.send(item).await.map_err(|_| gone())?;

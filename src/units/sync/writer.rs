@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     error::{Code, DmError, Scope},
+    mysql::is_connection_lost,
     schema::model::quote_text,
     units::{Fence, fence::FENCE_ERRNO},
 };
@@ -136,6 +137,8 @@ impl FencedWriter {
         let mut affected = Vec::new();
         if let Err(error) = results(conn, packet, &mut affected).await {
             return match error {
+                // "Connection was killed", "Server shutdown in progress": it may have been said after the COMMIT.
+                error if is_connection_lost(&error) => Err(Sent::Unknown(error)),
                 MysqlError::Server(error) => Err(Sent::Refused { index: affected.len(), error }),
                 other => Err(Sent::Unknown(other)),
             };
@@ -212,14 +215,16 @@ enum Sent {
     Unknown(MysqlError),
 }
 
-/// Sends and reads one result for each statement; `affected` counts those that succeeded.
+/// Sends and reads one result for each statement; `affected` counts those that succeeded. The client library keeps the
+/// error of a later statement until its result is asked for, so each result is consumed before it counts.
 async fn results(conn: &mut Conn, packet: &str, affected: &mut Vec<u64>) -> Result<(), MysqlError> {
     let mut result = conn.query_iter(packet).await?;
     loop {
-        affected.push(result.affected_rows());
-        if result.is_empty() {
+        let (rows, last) = (result.affected_rows(), result.is_empty());
+        while result.next().await?.is_some() {}
+        affected.push(rows);
+        if last {
             return Ok(());
         }
-        while result.next().await?.is_some() {}
     }
 }
