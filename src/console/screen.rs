@@ -44,9 +44,12 @@ impl Screen {
         }
         let mut out = io::stdout().lock();
         for (y, line) in (0u16..).zip(&lines) {
-            queue!(out, cursor::MoveTo(0, y), Print(line), Clear(ClearType::UntilNewLine)).map_err(failed)?;
+            queue!(out, cursor::MoveTo(0, y), Clear(ClearType::CurrentLine), Print(line)).map_err(failed)?;
         }
-        queue!(out, Clear(ClearType::FromCursorDown)).map_err(failed)?;
+        let below = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+        if lines.len() < height {
+            queue!(out, cursor::MoveTo(0, below), Clear(ClearType::FromCursorDown)).map_err(failed)?;
+        }
         out.flush().map_err(failed)
     }
 

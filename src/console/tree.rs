@@ -78,7 +78,7 @@ impl Line {
         // What others wrote must not steer the terminal.
         let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(self.left).collect();
         self.left -= shown.chars().count();
-        match self.colour && !shown.is_empty() {
+        match self.colour && !shown.is_empty() && tone != Tone::Plain {
             true => {
                 let _ = write!(self.text, "{}{shown}\x1b[0m", tone.start());
             }
