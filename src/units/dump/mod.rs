@@ -254,15 +254,15 @@ impl Unit for DumpUnit {
         pb::UnitType::Dump
     }
 
-    /// A complete dump lies in the folder, or the target says that the rows are there already.
+    /// The target says that the rows are there already, or that the dump in the folder is the one being loaded. A dump
+    /// that nobody began to load may be of any age (a task that was removed left it), so it is made again.
     async fn is_finished(&self) -> Result<bool, DmError> {
-        if files::is_complete(&self.dir(), &signature(&self.env.config)) {
-            return Ok(true);
+        let config = &self.env.config;
+        let complete = files::is_complete(&self.dir(), &signature(config));
+        if config.mode == crate::config::subtask::TaskMode::Dump {
+            return Ok(complete);
         }
-        if self.env.config.mode == crate::config::subtask::TaskMode::Dump {
-            return Ok(false);
-        }
-        load::rows_are_loaded(&self.env.config).await
+        Ok((complete && load::is_being_loaded(config).await?) || load::rows_are_loaded(config).await?)
     }
 
     async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {

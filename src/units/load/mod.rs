@@ -300,6 +300,13 @@ pub async fn loaded_location(config: &SubtaskConfig) -> Result<Option<Metadata>>
     Store::new(config, Fence { cluster_id: 0, epoch: 0 }).loaded_location(&mut conn).await
 }
 
+/// Whether the dump in the task's folder is the one whose load was begun.
+pub async fn is_being_loaded(config: &SubtaskConfig) -> Result<bool> {
+    let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
+    let begun = Store::new(config, Fence { cluster_id: 0, epoch: 0 }).dump_id(&mut conn).await?;
+    Ok(!begun.is_empty() && Folder::read(config).is_ok_and(|folder| folder.dump_id == begun))
+}
+
 /// Whether the target holds the task's rows already: the load is finished, or replication has a checkpoint.
 pub async fn rows_are_loaded(config: &SubtaskConfig) -> Result<bool> {
     let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;

@@ -361,6 +361,12 @@ impl Store {
         self.fenced(conn, &[keep, finished], "finish the load").await
     }
 
+    /// The dump whose load was begun; empty when none was.
+    pub async fn dump_id(&self, conn: &mut Conn) -> Result<String> {
+        let sql = format!("SELECT dump_id FROM {} WHERE source_id = {}", self.state, self.source);
+        Ok(absent_is_none(conn.query_first(sql).await, "read the load state")?.unwrap_or_default())
+    }
+
     /// Where the loaded dump stands in the binlog; None before the load ended.
     pub async fn loaded_location(&self, conn: &mut Conn) -> Result<Option<Metadata>> {
         let sql = format!(

@@ -84,7 +84,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
         }
         Some(stored) => (stored.location, stored.exit_safe, false),
         None => {
-            let (location, exit) = first_location(&config, &source)?;
+            let (location, exit) = first_location(&config, &source).await?;
             (location, exit, true)
         }
     };
@@ -104,6 +104,10 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     if fresh {
         // From here on a restart must not look for another place to begin.
         store_first(&mut start, &config, env.fence).await?;
+    }
+    // Location and structures are stored now: the rest of the dump isn't needed any more.
+    if let Err(error) = crate::units::load::cleanup_after_sync_start(&config) {
+        tracing::warn!(task = %config.name, %error, "the dump's files could not be removed");
     }
     let _ = conn.disconnect().await;
     Ok(start)
@@ -328,14 +332,14 @@ fn location(config: &SubtaskConfig, name: &str, pos: u64, gtid: &str) -> Result<
 }
 
 /// Where a task begins that has no checkpoint, and up to where it is in safe mode.
-fn first_location(config: &SubtaskConfig, source: &SourceFacts) -> Result<(Location, Option<Location>), DmError> {
+async fn first_location(config: &SubtaskConfig, source: &SourceFacts) -> Result<(Location, Option<Location>), DmError> {
     if let Some(time) = config.start_time.as_deref().filter(|time| !time.is_empty()) {
         return Err(DmError::new(Code::ConfigStartTimeTooLate)
             .msg(format!("--start-time {time}: starting at a time is not supported in this version"))
             .workaround("Please give a position or GTID set in `meta` of the task's mysql-instances instead."));
     }
     if matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
-        let metadata = dump::files::read_metadata(Path::new(&config.loader.dir))?;
+        let metadata = dump_metadata(config).await?;
         let at = &metadata.location;
         let exit = match &metadata.exit {
             Some(exit) => Some(location(config, &exit.binlog_name, exit.binlog_pos, &exit.gtid)?),
@@ -348,6 +352,14 @@ fn first_location(config: &SubtaskConfig, source: &SourceFacts) -> Result<(Locat
             Ok((location(config, &meta.binlog_name, u64::from(meta.binlog_pos), &meta.binlog_gtid)?, None))
         }
         _ => Ok((source.location.clone(), None)),
+    }
+}
+
+/// The dump's metadata; on a worker that doesn't have the dump's files, what the target remembers of them.
+async fn dump_metadata(config: &SubtaskConfig) -> Result<dump::Metadata, DmError> {
+    match dump::files::read_metadata(Path::new(&config.loader.dir)) {
+        Ok(metadata) => Ok(metadata),
+        Err(missing) => crate::units::load::loaded_location(config).await?.ok_or(missing),
     }
 }
 
