@@ -133,6 +133,9 @@ impl UnitFailed<'_> {
             ("resumable_err", self.resumable.to_string()),
         ];
         counter!(name, &labels).increment(1);
+        if self.unit == pb::UnitType::Dump {
+            counter!("dumpling_dump_error_count", &labels[..2]).increment(1);
+        }
     }
 }
 

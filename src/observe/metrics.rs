@@ -348,13 +348,12 @@ impl JobMetrics {
 }
 
 /// Handles of one dump unit's series.
+#[derive(Debug)]
 pub struct DumpMetrics {
     finished_size: Gauge,
     estimated_rows: Gauge,
     finished_rows: Gauge,
     finished_tables: Gauge,
-    channel_capacity: Gauge,
-    errors: Counter,
     write_time: Histogram,
     receive_time: Histogram,
 }
@@ -369,8 +368,6 @@ impl DumpMetrics {
             estimated_rows: gauge!("dumpling_dump_estimate_total_rows", &labels),
             finished_rows: gauge!("dumpling_dump_finished_rows", &labels),
             finished_tables: gauge!("dumpling_dump_finished_tables", &labels),
-            channel_capacity: gauge!("dumpling_dump_channel_capacity", &labels),
-            errors: counter!("dumpling_dump_error_count", &labels),
             write_time: histogram!("dumpling_write_write_duration_time", &labels),
             receive_time: histogram!("dumpling_write_receive_chunk_duration_time", &labels),
         }
@@ -383,14 +380,9 @@ impl DumpMetrics {
         self.finished_tables.set(tables);
     }
 
-    /// The estimate of all rows, and how many chunks may wait.
-    pub fn plan(&self, rows: f64, channel_capacity: usize) {
+    /// The estimate of all rows.
+    pub fn plan(&self, rows: f64) {
         self.estimated_rows.set(rows);
-        self.channel_capacity.set(channel_capacity as f64);
-    }
-
-    pub fn error(&self) {
-        self.errors.increment(1);
     }
 
     /// A chunk was waited for and written.

@@ -97,6 +97,7 @@ impl DumpUnit {
         for name in &plan.skipped {
             tracing::warn!(task = %config.name, %name, "not migrated: only tables are");
         }
+        self.counters.publish(&self.env.config.name, &self.env.config.source_id);
         self.counters.begin(plan.tables.len() as u64, plan.tables.iter().map(|t| t.estimated_rows).sum());
         let readers = options.threads.min(plan.tables.len().max(1) * 4);
         let mut snapshot =

@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
 
-use crate::pb;
+use crate::{observe::metrics::DumpMetrics, pb};
 
 /// Bytes a second, measured between two looks that are at least a second apart.
 #[derive(Debug)]
@@ -49,9 +49,23 @@ pub struct Counters {
     estimated_rows: AtomicU64,
     finished: AtomicBool,
     speed: Speed,
+    /// Set by the unit; absent in tests of parts.
+    metrics: OnceLock<DumpMetrics>,
 }
 
 impl Counters {
+    /// The counters are shown as metrics of this subtask from now on.
+    pub fn publish(&self, task: &str, source_id: &str) {
+        self.metrics.get_or_init(|| DumpMetrics::new(task, source_id));
+    }
+
+    fn show(&self) {
+        if let Some(metrics) = self.metrics.get() {
+            let of = |counter: &AtomicU64| counter.load(Relaxed) as f64;
+            metrics.progress(of(&self.bytes), of(&self.rows), of(&self.completed_tables));
+        }
+    }
+
     /// A dump of this many tables begins.
     pub fn begin(&self, tables: u64, estimated_rows: u64) {
         self.tables.store(tables, Relaxed);
@@ -59,17 +73,23 @@ impl Counters {
         for counter in [&self.completed_tables, &self.bytes, &self.rows] {
             counter.store(0, Relaxed);
         }
+        if let Some(metrics) = self.metrics.get() {
+            metrics.plan(estimated_rows as f64);
+        }
+        self.show();
     }
 
     /// Rows and bytes are in the files.
     pub fn add(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
+        self.show();
     }
 
     /// All rows of one more table are in the files.
     pub fn table_done(&self) {
         self.completed_tables.fetch_add(1, Relaxed);
+        self.show();
     }
 
     /// The dump is complete.
