@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use dm::{
-    config::{Flavor, Secret},
+    config::{Flavor, Secret, Security},
     error::{Code, Scope},
     mysql::{
-        BinlogPosition, Gtid, GtidSet, ServerInfo, Value,
+        BinlogPosition, ConnectOptions, Gtid, GtidSet, ServerInfo, Value,
         binlog::{BinlogStream, EventBody, RowsKind, StartPoint, StreamOptions},
+        connect,
         server::{purged_gtids, show_binary_logs},
     },
 };
@@ -235,22 +236,35 @@ async fn every_login_plugin_and_tls_work_for_the_stream() {
         )
         .await;
     let start = StartPoint::Position(end_of_binlog(&server).await.position);
+    let folder = server.text("SELECT @@datadir").await;
+    let read = |name: &str| std::fs::read(std::path::Path::new(&folder).join(name)).unwrap();
+    // The server's own certificate names no host, so only a client without a CA takes it.
+    let with_key = Security {
+        ssl_cert_bytes: read("client-cert.pem"),
+        ssl_key_bytes: read("client-key.pem"),
+        ..Default::default()
+    };
+    let with_ca = Security { ssl_ca_bytes: read("ca.pem"), ..Default::default() };
     for (user, password) in [("fast", "p w\u{e4}"), ("fast", "p w\u{e4}"), ("sha", "secret"), ("none", "")] {
-        for with_tls in [false, true] {
-            let mut cfg = server.db_config();
-            (cfg.user, cfg.password) = (user.into(), Secret(password.into()));
-            if with_tls {
-                let ca = server.text("SELECT CONCAT(@@datadir, 'ca.pem')").await;
-                let ca = std::fs::read(ca).unwrap();
-                cfg.security = Some(dm::config::Security { ssl_ca_bytes: ca, ..Default::default() });
-            }
-            let opened = BinlogStream::open(&cfg, 9, Flavor::Mysql, start.clone(), StreamOptions::default()).await;
-            match opened {
-                Ok(mut stream) => drop(stream.next().await.unwrap()),
-                // The server's own certificate names no host.
-                Err(error) => assert!(with_tls && error.raw_cause().starts_with("tls: "), "{user}: {error}"),
-            }
+        let mut cfg = server.db_config();
+        (cfg.user, cfg.password) = (user.into(), Secret(password.into()));
+        for security in [None, Some(with_key.clone())] {
+            cfg.security = security;
+            let options = StreamOptions::default();
+            let mut stream = BinlogStream::open(&cfg, 9, Flavor::Mysql, start.clone(), options).await.unwrap();
+            stream.next().await.unwrap();
         }
+    }
+    server.exec("ALTER USER fast@'%' REQUIRE X509").await;
+    let mut cfg = server.db_config();
+    (cfg.user, cfg.password) = ("fast".into(), Secret("p w\u{e4}".into()));
+    for (security, expected) in [(None, "Error 1045 (28000)"), (Some(with_ca), "tls: "), (Some(with_key), "")] {
+        cfg.security = security;
+        let opened = BinlogStream::open(&cfg, 9, Flavor::Mysql, start.clone(), StreamOptions::default()).await;
+        let cause = opened.err().map(|error| error.raw_cause().to_owned()).unwrap_or_default();
+        assert!(cause.starts_with(expected) && cause.is_empty() == expected.is_empty(), "{cause}");
+        let plain = connect(&cfg, Scope::Upstream, ConnectOptions::default()).await;
+        assert_eq!(plain.is_ok(), expected.is_empty(), "{:?}", plain.err());
     }
     let server = mariadb();
     server.exec("CREATE USER n@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD('x'); GRANT REPLICATION SLAVE ON *.* TO n@'%'").await;
