@@ -156,13 +156,13 @@ async fn rows_flow_between_all_flavors() {
 
 const CASES: [(&str, &str, &str); 4] = [
     ("types_db", include_str!("cases/every-type/source.sql"), include_str!("cases/every-type/after.sql")),
-    ("day_db", include_str!("cases/everyday-changes/source.sql"), include_str!("cases/everyday-changes/after.sql")),
+    ("shop", include_str!("cases/everyday-changes/source.sql"), include_str!("cases/everyday-changes/after.sql")),
     (
-        "uniq_db",
+        "uq",
         include_str!("cases/unique-values-change-places/source.sql"),
         include_str!("cases/unique-values-change-places/after.sql"),
     ),
-    ("ddl_db", include_str!("cases/common-ddl/source.sql"), include_str!("cases/common-ddl/after.sql")),
+    ("evolve", include_str!("cases/common-ddl/source.sql"), include_str!("cases/common-ddl/after.sql")),
 ];
 
 /// The scenarios' whole scripts, databases and tables included, come through the binlog alone.
@@ -171,7 +171,11 @@ async fn scripts_come_through_the_binlog() {
     for (source, target, gtid) in pairs() {
         let running = Running::start(&subtask(&source, &target, gtid), 1).started(&target).await;
         let mut schemas: Vec<String> = Vec::new();
-        for (_, before, after) in CASES {
+        for (schema, before, after) in CASES {
+            // MariaDB's TIMESTAMP holds 1970-01-01 00:00:00.001, MySQL's begins a second later.
+            if schema == "types_db" && source.kind == Kind::Mariadb && target.kind == Kind::Mysql {
+                continue;
+            }
             source.exec(before).await;
             source.exec(after).await;
         }

@@ -129,7 +129,7 @@ impl Counters {
     /// Called every second: gauges, and every 30 s the status line.
     pub fn tick(&self, seconds: u64) {
         self.metrics.lag(self.lag() as f64);
-        if seconds % 30 == 0 {
+        if seconds.is_multiple_of(30) {
             let status = self.status();
             tracing::info!(
                 task = %self.task,
