@@ -131,9 +131,9 @@ impl ControlTask {
         if self.state.at == self.state.flushed && self.state.rows.is_empty() && !self.state.dirty {
             return Ok(());
         }
-        failpoint::pass("checkpoint-before-flush")?;
+        failpoint::pass(self.target.task(), "checkpoint-before-flush")?;
         self.store(&[]).await?;
-        failpoint::pass("checkpoint-after-flush")?;
+        failpoint::pass(self.target.task(), "checkpoint-after-flush")?;
         tracing::debug!(location = %self.state.at, "sync flush checkpoint snapshot successfully");
         Ok(())
     }

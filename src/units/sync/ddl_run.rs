@@ -117,7 +117,7 @@ impl ControlTask {
                 .map_err(|error| job.transaction.annotate(error, job.end_pos, Some(&job.origin)))?;
             last = Some(number);
         }
-        failpoint::pass("ddl-before-done")?;
+        failpoint::pass(self.target.task(), "ddl-before-done")?;
         if let Some(after) = &job.after {
             self.state.at = after.clone();
         }
@@ -130,7 +130,7 @@ impl ControlTask {
             )
         });
         self.store(done.as_slice()).await?;
-        failpoint::pass("ddl-after-done")?;
+        failpoint::pass(self.target.task(), "ddl-after-done")?;
         if let (Some(intent), Some(number)) = (&mut self.state.intent, last) {
             (intent.done, intent.statement_no) = (true, number);
         }
@@ -157,7 +157,7 @@ impl ControlTask {
                 before
             }
         };
-        failpoint::pass("ddl-before-run")?;
+        failpoint::pass(self.target.task(), "ddl-before-run")?;
         let mut connects = 0;
         loop {
             let Err(error) = self.execute(job, &statement.sql).await else { break };
@@ -181,7 +181,7 @@ impl ControlTask {
             }
             return Err(statement_error(&statement.sql, &error));
         }
-        failpoint::pass("ddl-after-run")?;
+        failpoint::pass(self.target.task(), "ddl-after-run")?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Named places where a test ends the process or the run, to show that a kill at that await loses and doubles nothing.
 //!
-//! `DM_FAILPOINTS=lane-sent=3,ddl-done=1:exit` (name, after how many passes, what: `error`, the default, or `exit`).
+//! `DM_FAILPOINTS=lane-committed=3,mytask/ddl-before-done=1:exit` (name, with `task/` in front only in that task; after how
+//! many passes; what: `error`, the default, or `exit`).
 //! Unset, a failpoint costs one relaxed load.
 
 use std::{
@@ -31,13 +32,12 @@ pub fn load_from_env() {
     });
 }
 
-/// Arms one failpoint from a test of this process.
-#[cfg(test)]
-pub fn arm(name: &str, passes: u64) {
+/// Arms one failpoint of a task in this process.
+pub fn arm(task: &str, name: &str, passes: u64) {
     load_from_env();
     if let Some(points) = POINTS.get() {
         let point = Point { left: passes, exit: false };
-        points.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), point);
+        points.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{task}/{name}"), point);
         ARMED.store(true, Relaxed);
     }
 }
@@ -52,19 +52,20 @@ fn parse(text: &str) -> HashMap<String, Point> {
         .collect()
 }
 
-/// Passes the failpoint `name`; fails (36063) or ends the process when it is armed and its count is used up.
-pub fn pass(name: &str) -> Result<(), DmError> {
+/// Passes the failpoint `name` of a task; fails (36063) or ends the process when it is armed and its count is used up.
+pub fn pass(task: &str, name: &str) -> Result<(), DmError> {
     if !ARMED.load(Relaxed) {
         return Ok(());
     }
-    strike(name)
+    strike(&format!("{task}/{name}"), name)
 }
 
 #[cold]
-fn strike(name: &str) -> Result<(), DmError> {
+fn strike(full: &str, name: &str) -> Result<(), DmError> {
     let Some(points) = POINTS.get() else { return Ok(()) };
     let mut points = points.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(point) = points.get_mut(name) else { return Ok(()) };
+    let key = if points.contains_key(full) { full } else { name };
+    let Some(point) = points.get_mut(key) else { return Ok(()) };
     point.left = point.left.saturating_sub(1);
     if point.left > 0 {
         return Ok(());
@@ -72,7 +73,7 @@ fn strike(name: &str) -> Result<(), DmError> {
     if point.exit {
         std::process::exit(86);
     }
-    points.remove(name);
+    points.remove(key);
     Err(DmError::new(Code::SyncerFailpoint).msg(format!("failpoint {name} struck")))
 }
 
@@ -86,10 +87,10 @@ mod tests {
         assert_eq!(points.get("a"), Some(&Point { left: 1, exit: false }));
         assert_eq!(points.get("b"), Some(&Point { left: 3, exit: true }));
         assert_eq!(points.len(), 2);
-        arm("test-only", 2);
-        assert!(pass("test-only").is_ok());
-        assert!(pass("another").is_ok());
-        assert!(pass("test-only").is_err());
-        assert!(pass("test-only").is_ok());
+        arm("t", "test-only", 2);
+        assert!(pass("t", "test-only").is_ok());
+        assert!(pass("t", "another").is_ok());
+        assert!(pass("t", "test-only").is_err());
+        assert!(pass("t", "test-only").is_ok());
     }
 }

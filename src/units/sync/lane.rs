@@ -52,7 +52,7 @@ impl LaneTask {
             for (lane, ordinal) in &first.after {
                 self.ledger.wait(*lane, *ordinal).await;
             }
-            failpoint::pass("lane-before-batch")?;
+            failpoint::pass(self.writer.task(), "lane-before-batch")?;
             let mut bytes = first.text.len();
             batch.push(first);
             while batch.len() < self.batch_rows && bytes < self.batch_bytes {
@@ -67,7 +67,7 @@ impl LaneTask {
                 batch.push(change);
             }
             self.apply(&batch).await?;
-            failpoint::pass("lane-before-ack")?;
+            failpoint::pass(self.writer.task(), "lane-before-ack")?;
             if let Some(last) = batch.last() {
                 self.ledger.acknowledge(self.lane, last.ordinal);
             }
@@ -98,7 +98,7 @@ impl LaneTask {
         let (mut attempts, mut connects) = (0, 0);
         let started = std::time::Instant::now();
         let affected = loop {
-            failpoint::pass("lane-before-send").map_err(Failure::Other)?;
+            failpoint::pass(self.writer.task(), "lane-before-send").map_err(Failure::Other)?;
             match self.writer.transact(&sql, Some(&progress)).await {
                 Ok(affected) => break affected,
                 Err(Refused::Statement { error, .. }) if is_retryable(error.code, &error.message) => {

@@ -65,6 +65,11 @@ impl Target {
         connect(&self.0.config.to, Scope::Downstream, options).await
     }
 
+    /// The task's name.
+    pub fn task(&self) -> &str {
+        &self.0.config.name
+    }
+
     /// The largest SQL text of one packet; half of what the server allows, for estimates are rough.
     pub fn packet_limit(&self) -> usize {
         self.0.max_packet / 2

@@ -127,12 +127,20 @@ impl FencedWriter {
         Ok(&mut self.conn.insert((conn, Instant::now())).0)
     }
 
+    /// The task's name, for failpoints.
+    pub fn task(&self) -> &str {
+        self.target.task()
+    }
+
     /// Forgets the connection; the next use opens another.
     pub fn reset(&mut self) {
         self.conn = None;
     }
 
     async fn send(&mut self, packet: &str) -> Result<Vec<u64>, Sent> {
+        if failpoint::pass(self.target.task(), "lane-never-sent").is_err() {
+            return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
+        }
         let conn = self.connection().await.map_err(Sent::NotConnected)?;
         let mut affected = Vec::new();
         if let Err(error) = results(conn, packet, &mut affected).await {
@@ -143,7 +151,11 @@ impl FencedWriter {
                 other => Err(Sent::Unknown(other)),
             };
         }
-        failpoint::pass("lane-committed").map_err(Sent::NotConnected)?;
+        failpoint::pass(self.target.task(), "lane-committed").map_err(Sent::NotConnected)?;
+        if failpoint::pass(self.target.task(), "lane-lost").is_err() {
+            // As if the connection had broken before the answer came.
+            return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
+        }
         if affected.len() <= HEAD {
             return Err(Sent::NotConnected(self.target.unexpected("fewer results than statements")));
         }
@@ -162,7 +174,7 @@ impl FencedWriter {
 
     /// Whether transaction `batch` is in. An error when the row shows another owner.
     async fn settle(&mut self, batch: u64) -> Result<bool, DmError> {
-        failpoint::pass("lane-settle")?;
+        failpoint::pass(self.target.task(), "lane-settle")?;
         let query = self.row_query.clone();
         let conn = self.connection().await?;
         let row: Option<(u64, u64, u64)> = match conn.query_first(query.as_str()).await {
