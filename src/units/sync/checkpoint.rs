@@ -10,6 +10,17 @@ use crate::{
 pub const GLOBAL_COLUMNS: &str = "COALESCE(binlog_name, ''), COALESCE(binlog_pos, 0), COALESCE(binlog_gtid, ''), \
      COALESCE(exit_safe_binlog_name, ''), COALESCE(exit_safe_binlog_pos, 0), COALESCE(exit_safe_binlog_gtid, '')";
 
+/// Stores the safe-mode exit point in the global row. `table` and `id` are quoted.
+pub fn exit_safe(table: &str, id: &str, exit: &Location) -> String {
+    format!(
+        "UPDATE {table} SET exit_safe_binlog_name = {}, exit_safe_binlog_pos = {}, exit_safe_binlog_gtid = {} \
+         WHERE id = {id} AND is_global = 1",
+        quote_text(&exit.position.name),
+        exit.position.pos.min(u64::from(u32::MAX)),
+        quote_text(&exit.gtid_set.as_ref().map(ToString::to_string).unwrap_or_default())
+    )
+}
+
 /// A table's row of the checkpoint.
 #[derive(Clone, PartialEq, Debug)]
 pub enum TableRow {

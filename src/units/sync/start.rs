@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
-    checkpoint::{CheckpointText, GLOBAL_COLUMNS},
+    checkpoint::{self, CheckpointText, GLOBAL_COLUMNS},
     cover::Cover,
     ddl_run::Intent,
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
@@ -75,12 +75,12 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
         conn.query_drop(&sql).await.map_err(|e| target.exec_error(&sql, &e))?;
     }
     let wanted = if target.checks_foreign_keys() { 1 } else { config.syncer.worker_count.clamp(1, 1024) };
-    let raised = raise(&mut conn, &target, &tables, &config, env.fence, wanted as i32).await?;
+    let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
     let (location, safe_until, fresh) = match raised.stored {
         Some(stored) if raised.first => {
             // A checkpoint without lane rows is the original's. All that it can have applied lies before the place where
             // the source stands now.
-            (stored.location, Some(source.location.clone()), true)
+            (stored.location, Some(source.location.clone()), false)
         }
         Some(stored) => (stored.location, stored.exit_safe, false),
         None => {
@@ -151,13 +151,13 @@ async fn raise(
     conn: &mut Conn,
     target: &Target,
     tables: &MetaTables,
-    config: &SubtaskConfig,
-    fence: Fence,
+    env: &UnitEnv,
     wanted: i32,
+    source: &Location,
 ) -> Result<Raised, DmError> {
     let mut attempts = 0;
     loop {
-        let error = match raise_once(conn, target, tables, config, fence, wanted).await {
+        let error = match raise_once(conn, target, tables, env, wanted, source).await {
             Ok(raised) => return Ok(raised),
             Err(error) => error,
         };
@@ -177,10 +177,11 @@ async fn raise_once(
     conn: &mut Conn,
     target: &Target,
     tables: &MetaTables,
-    config: &SubtaskConfig,
-    fence: Fence,
+    env: &UnitEnv,
     wanted: i32,
+    at_source: &Location,
 ) -> Result<Raised, DmError> {
+    let (config, fence) = (&env.config, env.fence);
     let source = quote_text(&config.source_id);
     run(conn, target, "START TRANSACTION").await?;
     let select = format!(
@@ -223,6 +224,10 @@ async fn raise_once(
         );
         run(conn, target, &insert).await?;
         rows.push(LaneRow { lane, lanes, fence, batch: 0, progress: Progress::default() });
+    }
+    if let (true, Some(_)) = (first, &stored) {
+        // In the same transaction as the lane rows: without them the next start would no longer see a take-over.
+        run(conn, target, &checkpoint::exit_safe(&tables.checkpoint, &source, at_source)).await?;
     }
     run(conn, target, "COMMIT").await?;
     rows.retain(|row| row.lane < lanes);
