@@ -36,7 +36,7 @@ async fn seed(source: &Server, rows: u32) {
     source
         .exec(&format!(
             "USE busy; CREATE TABLE big (id INT PRIMARY KEY, v VARCHAR(120), n INT); \
-             CREATE TABLE big_keyless (v VARCHAR(40), n INT); \
+             CREATE TABLE big_keyless (v VARCHAR(120), n INT); \
              SET SESSION max_recursive_iterations = 10000000; \
              INSERT INTO big WITH RECURSIVE s AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM s WHERE i < {rows}) \
              SELECT i, REPEAT(MD5(i), 3), i % 1000 FROM s; \

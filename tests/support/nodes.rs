@@ -120,7 +120,9 @@ impl Cluster {
         let worker_addr = format!("127.0.0.1:{}", free_port());
         let args = ["standalone", "--data-dir", "data", "--master-addr", &master_addr, "--worker-addr", &worker_addr];
         let node = Node::start("node", folder.path(), &master_addr, args.map(String::from).to_vec());
-        Cluster { master_addr, nodes: vec![node], folder }
+        let cluster = Cluster { master_addr, nodes: vec![node], folder };
+        cluster.await_free_workers(1);
+        cluster
     }
 
     /// One master (`nodes[0]`) and workers `worker1`..; `ttl` is the workers' keepalive in seconds.
@@ -146,6 +148,7 @@ impl Cluster {
         for i in 1..=workers {
             cluster.add_worker(&format!("worker{i}"), ttl);
         }
+        cluster.await_free_workers(workers);
         cluster
     }
 
@@ -156,6 +159,19 @@ impl Cluster {
             ["worker", "--name", name, "--worker-addr", &addr, "--join", &self.master_addr, "--keepalive-ttl", &ttl];
         let node = Node::start(name, &self.folder.path().join(name), &addr, args.map(String::from).to_vec());
         self.nodes.push(node);
+    }
+
+    /// Waits until so many workers are online and free.
+    fn await_free_workers(&self, workers: usize) {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let members = self.dmctl(&["list-member", "--worker"]);
+            if members.matches("\"stage\": \"free\"").count() >= workers {
+                return;
+            }
+            assert!(Instant::now() < end, "not {workers} free workers:\n{members}\n{}", self.logs_tail());
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
     }
 
     pub fn node(&mut self, name: &str) -> &mut Node {
