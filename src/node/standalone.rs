@@ -22,7 +22,7 @@ pub async fn run_standalone(config: StandaloneConfig) -> i32 {
         return code;
     }
     let ran = match halves(&config) {
-        Ok((master, worker)) => serve(&master, &worker).await,
+        Ok((master, worker)) => serve(&master, &worker, config.workers).await,
         Err(e) => Err(e),
     };
     match ran {
@@ -39,7 +39,7 @@ pub async fn run_standalone(config: StandaloneConfig) -> i32 {
     }
 }
 
-/// Both halves are one node with one name.
+/// The node's name; its workers are `<name>-1` and so on.
 const NAME: &str = "standalone";
 
 /// Both halves' settings; the process then works in `<data-dir>/worker`, so that a task's relative `dir` is below it.
@@ -69,13 +69,13 @@ fn absolute(path: &str) -> Result<PathBuf> {
         .map_err(|e| DmError::new(Code::MasterStartService).msg(format!("data-dir {path:?} is no path")).cause(e))
 }
 
-async fn serve(master: &MasterConfig, worker: &WorkerConfig) -> Result<()> {
+async fn serve(master: &MasterConfig, worker: &WorkerConfig, workers: u64) -> Result<()> {
     let mut signals = Signals::listen()?;
     let log = tokio::select! {
         log = master::open(master) => log?,
         () = signals.wait() => return Ok(()),
     };
-    let ran = run(master, worker, &log, &mut signals).await;
+    let ran = run(master, worker, workers, &log, &mut signals).await;
     log.shutdown().await;
     ran
 }
@@ -83,6 +83,7 @@ async fn serve(master: &MasterConfig, worker: &WorkerConfig) -> Result<()> {
 async fn run(
     master: &MasterConfig,
     worker: &WorkerConfig,
+    workers: u64,
     log: &crate::coordinator::consensus::Consensus,
     signals: &mut Signals,
 ) -> Result<()> {
@@ -93,7 +94,8 @@ async fn run(
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         cookie: start::cookie(),
     };
-    let worker_options = worker::options(worker, fixed_masters(Vec::new()));
+    let mut worker_options = worker::options(worker, fixed_masters(Vec::new()));
+    worker_options.names = (1..=workers).map(|i| format!("{NAME}-{i}")).collect();
     let node = node::start_standalone(name, master::options(master, log)?, worker_options).await?;
     let stop = CancellationToken::new();
     let http = gateway::serve_worker(worker_listener, worker::view(worker), stop.clone());

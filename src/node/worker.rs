@@ -111,6 +111,7 @@ impl WorkerView for View {
 /// What the actors need of a worker's settings.
 pub(super) fn options(config: &WorkerConfig, masters: FindMasters) -> WorkerOptions {
     WorkerOptions {
+        names: vec![config.name.clone()],
         advertise_addr: config.advertise_addr.clone(),
         masters,
         keepalive_ttl: Duration::from_secs(u64::try_from(config.keepalive_ttl).unwrap_or(60).max(1)),

@@ -62,7 +62,7 @@ pub(super) struct NodeShell {
     children: BTreeMap<Child, ActorCell>,
     server: Option<ActorRef<NodeServerMessage>>,
     gateway: Option<(Serve, ActorRef<GatewayMsg>)>,
-    member: Option<ActorRef<MemberMsg>>,
+    members: BTreeMap<usize, ActorRef<MemberMsg>>,
     sessions: BTreeMap<ActorId, NodeServerSessionInformation>,
     dials: Dials,
     strangers: Strangers<ActorId>,
@@ -106,7 +106,7 @@ impl Actor for NodeActor {
             children: BTreeMap::new(),
             server: None,
             gateway: None,
-            member: None,
+            members: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dials: Dials::default(),
             strangers: Strangers::new(),
@@ -114,7 +114,9 @@ impl Actor for NodeActor {
             stopping: false,
             _pin: pin,
         };
-        for child in [Child::Server, Child::Inspector, Child::Scheduler, Child::Member] {
+        let members = 0..shell.args.worker.as_ref().map_or(0, |worker| worker.names.len());
+        let children = [Child::Server, Child::Inspector, Child::Scheduler];
+        for child in children.into_iter().chain(members.map(Child::Member)) {
             shell.start(&me, child).await?;
         }
         Ok(shell)
@@ -204,7 +206,7 @@ impl NodeShell {
                 }
                 None => None,
             },
-            Child::Member => self.start_member(me).await?,
+            Child::Member(index) => self.start_member(me, index).await?,
             Child::Gateway => match self.gateway.take() {
                 Some((serve, _)) => Some(self.start_gateway(me, serve).await?),
                 None => None,
@@ -232,10 +234,11 @@ impl NodeShell {
         Ok(server.get_cell())
     }
 
-    async fn start_member(&mut self, me: &ActorRef<NodeMsg>) -> Result<Option<ActorCell>, SpawnErr> {
+    async fn start_member(&mut self, me: &ActorRef<NodeMsg>, index: usize) -> Result<Option<ActorCell>, SpawnErr> {
         let Some(worker) = &self.args.worker else { return Ok(None) };
+        let Some(name) = worker.names.get(index) else { return Ok(None) };
         let args = MemberArgs {
-            name: self.args.node.name.clone(),
+            name: name.clone(),
             address: worker.advertise_addr.clone(),
             // A member that was started again is another one for the leader.
             incarnation: rand::random(),
@@ -246,7 +249,7 @@ impl NodeShell {
             node: me.clone(),
         };
         let (member, _) = Actor::spawn_linked(None, MemberActor, args, me.get_cell()).await?;
-        self.member = Some(member.clone());
+        self.members.insert(index, member.clone());
         Ok(Some(member.get_cell()))
     }
 
@@ -340,8 +343,8 @@ impl NodeShell {
             return;
         };
         self.children.remove(&child);
-        if child == Child::Member {
-            self.member = None;
+        if let Child::Member(index) = child {
+            self.members.remove(&index);
         }
         if self.stopping {
             return self.stop_if_done(me);
@@ -374,7 +377,7 @@ impl NodeShell {
         if let Some((_, gateway)) = &self.gateway {
             let _ = gateway.send_message(GatewayMsg::Stop);
         }
-        if let Some(member) = &self.member {
+        for member in self.members.values() {
             let _ = member.send_message(Post::Own(MemberOwn::Retire));
         }
         me.send_after(STOP_LIMIT, || NodeMsg::StopOver);
@@ -382,7 +385,7 @@ impl NodeShell {
     }
 
     fn stop_if_done(&mut self, me: &ActorRef<NodeMsg>) {
-        if !self.children.contains_key(&Child::Gateway) && !self.children.contains_key(&Child::Member) {
+        if !self.children.keys().any(|child| matches!(child, Child::Gateway | Child::Member(_))) {
             me.stop(Some("stopped".into()));
         }
     }

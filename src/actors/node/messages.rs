@@ -44,6 +44,7 @@ pub enum Child {
     Server,
     Gateway,
     Scheduler,
-    Member,
+    /// One of the workers that this node is (its index among the names).
+    Member(usize),
     Inspector,
 }

@@ -48,6 +48,9 @@ pub fn fixed_masters(addresses: Vec<String>) -> FindMasters {
 /// What a worker needs.
 #[derive(Clone)]
 pub struct WorkerOptions {
+    /// The names of the workers that this node is: one of its own for a worker, several for a standalone node,
+    /// because a worker serves one source.
+    pub names: Vec<String>,
     /// `advertise-addr`: part of the worker's identity (46003), shown by list-member.
     pub advertise_addr: String,
     /// Where the masters are. Standalone: `fixed_masters(vec![])`.

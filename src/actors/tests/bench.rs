@@ -128,6 +128,7 @@ impl Bench {
         let port = free_port();
         let (options, master) = master(name, port, log);
         let worker = WorkerOptions {
+            names: vec![name.into()],
             advertise_addr: "127.0.0.1:8262".into(),
             masters: fixed_masters(vec![]),
             keepalive_ttl: Duration::from_secs(6),

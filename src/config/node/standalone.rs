@@ -6,7 +6,10 @@ use super::{
     MasterConfig, NodeConfig, Parsed, StartCodes, WorkerConfig, from_args,
     settings::{Setting, Slot, setting},
 };
-use crate::error::{Code, Result};
+use crate::error::{Code, DmError, Result};
+
+/// Workers of one standalone node at most.
+const MAX_WORKERS: u64 = 64;
 
 /// Settings of a standalone node. Its file (`-config`) takes the same names as its flags.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,6 +18,8 @@ pub struct StandaloneConfig {
     pub data_dir: String,
     pub master_addr: String,
     pub worker_addr: String,
+    /// How many sources the node can serve at once: a worker serves one.
+    pub workers: u64,
     pub log_level: String,
     pub log_file: String,
     pub log_format: String,
@@ -27,6 +32,7 @@ impl Default for StandaloneConfig {
             data_dir: "./dm-data".into(),
             master_addr: "127.0.0.1:8261".into(),
             worker_addr: "127.0.0.1:8262".into(),
+            workers: 4,
             log_level: "info".into(),
             log_file: String::new(),
             log_format: "text".into(),
@@ -101,6 +107,7 @@ impl NodeConfig for StandaloneConfig {
             setting("data-dir", "data-dir", "folder for everything the node keeps", Text(&mut self.data_dir)),
             setting("master-addr", "master-addr", "address for dmctl and HTTP", Text(&mut self.master_addr)),
             setting("worker-addr", "worker-addr", "address of the worker half", Text(&mut self.worker_addr)),
+            setting("workers", "workers", "how many sources it can serve at once", Uint(&mut self.workers)),
             setting("log-level", "L", "log level: debug, info, warn, error, fatal", Text(&mut self.log_level)),
             setting("log-file", "log-file", "log file path, stdout when empty", Text(&mut self.log_file)),
             setting("log-format", "log-format", "log format: text or json", Text(&mut self.log_format)),
@@ -113,6 +120,10 @@ impl NodeConfig for StandaloneConfig {
 
     /// The halves are checked where they are made, with the codes of their programs.
     fn adjust(&mut self) -> Result<()> {
+        if !(1..=MAX_WORKERS).contains(&self.workers) {
+            return Err(DmError::new(Code::MasterConfigInvalidFlag)
+                .msg(format!("workers is {}, it must be between 1 and {MAX_WORKERS}", self.workers)));
+        }
         self.master()?;
         self.worker().map(drop)
     }

@@ -74,9 +74,11 @@ fn pick<T: Clone>(rules: &BTreeMap<String, T>, names: &[String]) -> Vec<T> {
 }
 
 /// The dump folder of one task: `.<task>` behind a local folder, `/<task>.<source>` behind an object store's path.
-pub(super) fn with_suffix(dir: &str, task: &str, source: &str) -> Result<String> {
+/// A task of several sources has `.<task>.<source>` locally too: workers of one machine then keep apart what they dump.
+pub(super) fn with_suffix(dir: &str, task: &str, source: &str, one_source: bool) -> Result<String> {
     if !dir.contains("://") {
-        return Ok(format!("{dir}.{task}"));
+        let local = if one_source { String::new() } else { format!(".{}", source.replace('/', "%2F")) };
+        return Ok(format!("{dir}.{task}{local}"));
     }
     let (path, query) = storage_parts(dir)?;
     Ok(format!("{}/{task}.{source}{query}", path.trim_end_matches('/')))
@@ -89,7 +91,8 @@ pub(super) fn without_suffix(dir: &str, task: &str, source: &str) -> String {
     {
         return format!("{path}{query}");
     }
-    dir.strip_suffix(&format!(".{task}")).unwrap_or(dir).to_owned()
+    let several = dir.strip_suffix(&format!(".{task}.{}", source.replace('/', "%2F")));
+    several.or_else(|| dir.strip_suffix(&format!(".{task}"))).unwrap_or(dir).to_owned()
 }
 
 /// An object store's URL up to its path, and the rest with its `?`.

@@ -98,7 +98,8 @@ impl TaskConfig {
         }
         check_loader(&mut unit)?;
         if !mode.only_loads() {
-            unit.dir = super::expand::with_suffix(&unit.dir, &self.name, &instance.source_id)?;
+            let one_source = self.mysql_instances.len() < 2;
+            unit.dir = super::expand::with_suffix(&unit.dir, &self.name, &instance.source_id, one_source)?;
         }
         Ok(unit)
     }
