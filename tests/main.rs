@@ -5,6 +5,7 @@ mod cases;
 mod faults;
 mod mysql;
 mod nodes;
+mod recovery;
 mod schema;
 mod support;
 mod tidy;
