@@ -18,7 +18,7 @@ servers:          ## MariaDB and MySQL for the tests (no service is started)
 	scripts/servers.sh mariadb mysql
 
 test: servers     ## all tests of every day: units, command goldens, scenarios and faults on real servers
-	cargo test
+	cargo test --no-fail-fast
 
 test-long: servers ## the same with more rounds of faults
 	DM_FAULT_ROUNDS=100 cargo test --test integration faults::

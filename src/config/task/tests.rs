@@ -87,7 +87,7 @@ validators: {v: {mode: full, row-error-delay: 90m}}
     assert_eq!(again.expand(&bare).unwrap(), expected);
     let (one, two) = (&subtasks[0], &subtasks[1]);
     assert_eq!((one.mydumper.threads, one.loader.pool_size, one.syncer.worker_count), (9, 8, 7));
-    assert_eq!((one.loader.dir.as_str(), two.loader.dir.as_str()), ("s3://b/p/big.s1?region=x", "/x.big"));
+    assert_eq!((one.loader.dir.as_str(), two.loader.dir.as_str()), ("s3://b/p/big.s1?region=x", "/x.big.s2"));
     assert_eq!((one.syncer.safe_mode_duration.as_str(), two.syncer.safe_mode_duration.as_str()), ("80s", "60s"));
     assert_eq!((one.filters.len(), two.filters.len()), (2, 0));
     assert_eq!((one.case_sensitive, two.case_sensitive), (false, true));
