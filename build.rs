@@ -6,7 +6,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::compile(["dmmaster.proto", "dmworker.proto"], ["proto"])?;
+    let files = protox::compile(["dmmaster.proto", "dmworker.proto", "etcd.proto"], ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("pb.descriptor.bin"), files.encode_to_vec())?;
     // Type names let the JSON printer find a message's descriptor.

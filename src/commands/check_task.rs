@@ -4,7 +4,7 @@ use super::{
     cluster::Cluster,
     input::read_file,
     reply::Refusal,
-    start_task::{START_TIME, checked, fill_start_points, stored_sources},
+    start_task::{START_TIME, check_shard_keys, checked, fill_start_points, stored_sources},
 };
 use crate::{
     config::TaskConfig,
@@ -29,8 +29,13 @@ pub const SPEC: Spec =
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
     let [path] = matches.args.as_slice() else { return Err(Failure::Usage(String::new())) };
+    let task = read_file(path)?;
+    // What can't be read at all is told by the master's report.
+    if let Ok(parsed) = TaskConfig::decode_yaml(&task) {
+        check_shard_keys(&task, &parsed)?;
+    }
     let request = pb::CheckTaskRequest {
-        task: read_file(path)?,
+        task,
         err_cnt: matches.int("error"),
         warn_cnt: matches.int("warn"),
         start_time: matches.one("start-time").to_owned(),

@@ -39,16 +39,10 @@ pub async fn run(session: &mut Session, path: &[&str], matches: &Matches) -> Out
         ["export"] => return config_files::export(session, &folder(matches)).await,
         ["import"] => return config_files::import(session, &folder(matches)).await,
         [kind, ..] => return Err(Failure::Text(format!("`config {kind} update` is not supported yet"))),
-        [] => return Err(Failure::Usage(String::new())),
+        [] => return Err(Failure::Help),
     };
-    let [name] = matches.args.as_slice() else { return Err(Failure::Usage(String::new())) };
-    let reply = get_config::ask(session, kind, name).await?;
-    match (reply.result, matches.one("path")) {
-        (false, _) => session.reply(&reply),
-        (true, "") => session.line(&reply.cfg),
-        (true, file) => return get_config::write(session, file, &reply.cfg),
-    }
-    Ok(())
+    let [name] = matches.args.as_slice() else { return Err(Failure::Help) };
+    get_config::show(session, kind, name, matches.one("path")).await
 }
 
 fn folder(matches: &Matches) -> String {

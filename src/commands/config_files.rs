@@ -81,7 +81,7 @@ fn done(path: &str, result: bool, msg: &str) -> Outcome {
 /// The YAML files of a sub-folder by name; no folder, no files.
 fn read_all(dir: &str, kind: &str) -> Result<Vec<(String, String)>, Failure> {
     if !Path::new(dir).is_dir() {
-        return Err(Failure::Text(format!("directory `{dir}` does not exist")));
+        return Err(Failure::Text(format!("config directory `{dir}` not exists")));
     }
     let Ok(entries) = fs::read_dir(Path::new(dir).join(kind)) else { return Ok(Vec::new()) };
     let mut paths: Vec<String> = entries

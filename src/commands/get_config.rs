@@ -1,6 +1,6 @@
 //! `get-config` (the old name of `config`), and what a leader answers to both.
 
-use super::{cluster::Cluster, reply::Refusal};
+use super::{cluster::Cluster, input::open_error, reply::Refusal};
 use crate::{
     config::{MasterConfig, SourceConfig, render_task},
     dmctl::{
@@ -15,42 +15,46 @@ use crate::{
 pub const SPEC: Spec =
     Spec::new("get-config <task | master | worker | source> <name> [--file filename]", "Gets the configuration")
         .hidden()
-        .aliases(&["get-task-config"])
+        .aliases(&[TASK_ALIAS])
         .flags(&[Flag::text("file", "", "write config to file").short('f')]);
 
-/// The dmctl side: unlike `config` it prints the whole reply.
+/// The name of before other kinds could be asked for.
+const TASK_ALIAS: &str = "get-task-config";
+
+/// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
-    let [kind, name] = matches.args.as_slice() else { return Err(Failure::Usage(String::new())) };
-    let kind = match kind.as_str() {
+    let (kind, name) = match matches.args.as_slice() {
+        [name] if matches.called_as == TASK_ALIAS => ("task", name),
+        [kind, name] if matches.called_as != TASK_ALIAS => (kind.as_str(), name),
+        _ => return Err(Failure::Usage(String::new())),
+    };
+    let kind = match kind {
         "task" => CfgType::TaskType,
         "master" => CfgType::MasterType,
         "worker" => CfgType::WorkerType,
         "source" => CfgType::SourceType,
         other => {
-            return Err(Failure::Usage(format!("invalid config type {other:?}: use task, master, worker or source")));
+            return Err(Failure::Refused(format!(
+                "invalid config type '{other}' (allowed: task, master, worker, source)"
+            )));
         }
     };
-    let reply = ask(session, kind, name).await?;
-    match matches.one("file") {
-        file if !file.is_empty() && reply.result => write(session, file, &reply.cfg),
-        _ => {
-            session.reply(&reply);
-            Ok(())
-        }
-    }
+    show(session, kind, name, matches.one("file")).await
 }
 
-/// Asks a master for a configuration.
-pub async fn ask(session: &mut Session, kind: CfgType, name: &str) -> std::result::Result<pb::GetCfgResponse, Failure> {
+/// Prints the whole reply; with a file the configuration goes there instead, readable by its owner only.
+pub async fn show(session: &mut Session, kind: CfgType, name: &str, file: &str) -> Outcome {
     let request = pb::GetCfgRequest { r#type: kind as i32, name: name.to_owned() };
-    session.rpc_in_time(request, |mut c, r| async move { c.get_cfg(r).await }).await
-}
-
-/// Writes a configuration to a file that only its owner reads.
-pub fn write(session: &mut Session, path: &str, text: &str) -> Outcome {
-    super::config_files::write_private(path.as_ref(), text)
-        .map_err(|e| Failure::Text(format!("can't write config file {path}: {e}")))?;
-    session.line("write config to file succeed");
+    let mut reply = session.rpc_in_time(request, |mut c, r| async move { c.get_cfg(r).await }).await?;
+    if reply.result && !file.is_empty() {
+        if let Err(e) = super::config_files::write_private(file.as_ref(), &reply.cfg) {
+            session.line(&format!("can not write config to file {file}"));
+            return Err(Failure::Text(open_error(file, &e)));
+        }
+        reply.msg = format!("write config to file {file} succeed");
+        reply.cfg = String::new();
+    }
+    session.reply(&reply);
     Ok(())
 }
 

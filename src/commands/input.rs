@@ -7,9 +7,18 @@ use crate::{
 
 /// The text of a file.
 pub fn read_file(path: &str) -> Result<String, Failure> {
-    let failed = |reason: String| Failure::Text(format!("error in get file content: {path}: {reason}"));
-    let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| failed("the file is not UTF-8 text".to_owned()))
+    let failed = |reason: String| Failure::Text(format!("error in get file content: {reason}"));
+    let bytes = std::fs::read(path).map_err(|e| failed(open_error(path, &e)))?;
+    String::from_utf8(bytes).map_err(|_| failed(format!("{path}: the file is not UTF-8 text")))
+}
+
+/// Why a file can't be opened, in the form that scripts around DM know: `open x: no such file or directory`.
+pub fn open_error(path: &str, error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = reason.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    format!("open {path}: {}{}", first.map_or(String::new(), String::from), letters.as_str())
 }
 
 fn looks_like_file(argument: &str) -> bool {

@@ -42,14 +42,16 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         "stop" => SourceOp::StopSource,
         "show" => SourceOp::ShowSource,
         other => {
-            return Err(Failure::Usage(format!("invalid operate type {other:?}: use create, update, stop or show")));
+            return Err(Failure::Refused(format!(
+                "invalid operate '{other}' on worker (allowed: create, update, stop, show)"
+            )));
         }
     };
     let mut request =
         pb::OperateSourceRequest { op: op as i32, worker_name: matches.one("worker").to_owned(), ..Default::default() };
     if matches!(op, SourceOp::StartSource | SourceOp::UpdateSource) {
         if arguments.is_empty() {
-            return Err(Failure::Usage(format!("operate-source {kind} needs a config file")));
+            return Err(Failure::Refused("operate-source create/stop should specify config-file(s)".to_owned()));
         }
         if !request.worker_name.is_empty() && arguments.len() > 1 {
             return Err(Failure::Usage("with --worker give exactly one config file".to_owned()));
@@ -65,7 +67,9 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         }
         request.source_id.extend(matches.sources());
         if op == SourceOp::StopSource && request.source_id.is_empty() {
-            return Err(Failure::Usage("operate-source stop needs a config file or a source id".to_owned()));
+            return Err(Failure::Refused(
+                "operate-source create/stop should specify config-file(s) or source ids".to_owned(),
+            ));
         }
     }
     let reply = session.rpc(request, |mut c, r| async move { c.operate_source(r).await }).await?;

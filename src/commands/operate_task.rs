@@ -33,7 +33,10 @@ pub async fn run(session: &mut Session, matches: &Matches, op: pb::TaskOp) -> Ou
         }
         [] => match sources.as_slice() {
             [source] => whole_source(session, matches, op, source).await,
-            _ => Err(Failure::Usage("name a task or a task file, or exactly one source with -s".to_owned())),
+            others => Err(Failure::Usage(format!(
+                "{} one source-name when task-name/task-conf is not specified (use -s)",
+                if others.is_empty() { "must give" } else { "can give only" }
+            ))),
         },
         _ => Err(Failure::Usage(String::new())),
     }
@@ -45,8 +48,8 @@ async fn whole_source(session: &mut Session, matches: &Matches, op: pb::TaskOp, 
     let request = pb::QueryStatusListRequest { name: String::new(), sources: vec![source.to_owned()] };
     let status = session.rpc_in_time(request, |mut c, r| async move { c.query_status(r).await }).await?;
     if !status.result {
-        session.reply(&status);
-        return Err(Failure::Printed);
+        session.line(&print_plain(&json!({ "result": false, "msg": status.msg, "tasks": [] })));
+        return Ok(());
     }
     let mut tasks: Vec<String> =
         status.sources.iter().flat_map(|s| s.sub_task_status.iter().map(|t| t.name.clone())).collect();

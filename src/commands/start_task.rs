@@ -52,15 +52,7 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
 fn task_text(path: &str) -> std::result::Result<String, Failure> {
     let text = read_file(path)?;
     let mut task = TaskConfig::decode_yaml(&text).map_err(|e| in_file(e, path))?;
-    let written = |key: &str| text.lines().any(|line| line.starts_with(key));
-    let contradiction =
-        |what: &str| Failure::Text(format!("`is-sharding` and `shard-mode` contradict each other: {what}"));
-    if written("is-sharding") && !task.is_sharding && !task.shard_mode.is_empty() {
-        return Err(contradiction("remove `is-sharding`, or set it to true"));
-    }
-    if written("shard-mode") && task.shard_mode.is_empty() && task.is_sharding {
-        return Err(contradiction("set `shard-mode`, or remove it"));
-    }
+    check_shard_keys(&text, &task)?;
     let Some(security) = task.target_database.as_mut().and_then(|db| db.security.as_mut()) else { return Ok(text) };
     let mut inlined = false;
     for (path, bytes) in [
@@ -75,6 +67,20 @@ fn task_text(path: &str) -> std::result::Result<String, Failure> {
         }
     }
     Ok(if inlined { task.to_yaml() } else { text })
+}
+
+/// Refuses a task whose two keys for sharding contradict each other; what is not written can't.
+pub fn check_shard_keys(text: &str, task: &TaskConfig) -> std::result::Result<(), Failure> {
+    let written = |key: &str| text.lines().any(|line| line.starts_with(key));
+    let contradiction =
+        |what: &str| Failure::Refused(format!("`is-sharding` and `shard-mode` contradict each other: {what}"));
+    if written("is-sharding") && !task.is_sharding && !task.shard_mode.is_empty() {
+        return Err(contradiction("remove `is-sharding`, or set it to true"));
+    }
+    if written("shard-mode") && task.shard_mode.is_empty() && task.is_sharding {
+        return Err(contradiction("set `shard-mode`, or remove it"));
+    }
+    Ok(())
 }
 
 /// The leader's side: parse, expand, check, then store and start.
@@ -217,7 +223,7 @@ mod tests {
         ] {
             std::fs::write(path, text).unwrap();
             match (task_text(path), wanted) {
-                (Err(Failure::Text(e)), Some(wanted)) => assert!(e.contains(wanted), "{e}"),
+                (Err(Failure::Refused(e)), Some(wanted)) => assert!(e.contains(wanted), "{e}"),
                 (Ok(sent), None) => assert_eq!(sent, text),
                 (other, _) => panic!("{text}: {other:?}"),
             }

@@ -102,7 +102,7 @@ mod tests {
     use crate::dmctl::cobra::{Tool, parse};
 
     fn read(args: &[&str], env: &str) -> Result<Globals, Failure> {
-        let tool = Tool { name: "dmctl", about: "", flags: COMMAND_MODE, commands: &[] };
+        let tool = Tool { name: "dmctl", about: "", flags: COMMAND_MODE, commands: &[], runs: true };
         let args = normalize(args.iter().map(|a| (*a).to_owned()).collect());
         Globals::read(&parse(&tool, &args).unwrap().matches, env)
     }

@@ -12,11 +12,12 @@ use super::{
 use crate::commands;
 
 /// The tool as it is called from a shell.
-const ONE_SHOT: Tool = Tool { name: "dmctl", about: "DM control", flags: COMMAND_MODE, commands: commands::ALL };
+const ONE_SHOT: Tool =
+    Tool { name: "dmctl", about: "DM control", flags: COMMAND_MODE, commands: commands::ALL, runs: true };
 
 /// The tool inside its own prompt, where the connection is given already.
 pub(super) const PROMPT: Tool =
-    Tool { name: "dmctl", about: "DM control", flags: INTERACTIVE_MODE, commands: commands::ALL };
+    Tool { name: "dmctl", about: "DM control", flags: INTERACTIVE_MODE, commands: commands::ALL, runs: false };
 
 /// What follows an error when no command matched.
 pub(super) const HINT: &str = "Run 'dmctl --help' for usage.";
@@ -101,11 +102,19 @@ pub(super) async fn execute(session: &mut Session, tool: &Tool, parsed: &Parsed)
         return Ok(());
     }
     let outcome = commands::run(session, tool, &parsed.path, &parsed.matches).await;
-    if let Err(Failure::Usage(text)) = &outcome {
-        if !text.is_empty() {
-            session.line(text);
+    match &outcome {
+        Err(Failure::Usage(text)) => {
+            if !text.is_empty() {
+                session.line(text);
+            }
+            session.line(cobra::usage(tool, &parsed.path).trim_end_matches('\n'));
         }
-        session.line(cobra::usage(tool, &parsed.path).trim_end_matches('\n'));
+        Err(Failure::Help) => {
+            session.line(cobra::help(tool, &parsed.path).trim_end_matches('\n'));
+            return Ok(());
+        }
+        Err(Failure::Refused(text)) => session.line(text),
+        _ => {}
     }
     outcome
 }
@@ -114,7 +123,7 @@ pub(super) async fn execute(session: &mut Session, tool: &Tool, parsed: &Parsed)
 pub(super) fn failure_text(failure: Failure) -> String {
     match failure {
         Failure::Text(text) => text,
-        Failure::Usage(_) | Failure::Printed => SEE_OUTPUT.to_owned(),
+        Failure::Usage(_) | Failure::Help | Failure::Refused(_) | Failure::Printed => SEE_OUTPUT.to_owned(),
     }
 }
 

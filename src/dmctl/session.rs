@@ -16,6 +16,10 @@ use crate::{error::DmError, pb::master_client::MasterClient};
 pub enum Failure {
     /// Wrong arguments: the text (may be empty) and the command's usage go to stdout.
     Usage(String),
+    /// Wrong arguments of a command that then shows its help, which is no error.
+    Help,
+    /// The text goes to stdout, without the usage.
+    Refused(String),
     /// Everything that must be seen was printed already.
     Printed,
     /// An error text.

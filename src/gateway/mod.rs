@@ -1,9 +1,10 @@
 //! The port that users and tools talk to: gRPC `pb.Master` (or `pb.Worker`) and HTTP on one listener.
 //!
 //! HTTP/1 and HTTP/2 are told apart by their first bytes; bytes that are neither end their own connection only.
-//! Unknown gRPC services are answered with UNIMPLEMENTED, so that a client that also asks for others (the original
-//! dmctl opens an etcd client on this port) still connects.
+//! Unknown gRPC services are answered with UNIMPLEMENTED, so that a client that also asks for others still connects.
+//! The original dmctl opens an etcd client on this port, for the one read that [`etcd`] answers.
 
+mod etcd;
 mod http;
 mod master;
 mod payload;
@@ -24,7 +25,7 @@ use crate::{
     commands::cluster::Cluster,
     config::MasterConfig,
     error::{Code, DmError, Result},
-    pb::{master_server::MasterServer, worker_server::WorkerServer},
+    pb::{etcd::kv_server::KvServer, master_server::MasterServer, worker_server::WorkerServer},
 };
 
 /// The largest request that is read.
@@ -44,7 +45,7 @@ pub async fn serve(
     let rest = rest::routes(service.clone());
     let grpc =
         MasterServer::new(service).max_decoding_message_size(REQUEST_LIMIT).max_encoding_message_size(usize::MAX);
-    let router = Routes::new(grpc).into_axum_router();
+    let router = Routes::new(grpc).add_service(KvServer::new(etcd::RelayWorkers)).into_axum_router();
     let router = http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown);
     run(listener, router, stop, Code::MasterStartService).await
 }

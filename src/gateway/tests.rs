@@ -20,7 +20,11 @@ use crate::{
     commands::testing::MemoryCluster,
     dmctl::one_shot,
     error::Scope,
-    pb::{self, master_client::MasterClient},
+    pb::{
+        self,
+        etcd::{RangeRequest, kv_client::KvClient},
+        master_client::MasterClient,
+    },
 };
 
 struct Gateway {
@@ -127,13 +131,24 @@ async fn every_rpc_answers_and_foreign_services_are_unimplemented() {
     let mut foreign = tonic::client::Grpc::new(channel);
     foreign.ready().await.unwrap();
     let codec = tonic_prost::ProstCodec::<pb::GetMasterCfgRequest, pb::GetMasterCfgResponse>::default();
-    for path in ["/etcdserverpb.KV/Range", "/pb.Master/Nope"] {
+    for path in ["/etcdserverpb.Lease/LeaseGrant", "/etcdserverpb.KV/Put", "/pb.Master/Nope"] {
         let path = path.parse().unwrap();
         let request = tonic::Request::new(pb::GetMasterCfgRequest {});
         let refused: tonic::Status = foreign.unary(request, path, codec.clone()).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::Unimplemented);
         foreign.ready().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_etcd_client_of_another_dmctl_reads_relay_workers_only() {
+    let gateway = gateway().await;
+    let mut client = KvClient::connect(format!("http://{}", gateway.address)).await.unwrap();
+    let range = |key: &str| RangeRequest { key: key.into(), range_end: key.replace('/', "0").into() };
+    let reply = client.range(range("/dm-master/relay-worker/")).await.unwrap().into_inner();
+    assert!(reply.header.is_some() && reply.kvs.is_empty() && reply.count == 0 && !reply.more);
+    let refused = client.range(range("/dm-master/upstream/config/")).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unimplemented);
 }
 
 #[tokio::test]
@@ -287,7 +302,7 @@ async fn what_is_exported_can_be_imported_elsewhere() {
     let failed = dmctl(&gateway, &folder, &format!("config import -d {dir}")).await;
     assert!(failed.starts_with("exit 1\n") && failed.contains("broken.yaml failed: [code=20003:"), "{failed}");
     let missing = dmctl(&gateway, &folder, "config import -p /nonexistent").await;
-    assert!(missing.contains("directory `/nonexistent` does not exist"), "{missing}");
+    assert!(missing.contains("config directory `/nonexistent` not exists"), "{missing}");
 }
 
 /// What no command can bring about here, because there is no database.

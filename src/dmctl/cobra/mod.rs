@@ -155,6 +155,8 @@ pub struct Tool {
     /// Root flags; those marked inherited are accepted by every command.
     pub flags: &'static [Flag],
     pub commands: &'static [Spec],
+    /// True when a call without a command does something.
+    pub runs: bool,
 }
 
 /// The path from the tool to a command: empty for the tool itself.
@@ -167,6 +169,8 @@ pub struct Matches {
     given: Vec<&'static str>,
     /// Arguments that are no flags.
     pub args: Vec<String>,
+    /// The word that named the command: its name or an alias.
+    pub called_as: String,
 }
 
 impl Matches {

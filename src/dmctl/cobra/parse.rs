@@ -30,9 +30,9 @@ impl ParseError {
 
 /// Splits arguments; flags may stand before and after the command and between its arguments.
 pub fn parse(tool: &Tool, args: &[String]) -> Result<Parsed, ParseError> {
-    let (path, rest) = find(tool, args)?;
+    let (path, rest, called_as) = find(tool, args)?;
     let flags = accepted(tool, &path);
-    let mut matches = defaults(&flags);
+    let mut matches = Matches { called_as, ..defaults(&flags) };
     let wants_help = read(&flags, &rest, &mut matches)?;
     let group = path.last().is_some_and(|spec| !spec.runs);
     Ok(Parsed { path, matches, wants_help: wants_help || group })
@@ -48,21 +48,22 @@ pub(super) fn accepted(tool: &Tool, path: &[&'static Spec]) -> Vec<Flag> {
     flags
 }
 
-/// The command, and the arguments without the words that named it.
-fn find(tool: &Tool, args: &[String]) -> Result<(Path, Vec<String>), ParseError> {
+/// The command, the arguments without the words that named it, and the last of those words.
+fn find(tool: &Tool, args: &[String]) -> Result<(Path, Vec<String>, String), ParseError> {
+    let mut called_as = String::new();
     let mut path: Path = Vec::new();
     let mut rest = args.to_vec();
     let mut commands = tool.commands;
     loop {
-        let Some(at) = first_word(&rest, &accepted(tool, &path)) else { return Ok((path, rest)) };
+        let Some(at) = first_word(&rest, &accepted(tool, &path)) else { return Ok((path, rest, called_as)) };
         match commands.iter().find(|spec| spec.answers_to(&rest[at])) {
             Some(spec) => {
-                rest.remove(at);
+                called_as = rest.remove(at);
                 path.push(spec);
                 commands = spec.subcommands;
             }
             None if path.is_empty() => return Err(unknown_command(tool, &rest[at])),
-            None => return Ok((path, rest)),
+            None => return Ok((path, rest, called_as)),
         }
     }
 }

@@ -18,6 +18,7 @@ const TOOL: Tool = Tool {
         Flag::text("addr", "a:1", "address").inherited(),
     ],
     commands: &[START, GROUP, OLD],
+    runs: true,
 };
 
 fn call(line: &str) -> Result<Parsed, ParseError> {
@@ -36,7 +37,8 @@ fn flags_stand_anywhere() {
     assert_eq!((matches.int("error"), matches.is("remove-meta"), matches.is("flush")), (-3, true, false));
     assert_eq!((matches.one("addr"), matches.given("addr"), matches.given("start-time")), ("b:2", true, false));
     assert_eq!(call("start -Ve5 -- -x").unwrap().matches.args, ["-x"]);
-    assert_eq!(call("old-startle").unwrap().path[0].name(), "startle");
+    let old = call("old-startle").unwrap();
+    assert_eq!((old.path[0].name(), old.matches.called_as.as_str()), ("startle", "old-startle"));
     assert!(call("").unwrap().path.is_empty());
 }
 
@@ -93,6 +95,8 @@ fn usage_texts_have_the_known_layout() {
          (default \"a:1\")\n  -h, --help             help for tool\n  -s, --source strings   sources\n  \
          -V, --version          version\n\nUse \"tool [command] --help\" for more information about a command.\n"
     );
+    let prompt = Tool { runs: false, ..TOOL };
+    assert!(help(&prompt, &[]).starts_with("A tool\n\nUsage:\n  tool [command]\n\nAvailable"));
     let group = call("group").unwrap().path;
     assert!(
         usage(&TOOL, &group)

@@ -10,7 +10,7 @@ pub fn usage(tool: &Tool, path: &[&'static Spec]) -> String {
     let command = path.last().copied();
     let commands = command.map_or(tool.commands, |spec| spec.subcommands);
     let mut out = "Usage:".to_owned();
-    if command.is_none_or(|spec| spec.runs) {
+    if command.map_or(tool.runs, |spec| spec.runs) {
         out.push_str(&format!("\n  {}", use_line(tool, path)));
     }
     let listed: Vec<(&str, &str)> = listed(commands, path.is_empty());
