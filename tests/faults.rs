@@ -88,11 +88,13 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
     let started = Instant::now();
     let mut during_load = 0;
     for round in 0..rounds() {
-        // half of the rounds are meant for dump and load, half for sync
+        // a tenth of the rounds at the start, mostly in dump; then up to the half of them in load; the rest in sync
         if round == rounds() / 2 {
             in_sync(&cluster).await;
+        } else if (rounds() / 10..rounds() / 2).contains(&round) {
+            load_begins(&cluster, &target).await;
         }
-        any_moment(&mut rng, if round < rounds() / 2 { 800 } else { 1500 }).await;
+        any_moment(&mut rng, if round < rounds() / 2 { 400 } else { 1500 }).await;
         let loading = load_under_way(&target).await;
         during_load += u32::from(loading);
         match rng.random_range(0..3) {
@@ -113,6 +115,15 @@ async fn killed_at_random_moments_nothing_is_lost_or_doubled() {
     let written = writers.stop().await;
     assert!(written > 100, "the writers made only {written} transactions");
     equal(&cluster, &source, &target).await;
+}
+
+/// Waits until the load is under way, or over.
+async fn load_begins(cluster: &Cluster, target: &Server) {
+    until("the load begins", Duration::from_secs(60), || async {
+        let text = String::from_utf8(cluster.dmctl_output(&["query-status", TASK]).stdout).unwrap();
+        if load_under_way(target).await || text.contains("\"unit\": \"Sync\"") { Ok(()) } else { Err(text) }
+    })
+    .await;
 }
 
 /// Whether files are partly or not yet loaded, by the load unit's own progress rows.
@@ -165,6 +176,27 @@ fn bound_worker(cluster: &Cluster) -> String {
     let workers = members["members"][0]["worker"]["workers"].as_array().cloned().unwrap_or_default();
     let bound = workers.iter().find(|w| w["source"] == "src-1" && w["stage"] == "bound");
     bound.and_then(|w| w["name"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// The files of the dump died with their worker: the other one dumps again, and what the first had loaded goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_dies_during_the_load_is_replaced_by_another_without_its_files() {
+    let (source, target) = (servers::mariadb(), servers::mariadb());
+    seed(&source, 300_000).await;
+    let mut cluster = Cluster::with_workers(2, 3);
+    cluster.create_source("src-1", &source, true);
+    let task = cluster.file("task.yaml", &task_yaml(&target, "."));
+    cluster.dmctl_ok(&["start-task", &task]);
+    load_begins(&cluster, &target).await;
+    let owner = bound_worker(&cluster);
+    cluster.node(&owner).kill();
+    assert!(load_under_way(&target).await, "the load was over before its worker was killed: seed more rows");
+    // rows that go before the second dump must not stay on the target
+    source.exec("DELETE FROM busy.big WHERE id < 1000; DELETE FROM busy.big_keyless LIMIT 500").await;
+    in_sync(&cluster).await;
+    assert_ne!(bound_worker(&cluster), owner);
+    source.exec("INSERT INTO busy.keyed VALUES (7, 'after the take-over', 7)").await;
+    equal(&cluster, &source, &target).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
