@@ -2,7 +2,7 @@
 //!
 //! | file | meaning |
 //! |---|---|
-//! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status) |
+//! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status when Paused), `notes` (fragments of a source's `msg` in the end) |
 //! | source.sql, target.sql | run before the task starts |
 //! | before-start.sql | run on the source after its position was taken for `{binlog_*}` |
 //! | task.yaml | the task; `{target_port}`, `{binlog_name}`, `{binlog_pos}`, `{binlog_gtid}` are filled in |
@@ -38,6 +38,8 @@ struct Case {
     end: String,
     #[serde(default)]
     expect: Vec<String>,
+    #[serde(default)]
+    notes: Vec<String>,
 }
 
 fn mariadb() -> String {
@@ -125,6 +127,9 @@ async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
     }
     run.sql("after.sql", &run.source).await;
     run.equal().await;
+    let (_, _, reply) = run.cluster.subtask(&run.task, "src-1");
+    let told = reply["sources"][0]["msg"].as_str().unwrap_or_default();
+    assert!(case.notes.iter().all(|note| told.contains(note.as_str())), "{told:?} does not say {:?}", case.notes);
     run.cluster.dmctl_ok(&["stop-task", &run.task]);
 }
 

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod collation;
 pub mod dump;
+pub mod engine;
 pub mod fence;
 pub mod link;
 pub mod load;

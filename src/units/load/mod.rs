@@ -79,12 +79,23 @@ impl LoadUnit {
             files::read_metadata(Path::new(&config.loader.dir))?;
         }
         if !folder.skipped.is_empty() {
-            let note = format!("views are not migrated: {}", folder.skipped.join(", "));
-            self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+            self.note(format!("views are not migrated: {}", folder.skipped.join(", ")));
+        }
+        if config.loader.import_mode != "logical" {
+            self.note(format!(
+                "import-mode {} is not in this version: rows are loaded as SQL",
+                config.loader.import_mode
+            ));
         }
         let known = self.same_dump(&store, &mut conn, &folder, claimed).await?;
         store.set_status(&mut conn, "init").await?;
         self.create_tables(&store, &mut conn, &folder, &known).await?;
+        for (table, engine) in store::without_transactions(&mut conn, &folder).await? {
+            self.note(format!(
+                "{table} has the engine {engine} on the target, which has no transactions: a load that is interrupted may \
+                 load up to one batch of its rows twice, unless a key and on-duplicate-logical: replace prevent it"
+            ));
+        }
         resume(&mut folder, &known);
         let done: u64 = folder.data.iter().map(|f| if f.row.done { f.row.size } else { f.row.position }).sum();
         let location = folder.metadata.as_ref().map(|m| m.location.clone()).unwrap_or_default();
@@ -94,6 +105,12 @@ impl LoadUnit {
         self.load_files(folder.data, shared).await?;
         store.finish(&mut conn, folder.metadata.as_ref()).await?;
         clean_after_load(config)
+    }
+
+    /// A remark for query-status and the log.
+    fn note(&self, note: String) {
+        tracing::warn!(task = %self.env.config.name, note);
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }
 
     async fn shared(&self, store: &Store, session: Vec<(String, String)>, conn: &mut Conn) -> Result<Shared> {

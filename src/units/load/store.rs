@@ -5,8 +5,11 @@
 //! - `<task>_load_progress`: one row a file. A data file's `position` moves in the same transaction as its rows; a
 //!   schema file's row says whether the table was empty when this load met it.
 
+use std::collections::BTreeSet;
+
 use mysql_async::{Conn, Row, prelude::Queryable};
 
+use super::folder::Folder;
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result, Scope},
@@ -14,7 +17,7 @@ use crate::{
     units::{
         Fence,
         dump::{DumpLocation, Metadata},
-        fence, link,
+        engine, fence, link,
     },
 };
 
@@ -384,6 +387,27 @@ impl Store {
             Metadata { location: at(0), exit: Some(at(3)).filter(|e| !e.binlog_name.is_empty()), ..Metadata::default() }
         }))
     }
+}
+
+/// Those of the target tables whose engine has no transactions: `schema.table` and the engine.
+pub async fn without_transactions(conn: &mut Conn, folder: &Folder) -> Result<Vec<(String, String)>> {
+    let targets: BTreeSet<_> =
+        folder.tables.iter().map(|t| (t.target_schema.as_str(), t.target_table.as_str())).collect();
+    let schemas: BTreeSet<String> = targets.iter().map(|(schema, _)| quote_text(schema)).collect();
+    if schemas.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT table_schema, table_name, COALESCE(engine, '') FROM information_schema.tables WHERE table_schema IN ({})",
+        Vec::from_iter(schemas).join(", ")
+    );
+    let rows: Vec<(String, String, String)> = conn.query(&sql).await.map_err(|e| {
+        link::failed(Code::DBQueryFailed, Scope::Downstream, "read the engines of the target tables", &e)
+    })?;
+    let plain = rows.into_iter().filter(|(schema, table, engine)| {
+        !engine::is_transactional(engine) && targets.contains(&(schema.as_str(), table.as_str()))
+    });
+    Ok(plain.map(|(s, t, engine)| (format!("{}.{}", quote_name(&s), quote_name(&t)), engine)).collect())
 }
 
 fn file_row(row: &Row) -> FileRow {

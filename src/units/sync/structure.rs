@@ -23,7 +23,7 @@ use crate::{
         logged::correct_charsets,
         model::{TableId, TableInfo},
     },
-    units::link,
+    units::{engine, link},
 };
 
 /// Tracked and fetched structures of one run.
@@ -62,7 +62,7 @@ impl Structures {
         // The rows' own character sets win over inherited ones.
         let logged = map.columns.iter().map(|column| column.collation);
         let info = correct_charsets(&info, logged, &self.tracker.server());
-        let transactional = self.target.is_tidb() || is_transactional(&target_info.engine);
+        let transactional = self.target.is_tidb() || engine::is_transactional(&target_info.engine);
         if !transactional {
             self.counters.note(
                 target.to_string(),
@@ -167,13 +167,6 @@ fn unknown_structure(map: &TableMap, source: &TableId, target: &TableInfo) -> Dm
             "The table was altered after the position where the task reads. Please start the task with a dump (mode \
              `all`), or from a position after the change.",
         )
-}
-
-/// Engines that can roll back. An empty text is the server's default, InnoDB.
-fn is_transactional(engine: &str) -> bool {
-    !["MYISAM", "ARIA", "MEMORY", "HEAP", "CSV", "ARCHIVE", "MERGE", "MRG_MYISAM", "BLACKHOLE", "S3", "SEQUENCE"]
-        .iter()
-        .any(|name| engine.eq_ignore_ascii_case(name))
 }
 
 /// Whether a structure can be that of rows with this layout.
