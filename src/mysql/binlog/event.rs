@@ -96,6 +96,14 @@ pub enum EventBody {
     },
 }
 
+impl EventBody {
+    /// Events that open a file or name it carry the time when the file was begun: they say nothing of how late changes are.
+    pub fn is_about_the_file(&self) -> bool {
+        use EventBody::{FormatDescription, GtidList, PreviousGtids, Rotate};
+        matches!(self, FormatDescription(_) | Rotate { .. } | PreviousGtids(_) | GtidList(_))
+    }
+}
+
 /// Facts about the file's events.
 #[derive(Clone, Debug)]
 pub struct FormatDescription {

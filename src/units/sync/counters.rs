@@ -78,14 +78,14 @@ impl Counters {
         }
     }
 
-    /// An event came from the source.
+    /// An event came from the source; `timestamp` is 0 when it says nothing of how late changes are.
     pub fn read(&self, bytes: u64, timestamp: u32, waited: Duration) {
         self.read_bytes.fetch_add(bytes, Relaxed);
         self.metrics.event(waited, bytes as usize, 0);
         if timestamp > 0 {
             self.read_at.store(timestamp, Relaxed);
+            self.idle.store(false, Relaxed);
         }
-        self.idle.store(false, Relaxed);
     }
 
     /// A batch is durable.

@@ -62,7 +62,8 @@ impl SourceTask {
                     continue;
                 }
             };
-            self.counters.read(u64::from(event.header.event_size), event.header.timestamp, asked.elapsed());
+            let timestamp = if event.body.is_about_the_file() { 0 } else { event.header.timestamp };
+            self.counters.read(u64::from(event.header.event_size), timestamp, asked.elapsed());
             assembler.next(event, &mut out)?;
             for item in out.drain(..) {
                 self.items.send(item).await.map_err(|_| gone())?;
