@@ -60,6 +60,42 @@ async fn a_task_whose_source_was_down_resumes_by_itself() {
     equal(&cluster, &source, &target).await;
 }
 
+/// Two tasks read one source side by side: neither takes the other's connection for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tasks_of_one_source_do_not_disturb_each_other() {
+    for source in [servers::mariadb(), servers::mysql()] {
+        let target = servers::mariadb();
+        for schema in ["mend", "other"] {
+            source.exec(&format!("CREATE DATABASE {schema}; CREATE TABLE {schema}.t (id INT PRIMARY KEY)")).await;
+        }
+        let cluster = Cluster::standalone();
+        cluster.create_source("src-1", &source, true);
+        let yaml = task_yaml(&target, servers::USER, servers::PASSWORD);
+        for (name, schema) in [("mend", "mend"), ("second", "other")] {
+            let yaml = yaml.replace("name: mend", &format!("name: {name}")).replace("[mend]", &format!("[{schema}]"));
+            let task = cluster.file("task.yaml", &yaml);
+            cluster.dmctl_ok(&["start-task", &task]);
+        }
+        for id in 1..=10 {
+            source.exec(&format!("INSERT INTO mend.t VALUES ({id}); INSERT INTO other.t VALUES ({id})")).await;
+            until("both tasks bring the row", Duration::from_secs(60), || async {
+                let sql = "SELECT (SELECT COUNT(*) FROM mend.t) * 100 + (SELECT COUNT(*) FROM other.t)";
+                let exist = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema IN ('mend', 'other')";
+                if target.text(exist).await != "2" {
+                    return Err("no tables yet".into());
+                }
+                let n = target.text(sql).await;
+                if n == (id * 101).to_string() { Ok(()) } else { Err(format!("{n}\n{}", cluster.logs_tail())) }
+            })
+            .await;
+        }
+        for task in ["mend", "second"] {
+            let (stage, _, reply) = cluster.subtask(task, "src-1");
+            assert_eq!(stage, "Running", "{reply:#}");
+        }
+    }
+}
+
 /// A password with odd characters works, and stands in no log, no reply, no file but the cluster's own store,
 /// and no process list.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

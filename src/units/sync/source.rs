@@ -23,6 +23,14 @@ use crate::{
 const BREAK_PAUSE: Duration = Duration::from_secs(60);
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
+/// Where server ids are drawn from when the source's own is taken (config facts 4: `server-id`).
+const SERVER_IDS: std::ops::Range<u32> = 429_496_729..429_596_729;
+
+/// Whether the source ended the stream because another replica came with our server id (both flavours' words).
+fn is_id_taken(error: &DmError) -> bool {
+    error.raw_cause().contains("same server_uuid/server_id")
+}
+
 /// The stage's parts.
 pub struct SourceTask {
     pub config: Arc<SubtaskConfig>,
@@ -37,7 +45,8 @@ impl SourceTask {
     /// Reads until stopped.
     pub async fn run(self) -> Result<(), DmError> {
         let mut assembler = Assembler::new(self.start.clone());
-        let mut stream = self.open(&self.start).await?;
+        let mut server_id = self.config.server_id;
+        let mut stream = self.open(&self.start, server_id).await?;
         let mut broken: Option<Instant> = None;
         let mut out = Vec::new();
         loop {
@@ -49,14 +58,18 @@ impl SourceTask {
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
-                    if broken.is_some_and(|at| at.elapsed() < BREAK_PAUSE) {
+                    if is_id_taken(&error) {
+                        // Two tasks of one source begin with the id of its config: the later one took it from us.
+                        server_id = rand::random_range(SERVER_IDS);
+                    } else if broken.is_some_and(|at| at.elapsed() < BREAK_PAUSE) {
                         return Err(error);
+                    } else {
+                        broken = Some(Instant::now());
                     }
-                    broken = Some(Instant::now());
                     let at = assembler.resume_at();
                     tracing::warn!(error = %error, location = %at, "reset replication binlog puller");
                     tokio::time::sleep(REOPEN_PAUSE).await;
-                    stream = self.open(&at).await?;
+                    stream = self.open(&at, server_id).await?;
                     // A transaction that was under way comes again from its beginning; `translate` knows it.
                     assembler = Assembler::new(at);
                     continue;
@@ -71,12 +84,12 @@ impl SourceTask {
         }
     }
 
-    async fn open(&self, at: &Location) -> Result<BinlogStream, DmError> {
+    async fn open(&self, at: &Location, server_id: u32) -> Result<BinlogStream, DmError> {
         let start = match &at.gtid_set {
             Some(set) => StartPoint::Gtid(set.clone()),
             None => StartPoint::Position(at.position.clone()),
         };
         let config = &self.config;
-        BinlogStream::open(&config.from, config.server_id, config.flavor, start, StreamOptions::default()).await
+        BinlogStream::open(&config.from, server_id, config.flavor, start, StreamOptions::default()).await
     }
 }
