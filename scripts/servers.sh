@@ -14,6 +14,8 @@ ROOT=; [ "$(id -u)" = 0 ] || ROOT=sudo
 USEROPT=; [ "$(id -u)" = 0 ] && USEROPT=--user=root
 
 say() { echo "servers: $*" >&2; }
+trap 'say "failed in line $LINENO; the last log:"; tail -n 20 "$H"/*.log >&2 || true' ERR
+set -E
 
 need_apt() {
   command -v apt-get >/dev/null && return
@@ -40,7 +42,8 @@ mariadb() {
   local d="$H/mariadb/template.new"
   rm -rf "$H/mariadb"; mkdir -p "$d"
   local o=(--no-defaults $USEROPT --datadir="$d" --innodb-log-file-size=16M)
-  mariadb-install-db "${o[@]}" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve >"$H/mariadb.log" 2>&1
+  # --force: a machine whose own name has no address is fine, nobody logs in by host name
+  mariadb-install-db "${o[@]}" --force --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve >"$H/mariadb.log" 2>&1
   mariadbd "${o[@]}" --bootstrap >>"$H/mariadb.log" 2>&1 <<'SQL'
 FLUSH PRIVILEGES;
 DELETE FROM mysql.global_priv WHERE User='root' AND Host NOT IN ('localhost','127.0.0.1') OR User='';
