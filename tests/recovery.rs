@@ -146,3 +146,19 @@ fn every_text(folder: &Path) -> String {
     }
     all
 }
+
+/// The reply on stdout is DM's; the file that the leader can't know by name is on stderr.
+#[test]
+fn a_wrong_value_in_a_task_names_code_key_line_and_file() {
+    let cluster = Cluster::standalone();
+    let yaml = "name: wrong\ntask-mode: sideways\ntarget-database: {host: h, port: 1, user: u}\nmysql-instances:\n- {source-id: s}\n";
+    let path = cluster.file("wrong.yaml", yaml);
+    for command in ["start-task", "check-task"] {
+        let out = cluster.dmctl_output(&[command, &path]);
+        let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        for part in ["code=20020", "task-mode", "incremental", "line 2"] {
+            assert!(stdout.contains(part), "{command}: no {part} in {stdout}");
+        }
+        assert!(stderr.contains(&path), "{command}: {stderr}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{
     cluster::Cluster,
-    input::read_file,
+    input::{name_the_file, read_file},
     reply::Refusal,
     start_task::{START_TIME, check_shard_keys, checked, fill_start_points, stored_sources},
 };
@@ -42,6 +42,7 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
     };
     let reply = session.rpc(request, |mut c, r| async move { c.check_task(r).await }).await?;
     session.reply_with_report(&reply);
+    name_the_file(path, reply.result, &reply.msg);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What users give as arguments: files, and tasks by name or by file.
 
+use std::io::Write;
+
 use crate::{
     config::{SourceConfig, TaskConfig},
     dmctl::session::Failure,
@@ -41,4 +43,12 @@ pub fn source_id(argument: &str) -> Result<String, Failure> {
         return Ok(argument.to_owned());
     }
     Ok(SourceConfig::from_yaml_file(argument, &read_file(argument)?)?.source_id)
+}
+
+/// Names the file of a refused task on stderr. The leader knows the file's text and not its name; the reply on stdout
+/// stays as scripts know it.
+pub fn name_the_file(path: &str, result: bool, msg: &str) {
+    if !result && msg.starts_with("[code=20") {
+        let _ = writeln!(std::io::stderr(), "the mistake is in the file {path}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     cluster::{Cluster, TaskSpec},
-    input::read_file,
+    input::{name_the_file, read_file},
     probe,
     reply::{Refusal, source_failed},
 };
@@ -44,6 +44,7 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
     };
     let reply = session.rpc(request, |mut c, r| async move { c.start_task(r).await }).await?;
     session.reply_with_report(&reply);
+    name_the_file(path, reply.result, &reply.msg);
     Ok(())
 }
 
