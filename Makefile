@@ -14,8 +14,8 @@ fix:              ## format and repair lints
 	cargo fmt
 	cargo clippy --all-targets --fix --allow-dirty --allow-staged -- -D warnings
 
-servers:          ## MariaDB and MySQL for the tests (no service is started)
-	scripts/servers.sh mariadb mysql
+servers:          ## every release the tests run against (no service is started)
+	scripts/servers.sh all
 
 test: servers     ## all tests of every day: units, command goldens, scenarios and faults on real servers
 	cargo test --no-fail-fast

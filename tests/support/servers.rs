@@ -5,13 +5,13 @@ use std::{
     fs,
     io::Read,
     net::TcpListener,
-    path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
+
+pub use super::release::Release;
 
 use super::leash::{Leashed, signal};
 
@@ -27,6 +27,7 @@ pub enum Kind {
 /// A running server. Dropping it ends it and removes its folder.
 pub struct Server {
     pub kind: Kind,
+    pub release: Release,
     pub port: u16,
     folder: tempfile::TempDir,
     extra: Vec<String>,
@@ -57,32 +58,22 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// Where `scripts/servers.sh` puts servers; it is run once when they are not there yet.
-fn home() -> &'static Path {
-    static HOME: OnceLock<PathBuf> = OnceLock::new();
-    HOME.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let home = std::env::var_os("DM_SERVERS").map_or_else(|| root.join(".dm/servers"), PathBuf::from);
-        if !home.join("mariadb/template/mysql").exists() || !home.join("mysql/template/mysql").exists() {
-            let done = Command::new(root.join("scripts/servers.sh")).args(["mariadb", "mysql"]).status();
-            assert!(done.is_ok_and(|s| s.success()), "scripts/servers.sh failed: no database servers to test with");
-        }
-        home
-    })
-}
-
 impl Server {
-    /// Starts a server with further `--option=value` arguments.
+    /// Starts MariaDB 10.11 or MySQL 9.7 with further `--option=value` arguments.
     pub fn start(kind: Kind, extra: &[&str]) -> Server {
+        let release = if kind == Kind::Mariadb { Release::Mariadb1011 } else { Release::Mysql97 };
+        Server::of(release, extra)
+    }
+
+    /// Starts a server of a release with further `--option=value` arguments.
+    pub fn of(release: Release, extra: &[&str]) -> Server {
+        let template = release.template();
         let folder = tempfile::Builder::new().prefix("dm-server-").tempdir().unwrap();
-        let template = match kind {
-            Kind::Mariadb => home().join("mariadb/template"),
-            Kind::Mysql => home().join("mysql/template"),
-        };
         let copied = Command::new("cp").arg("-a").arg(template).arg(folder.path().join("data")).status().unwrap();
         assert!(copied.success(), "cannot copy the template datadir");
         let mut server = Server {
-            kind,
+            kind: release.kind(),
+            release,
             port: free_port(),
             folder,
             extra: extra.iter().map(|s| s.to_string()).collect(),
@@ -95,31 +86,13 @@ impl Server {
     fn command_line(&self) -> Vec<String> {
         let folder = self.folder.path().display();
         let port = self.port;
-        let (program, own) = match self.kind {
-            Kind::Mariadb => {
-                let program = ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd", "/usr/bin/mariadbd"]
-                    .into_iter()
-                    .find(|p| Path::new(p).exists())
-                    .unwrap_or("mariadbd");
-                (program.to_owned(), "--gtid-domain-id=0 --log-slave-updates --innodb-log-file-size=64M".to_owned())
-            }
-            Kind::Mysql => {
-                let usr = home().join("mysql/tree/usr");
-                let usr = usr.display();
-                let own = format!(
-                    "--basedir={usr} --plugin-dir={usr}/lib/mysql/plugin --lc-messages-dir={usr}/share/mysql \
-                     --character-sets-dir={usr}/share/mysql/charsets --mysqlx=OFF --gtid-mode=ON \
-                     --enforce-gtid-consistency=ON --secure-file-priv= --innodb-redo-log-capacity=64M"
-                );
-                (format!("{usr}/sbin/mysqld"), own)
-            }
-        };
         let user = if is_root() { "--user=root" } else { "" };
         let line = format!(
-            "{program} --no-defaults {user} --datadir={folder}/data --socket={folder}/s.sock --pid-file={folder}/pid --tmpdir={folder} \
+            "{} {user} --datadir={folder}/data --socket={folder}/s.sock --pid-file={folder}/pid --tmpdir={folder} \
              --log-error={folder}/log.err --port={port} --bind-address=127.0.0.1 --server-id={port} \
              --log-bin={folder}/data/mysql-bin --binlog-format=ROW --binlog-row-image=FULL --max-connections=400 \
-             --innodb-buffer-pool-size=128M --sync-binlog=0 --innodb-flush-log-at-trx-commit=2 {own} {}",
+             --innodb-buffer-pool-size=128M --sync-binlog=0 --innodb-flush-log-at-trx-commit=2 {}",
+            self.release.command(),
             self.extra.join(" ")
         );
         line.split_whitespace().map(String::from).collect()
@@ -135,7 +108,7 @@ impl Server {
         let end = Instant::now() + Duration::from_secs(60);
         while !self.answers() {
             let log = || fs::read_to_string(self.folder.path().join("log.err")).unwrap_or_default();
-            assert!(Instant::now() < end, "{:?} on port {} did not start:\n{}", self.kind, self.port, log());
+            assert!(Instant::now() < end, "{:?} on port {} did not start:\n{}", self.release, self.port, log());
             std::thread::park_timeout(Duration::from_millis(50));
         }
     }
