@@ -4,6 +4,7 @@ use super::{
     ast::{AlterSpec, PartitionChange, Position, StatementKind, TableOptions, TableRole},
     cursor::Parser,
     index::Constraint,
+    spans::{AlterClause, CharsetLevel, ClauseKind},
 };
 use crate::error::Result;
 
@@ -14,13 +15,38 @@ impl Parser<'_> {
         let table = self.table(TableRole::Subject)?;
         self.wait_clause()?;
         let mut specs = Vec::new();
+        let mut after_comma = true;
         while !self.at_end() && !self.is_symbol(';') {
-            self.alter_spec(&mut specs)?;
+            self.alter_clause(&mut specs, after_comma)?;
             // Options and partition clauses may follow without a comma.
-            self.take_symbol(',');
+            after_comma = self.take_symbol(',');
         }
         self.expect_end()?;
         Ok(StatementKind::AlterTable { table, if_exists, specs })
+    }
+
+    /// One clause, noted with its span; options that follow an option without a comma belong to its clause.
+    fn alter_clause(&mut self, specs: &mut Vec<AlterSpec>, after_comma: bool) -> Result<()> {
+        let (start, first) = (self.span().start, specs.len());
+        let kind = if ["ALGORITHM", "LOCK", "FORCE", "WITH", "WITHOUT"].iter().any(|word| self.is_word(word)) {
+            ClauseKind::Execution
+        } else {
+            ClauseKind::Change
+        };
+        self.items.clear();
+        self.alter_spec(specs)?;
+        let end = self.last_end();
+        let kind = if matches!(specs.get(first), Some(AlterSpec::Partition(_))) { ClauseKind::Partition } else { kind };
+        let is_option = |spec: Option<&AlterSpec>| matches!(spec, Some(AlterSpec::Options(_)));
+        let joins = !after_comma && first > 0 && is_option(specs.get(first)) && is_option(specs.get(first - 1));
+        match self.clauses.last_mut().filter(|_| joins) {
+            Some(last) => (last.span.end, last.specs.end) = (end, specs.len()),
+            None => {
+                let items = std::mem::take(&mut self.items);
+                self.clauses.push(AlterClause { span: start..end, specs: first..specs.len(), items, kind });
+            }
+        }
+        Ok(())
     }
 
     fn alter_spec(&mut self, specs: &mut Vec<AlterSpec>) -> Result<()> {
@@ -62,7 +88,9 @@ impl Parser<'_> {
         let if_not_exists = self.if_not_exists();
         if self.take_symbol('(') {
             loop {
+                let start = self.span().start;
                 self.add_item(specs, if_not_exists, false)?;
+                self.items.push(start..self.last_end());
                 if !self.take_symbol(',') {
                     break;
                 }
@@ -180,12 +208,20 @@ impl Parser<'_> {
     }
 
     fn convert_spec(&mut self) -> Result<AlterSpec> {
+        let start = self.span().start;
         if !self.charset_keyword() {
             return Err(self.unexpected("CHARACTER SET"));
         }
-        let name = self.name_or_text()?;
+        let names = self.charset_names.len();
+        let name = self.charset_name(start, false, CharsetLevel::Conversion)?;
         let charset = Some(name).filter(|name| !name.eq_ignore_ascii_case("default"));
-        let collation = if self.take_word("COLLATE") { Some(self.name_or_text()?) } else { None };
+        let start = self.span().start;
+        let collation = if self.take_word("COLLATE") {
+            Some(self.charset_name(start, true, CharsetLevel::Conversion)?)
+        } else {
+            None
+        };
+        self.charset_place(names, CharsetLevel::Conversion, false, self.last_end());
         Ok(AlterSpec::ConvertTo { charset, collation })
     }
 

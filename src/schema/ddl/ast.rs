@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
-use super::super::{
-    column_type::ColumnType,
-    model::{DefaultValue, Generated, IndexColumn, IndexKind, TableId},
+use super::{
+    super::{
+        column_type::ColumnType,
+        model::{DefaultValue, Generated, IndexColumn, IndexKind, TableId},
+    },
+    spans::{AlterClause, CharsetName, CharsetPlace},
 };
 
 /// One parsed statement. Spans are byte offsets into the text that was parsed.
@@ -15,6 +18,14 @@ pub struct Statement {
     pub tables: Vec<TableRef>,
     /// The database of CREATE/ALTER/DROP DATABASE.
     pub database: Option<DatabaseRef>,
+    /// ALTER TABLE: where its clauses stand, in text order.
+    pub clauses: Vec<AlterClause>,
+    /// Every character set and collation that is written, in text order.
+    pub charset_names: Vec<CharsetName>,
+    /// Where a character set or collation can be added: databases, new tables, columns of characters, CONVERT TO.
+    pub charset_places: Vec<CharsetPlace>,
+    /// Executable comments whose text the source executed, markers included. Text inside can't be moved out of them.
+    pub executed_comments: Vec<Range<usize>>,
     /// Where `IF NOT EXISTS` or `IF EXISTS` can be put in, when it is missing.
     pub(super) guard: Option<Edit>,
     /// Changes that the text needs to mean the same under another SQL mode or on another server.
@@ -54,6 +65,12 @@ pub enum TableRole {
     Exchanged,
     /// A table of a MERGE engine's UNION list.
     Member,
+    /// MariaDB: CONVERT PARTITION ... TO TABLE this, CONVERT TABLE this TO PARTITION.
+    Converted,
+    /// MariaDB: a sequence that a default value reads (`NEXTVAL(this)`, `NEXT VALUE FOR this`, `LASTVAL`, `SETVAL`).
+    Sequence,
+    /// A table that a query inside the statement reads.
+    Source,
 }
 
 /// A database name in the text.

@@ -5,6 +5,7 @@ use super::{
     column_type::TypeClause,
     cursor::Parser,
     lexer::TokenKind,
+    spans::CharsetLevel,
 };
 use crate::{
     error::Result,
@@ -15,9 +16,15 @@ impl Parser<'_> {
     /// `name type attributes`.
     pub(super) fn column_def(&mut self) -> Result<ColumnDef> {
         let name = self.column_name()?;
-        let clause = self.type_clause()?;
+        let names = self.charset_names.len();
+        let clause = self.type_clause(&name)?;
+        let implied = clause.national || clause.binary_collation;
+        let type_end = self.last_end();
         let mut column = new_column(name, clause);
         while self.column_attribute(&mut column)? {}
+        if column.ty.base.has_charset() {
+            self.charset_place(names, CharsetLevel::Column(column.name.clone()), implied, type_end);
+        }
         Ok(column)
     }
 
@@ -45,8 +52,10 @@ impl Parser<'_> {
             column.unique_key = true;
         } else if self.take_word("COMMENT") {
             column.comment = self.text()?;
-        } else if self.take_word("COLLATE") {
-            column.collation = Some(self.name_or_text()?);
+        } else if self.is_word("COLLATE") {
+            let start = self.span().start;
+            self.advance();
+            column.collation = Some(self.charset_name(start, true, CharsetLevel::Column(column.name.clone()))?);
         } else if self.is_words(&["GENERATED", "ALWAYS", "AS"]) || self.is_word("AS") {
             column.generated = Some(self.generated()?);
         } else if self.take_word("INVISIBLE") {
@@ -124,6 +133,15 @@ impl Parser<'_> {
 
     /// What follows DEFAULT.
     pub(super) fn default_value(&mut self) -> Result<DefaultValue> {
+        let first = self.consumed();
+        let value = self.default_item()?;
+        if self.context.server.is_mariadb() {
+            self.note_sequences(first);
+        }
+        Ok(value)
+    }
+
+    fn default_item(&mut self) -> Result<DefaultValue> {
         let start = self.span().start;
         if self.current_timestamp()? {
             return Ok(DefaultValue::CurrentTimestamp);
@@ -189,7 +207,7 @@ fn new_column(name: String, clause: TypeClause) -> ColumnDef {
         name,
         ty: clause.ty,
         charset: clause.charset,
-        collation: clause.collation,
+        collation: None,
         binary_collation: clause.binary_collation,
         nullable: clause.serial.then_some(false),
         default: None,

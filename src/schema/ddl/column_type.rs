@@ -1,6 +1,10 @@
 //! Column types: `INT(11) UNSIGNED`, `VARCHAR(20) CHARACTER SET utf8mb4`, `ENUM('a','b')` and every synonym.
 
-use super::{ast::Edit, cursor::Parser};
+use super::{
+    ast::Edit,
+    cursor::Parser,
+    spans::{CharsetLevel, CharsetName},
+};
 use crate::{
     error::Result,
     schema::column_type::{BaseType, ColumnType},
@@ -11,14 +15,16 @@ use crate::{
 pub(super) struct TypeClause {
     pub(super) ty: ColumnType,
     pub(super) charset: Option<String>,
-    pub(super) collation: Option<String>,
     pub(super) binary_collation: bool,
+    /// NCHAR, NATIONAL ...: the character set is part of the type.
+    pub(super) national: bool,
     /// SERIAL: BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE.
     pub(super) serial: bool,
 }
 
 impl Parser<'_> {
-    pub(super) fn type_clause(&mut self) -> Result<TypeClause> {
+    /// The type of a column; COLLATE is one of the attributes that follow.
+    pub(super) fn type_clause(&mut self, column: &str) -> Result<TypeClause> {
         let at = self.span();
         let word = self.name()?.to_ascii_uppercase();
         let mut clause = TypeClause::default();
@@ -40,7 +46,7 @@ impl Parser<'_> {
             clause.ty.unsigned = true;
             clause.serial = true;
         }
-        self.type_modifiers(&mut clause)?;
+        self.type_modifiers(&mut clause, column)?;
         Ok(clause)
     }
 
@@ -99,6 +105,7 @@ impl Parser<'_> {
             other => other.trim_start_matches('N').to_owned(),
         };
         if national {
+            clause.national = true;
             clause.charset = Some("utf8mb3".to_owned());
         }
         match word.as_str() {
@@ -142,35 +149,41 @@ impl Parser<'_> {
         Ok(true)
     }
 
-    /// UNSIGNED, ZEROFILL, CHARACTER SET, COLLATE and their kin, in any order.
-    fn type_modifiers(&mut self, clause: &mut TypeClause) -> Result<()> {
+    /// UNSIGNED, ZEROFILL, CHARACTER SET and their kin, in any order.
+    fn type_modifiers(&mut self, clause: &mut TypeClause, column: &str) -> Result<()> {
         let numeric = clause.ty.base.is_numeric();
         let character = clause.ty.base.has_charset();
         loop {
+            let start = self.span().start;
             if numeric && self.take_word("UNSIGNED") {
                 clause.ty.unsigned = true;
             } else if numeric && self.take_word("ZEROFILL") {
                 (clause.ty.zerofill, clause.ty.unsigned) = (true, true);
             } else if numeric && self.take_word("SIGNED") {
-            } else if self.take_words(&["CHARACTER", "SET"])
-                || self.take_word("CHARSET")
-                || self.take_words(&["CHAR", "SET"])
-            {
-                clause.charset = Some(self.name_or_text()?);
-            } else if self.take_word("COLLATE") {
-                clause.collation = Some(self.name_or_text()?);
+            } else if self.charset_keyword() {
+                clause.charset = Some(self.charset_name(start, false, CharsetLevel::Column(column.to_owned()))?);
             } else if character && self.take_word("ASCII") {
-                clause.charset = Some("latin1".to_owned());
+                self.charset_word(clause, column, "latin1");
             } else if character && self.take_word("UNICODE") {
-                clause.charset = Some("ucs2".to_owned());
+                self.charset_word(clause, column, "ucs2");
             } else if character && self.take_word("BYTE") {
-                clause.charset = Some("binary".to_owned());
+                self.charset_word(clause, column, "binary");
             } else if character && self.take_word("BINARY") {
                 clause.binary_collation = true;
             } else {
                 return Ok(());
             }
         }
+    }
+
+    /// A word that stands for a character set was consumed.
+    fn charset_word(&mut self, clause: &mut TypeClause, column: &str, charset: &str) {
+        let end = self.last_end();
+        let span = self.last_start()..end;
+        let level = CharsetLevel::Column(column.to_owned());
+        let name = CharsetName { name: charset.to_owned(), clause: span.clone(), span, collation: false, level };
+        self.charset_names.push(name);
+        clause.charset = Some(charset.to_owned());
     }
 
     fn one_length(&mut self) -> Result<Option<u32>> {

@@ -4,6 +4,7 @@ use super::{
     ast::{CreateTable, StatementKind, TableOptions, TableRole},
     cursor::Parser,
     index::Constraint,
+    spans::CharsetLevel,
 };
 use crate::{error::Result, schema::model::TableId};
 
@@ -56,12 +57,18 @@ impl Parser<'_> {
 
     /// Options, partitions, and whatever says that rows come with the statement.
     fn table_tail(&mut self, create: &mut CreateTable) -> Result<()> {
+        let names = self.charset_names.len();
+        let columns_end = self.last_end();
         loop {
             self.take_symbol(',');
             if !self.table_option(&mut create.options)? {
                 break;
             }
         }
+        // Behind the columns when nothing is written; else behind the last of the two, which may depend on each other.
+        let written = self.charset_names.get(names..).unwrap_or(&[]);
+        let at = written.iter().map(|name| name.clause.end).max().unwrap_or(columns_end);
+        self.charset_place(names, CharsetLevel::Table, false, at);
         if self.is_words(&["PARTITION", "BY"]) {
             create.partitioned = true;
             self.partition_clause()?;

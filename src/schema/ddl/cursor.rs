@@ -6,6 +6,7 @@ use super::{
     ParseContext,
     ast::{DatabaseRef, Edit, TableRef, TableRole},
     lexer::{Token, TokenKind},
+    spans::{AlterClause, CharsetLevel, CharsetName, CharsetPlace},
 };
 use crate::{
     error::{Code, DmError, Result},
@@ -25,12 +26,30 @@ pub(super) struct Parser<'a> {
     pub(super) database: Option<DatabaseRef>,
     pub(super) edits: Vec<Edit>,
     pub(super) guard: Option<Edit>,
+    pub(super) clauses: Vec<AlterClause>,
+    /// Items of the parentheses of the clause that is read.
+    pub(super) items: Vec<Range<usize>>,
+    pub(super) charset_names: Vec<CharsetName>,
+    pub(super) charset_places: Vec<CharsetPlace>,
 }
 
 impl<'a> Parser<'a> {
     /// `tokens` ends with `End`.
     pub(super) fn new(sql: &'a str, context: &'a ParseContext, tokens: Vec<Token>) -> Self {
-        Parser { sql, context, tokens, at: 0, tables: Vec::new(), database: None, edits: Vec::new(), guard: None }
+        Parser {
+            sql,
+            context,
+            tokens,
+            at: 0,
+            tables: Vec::new(),
+            database: None,
+            edits: Vec::new(),
+            guard: None,
+            clauses: Vec::new(),
+            items: Vec::new(),
+            charset_names: Vec::new(),
+            charset_places: Vec::new(),
+        }
     }
 
     /// The kind of the token `ahead` places from here; `End` past the end.
@@ -46,6 +65,11 @@ impl<'a> Parser<'a> {
     /// Where the last consumed token ended.
     pub(super) fn last_end(&self) -> usize {
         self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(0, |token| token.span.end)
+    }
+
+    /// Where the last consumed token began.
+    pub(super) fn last_start(&self) -> usize {
+        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(0, |token| token.span.start)
     }
 
     pub(super) fn advance(&mut self) {
@@ -128,6 +152,28 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// The name behind CHARACTER SET or COLLATE (its keyword began at `start`), noted with its level.
+    pub(super) fn charset_name(&mut self, start: usize, collation: bool, level: CharsetLevel) -> Result<String> {
+        let from = self.span().start;
+        let name = self.name_or_text()?;
+        let end = self.last_end();
+        let noted = CharsetName { name: name.clone(), span: from..end, clause: start..end, collation, level };
+        self.charset_names.push(noted);
+        Ok(name)
+    }
+
+    /// Notes that a character set may stand at `at`, beside what was written since `names`.
+    pub(super) fn charset_place(&mut self, names: usize, level: CharsetLevel, implied: bool, at: usize) {
+        let written = |collation: bool| {
+            let names = self.charset_names.get(names..).unwrap_or(&[]);
+            let mut of_level = names.iter().filter(|name| name.level == level && name.collation == collation);
+            of_level.next_back().map(|name| name.name.clone())
+        };
+        let (charset, collation) = (written(false), written(true));
+        let place = CharsetPlace { at, level, charset, collation, implied };
+        self.charset_places.push(place);
+    }
+
     /// A string; neighbouring strings are one.
     pub(super) fn text(&mut self) -> Result<String> {
         let mut out = None;
@@ -162,6 +208,29 @@ impl<'a> Parser<'a> {
         let span = start..self.last_end();
         self.tables.push(TableRef { schema: schema.clone(), name: name.clone(), span, role });
         Ok(TableId { schema, name })
+    }
+
+    /// How many tokens are consumed.
+    pub(super) fn consumed(&self) -> usize {
+        self.at
+    }
+
+    /// Notes the sequences that the tokens since `first` read: `NEXTVAL(s)`, `NEXT VALUE FOR s` and their kin.
+    pub(super) fn note_sequences(&mut self, first: usize) {
+        let end = std::mem::replace(&mut self.at, first);
+        while self.at < end {
+            let call = ["NEXTVAL", "LASTVAL", "SETVAL"].iter().any(|name| self.is_word(name))
+                && *self.kind(1) == TokenKind::Symbol('(');
+            let clause = self.take_words(&["NEXT", "VALUE", "FOR"]) || self.take_words(&["PREVIOUS", "VALUE", "FOR"]);
+            if call {
+                self.at += 2;
+            }
+            // No error: an expression that isn't understood names no sequence that we could replace.
+            if !(call || clause) || self.table(TableRole::Sequence).is_err() {
+                self.at += 1;
+            }
+        }
+        self.at = end;
     }
 
     /// A column name that may be qualified (`t.c`, `s.t.c`); the last part counts.

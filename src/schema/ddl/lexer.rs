@@ -31,15 +31,21 @@ pub(super) enum TokenKind {
     End,
 }
 
-/// Splits a statement. Err: what is wrong, for the error text.
-pub(super) fn tokenize(sql: &str, mode: SqlMode, server: ServerInfo) -> Result<Vec<Token>, String> {
-    let mut lexer = Lexer { sql, at: 0, mode, server, in_executable_comment: false, tokens: Vec::new() };
+/// Splits a statement; also gives the spans of executable comments that this server executes. Err: what is wrong, for
+/// the error text.
+pub(super) fn tokenize(
+    sql: &str,
+    mode: SqlMode,
+    server: ServerInfo,
+) -> Result<(Vec<Token>, Vec<Range<usize>>), String> {
+    let mut lexer =
+        Lexer { sql, at: 0, mode, server, executable_since: None, executed: Vec::new(), tokens: Vec::new() };
     while lexer.step()? {}
-    if lexer.in_executable_comment {
+    if lexer.executable_since.is_some() {
         return Err("a comment is not closed".to_owned());
     }
     lexer.push(TokenKind::End, sql.len());
-    Ok(lexer.tokens)
+    Ok((lexer.tokens, lexer.executed))
 }
 
 struct Lexer<'a> {
@@ -47,12 +53,14 @@ struct Lexer<'a> {
     at: usize,
     mode: SqlMode,
     server: ServerInfo,
-    in_executable_comment: bool,
+    /// Where the executable comment begins that we are in.
+    executable_since: Option<usize>,
+    executed: Vec<Range<usize>>,
     tokens: Vec<Token>,
 }
 
-impl Lexer<'_> {
-    fn rest(&self) -> &str {
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
         self.sql.get(self.at..).unwrap_or("")
     }
 
@@ -115,16 +123,18 @@ impl Lexer<'_> {
             self.at += rest.find('\n').map_or(rest.len(), |i| i + 1);
             return Ok(true);
         }
-        if self.in_executable_comment && rest.starts_with("*/") {
-            self.in_executable_comment = false;
+        if rest.starts_with("*/")
+            && let Some(since) = self.executable_since.take()
+        {
             self.at += 2;
+            self.executed.push(since..self.at);
             return Ok(true);
         }
         if !rest.starts_with("/*") {
             return Ok(false);
         }
         if let Some(length) = self.executable_head(rest) {
-            self.in_executable_comment = true;
+            self.executable_since = Some(self.at);
             self.at += length;
             return Ok(true);
         }
@@ -136,7 +146,7 @@ impl Lexer<'_> {
     /// Length of `/*!NNNNN` when this server executes what follows.
     fn executable_head(&self, rest: &str) -> Option<usize> {
         let (head, mariadb_only) = if rest.starts_with("/*!") { (3, false) } else { (4, true) };
-        if (mariadb_only && !rest.starts_with("/*M!")) || self.in_executable_comment {
+        if (mariadb_only && !rest.starts_with("/*M!")) || self.executable_since.is_some() {
             return None;
         }
         let digits = rest[head..].bytes().take(6).take_while(u8::is_ascii_digit).count();
@@ -283,7 +293,7 @@ mod tests {
     use crate::config::subtask::Flavor;
 
     fn kinds(sql: &str) -> Vec<TokenKind> {
-        let tokens = tokenize(sql, SqlMode::default(), ServerInfo::default()).unwrap();
+        let (tokens, _) = tokenize(sql, SqlMode::default(), ServerInfo::default()).unwrap();
         tokens.into_iter().map(|token| token.kind).filter(|kind| *kind != TokenKind::End).collect()
     }
 
@@ -308,7 +318,7 @@ mod tests {
         assert_eq!(kinds(r"'a\'b''c'"), [text("a'b'c", false)]);
         assert_eq!(kinds("\"a`b\""), [text("a`b", true)]);
         let mode = SqlMode { ansi_quotes: true, no_backslash_escapes: true, ..SqlMode::default() };
-        let tokens = tokenize("\"a\"\"b\" 'c\\'", mode, ServerInfo::default()).unwrap();
+        let (tokens, _) = tokenize("\"a\"\"b\" 'c\\'", mode, ServerInfo::default()).unwrap();
         assert_eq!(tokens[0].kind, TokenKind::Quoted("a\"b".into()));
         assert_eq!(tokens[1].kind, text("c\\", false));
     }
@@ -323,8 +333,8 @@ mod tests {
         assert_eq!(kinds("/*!40101 a */ b /*!99999 c */ /*!d*/"), [word("a"), word("b"), word("d")]);
         assert_eq!(kinds("/*M! a */ b"), [word("b")]);
         let maria = ServerInfo { flavor: Flavor::Mariadb, version: 101_106 };
-        let tokens = tokenize("/*M!100301 a */ /*!80000 b */", SqlMode::default(), maria).unwrap();
-        assert_eq!(tokens.len(), 2);
+        let (tokens, executed) = tokenize("/*M!100301 a */ /*!80000 b */", SqlMode::default(), maria).unwrap();
+        assert_eq!((tokens.len(), executed), (2, vec![0..15]));
         for open in ["/* a", "/*!40101 a", "'a", "`a", "'a\\"] {
             assert!(tokenize(open, SqlMode::default(), ServerInfo::default()).is_err(), "{open}");
         }

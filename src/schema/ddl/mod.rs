@@ -16,12 +16,14 @@ mod lexer;
 mod options;
 mod rewrite;
 mod skipped;
+mod spans;
 mod statement;
 
 #[cfg(test)]
 mod tests;
 
 pub use ast::*;
+pub use spans::*;
 
 use super::server::{ServerInfo, SqlMode};
 use crate::error::{Code, DmError, Result};
@@ -39,14 +41,24 @@ pub struct ParseContext {
 /// Parses one statement. Errors: 11006 for text that is not understood, 11007 for a statement that is understood but
 /// can't be migrated; both say what to do.
 pub fn parse(sql: &str, context: &ParseContext) -> Result<Statement> {
-    let tokens = lexer::tokenize(sql, context.sql_mode, context.server)
+    let (tokens, executed_comments) = lexer::tokenize(sql, context.sql_mode, context.server)
         .map_err(|reason| cursor::not_understood(sql, &reason))?;
     let quote_edits = rewrite::quote_edits(sql, &tokens, context.sql_mode);
     let mut parser = cursor::Parser::new(sql, context, tokens);
     let kind = parser.statement()?;
     let mut edits = parser.edits;
     edits.extend(quote_edits);
-    Ok(Statement { kind, tables: parser.tables, database: parser.database, guard: parser.guard, edits })
+    Ok(Statement {
+        kind,
+        tables: parser.tables,
+        database: parser.database,
+        clauses: parser.clauses,
+        charset_names: parser.charset_names,
+        charset_places: parser.charset_places,
+        executed_comments,
+        guard: parser.guard,
+        edits,
+    })
 }
 
 /// Error 36014 for a row change in statement format. The text is not shown: it holds row values.

@@ -4,6 +4,7 @@ use super::{
     ast::{DatabaseOptions, Edit, TableOptions, TableRole},
     cursor::Parser,
     lexer::TokenKind,
+    spans::CharsetLevel,
 };
 use crate::error::Result;
 
@@ -54,10 +55,10 @@ impl Parser<'_> {
         }
         if self.charset_keyword() {
             self.take_symbol('=');
-            options.charset = Some(self.name_or_text()?);
+            options.charset = Some(self.charset_name(start, false, CharsetLevel::Table)?);
         } else if self.take_word("COLLATE") {
             self.take_symbol('=');
-            options.collation = Some(self.name_or_text()?);
+            options.collation = Some(self.charset_name(start, true, CharsetLevel::Table)?);
         } else if self.take_any(&["ENGINE", "TYPE"]).is_some() {
             self.take_symbol('=');
             options.engine = Some(self.name_or_text()?);
@@ -155,19 +156,22 @@ impl Parser<'_> {
     /// Options of CREATE and ALTER DATABASE.
     pub(super) fn database_options(&mut self) -> Result<DatabaseOptions> {
         let mut options = DatabaseOptions::default();
+        let names = self.charset_names.len();
         loop {
             self.take_symbol(',');
+            let start = self.span().start;
             self.take_word("DEFAULT");
             if self.charset_keyword() {
                 self.take_symbol('=');
-                options.charset = Some(self.name_or_text()?);
+                options.charset = Some(self.charset_name(start, false, CharsetLevel::Database)?);
             } else if self.take_word("COLLATE") {
                 self.take_symbol('=');
-                options.collation = Some(self.name_or_text()?);
+                options.collation = Some(self.charset_name(start, true, CharsetLevel::Database)?);
             } else if self.take_any(&["ENCRYPTION", "COMMENT"]).is_some() || self.take_words(&["READ", "ONLY"]) {
                 self.take_symbol('=');
                 self.option_value()?;
             } else {
+                self.charset_place(names, CharsetLevel::Database, false, self.last_end());
                 return Ok(options);
             }
         }

@@ -216,6 +216,78 @@ fn what_a_statement_says() {
     assert_eq!(roles, [(TableId::new("x", "t"), TableRole::Subject), (TableId::new("d", "p"), TableRole::Parent)]);
 }
 
+/// What a span cuts out of a text.
+fn cut(sql: &str, span: &std::ops::Range<usize>) -> String {
+    sql.get(span.clone()).expect("a span lies within its text").to_owned()
+}
+
+#[test]
+fn clauses_know_where_they_stand() {
+    let clauses = |sql: &str| -> Vec<(String, ClauseKind)> {
+        let statement = parse(sql, &context()).unwrap_or_else(|error| panic!("{error}"));
+        let StatementKind::AlterTable { specs, .. } = &statement.kind else { panic!("not an ALTER TABLE") };
+        assert_eq!(statement.clauses.last().map_or(0, |clause| clause.specs.end), specs.len());
+        statement.clauses.iter().map(|clause| (cut(sql, &clause.span), clause.kind)).collect()
+    };
+    use ClauseKind::*;
+    let expected = [("ADD COLUMN a INT COMMENT ', x'", Change), ("DROP b", Change), ("ALGORITHM=INPLACE", Execution)];
+    let found = clauses("ALTER TABLE t ADD COLUMN a INT COMMENT ', x' , DROP b,ALGORITHM=INPLACE");
+    assert!(found.iter().map(|(text, kind)| (text.as_str(), *kind)).eq(expected));
+    let expected =
+        [("ENGINE=InnoDB  COMMENT='x'", Change), ("CHARSET latin1", Change), ("PARTITION BY HASH (a)", Partition)];
+    let found = clauses("ALTER TABLE t ENGINE=InnoDB  COMMENT='x', CHARSET latin1 PARTITION BY HASH (a)");
+    assert!(found.iter().map(|(text, kind)| (text.as_str(), *kind)).eq(expected));
+    let sql = "ALTER TABLE t ADD (a INT, KEY k (a)), FORCE";
+    let statement = parse(sql, &context()).unwrap();
+    let items: Vec<String> = statement.clauses[0].items.iter().map(|span| cut(sql, span)).collect();
+    assert_eq!((items, statement.clauses[0].specs.clone()), (vec!["a INT".into(), "KEY k (a)".into()], 0..2));
+    assert!(statement.clauses[1].items.is_empty() && statement.clauses[1].kind == Execution);
+    let sql = "ALTER TABLE t /*!50100 ADD a INT */, DROP b";
+    assert_eq!(cut(sql, &parse(sql, &context()).unwrap().executed_comments[0]), "/*!50100 ADD a INT */");
+}
+
+#[test]
+fn character_sets_know_where_they_stand() {
+    let sql = "CREATE TABLE t (a VARCHAR(5) CHARACTER SET latin1 NOT NULL COLLATE 'latin1_bin', b TEXT COMMENT 'x', \
+               c INT, d NCHAR(3), e CHAR(2) ASCII) COMMENT='y' DEFAULT CHARSET = `utf8mb4` ROW_FORMAT=DYNAMIC";
+    let statement = parse(sql, &context()).unwrap();
+    let names: Vec<String> = statement.charset_names.iter().map(|name| cut(sql, &name.clause)).collect();
+    let expected = ["CHARACTER SET latin1", "COLLATE 'latin1_bin'", "ASCII", "DEFAULT CHARSET = `utf8mb4`"];
+    assert_eq!(names, expected);
+    assert_eq!(cut(sql, &statement.charset_names[1].span), "'latin1_bin'");
+    let mut marked = sql.to_owned();
+    for place in statement.charset_places.iter().rev() {
+        let both = [&place.charset, &place.collation].map(|name| name.as_deref().unwrap_or("-"));
+        marked.insert_str(place.at, &format!("<{}{}>", both.join(" "), if place.implied { " !" } else { "" }));
+    }
+    assert_eq!(
+        marked,
+        "CREATE TABLE t (a VARCHAR(5) CHARACTER SET latin1<latin1 latin1_bin> NOT NULL COLLATE 'latin1_bin', \
+         b TEXT<- -> COMMENT 'x', c INT, d NCHAR(3)<- - !>, e CHAR(2) ASCII<latin1 ->) COMMENT='y' \
+         DEFAULT CHARSET = `utf8mb4`<utf8mb4 -> ROW_FORMAT=DYNAMIC"
+    );
+    for (sql, expected) in [
+        ("CREATE TABLE t (a INT)", vec![("", CharsetLevel::Table)]),
+        ("CREATE DATABASE x", vec![("", CharsetLevel::Database)]),
+        ("ALTER TABLE t CONVERT TO CHARSET latin1, DROP b", vec![(", DROP b", CharsetLevel::Conversion)]),
+        ("ALTER TABLE t CHANGE a b TEXT FIRST", vec![(" FIRST", CharsetLevel::Column("b".into()))]),
+    ] {
+        let places = parse(sql, &context()).unwrap().charset_places;
+        let found: Vec<_> = places.into_iter().map(|place| (&sql[place.at..], place.level)).collect();
+        assert_eq!(found, expected, "{sql}");
+    }
+}
+
+#[test]
+fn sequences_of_defaults_are_named() {
+    let sql =
+        "CREATE TABLE t (a INT DEFAULT nextval(`s`.q), b INT DEFAULT (1 + NEXT VALUE FOR r), c INT DEFAULT LASTVAL(x))";
+    let statement = parse(sql, &mariadb()).unwrap();
+    let found: Vec<String> = statement.tables[1..].iter().map(|table| cut(sql, &table.span)).collect();
+    assert_eq!(found, ["`s`.q", "r", "x"]);
+    assert!(statement.tables[1..].iter().all(|table| table.role == TableRole::Sequence));
+}
+
 #[test]
 fn event_kinds() {
     for (sql, expected) in [
