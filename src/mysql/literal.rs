@@ -1,178 +1,215 @@
-//! Values as SQL literals: exact under every sql_mode (backslashes never escape, only single quotes delimit), for sessions
-//! with `SET NAMES utf8mb4` and `time_zone = '+00:00'`.
+//! Values as SQL literals, and what must be known of a column to write its values.
+//!
+//! The one place where row values become SQL text. Written for sessions as the units open them: `SET NAMES utf8mb4`,
+//! `time_zone = '+00:00'`, no ANSI_QUOTES and no NO_BACKSLASH_ESCAPES.
+//!
+//! Bytes that are not of their character set go as `_charset x'..'`: the server takes them unchanged or says error 1300;
+//! in quotes it would cut the value at the first such byte and only warn.
 
-use std::io::Write;
+use std::fmt::Write;
 
-use super::value::{Time, Value};
+use super::{json, value::Value};
 
-/// Which characters the bytes of a string column stand for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum ColumnCharset {
-    /// utf8mb4, utf8mb3 and ascii.
-    #[default]
-    Utf8,
-    /// BINARY, VARBINARY, BLOB, spatial types, VECTOR.
-    Binary,
-    /// MySQL's latin1, which is cp1252 with the holes filled.
-    Latin1,
-    /// Any other; holds its introducer's name. Bytes below 128 are ASCII.
-    Other(&'static str),
-    /// ucs2, utf16, utf16le, utf32: no byte is a character.
-    Wide(&'static str),
+/// What must be known of a column to write its values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// The value's own form.
+    Plain,
+    /// The source column is unsigned and this many bits wide.
+    Unsigned(u8),
+    /// UTF-8 text.
+    Text,
+    /// ASCII text.
+    Ascii,
+    /// Text in another character set, by its name; bytes below 128 are ASCII.
+    Charset(String),
+    /// Text in a character set where bytes below 128 may be anything: utf16, utf32, swe7...
+    Wide(String),
+    /// BINARY(n): the binlog leaves trailing zero bytes out.
+    Padded(usize),
+    /// Members of an ENUM whose target column has others (or isn't an ENUM).
+    EnumNames(Vec<String>),
+    /// Members of a SET whose target column has others (or isn't a SET).
+    SetNames(Vec<String>),
+    /// JSON whose target keeps the types of its scalars: a JSON column of MySQL.
+    TypedJson,
+    /// MariaDB's address and UUID types whose target column is text.
+    TextOf(FixedType),
 }
 
-/// Charsets other than those named by variants; the names go into SQL as introducers.
-const OTHERS: &[&str] = &[
-    "armscii8", "big5", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866", "cp932", "dec8", "eucjpms",
-    "euckr", "gb18030", "gb2312", "gbk", "geostd8", "greek", "hebrew", "hp8", "keybcs2", "koi8r", "koi8u", "latin2",
-    "latin5", "latin7", "macce", "macroman", "sjis", "swe7", "tis620", "ujis",
-];
+/// MariaDB's types that travel as bytes of a fixed number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FixedType {
+    Inet4,
+    Inet6,
+    Uuid,
+}
 
-impl ColumnCharset {
-    /// From the charset's name, as `SHOW CREATE TABLE` and information_schema print it. An unknown name counts as binary,
-    /// which stores the bytes unchanged.
-    pub fn from_name(name: &str) -> ColumnCharset {
-        let name = name.to_ascii_lowercase();
-        let known = |list: &[&'static str]| list.iter().find(|c| **c == name).copied();
-        match name.as_str() {
-            "" | "utf8mb4" | "utf8mb3" | "utf8" | "ascii" => ColumnCharset::Utf8,
-            "latin1" => ColumnCharset::Latin1,
-            _ => match (known(&["ucs2", "utf16", "utf16le", "utf32"]), known(OTHERS)) {
-                (Some(wide), _) => ColumnCharset::Wide(wide),
-                (_, Some("swe7" | "hp8")) if name == "swe7" => ColumnCharset::Wide("swe7"),
-                (_, Some(other)) => ColumnCharset::Other(other),
-                _ => ColumnCharset::Binary,
-            },
+impl FixedType {
+    /// Bytes of a value.
+    pub fn size(self) -> usize {
+        if self == FixedType::Inet4 { 4 } else { 16 }
+    }
+
+    /// The text the server shows; None when the bytes are not a value.
+    fn text(self, bytes: &[u8]) -> Option<String> {
+        Some(match self {
+            FixedType::Inet4 => std::net::Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).to_string(),
+            FixedType::Inet6 => inet6_text(<[u8; 16]>::try_from(bytes).ok()?),
+            FixedType::Uuid => {
+                let mut out = String::with_capacity(36);
+                for (i, byte) in <[u8; 16]>::try_from(bytes).ok()?.iter().enumerate() {
+                    if matches!(i, 4 | 6 | 8 | 10) {
+                        out.push('-');
+                    }
+                    let _ = write!(out, "{byte:02x}");
+                }
+                out
+            }
+        })
+    }
+}
+
+/// As INET6_NTOA prints: Rust's form differs only for addresses that hold an IPv4 address of the old kind (`::1.2.3.4`).
+fn inet6_text(bytes: [u8; 16]) -> String {
+    let (head, tail) = (&bytes[..12], [bytes[12], bytes[13], bytes[14], bytes[15]]);
+    if head.iter().all(|b| *b == 0) && (tail[0] != 0 || tail[1] != 0) {
+        return format!("::{}", std::net::Ipv4Addr::from(tail));
+    }
+    std::net::Ipv6Addr::from(bytes).to_string()
+}
+
+impl Encoding {
+    /// Of a text column, by its character set's name as `SHOW CREATE TABLE` prints it.
+    pub fn of_charset(name: &str) -> Encoding {
+        match name {
+            "" | "utf8mb4" | "utf8mb3" | "utf8" => Encoding::Text,
+            "ascii" => Encoding::Ascii,
+            "ucs2" | "utf16" | "utf16le" | "utf32" | "swe7" => Encoding::Wide(name.to_owned()),
+            "binary" => Encoding::Plain,
+            other => Encoding::Charset(other.to_owned()),
         }
     }
 }
 
-/// What a literal must know of its column.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LiteralHint {
-    pub charset: ColumnCharset,
-    /// Width of an unsigned integer column (8 to 64), 0 for all others: see [`Value::unsigned`].
-    pub unsigned_bits: u8,
-    /// BINARY(n): n. Row images drop trailing zero bytes; comparing needs them back. 0 for all others.
-    pub fixed_binary: u32,
-}
-
-/// Appends `value` as a literal to store.
-pub fn write_literal(out: &mut Vec<u8>, value: &Value, hint: LiteralHint) {
-    match value {
-        Value::Null => out.extend_from_slice(b"NULL"),
-        Value::Int(n) if *n < 0 && hint.unsigned_bits > 0 => {
-            let Value::UInt(n) = Value::Int(*n).unsigned(hint.unsigned_bits) else { return };
-            display(out, n);
+/// The value with what the binlog left out: the sign of unsigned integers, the zero bytes of BINARY.
+pub fn complete(value: Value, encoding: &Encoding) -> Value {
+    let padded = match encoding {
+        Encoding::Unsigned(bits) => {
+            return if matches!(value, Value::Int(_)) { value.unsigned(*bits) } else { value };
         }
-        Value::Int(n) => display(out, n),
-        Value::UInt(n) => display(out, n),
-        // As a double: exact, and equal to what the column's value widens to in comparisons.
-        Value::Float(n) => display(out, format_args!("{:e}", f64::from(*n))),
-        Value::Double(n) => display(out, format_args!("{n:e}")),
-        Value::Decimal(n) => out.extend_from_slice(n.as_bytes()),
-        Value::Bytes(bytes) => write_string(out, bytes, hint),
-        Value::Bit { bits, .. } => display(out, bits),
-        Value::Enum(index) => display(out, index),
-        Value::Set(mask) => display(out, mask),
-        Value::Year(year) => display(out, year),
-        Value::Date(date) => display(out, format_args!("'{date}'")),
-        Value::Time(time) => write_time(out, time),
-        Value::DateTime(time) => display(out, format_args!("'{time}'")),
-        Value::Timestamp(time) => display(out, format_args!("'{}'", time.to_datetime())),
-        Value::Json(text) => write_text(out, text.as_bytes()),
-    }
-}
-
-/// Appends `value` as the right side of a comparison with its column: like [`write_literal`], but JSON is compared as
-/// JSON. NULL needs `IS NULL` (or `<=>`), which is the caller's part.
-pub fn write_operand(out: &mut Vec<u8>, value: &Value, hint: LiteralHint) {
-    if !matches!(value, Value::Json(_)) {
-        return write_literal(out, value, hint);
-    }
-    out.extend_from_slice(b"CAST(");
-    write_literal(out, value, hint);
-    out.extend_from_slice(b" AS JSON)");
-}
-
-fn display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    // Writing to memory does not fail.
-    let _ = write!(out, "{value}");
-}
-
-fn write_time(out: &mut Vec<u8>, time: &Time) {
-    display(out, format_args!("'{time}'"));
-}
-
-fn write_string(out: &mut Vec<u8>, bytes: &[u8], hint: LiteralHint) {
-    match hint.charset {
-        ColumnCharset::Binary => write_binary(out, bytes, hint.fixed_binary),
-        ColumnCharset::Utf8 => write_text(out, bytes),
-        ColumnCharset::Latin1 if bytes.is_ascii() => write_text(out, bytes),
-        ColumnCharset::Latin1 => write_text(out, latin1_to_utf8(bytes).as_bytes()),
-        ColumnCharset::Other(_) if bytes.is_ascii() => write_text(out, bytes),
-        ColumnCharset::Other(_) | ColumnCharset::Wide(_) if bytes.is_empty() => out.extend_from_slice(b"''"),
-        ColumnCharset::Other(name) | ColumnCharset::Wide(name) => {
-            out.push(b'_');
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b" 0x");
-            write_hex(out, bytes);
-        }
-    }
-}
-
-/// UTF-8 text: in quotes, unless a byte could be read in another way.
-fn write_text(out: &mut Vec<u8>, bytes: &[u8]) {
-    let special = |b: &u8| *b == b'\\' || *b < 32 && !matches!(b, b'\n' | b'\r' | b'\t') || *b == 127;
-    let is_text = std::str::from_utf8(bytes).is_ok();
-    if is_text && !bytes.iter().any(special) {
-        out.push(b'\'');
-        let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|b| *b == b'\'') {
-            out.extend_from_slice(&rest[..=at]);
-            out.push(b'\'');
-            rest = &rest[at + 1..];
-        }
-        out.extend_from_slice(rest);
-        out.push(b'\'');
-        return;
-    }
-    // Bytes that are not UTF-8 can't carry the introducer; the server takes them as they are, or says why not.
-    out.extend_from_slice(if is_text { b"_utf8mb4 0x".as_slice() } else { b"0x" });
-    write_hex(out, bytes);
-}
-
-fn write_binary(out: &mut Vec<u8>, bytes: &[u8], fixed: u32) {
-    let padding = (fixed as usize).saturating_sub(bytes.len());
-    if bytes.is_empty() && padding == 0 {
-        return out.extend_from_slice(b"''");
-    }
-    out.extend_from_slice(b"0x");
-    write_hex(out, bytes);
-    out.resize(out.len() + 2 * padding, b'0');
-}
-
-fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.reserve(bytes.len() * 2);
-    for byte in bytes {
-        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
-}
-
-/// cp1252; its five holes stand for themselves, as in MySQL.
-pub fn latin1_to_utf8(bytes: &[u8]) -> String {
-    const FROM_80: [char; 32] = [
-        '\u{20ac}', '\u{81}', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}', '\u{2c6}',
-        '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8d}', '\u{17d}', '\u{8f}', '\u{90}', '\u{2018}', '\u{2019}',
-        '\u{201c}', '\u{201d}', '\u{2022}', '\u{2013}', '\u{2014}', '\u{2dc}', '\u{2122}', '\u{161}', '\u{203a}',
-        '\u{153}', '\u{9d}', '\u{17e}', '\u{178}',
-    ];
-    let character = |b: &u8| match b {
-        0x80..=0x9f => FROM_80[usize::from(b - 0x80)],
-        other => char::from(*other),
+        Encoding::Padded(length) => *length,
+        Encoding::TextOf(fixed) => fixed.size(),
+        _ => return value,
     };
-    bytes.iter().map(character).collect()
+    match value {
+        Value::Bytes(bytes) if bytes.len() < padded => {
+            let mut whole = Vec::with_capacity(padded);
+            whole.extend_from_slice(&bytes);
+            whole.resize(padded, 0);
+            Value::Bytes(whole.into())
+        }
+        other => other,
+    }
+}
+
+/// Appends a completed value as a literal.
+pub fn literal(value: &Value, encoding: &Encoding, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("NULL"),
+        Value::Int(v) => number(*v, out),
+        Value::UInt(v) => number(*v, out),
+        // With an exponent, so that the literal is a double and not a DECIMAL. A FLOAT is widened: that is what the
+        // column is compared as.
+        Value::Float(v) => write(format_args!("{:e}", f64::from(*v)), out),
+        Value::Double(v) => write(format_args!("{v:e}"), out),
+        Value::Decimal(v) => out.push_str(v.as_str()),
+        Value::Bytes(bytes) => bytes_literal(bytes, encoding, out),
+        Value::Bit { bits, .. } => number(*bits, out),
+        Value::Enum(index) => match encoding {
+            Encoding::EnumNames(names) => match usize::from(*index).checked_sub(1).and_then(|i| names.get(i)) {
+                Some(name) => quoted(name, out),
+                None => out.push_str("''"),
+            },
+            _ => number(*index, out),
+        },
+        Value::Set(mask) => match encoding {
+            Encoding::SetNames(names) => {
+                let set = names.iter().enumerate().filter(|(i, _)| *i < 64 && mask >> i & 1 == 1);
+                quoted(&set.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(","), out);
+            }
+            _ => number(*mask, out),
+        },
+        Value::Year(year) => number(*year, out),
+        Value::Date(date) => write(format_args!("'{date}'"), out),
+        Value::Time(time) => write(format_args!("'{time}'"), out),
+        Value::DateTime(time) => write(format_args!("'{time}'"), out),
+        Value::Timestamp(time) => write(format_args!("'{}'", time.to_datetime()), out),
+        Value::Json(document) if *encoding == Encoding::TypedJson => json::write_sql(document, out),
+        Value::Json(document) => quoted(document, out),
+    }
+}
+
+/// Writing to a String can't fail.
+fn write(text: std::fmt::Arguments<'_>, out: &mut String) {
+    let _ = out.write_fmt(text);
+}
+
+fn number(value: impl std::fmt::Display, out: &mut String) {
+    write(format_args!("{value}"), out);
+}
+
+fn bytes_literal(bytes: &[u8], encoding: &Encoding, out: &mut String) {
+    let introduced = |charset: &str, out: &mut String| {
+        write(format_args!("_{charset} "), out);
+        hex(bytes, out);
+    };
+    match (encoding, std::str::from_utf8(bytes)) {
+        _ if bytes.is_empty() => out.push_str("''"),
+        (Encoding::Text, Ok(text)) => quoted(text, out),
+        (Encoding::Text, Err(_)) => introduced("utf8mb4", out),
+        (Encoding::Charset(_) | Encoding::Ascii, Ok(text)) if text.is_ascii() => quoted(text, out),
+        (Encoding::Ascii, _) => {
+            introduced("ascii", out);
+            // MySQL 8.0 and later would cut the value here and only warn; with this they refuse it.
+            out.push_str(" /*!80000 COLLATE utf8mb4_bin */");
+        }
+        (Encoding::Charset(charset) | Encoding::Wide(charset), _) => introduced(charset, out),
+        (Encoding::TextOf(fixed), _) => match fixed.text(bytes) {
+            Some(text) => quoted(&text, out),
+            None => hex(bytes, out),
+        },
+        _ => hex(bytes, out),
+    }
+}
+
+/// Appends text in single quotes.
+pub fn quoted(text: &str, out: &mut String) {
+    out.push('\'');
+    let mut rest = text;
+    while let Some(at) = rest.find(['\'', '\\', '\0']) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'\'' => out.push_str("''"),
+            b'\\' => out.push_str("\\\\"),
+            _ => out.push_str("\\0"),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+    out.push('\'');
+}
+
+/// Appends bytes as `x'..'`.
+pub fn hex(bytes: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.reserve(bytes.len() * 2 + 3);
+    out.push_str("x'");
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    out.push('\'');
 }
 
 #[cfg(test)]
@@ -180,64 +217,77 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::mysql::value::{Date, DateTime, Timestamp};
+    use crate::mysql::value::{Date, DateTime, Time, Timestamp};
 
-    fn literal(value: Value, hint: LiteralHint) -> String {
-        let mut out = Vec::new();
-        write_literal(&mut out, &value, hint);
-        String::from_utf8(out).unwrap()
+    fn text(value: Value, encoding: Encoding) -> String {
+        let mut out = String::new();
+        literal(&complete(value, &encoding), &encoding, &mut out);
+        out
     }
 
-    fn string(bytes: &'static [u8], charset: ColumnCharset, fixed_binary: u32) -> String {
-        literal(Value::Bytes(Bytes::from_static(bytes)), LiteralHint { charset, fixed_binary, ..Default::default() })
-    }
-
-    #[test]
-    fn strings_are_exact_under_every_mode() {
-        assert_eq!(string(b"it's", ColumnCharset::Utf8, 0), "'it''s'");
-        assert_eq!(string(b"''", ColumnCharset::Utf8, 0), "''''''");
-        assert_eq!(string("ü\n\"`".as_bytes(), ColumnCharset::Utf8, 0), "'ü\n\"`'");
-        assert_eq!(string(b"a\\", ColumnCharset::Utf8, 0), "_utf8mb4 0x615C");
-        assert_eq!(string(b"\xff", ColumnCharset::Utf8, 0), "0xFF");
-        assert_eq!(string(b"", ColumnCharset::Utf8, 0), "''");
-    }
-
-    #[test]
-    fn other_charsets_keep_their_characters() {
-        assert_eq!(string(b"caf\xe9\x80", ColumnCharset::Latin1, 0), "'café€'");
-        assert_eq!(string(b"\xd6\xd0", ColumnCharset::from_name("GBK"), 0), "_gbk 0xD6D0");
-        assert_eq!(string(b"ab", ColumnCharset::from_name("gbk"), 0), "'ab'");
-        assert_eq!(string(b"\0a", ColumnCharset::from_name("utf16"), 0), "_utf16 0x0061");
-        assert_eq!(ColumnCharset::from_name("swe7"), ColumnCharset::Wide("swe7"));
-        assert_eq!(ColumnCharset::from_name("no such"), ColumnCharset::Binary);
-    }
-
-    #[test]
-    fn binary_columns_of_fixed_length_get_their_zeros_back() {
-        assert_eq!(string(b"a", ColumnCharset::Binary, 3), "0x610000");
-        assert_eq!(string(b"", ColumnCharset::Binary, 2), "0x0000");
-        assert_eq!(string(b"", ColumnCharset::Binary, 0), "''");
+    fn bytes(b: &'static [u8]) -> Value {
+        Value::Bytes(Bytes::from_static(b))
     }
 
     #[test]
     fn numbers_read_back_the_same() {
-        let plain = LiteralHint::default();
-        assert_eq!(literal(Value::Float(0.1), plain), "1.0000000149011612e-1");
-        assert_eq!(literal(Value::Double(f64::MAX), plain), "1.7976931348623157e308");
-        assert_eq!(literal(Value::Double(-0.0), plain), "-0e0");
-        let unsigned = LiteralHint { unsigned_bits: 8, ..plain };
-        assert_eq!(literal(Value::Int(-1), unsigned), "255");
-        assert_eq!(literal(Value::Decimal("-0.50".into()), plain), "-0.50");
+        assert_eq!(text(Value::Null, Encoding::Plain), "NULL");
+        assert_eq!(text(Value::Int(-1), Encoding::Unsigned(8)), "255");
+        assert_eq!(text(Value::Int(-1), Encoding::Plain), "-1");
+        assert_eq!(text(Value::Float(1.1), Encoding::Plain), "1.100000023841858e0");
+        assert_eq!(text(Value::Double(1e300), Encoding::Plain), "1e300");
+        assert_eq!(text(Value::Double(-0.0), Encoding::Plain), "-0e0");
+        assert_eq!(text(Value::Double(f64::MAX), Encoding::Plain), "1.7976931348623157e308");
+        assert_eq!(text(Value::Decimal("-0.50".into()), Encoding::Plain), "-0.50");
+    }
+
+    #[test]
+    fn strings_keep_their_bytes() {
+        assert_eq!(text(bytes(b"it's \\ \0"), Encoding::Text), "'it''s \\\\ \\0'");
+        assert_eq!(text(bytes(b"a\xff"), Encoding::Text), "_utf8mb4 x'61ff'");
+        assert_eq!(text(bytes(b"\xe4"), Encoding::of_charset("latin1")), "_latin1 x'e4'");
+        assert_eq!(text(bytes(b"ab"), Encoding::of_charset("gbk")), "'ab'");
+        assert_eq!(text(bytes(b"N-"), Encoding::of_charset("utf16")), "_utf16 x'4e2d'");
+        assert_eq!(text(bytes(b"[]"), Encoding::of_charset("swe7")), "_swe7 x'5b5d'");
+        assert_eq!(text(bytes(b"~"), Encoding::of_charset("ascii")), "'~'");
+        assert_eq!(
+            text(bytes(b"\xc3\xa9"), Encoding::of_charset("ascii")),
+            "_ascii x'c3a9' /*!80000 COLLATE utf8mb4_bin */"
+        );
+        assert_eq!(text(bytes(b"ab"), Encoding::Padded(4)), "x'61620000'");
+        assert_eq!(text(bytes(b"\x00\xff"), Encoding::Plain), "x'00ff'");
+        assert_eq!(text(bytes(b""), Encoding::Plain), "''");
+        assert_eq!(text(Value::Json("{\"a\": \"'\"}".into()), Encoding::Plain), "'{\"a\": \"''\"}'");
+    }
+
+    #[test]
+    fn members_by_number_or_name() {
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(text(Value::Enum(2), Encoding::EnumNames(names.clone())), "'b'");
+        assert_eq!(text(Value::Enum(0), Encoding::EnumNames(names.clone())), "''");
+        assert_eq!(text(Value::Enum(2), Encoding::Plain), "2");
+        assert_eq!(text(Value::Set(3), Encoding::SetNames(names)), "'a,b'");
+    }
+
+    #[test]
+    fn addresses_become_text_where_the_target_has_no_such_type() {
+        let uuid = b"\x12\x3e\x45\x67\xe8\x9b\x12\xd3\xa4\x56\x42\x66\x55\x44\x00";
+        assert_eq!(text(bytes(uuid), Encoding::TextOf(FixedType::Uuid)), "'123e4567-e89b-12d3-a456-426655440000'");
+        assert_eq!(text(bytes(b"\x0a\0\0\x01"), Encoding::TextOf(FixedType::Inet4)), "'10.0.0.1'");
+        assert_eq!(text(bytes(b""), Encoding::TextOf(FixedType::Inet6)), "'::'");
+        assert_eq!(inet6_text(*b"\0\0\0\0\0\0\0\0\0\0\0\0\x01\x02\x03\x04"), "::1.2.3.4");
+        assert_eq!(inet6_text(*b"\0\0\0\0\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04"), "::ffff:1.2.3.4");
+        assert_eq!(inet6_text(*b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"), "2001:db8::1");
     }
 
     #[test]
     fn times_are_written_with_the_columns_digits() {
-        let plain = LiteralHint::default();
         let time = Time { negative: true, hours: 838, minutes: 59, seconds: 59, micros: 500_000, fsp: 1 };
-        assert_eq!(literal(Value::Time(time), plain), "'-838:59:59.5'");
+        assert_eq!(text(Value::Time(time), Encoding::Plain), "'-838:59:59.5'");
         let date = Date { year: 2024, month: 0, day: 0 };
-        assert_eq!(literal(Value::DateTime(DateTime { date, ..DateTime::default() }), plain), "'2024-00-00 00:00:00'");
+        let partial = Value::DateTime(DateTime { date, ..DateTime::default() });
+        assert_eq!(text(partial, Encoding::Plain), "'2024-00-00 00:00:00'");
         let time = Timestamp { seconds: 1, micros: 1, fsp: 6 };
-        assert_eq!(literal(Value::Timestamp(time), plain), "'1970-01-01 00:00:01.000001'");
+        assert_eq!(text(Value::Timestamp(time), Encoding::Plain), "'1970-01-01 00:00:01.000001'");
     }
 }

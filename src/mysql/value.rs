@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::json::Json;
+
 /// A value. Never printed by `Debug` in full: row values must not reach a log.
 #[derive(Clone, PartialEq)]
 pub enum Value {
@@ -33,8 +35,8 @@ pub enum Value {
     Time(Time),
     DateTime(DateTime),
     Timestamp(Timestamp),
-    /// JSON text.
-    Json(String),
+    /// A document of a JSON column of MySQL.
+    Json(Json),
 }
 
 /// A decimal number's text.
@@ -158,7 +160,7 @@ impl Value {
         std::mem::size_of::<Value>()
             + match self {
                 Value::Bytes(b) => b.len(),
-                Value::Json(s) => s.len(),
+                Value::Json(json) => json.len() + 64 * json.typed().len(),
                 Value::Decimal(d) if d.0.spilled() => d.0.len(),
                 _ => 0,
             }

@@ -1,9 +1,9 @@
 //! Row events written back as SQL: the way from a row image to a literal, on real servers.
 
 use dm::mysql::{
-    ColumnCharset, LiteralHint, Value,
+    Encoding, Value,
     binlog::{EventBody, RowsKind, StartPoint},
-    write_literal, write_operand,
+    literal::{complete, literal},
 };
 use mysql_async::{Conn, Row, prelude::Queryable};
 
@@ -11,13 +11,12 @@ use super::{end_of_binlog, events_until};
 use crate::support::servers::Server;
 
 /// Modes under which the same literal must mean the same; zero and partial dates are allowed in both.
-const MODES: [&str; 2] =
-    ["ALLOW_INVALID_DATES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE,ALLOW_INVALID_DATES"];
+const MODES: [&str; 2] = ["ALLOW_INVALID_DATES", "IGNORE_SPACE,STRICT_ALL_TABLES,ALLOW_INVALID_DATES"];
 
 struct Column {
     name: String,
     kind: String,
-    hint: LiteralHint,
+    encoding: Encoding,
 }
 
 /// Name, type, full type, charset, length.
@@ -32,39 +31,30 @@ async fn columns(conn: &mut Conn, table: &str) -> Vec<Column> {
         .await
         .unwrap();
     let column = |(name, kind, full, charset, length): ColumnFacts| {
-        let unsigned_bits = match (kind.as_str(), full.contains("unsigned")) {
-            ("tinyint", true) => 8,
-            ("smallint", true) => 16,
-            ("mediumint", true) => 24,
-            ("int", true) => 32,
-            ("bigint", true) => 64,
-            _ => 0,
-        };
-        let charset = match (&charset, kind.as_str()) {
-            (Some(charset), _) => ColumnCharset::from_name(charset),
-            (None, "json") => ColumnCharset::Utf8,
-            (None, _) => ColumnCharset::Binary,
-        };
-        let fixed_binary = match kind.as_str() {
-            "binary" => length.unwrap() as u32,
+        let unsigned = |bits| if full.contains("unsigned") { Encoding::Unsigned(bits) } else { Encoding::Plain };
+        let encoding = match kind.as_str() {
+            "tinyint" => unsigned(8),
+            "smallint" => unsigned(16),
+            "mediumint" => unsigned(24),
+            "int" => unsigned(32),
+            "bigint" => unsigned(64),
+            "json" => Encoding::TypedJson,
+            "binary" => Encoding::Padded(length.unwrap() as usize),
             // MariaDB's own types of fixed size travel as BINARY.
-            "inet6" | "uuid" => 16,
-            "inet4" => 4,
-            _ => 0,
+            "inet6" | "uuid" => Encoding::Padded(16),
+            "inet4" => Encoding::Padded(4),
+            "enum" | "set" => Encoding::Plain,
+            _ => charset.as_deref().map_or(Encoding::Plain, Encoding::of_charset),
         };
-        Column { name, kind, hint: LiteralHint { charset, unsigned_bits, fixed_binary } }
+        Column { name, kind, encoding }
     };
     rows.into_iter().map(column).collect()
 }
 
-fn literal(value: &Value, column: &Column, operand: bool) -> String {
-    let mut out = Vec::new();
-    if operand {
-        write_operand(&mut out, value, column.hint);
-    } else {
-        write_literal(&mut out, value, column.hint);
-    }
-    String::from_utf8(out).unwrap()
+fn sql(value: &Value, column: &Column, operand: bool) -> String {
+    let mut out = String::new();
+    literal(&complete(value.clone(), &column.encoding), &column.encoding, &mut out);
+    if operand && matches!(value, Value::Json(_)) { format!("CAST({out} AS JSON)") } else { out }
 }
 
 async fn copy_session(server: &Server, mode: &str) -> Conn {
@@ -107,7 +97,7 @@ async fn replay(server: &Server, create: &str, changes: &str, compare: bool) {
             for change in rows.rows() {
                 let change = change.unwrap();
                 let list = |row: &dm::mysql::binlog::Row| -> Vec<String> {
-                    row.values.iter().zip(&columns).map(|(v, c)| literal(v, c, false)).collect()
+                    row.values.iter().zip(&columns).map(|(v, c)| sql(v, c, false)).collect()
                 };
                 if let Some(before) = &change.before {
                     let condition = if compare { whole_row(before, &columns) } else { first_column(before, &columns) };
@@ -130,11 +120,11 @@ async fn replay(server: &Server, create: &str, changes: &str, compare: bool) {
 
 fn whole_row(row: &dm::mysql::binlog::Row, columns: &[Column]) -> String {
     let terms = row.values.iter().zip(columns);
-    terms.map(|(v, c)| format!("`{}` <=> {}", c.name, literal(v, c, true))).collect::<Vec<_>>().join(" AND ")
+    terms.map(|(v, c)| format!("`{}` <=> {}", c.name, sql(v, c, true))).collect::<Vec<_>>().join(" AND ")
 }
 
 fn first_column(row: &dm::mysql::binlog::Row, columns: &[Column]) -> String {
-    format!("`{}` = {}", columns[0].name, literal(&row.values[0], &columns[0], true))
+    format!("`{}` = {}", columns[0].name, sql(&row.values[0], &columns[0], true))
 }
 
 /// Value by value, so that a difference names its column.

@@ -28,7 +28,7 @@ pub(super) fn decode(cursor: &mut Cursor<'_>, column: &Column, unsigned: bool) -
         ty::TINY_BLOB..=ty::BLOB | ty::GEOMETRY | ty::VECTOR => Value::Bytes(blob(cursor, meta)?),
         ty::VARCHAR_COMPRESSED => Value::Bytes(compress::column(string(cursor, meta)?)?),
         ty::BLOB_COMPRESSED => Value::Bytes(compress::column(blob(cursor, meta)?)?),
-        ty::JSON => Value::Json(json::to_text(&blob(cursor, meta)?)?),
+        ty::JSON => Value::Json(json::read(&blob(cursor, meta)?)?),
         ty::ENUM if matches!(meta, 1 | 2) => Value::Enum(cursor.uint_le(meta.into())? as u16),
         ty::SET if (1..=8).contains(&meta) => Value::Set(cursor.uint_le(meta.into())?),
         ty::BIT if (1..=64).contains(&meta) => {

@@ -11,6 +11,7 @@ pub mod decode;
 pub mod event;
 mod gtid_event;
 mod json;
+mod json_text;
 mod login;
 mod query;
 pub mod rows;

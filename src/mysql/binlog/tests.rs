@@ -10,7 +10,7 @@ use crate::{
     config::Flavor,
     error::{Code, Result},
     mysql::{
-        literal::{LiteralHint, write_literal},
+        literal::{Encoding, literal},
         position::BinlogPosition,
     },
 };
@@ -51,15 +51,15 @@ fn rows(events: &[Event]) -> Vec<String> {
         let EventBody::Rows(rows) = &event.body else { continue };
         for change in rows.rows() {
             let change = change.unwrap();
-            let mut out = format!("{} {:?}:", rows.table.table, rows.kind).into_bytes();
+            let mut out = format!("{} {:?}:", rows.table.table, rows.kind);
             for row in [&change.before, &change.after].into_iter().flatten() {
                 for value in &row.values {
-                    out.push(b' ');
-                    write_literal(&mut out, value, LiteralHint::default());
+                    out.push(' ');
+                    literal(value, &Encoding::Text, &mut out);
                 }
-                out.push(b';');
+                out.push(';');
             }
-            texts.push(String::from_utf8(out).unwrap());
+            texts.push(out);
         }
     }
     texts
@@ -71,7 +71,7 @@ fn every_row_of_the_files_is_read() {
     let numbers = "1 255 -9223372036854775808 -12345678.9012 1.5e0 -1e-1 513 2024 -8388608";
     assert_eq!(mysql[0], format!("n Insert: {numbers};"));
     assert_eq!(mysql[1], "n Insert: 2 NULL NULL NULL NULL NULL NULL NULL NULL;");
-    assert!(mysql[2].starts_with("s Insert: 1 'text' 'caf' 0x00FF 2 5 'a' "), "{}", mysql[2]);
+    assert!(mysql[2].starts_with("s Insert: 1 'text' 'caf' _utf8mb4 x'00ff' 2 5 'a' "), "{}", mysql[2]);
     let json = r#"'{"a": [1, 2.5, "x", null, true, {"b": -70000}], "k": 18446744073709551615}'"#;
     assert!(mysql[2].contains(json), "{}", mysql[2]);
     let times = "'2024-02-29' '-01:02:03.456' '2024-02-29 12:34:56.789012' '2001-09-09 01:46:40.25'";

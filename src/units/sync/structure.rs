@@ -73,7 +73,11 @@ impl Structures {
                 ),
             );
         }
-        let table = Arc::new(TargetTable::new(&info, &target_info, &rules.extra_columns(&source)?, transactional));
+        let mut table = TargetTable::new(&info, &target_info, &rules.extra_columns(&source)?, transactional);
+        if self.target.is_tidb() {
+            table = table.with_json_as_text();
+        }
+        let table = Arc::new(table);
         self.tables.insert(source, table.clone());
         Ok((table, fresh.then_some(info)))
     }

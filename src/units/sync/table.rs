@@ -115,10 +115,18 @@ impl TargetTable {
         }
     }
 
+    /// For a target that has no types for JSON's decimals and dates.
+    pub fn with_json_as_text(mut self) -> Self {
+        for encoding in self.encodings.iter_mut().filter(|encoding| **encoding == Encoding::TypedJson) {
+            *encoding = Encoding::Plain;
+        }
+        self
+    }
+
     /// Fills in what the binlog leaves out of a row's values.
     pub fn complete(&self, row: &mut [Value]) {
         for (value, encoding) in row.iter_mut().zip(&self.encodings) {
-            if matches!(encoding, Encoding::Unsigned(_) | Encoding::Padded(_)) {
+            if matches!(encoding, Encoding::Unsigned(_) | Encoding::Padded(_) | Encoding::TextOf(_)) {
                 *value = encode::complete(std::mem::replace(value, Value::Null), encoding);
             }
         }
