@@ -307,7 +307,7 @@ fn event_kinds() {
     assert_eq!(parse("BEGIN", &context()).unwrap().event_kind(None), None);
 }
 
-const CORPUS: &str = include_str!("../../../tests/schema/corpus.sql");
+const CORPUS: &str = include_str!("../../../tests/schema/corpus/first.sql");
 
 /// A small generator: the same texts on every run.
 struct Random(u64);

@@ -1,0 +1,68 @@
+//! A tracked table as facts.
+
+use dm::schema::{Column, DefaultValue, Index, IndexKind, TableInfo};
+
+use super::facts::{self, ColumnFacts, Given, TableFacts};
+
+/// The facts of a model.
+pub fn table(info: &TableInfo) -> TableFacts {
+    let mut facts = TableFacts { columns: info.columns.iter().map(column).collect(), ..TableFacts::default() };
+    let engine = if info.engine.is_empty() { "InnoDB" } else { &info.engine };
+    let (charset, collation) = (facts::charset_text(&info.charset), facts::charset_text(&info.collation));
+    facts.lines.insert(facts::table(&charset, &collation, engine, &info.comment, info.partitioned));
+    facts.lines.extend(info.indexes.iter().map(key));
+    for key in &info.foreign_keys {
+        let parent = (&*key.parent.schema, &*key.parent.name);
+        facts.lines.insert(facts::foreign_key(&key.name, &key.columns, parent, &key.parent_columns));
+    }
+    facts
+}
+
+fn column(column: &Column) -> ColumnFacts {
+    let ty = facts::type_text(&column.ty.text());
+    let default = match &column.default {
+        None | Some(DefaultValue::Null) => Given::Nothing,
+        Some(DefaultValue::Literal(text)) => Given::Literal(facts::literal(&ty, text)),
+        Some(DefaultValue::Bytes(bytes)) => Given::Literal(bytes_literal(&ty, bytes)),
+        Some(DefaultValue::CurrentTimestamp) => Given::Now,
+        Some(DefaultValue::Expression(text)) => Given::Expression(text.clone()),
+    };
+    ColumnFacts {
+        name: column.name.clone(),
+        nullable: column.nullable,
+        charset: column.charset.as_deref().map(facts::charset_text).unwrap_or_default(),
+        collation: column.collation.as_deref().map(facts::charset_text).unwrap_or_default(),
+        default,
+        generated: column.generated.as_ref().map(|generated| (generated.expression.clone(), generated.stored)),
+        auto_increment: column.auto_increment,
+        on_update_now: column.on_update_now,
+        invisible: column.invisible,
+        comment: column.comment.clone(),
+        ty,
+    }
+}
+
+/// Of a number the bytes are its digits in base 256; of text they are its characters.
+fn bytes_literal(ty: &str, bytes: &[u8]) -> String {
+    let numeric = ["bit", "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"];
+    if numeric.iter().any(|name| ty.starts_with(name)) {
+        let value = bytes.iter().fold(0_u64, |value, byte| value.wrapping_shl(8) | u64::from(*byte));
+        return facts::literal(ty, &value.to_string());
+    }
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn key(index: &Index) -> String {
+    let kind = match index.kind {
+        IndexKind::Ordinary => "ordinary",
+        IndexKind::Fulltext => "fulltext",
+        IndexKind::Spatial => "spatial",
+        IndexKind::Vector => "vector",
+    };
+    let part = |part: &dm::schema::IndexColumn| {
+        let column = part.expression.as_deref().map_or_else(|| part.column.clone(), facts::folded);
+        facts::part(&column, part.prefix_len.filter(|_| kind == "ordinary"), part.descending)
+    };
+    let parts: Vec<String> = index.columns.iter().map(part).collect();
+    facts::key(&index.name, index.unique, kind, &parts, index.invisible, &index.comment)
+}
