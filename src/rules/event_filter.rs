@@ -1,10 +1,13 @@
 //! Binlog event filters: rules by table, event kind and statement text (config facts 6.2).
 
+use std::fmt;
+
 use regex::Regex;
 
 use super::{
-    event_kind::{EventKind, EventPattern, Verdict},
-    selector::{Selector, compile_regexp},
+    event_kind::{Event, EventPattern, Verdict},
+    regexp,
+    selector::Selector,
 };
 use crate::{
     config::subtask::FilterRule,
@@ -26,6 +29,8 @@ pub struct EventFilter {
 
 #[derive(Clone, Debug)]
 struct Rule {
+    /// Its place in the list that was compiled.
+    index: usize,
     schema: Selector,
     /// None: a schema-level rule, which also sees every table of the schema.
     table: Option<Selector>,
@@ -41,12 +46,48 @@ enum Action {
     Error,
 }
 
+/// What one rule that concerns the table said about an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FilterStep {
+    /// The rule's place in the task's list.
+    pub rule: usize,
+    /// Whether its `events` name the event; None for a statement whose kind isn't known.
+    pub by_event: Option<bool>,
+    /// Whether its `sql-pattern` matches; None without one, or without a statement.
+    pub by_sql: Option<bool>,
+    pub outcome: StepOutcome,
+}
+
+/// What follows from one rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StepOutcome {
+    /// The next rule is asked.
+    Pass,
+    /// The event is skipped: an `Ignore` rule matches.
+    Ignored,
+    /// The event is skipped: a `Do` rule does not name it.
+    NotDone,
+    /// The task pauses: an `Error` rule matches.
+    Refused,
+}
+
+impl fmt::Display for StepOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StepOutcome::Pass => "goes on",
+            StepOutcome::Ignored => "skipped: an Ignore rule matches",
+            StepOutcome::NotDone => "skipped: a Do rule does not name it",
+            StepOutcome::Refused => "error 36015: an Error rule matches",
+        })
+    }
+}
+
 impl EventFilter {
-    /// Compiles rules. An invalid rule is logged and skipped, as DM does; so this fails only when that changes.
-    pub fn new(rules: &[FilterRule], case_sensitive: bool) -> Result<Self> {
+    /// Compiles rules. An invalid rule is logged and skipped, as DM does.
+    pub fn new(rules: &[FilterRule], case_sensitive: bool) -> Self {
         let mut compiled = Vec::with_capacity(rules.len());
-        for rule in rules {
-            match compile(rule, case_sensitive) {
+        for (index, rule) in rules.iter().enumerate() {
+            match compile(index, rule, case_sensitive) {
                 Ok(rule) => compiled.push(rule),
                 Err(reason) => tracing::warn!(
                     schema_pattern = rule.schema_pattern,
@@ -56,18 +97,18 @@ impl EventFilter {
                 ),
             }
         }
-        Ok(EventFilter { rules: compiled })
+        EventFilter { rules: compiled }
     }
 
-    /// Why rules are invalid, one text each: for a check before the task starts.
-    pub fn problems(rules: &[FilterRule], case_sensitive: bool) -> Vec<String> {
-        rules.iter().filter_map(|rule| compile(rule, case_sensitive).err()).collect()
+    /// Why a rule is invalid.
+    pub fn problem(rule: &FilterRule, case_sensitive: bool) -> Option<String> {
+        compile(0, rule, case_sensitive).err()
     }
 
     /// Decides about an event of a table (`table` empty: of the schema). `sql` is the statement, for DDL.
     /// Error 36015: a rule with action Error matched.
-    pub fn filter(&self, schema: &str, table: &str, kind: EventKind, sql: Option<&str>) -> Result<FilterAction> {
-        self.decide(schema, table, Some(kind), sql)
+    pub fn filter(&self, schema: &str, table: &str, event: Event, sql: Option<&str>) -> Result<FilterAction> {
+        self.decide(schema, table, Some(event), sql)
     }
 
     /// Decides about a statement that can't be parsed, so neither its table nor its kind is known: only schema-level
@@ -76,19 +117,44 @@ impl EventFilter {
         self.decide("", "", None, Some(sql))
     }
 
-    fn decide(&self, schema: &str, table: &str, kind: Option<EventKind>, sql: Option<&str>) -> Result<FilterAction> {
-        for rule in self.rules.iter().filter(|rule| rule.concerns(schema, table)) {
-            let by_event = kind.map(|kind| rule.matches_event(kind));
-            let by_sql = match (&rule.sql, sql) {
-                (Some(pattern), Some(sql)) => Some(pattern.is_match(sql)),
-                _ => None,
-            };
-            for matched in [by_event, by_sql].into_iter().flatten() {
-                match (rule.action, matched) {
-                    (Action::Ignore, true) | (Action::Do, false) => return Ok(FilterAction::Ignore),
-                    (Action::Error, true) => return Err(refused(schema, table, kind)),
-                    _ => {}
-                }
+    /// Every rule that is asked about an event, in order, up to the one that decides. `event` None: a statement that
+    /// can't be parsed, with empty names.
+    pub fn steps(&self, schema: &str, table: &str, event: Option<Event>, sql: Option<&str>) -> Vec<FilterStep> {
+        let mut steps = Vec::new();
+        for rule in self.concerning(schema, table) {
+            let step = rule.step(event, sql);
+            steps.push(step);
+            if step.outcome != StepOutcome::Pass {
+                break;
+            }
+        }
+        steps
+    }
+
+    /// The rules that concern a table, by their place in the task's list.
+    pub fn rules_of(&self, schema: &str, table: &str) -> Vec<usize> {
+        self.concerning(schema, table).map(|rule| rule.index).collect()
+    }
+
+    /// Every pattern of names, for hints.
+    pub fn patterns(&self) -> impl Iterator<Item = &Selector> {
+        self.rules.iter().flat_map(|rule| [Some(&rule.schema), rule.table.as_ref()]).flatten()
+    }
+
+    /// The rules that concern a table. A schema-level rule concerns the tables of its schemas too (manual 2.4.2.4), but
+    /// one with action Do doesn't restrict tables that have a rule of their own (the second example of 1.3.1.3.3).
+    fn concerning(&self, schema: &str, table: &str) -> impl Iterator<Item = &Rule> {
+        let own = self.rules.iter().any(|rule| rule.table.is_some() && rule.concerns(schema, table));
+        let yields = move |rule: &Rule| own && rule.table.is_none() && rule.action == Action::Do;
+        self.rules.iter().filter(move |rule| rule.concerns(schema, table) && !yields(rule))
+    }
+
+    fn decide(&self, schema: &str, table: &str, event: Option<Event>, sql: Option<&str>) -> Result<FilterAction> {
+        for rule in self.concerning(schema, table) {
+            match rule.step(event, sql).outcome {
+                StepOutcome::Pass => {}
+                StepOutcome::Ignored | StepOutcome::NotDone => return Ok(FilterAction::Ignore),
+                StepOutcome::Refused => return Err(refused(schema, table, event)),
             }
         }
         Ok(FilterAction::Do)
@@ -101,9 +167,24 @@ impl Rule {
         table_hit && self.schema.matches(schema)
     }
 
-    fn matches_event(&self, kind: EventKind) -> bool {
+    fn step(&self, event: Option<Event>, sql: Option<&str>) -> FilterStep {
+        let by_event = event.map(|event| self.matches_event(event));
+        let by_sql = match (&self.sql, sql) {
+            (Some(pattern), Some(sql)) => Some(pattern.is_match(sql)),
+            _ => None,
+        };
+        let outcome = [by_event, by_sql].into_iter().flatten().find_map(|matched| match (self.action, matched) {
+            (Action::Ignore, true) => Some(StepOutcome::Ignored),
+            (Action::Do, false) => Some(StepOutcome::NotDone),
+            (Action::Error, true) => Some(StepOutcome::Refused),
+            _ => None,
+        });
+        FilterStep { rule: self.index, by_event, by_sql, outcome: outcome.unwrap_or(StepOutcome::Pass) }
+    }
+
+    fn matches_event(&self, event: Event) -> bool {
         for pattern in &self.events {
-            match pattern.test(kind) {
+            match pattern.test(event) {
                 Verdict::Match => return true,
                 Verdict::Stop => return false,
                 Verdict::GoOn => {}
@@ -113,7 +194,7 @@ impl Rule {
     }
 }
 
-fn compile(rule: &FilterRule, case_sensitive: bool) -> Result<Rule, String> {
+fn compile(index: usize, rule: &FilterRule, case_sensitive: bool) -> Result<Rule, String> {
     if rule.schema_pattern.is_empty() {
         return Err("schema-pattern is empty".to_owned());
     }
@@ -125,19 +206,20 @@ fn compile(rule: &FilterRule, case_sensitive: bool) -> Result<Rule, String> {
         "Do" => Action::Do,
         "Ignore" => Action::Ignore,
         "Error" => Action::Error,
-        other => return Err(format!("action `{other}` is none of Do, Ignore, Error")),
+        other => return Err(format!("action {other:?} is unknown (allowed: Do, Ignore, Error)")),
     };
     let parse = |name: &String| EventPattern::parse(name).ok_or_else(|| format!("event type `{name}` is unknown"));
     let events = rule.events.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let sql = match rule.sql_pattern.join("|") {
         joined if joined.is_empty() => None,
-        joined => Some(compile_regexp(&joined, false)?),
+        joined => Some(regexp::compile(&joined, false)?),
     };
-    Ok(Rule { schema: Selector::wildcard(&rule.schema_pattern, case_sensitive)?, table, events, sql, action })
+    let schema = Selector::wildcard(&rule.schema_pattern, case_sensitive)?;
+    Ok(Rule { index, schema, table, events, sql, action })
 }
 
-fn refused(schema: &str, table: &str, kind: Option<EventKind>) -> DmError {
-    let event = kind.map_or("statement", EventKind::name);
+fn refused(schema: &str, table: &str, event: Option<Event>) -> DmError {
+    let event = event.map_or("statement", |event| event.kind.name());
     DmError::new(Code::SyncerUnitBinlogEventFilter)
         .msg(format!("event {event} on `{schema}`.`{table}` is refused by a filter rule with action Error"))
         .workaround(
@@ -146,89 +228,5 @@ fn refused(schema: &str, table: &str, kind: Option<EventKind>) -> DmError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule(schema: &str, table: &str, events: &[&str], sql: &[&str], action: &str) -> FilterRule {
-        FilterRule {
-            schema_pattern: schema.into(),
-            table_pattern: table.into(),
-            events: events.iter().map(|s| (*s).to_owned()).collect(),
-            sql_pattern: sql.iter().map(|s| (*s).to_owned()).collect(),
-            action: action.into(),
-        }
-    }
-
-    fn ignored(rules: &[FilterRule], schema: &str, table: &str, kind: EventKind, sql: Option<&str>) -> bool {
-        EventFilter::new(rules, false).unwrap().filter(schema, table, kind, sql).unwrap() == FilterAction::Ignore
-    }
-
-    /// The manual, 1.3.1.3.3: filter out all deletions of shards.
-    #[test]
-    fn ignore_deletions() {
-        let rules = [
-            rule("test_*", "t_*", &["truncate table", "DROP TABLE", "delete"], &[], "Ignore"),
-            rule("test_*", "", &["drop schema"], &[], "Ignore"),
-        ];
-        assert!(ignored(&rules, "test_1", "t_1", EventKind::Delete, None));
-        assert!(ignored(&rules, "test_1", "T_1", EventKind::DropTable, Some("drop table t_1")));
-        assert!(!ignored(&rules, "test_1", "t_1", EventKind::Insert, None));
-        assert!(ignored(&rules, "test_1", "", EventKind::DropDatabase, Some("drop database test_1")));
-        assert!(!ignored(&rules, "other", "t_1", EventKind::Delete, None));
-    }
-
-    /// The manual, 1.3.1.3.3: migrate DML only. A Do rule drops what it doesn't name.
-    #[test]
-    fn do_rules_drop_the_rest() {
-        let rules = [rule("test_*", "t_*", &["create table", "all dml"], &[], "Do")];
-        assert!(!ignored(&rules, "test_1", "t_1", EventKind::Update, None));
-        assert!(!ignored(&rules, "test_1", "t_1", EventKind::CreateTable, Some("create table t_1 (a int)")));
-        assert!(ignored(&rules, "test_1", "t_1", EventKind::DropTable, Some("drop table t_1")));
-        assert!(!ignored(&rules, "test_1", "x", EventKind::DropTable, Some("drop table x")));
-    }
-
-    #[test]
-    fn sql_patterns() {
-        let rules = [rule("*", "", &[], &[r"^DROP\s+PROCEDURE", r"ADD\s+PARTITION"], "Ignore")];
-        assert!(ignored(&rules, "a", "b", EventKind::AlterTable, Some("alter table b add partition (x)")));
-        assert!(!ignored(&rules, "a", "b", EventKind::AlterTable, Some("alter table b add c int")));
-        let filter = EventFilter::new(&rules, false).unwrap();
-        assert_eq!(filter.filter_unparsed("drop  procedure p").unwrap(), FilterAction::Ignore);
-        assert_eq!(filter.filter_unparsed("create procedure p").unwrap(), FilterAction::Do);
-    }
-
-    #[test]
-    fn errors_and_classes() {
-        let rules = [rule("a", "*", &["incompatible ddl changes"], &[], "Error")];
-        let filter = EventFilter::new(&rules, false).unwrap();
-        let error = filter.filter("a", "t", EventKind::DropColumn, Some("x")).unwrap_err();
-        assert_eq!(error.code(), Code::SyncerUnitBinlogEventFilter);
-        assert!(error.message().contains("event drop column on"));
-        assert_eq!(filter.filter("a", "t", EventKind::CreateTable, None).unwrap(), FilterAction::Do);
-        let stop = [rule("a", "t", &["none dml", "all"], &[], "Ignore")];
-        assert!(!ignored(&stop, "a", "t", EventKind::Insert, None));
-        assert!(ignored(&stop, "a", "t", EventKind::DropTable, None));
-        let alter = [rule("a", "t", &["alter table"], &[], "Ignore")];
-        assert!(ignored(&alter, "a", "t", EventKind::AddColumn, None));
-        assert!(!ignored(&alter, "a", "t", EventKind::DropTable, None));
-    }
-
-    #[test]
-    fn invalid_rules_are_skipped() {
-        let rules = [
-            rule("a", "t", &["fly"], &[], "Ignore"),
-            rule("a", "t", &["all"], &[], "ignore"),
-            rule("", "t", &["all"], &[], "Ignore"),
-            rule("a", "t", &[], &["("], "Ignore"),
-        ];
-        assert!(!ignored(&rules, "a", "t", EventKind::Insert, Some("x")));
-        assert_eq!(EventFilter::problems(&rules, false).len(), 4);
-    }
-
-    #[test]
-    fn every_kind_has_its_own_name() {
-        for kind in EventKind::ALL {
-            assert_eq!(EventPattern::parse(&kind.name().to_uppercase()), Some(EventPattern::Kind(*kind)));
-        }
-    }
-}
+#[path = "event_filter_tests.rs"]
+mod tests;

@@ -94,26 +94,30 @@ impl EventKind {
         self.class() == Class::Dml
     }
 
-    /// A kind that one clause of ALTER TABLE refines to; `alter table` in a rule means all of them.
-    pub fn is_alter_table(self) -> bool {
-        use EventKind::*;
-        !self.is_dml()
-            && !matches!(
-                self,
-                CreateDatabase
-                    | DropDatabase
-                    | AlterDatabase
-                    | ModifySchemaCharsetAndCollate
-                    | CreateTable
-                    | DropTable
-                    | TruncateTable
-                    | RenameTable
-                    | CreateIndex
-                    | DropIndex
-                    | CreateView
-                    | DropView
-                    | RecoverTable
-            )
+    /// Part of `incompatible ddl changes`.
+    pub fn is_incompatible(self) -> bool {
+        self.class() == Class::Incompatible
+    }
+}
+
+/// One event as rules see it: what it does, and which statement it is a part of. `drop column` is always a part of
+/// `alter table`; a rule that names either means it. For all other events both are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Event {
+    pub kind: EventKind,
+    pub statement: EventKind,
+}
+
+impl Event {
+    /// A clause of ALTER TABLE.
+    pub fn clause(kind: EventKind) -> Event {
+        Event { kind, statement: EventKind::AlterTable }
+    }
+}
+
+impl From<EventKind> for Event {
+    fn from(kind: EventKind) -> Event {
+        Event { kind, statement: kind }
     }
 }
 
@@ -158,7 +162,8 @@ impl EventPattern {
         })
     }
 
-    pub(super) fn test(self, kind: EventKind) -> Verdict {
+    pub(super) fn test(self, event: Event) -> Verdict {
+        let kind = event.kind;
         let (hit, stop) = match self {
             EventPattern::All => (true, false),
             EventPattern::AllDml => (kind.is_dml(), false),
@@ -167,8 +172,7 @@ impl EventPattern {
             EventPattern::NoneDml => (false, kind.is_dml()),
             EventPattern::NoneDdl => (false, !kind.is_dml()),
             EventPattern::Incompatible => (kind.class() == Class::Incompatible, false),
-            EventPattern::Kind(EventKind::AlterTable) => (kind.is_alter_table(), false),
-            EventPattern::Kind(wanted) => (wanted == kind, false),
+            EventPattern::Kind(wanted) => (wanted == kind || wanted == event.statement, false),
         };
         match (hit, stop) {
             (true, _) => Verdict::Match,

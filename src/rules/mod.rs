@@ -5,10 +5,11 @@ pub mod block_allow;
 pub mod event_filter;
 pub mod event_kind;
 pub mod expression;
+pub mod regexp;
 pub mod router;
 pub mod selector;
 
-pub use block_allow::{BlockAllow, is_system_schema};
-pub use event_filter::{EventFilter, FilterAction};
-pub use event_kind::EventKind;
-pub use router::{ExtraColumn, Router};
+pub use block_allow::{BlockAllow, ListReason, is_system_schema};
+pub use event_filter::{EventFilter, FilterAction, FilterStep, StepOutcome};
+pub use event_kind::{Event, EventKind};
+pub use router::{ExtraColumn, Route, Router};

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::selector::{Selector, compile_regexp};
+use super::{regexp, selector::Selector};
 use crate::{
     config::subtask::{Extract, RouteRule},
     error::{Code, DmError, Result},
@@ -16,6 +16,8 @@ pub struct Router {
 
 #[derive(Clone, Debug)]
 struct Rule {
+    /// Its place in the list that was compiled.
+    index: usize,
     schema: Selector,
     /// None: a schema-level rule.
     table: Option<Selector>,
@@ -38,20 +40,53 @@ pub struct ExtraColumn {
     pub value: String,
 }
 
+/// Where a table goes, and which rule says so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    pub schema: String,
+    /// Empty for a schema.
+    pub table: String,
+    /// The rule's place in the task's list; None: no rule matches, names stay.
+    pub rule: Option<usize>,
+    /// Whether the rule has a table-pattern.
+    pub table_level: bool,
+}
+
 impl Router {
     /// Compiles routes. Error 20045 says which rule and why.
     pub fn new(rules: &[RouteRule], case_sensitive: bool) -> Result<Self> {
-        let rules = rules.iter().map(|rule| compile(rule, case_sensitive).map_err(|reason| invalid(rule, reason)));
-        Ok(Router { rules: rules.collect::<Result<_>>()? })
+        let compiled = rules.iter().enumerate().map(|(index, rule)| {
+            compile(index, rule, case_sensitive).map_err(|reason| invalid(rule, reason))
+        });
+        Ok(Router { rules: compiled.collect::<Result<_>>()? })
+    }
+
+    /// Why a rule is invalid.
+    pub fn problem(rule: &RouteRule, case_sensitive: bool) -> Option<String> {
+        compile(0, rule, case_sensitive).err()
     }
 
     /// Target schema and table; without a matching rule the names stay. With an empty `table` only schema-level rules
     /// count and the table stays empty. Error 40080: two rules of one level match.
     pub fn route(&self, schema: &str, table: &str) -> Result<(String, String)> {
-        let Some(rule) = self.find(schema, table)? else { return Ok((schema.to_owned(), table.to_owned())) };
-        let keeps_name = table.is_empty() || rule.table.is_none() || rule.target_table.is_empty();
+        self.decide(schema, table).map(|route| (route.schema, route.table))
+    }
+
+    /// The same with the rule that decides.
+    pub fn decide(&self, schema: &str, table: &str) -> Result<Route> {
+        let Some(rule) = self.find(schema, table)? else {
+            return Ok(Route { schema: schema.to_owned(), table: table.to_owned(), rule: None, table_level: false });
+        };
+        let table_level = rule.table.is_some();
+        let keeps_name = table.is_empty() || !table_level || rule.target_table.is_empty();
         let name = if keeps_name { table } else { &rule.target_table };
-        Ok((rule.target_schema.clone(), name.to_owned()))
+        let schema = rule.target_schema.clone();
+        Ok(Route { schema, table: name.to_owned(), rule: Some(rule.index), table_level })
+    }
+
+    /// Every pattern of names, for hints.
+    pub fn patterns(&self) -> impl Iterator<Item = &Selector> {
+        self.rules.iter().flat_map(|rule| [Some(&rule.schema), rule.table.as_ref()]).flatten()
     }
 
     /// The columns that the table's route adds, in the order table, schema, source.
@@ -85,14 +120,24 @@ impl Router {
 
 fn only<'a>(found: &[&'a Rule], schema: &str, table: &str) -> Result<Option<&'a Rule>> {
     if found.len() > 1 {
+        let name = if table.is_empty() { format!("schema `{schema}`") } else { format!("table `{schema}`.`{table}`") };
+        let rules: Vec<String> = found.iter().map(|rule| rule.described()).collect();
         return Err(DmError::new(Code::WorkerRouteTableDupMatch)
-            .msg(format!("table `{schema}`.`{table}` matches {} route rules of the same level", found.len()))
+            .msg(format!("{name} matches {} route rules of the same level: {}", found.len(), rules.join(", ")))
             .workaround("Please make the `routes` of the task distinct: a table may match one table-level rule, or one schema-level rule."));
     }
     Ok(found.first().copied())
 }
 
-fn compile(rule: &RouteRule, case_sensitive: bool) -> Result<Rule, String> {
+impl Rule {
+    fn described(&self) -> String {
+        let table = self.table.as_ref().map_or(String::new(), |table| format!(".`{}`", table.text()));
+        let to = if self.target_table.is_empty() { String::new() } else { format!(".`{}`", self.target_table) };
+        format!("`{}`{table} to `{}`{to}", self.schema.text(), self.target_schema)
+    }
+}
+
+fn compile(index: usize, rule: &RouteRule, case_sensitive: bool) -> Result<Rule, String> {
     if rule.schema_pattern.is_empty() {
         return Err("schema-pattern is empty".to_owned());
     }
@@ -111,13 +156,14 @@ fn compile(rule: &RouteRule, case_sensitive: bool) -> Result<Rule, String> {
     ];
     for (part, extract) in parts {
         if let Some(Extract { target_column, regexp }) = extract {
-            if target_column.is_empty() {
-                return Err("an extract rule has no target-column".to_owned());
+            if target_column.is_empty() || regexp.is_empty() {
+                return Err("an extract rule needs a target-column and a regular expression".to_owned());
             }
-            extracts.push((part, target_column.clone(), compile_regexp(regexp, true)?));
+            extracts.push((part, target_column.clone(), regexp::compile(regexp, true)?));
         }
     }
     Ok(Rule {
+        index,
         schema: Selector::new(&rule.schema_pattern, case_sensitive)?,
         table,
         target_schema: rule.target_schema.clone(),
@@ -160,6 +206,67 @@ mod tests {
         (schema.into(), table.into())
     }
 
+    /// The manual's examples of 1.3.1.1.3, 2.4.2.4 and 2.4.3.4, row by row.
+    #[test]
+    fn the_manuals_examples() {
+        let merge_tables = [rule("test_*", "t_*", "test", "t"), rule("test_*", "", "test", "")];
+        let merge_schemas = [rule("test_*", "", "test", "")];
+        let only_tables = [rule("test_*", "t_*", "test", "t")];
+        let secondary = [rule("user", "", "user_east", ""), rule("store", "store_sz", "store", "store_suzhou")];
+        let shards = [rule("store_*", "", "store", ""), rule("store_*", "sale_*", "store", "sale")];
+        for (rules, from, to) in [
+            (&merge_tables[..], ("test_1", "t_1"), ("test", "t")),
+            (&merge_tables, ("test_3", "t_2"), ("test", "t")),
+            (&merge_tables, ("test_1", ""), ("test", "")),
+            (&merge_schemas, ("test_2", "t_3"), ("test", "t_3")),
+            (&merge_schemas, ("test_2", ""), ("test", "")),
+            (&only_tables, ("test_1", ""), ("test_1", "")),
+            (&secondary, ("user", "information"), ("user_east", "information")),
+            (&secondary, ("user", ""), ("user_east", "")),
+            (&secondary, ("store", "store_sz"), ("store", "store_suzhou")),
+            (&secondary, ("store", "store_sh"), ("store", "store_sh")),
+            (&shards, ("store_01", "sale_02"), ("store", "sale")),
+            (&shards, ("store_02", "other"), ("store", "other")),
+            (&shards, ("store_02", ""), ("store", "")),
+        ] {
+            let router = Router::new(rules, false).unwrap();
+            assert_eq!(router.route(from.0, from.1).unwrap(), pair(to.0, to.1), "{from:?}");
+        }
+    }
+
+    /// The manual's incorrect example of 1.3.1.1.3: one table, two table-level rules.
+    #[test]
+    fn the_manuals_incorrect_example() {
+        let rules = [rule("test_*", "t_*", "test", "t"), rule("test_1_bak", "t_1_bak", "test", "t_bak")];
+        let router = Router::new(&rules, false).unwrap();
+        let error = router.route("test_1_bak", "t_1_bak").unwrap_err();
+        assert_eq!(error.code(), Code::WorkerRouteTableDupMatch);
+        assert!(error.message().contains(
+            "table `test_1_bak`.`t_1_bak` matches 2 route rules of the same level: `test_*`.`t_*` to `test`.`t`, \
+             `test_1_bak`.`t_1_bak` to `test`.`t_bak`"
+        ));
+        assert!(router.route("test_2", "t_1_bak").is_ok());
+        let schemas = Router::new(&[rule("a*", "", "x", ""), rule("~^ab", "", "y", "")], false).unwrap();
+        assert!(schemas.route("abc", "").unwrap_err().message().contains("schema `abc` matches 2"));
+        assert!(schemas.route("abc", "t").is_err() && schemas.route("ac", "t").is_ok());
+    }
+
+    #[test]
+    fn expressions_and_wildcards() {
+        let rules = [rule("~^shard_\\d+$", "~^t_[0-9]{2}$", "all", "t"), rule("arch?[!x]", "[a-c]*", "arch", "")];
+        let router = Router::new(&rules, false).unwrap();
+        for (from, to) in [
+            (("SHARD_12", "T_07"), ("all", "t")),
+            (("shard_1x", "t_07"), ("shard_1x", "t_07")),
+            (("shard_1", "t_7"), ("shard_1", "t_7")),
+            (("arch1a", "Bills"), ("arch", "Bills")),
+            (("arch1x", "bills"), ("arch1x", "bills")),
+            (("arch1a", "debts"), ("arch1a", "debts")),
+        ] {
+            assert_eq!(router.route(from.0, from.1).unwrap(), pair(to.0, to.1), "{from:?}");
+        }
+    }
+
     #[test]
     fn table_level_wins_and_case_is_kept() {
         let rules = [rule("test_*", "t_*", "Test", "T"), rule("test_*", "", "test_all", "")];
@@ -176,15 +283,6 @@ mod tests {
         assert_eq!(router.route("a", "").unwrap(), pair("a", ""));
         assert_eq!(router.route("a", "t1").unwrap(), pair("b", "t1"));
         assert_eq!(router.route("A", "t1").unwrap(), pair("A", "t1"));
-    }
-
-    #[test]
-    fn two_matches_of_one_level() {
-        let rules = [rule("test_*", "t_*", "test", "t"), rule("test_1_bak", "t_1_bak", "test", "t_bak")];
-        let router = Router::new(&rules, false).unwrap();
-        let error = router.route("test_1_bak", "t_1_bak").unwrap_err();
-        assert_eq!(error.code(), Code::WorkerRouteTableDupMatch);
-        assert!(router.route("test_2", "t_1_bak").is_ok());
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! DM's name patterns: wildcards, or a regular expression after `~`.
+//! DM's name patterns: wildcards, or a regular expression after `~`. The one matcher of block-allow lists, routes, event
+//! and expression filters.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-/// Regular expressions are bounded, so that a pattern can't eat the worker's memory.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
+use super::regexp;
 
 /// One compiled name pattern.
 #[derive(Clone, Debug)]
 pub struct Selector {
+    text: String,
     matcher: Matcher,
     fold_case: bool,
 }
@@ -31,8 +32,8 @@ impl Selector {
     pub fn new(pattern: &str, case_sensitive: bool) -> Result<Self, String> {
         match pattern.strip_prefix('~') {
             Some(expression) => {
-                let matcher = Matcher::Regexp(compile_regexp(expression, case_sensitive)?);
-                Ok(Selector { matcher, fold_case: false })
+                let matcher = Matcher::Regexp(regexp::compile(expression, case_sensitive)?);
+                Ok(Selector { text: pattern.to_owned(), matcher, fold_case: false })
             }
             None => Self::wildcard(pattern, case_sensitive),
         }
@@ -56,7 +57,28 @@ impl Selector {
                 other => atoms.push(Atom::One(other)),
             }
         }
-        Ok(Selector { matcher: Matcher::Wildcard { atoms, open_end }, fold_case: !case_sensitive })
+        let matcher = Matcher::Wildcard { atoms, open_end };
+        Ok(Selector { text: pattern.to_owned(), matcher, fold_case: !case_sensitive })
+    }
+
+    /// The pattern as its owner wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What its owner may have meant otherwise, for explanations.
+    pub fn hint(&self) -> Option<String> {
+        let Matcher::Wildcard { .. } = self.matcher else { return None };
+        let text = self.text.as_str();
+        let regexp = text.contains(".*") || text.starts_with('^') || text.ends_with('$') || text.contains(['\\', '|', '+']);
+        let tilde = text.starts_with('~');
+        (regexp || tilde).then(|| {
+            if tilde {
+                format!("`{text}`: here `~` is an ordinary character; event filters have no regular expressions for names")
+            } else {
+                format!("`{text}` is a wildcard pattern; a regular expression begins with `~`")
+            }
+        })
     }
 
     /// Whether a name matches.
@@ -69,15 +91,6 @@ impl Selector {
             Matcher::Wildcard { atoms, open_end } => wildcard_matches(atoms, *open_end, name),
         }
     }
-}
-
-/// A user's regular expression with a bounded size.
-pub(super) fn compile_regexp(expression: &str, case_sensitive: bool) -> Result<Regex, String> {
-    RegexBuilder::new(expression)
-        .case_insensitive(!case_sensitive)
-        .size_limit(REGEX_SIZE_LIMIT)
-        .build()
-        .map_err(|error| format!("regular expression `{expression}`: {error}"))
 }
 
 /// Reads the class after `[`, up to its `]`. At least one member.
@@ -146,6 +159,15 @@ mod tests {
         assert!(matches("Test_[A-C]", "tEST_b"));
         assert!(!Selector::new("Test", true).unwrap().matches("test"));
         assert!(Selector::new("Test", true).unwrap().matches("Test"));
+    }
+
+    #[test]
+    fn patterns_that_look_like_something_else() {
+        let hint = |pattern: &str| Selector::wildcard(pattern, false).unwrap().hint();
+        assert!(hint("test.*").unwrap().contains("begins with `~`") && hint("^messages.*").is_some());
+        assert!(hint("~^a").unwrap().contains("no regular expressions for names"));
+        assert!(hint("test_*").is_none() && hint("a.b").is_none());
+        assert!(Selector::new("~^a", false).unwrap().hint().is_none());
     }
 
     #[test]

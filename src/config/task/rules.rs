@@ -1,11 +1,11 @@
 //! Checks of the rules a task names: routes, block-allow lists, event and expression filters, online-DDL patterns.
 
-use regex::Regex;
 use sqlparser::{dialect::MySqlDialect, parser::Parser, tokenizer::Token};
 
 use crate::{
-    config::subtask::{BlockAllowList, ExpressionFilter, Extract, FilterRule, RouteRule},
+    config::subtask::{BlockAllowList, ExpressionFilter, FilterRule, RouteRule},
     error::{Code, DmError, Result},
+    rules::{BlockAllow, EventFilter, Router, regexp},
 };
 
 /// An empty list becomes the default; `^` and `$` are added where they are missing.
@@ -26,8 +26,8 @@ pub(super) fn adjust_patterns(patterns: &mut Vec<String>, default: &str) {
 /// 20048: each pattern compiles and has exactly one capture group.
 pub(super) fn check_patterns(option: &str, patterns: &[String]) -> Result<()> {
     for pattern in patterns {
-        let reason = match Regex::new(pattern) {
-            Err(e) => e.to_string(),
+        let reason = match regexp::compile(pattern, true) {
+            Err(e) => e,
             // The whole match counts as a group.
             Ok(regex) if regex.captures_len() != 2 => {
                 format!("it has {} capture groups, exactly one is allowed", regex.captures_len() - 1)
@@ -53,46 +53,10 @@ pub(super) fn check_route(name: &str, rule: &RouteRule) -> Result<()> {
     if rule.table_pattern.is_empty() && !rule.target_table.is_empty() {
         return fail("key target-table needs a table-pattern".into());
     }
-    for (key, value) in [("schema-pattern", &rule.schema_pattern), ("table-pattern", &rule.table_pattern)] {
-        if let Err(cause) = check_pattern(value, true) {
-            return fail(format!("key {key}: {cause}"));
-        }
+    match Router::problem(rule, false) {
+        Some(cause) => fail(cause),
+        None => Ok(()),
     }
-    for (key, extract) in [
-        ("extract-table", &rule.extract_table),
-        ("extract-schema", &rule.extract_schema),
-        ("extract-source", &rule.extract_source),
-    ] {
-        if let Some(Err(cause)) = extract.as_ref().map(check_extract) {
-            return fail(format!("key {key}: {cause}"));
-        }
-    }
-    Ok(())
-}
-
-fn check_extract(extract: &Extract) -> Result<(), String> {
-    if extract.target_column.is_empty() {
-        return Err("target-column must not be empty".into());
-    }
-    if extract.regexp.is_empty() {
-        return Err("the regular expression must not be empty".into());
-    }
-    Regex::new(&extract.regexp).map(drop).map_err(|e| e.to_string())
-}
-
-/// `*` only last, brackets closed; after `~` a regular expression where `regexp` says so.
-fn check_pattern(pattern: &str, regexp: bool) -> Result<(), String> {
-    if let Some(expression) = pattern.strip_prefix('~')
-        && regexp
-    {
-        return Regex::new(&format!("(?i){expression}")).map(drop).map_err(|e| e.to_string());
-    }
-    if let Some(star) = pattern.find('*')
-        && star + 1 != pattern.len()
-    {
-        return Err(format!("in {pattern:?} the wildcard * may only stand last"));
-    }
-    Ok(())
 }
 
 /// 20044: names and expressions are readable.
@@ -107,16 +71,10 @@ pub(super) fn check_block_allow_list(name: &str, list: &BlockAllowList) -> Resul
             }
         }
     }
-    let tables = list.do_tables.iter().chain(&list.ignore_tables);
-    let names = tables.flat_map(|t| [&t.db_name, &t.tbl_name]).chain(&list.do_dbs).chain(&list.ignore_dbs);
-    for item in names {
-        if let Some(expression) = item.strip_prefix('~')
-            && let Err(e) = Regex::new(&format!("(?i){expression}"))
-        {
-            return fail(format!("{item:?}: {e}"));
-        }
+    match BlockAllow::new(list, false) {
+        Err(error) => fail(error.raw_cause().to_owned()),
+        Ok(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// 20042, 20039 and 20041.
@@ -163,17 +121,5 @@ fn parse_expression(text: &str) -> Result<(), String> {
 
 /// Why an event filter rule would be skipped; the original only logs it.
 pub(super) fn filter_problem(rule: &FilterRule) -> Option<String> {
-    if rule.schema_pattern.is_empty() {
-        return Some("schema-pattern is empty".into());
-    }
-    if !["Do", "Ignore", "Error"].contains(&rule.action.as_str()) {
-        return Some(format!("action {:?} is unknown (allowed: Do, Ignore, Error)", rule.action));
-    }
-    for (key, value) in [("schema-pattern", &rule.schema_pattern), ("table-pattern", &rule.table_pattern)] {
-        if let Err(cause) = check_pattern(value, false) {
-            return Some(format!("{key}: {cause}"));
-        }
-    }
-    let joined = rule.sql_pattern.join("|");
-    Regex::new(&format!("(?i){joined}")).err().map(|e| format!("sql-pattern: {e}"))
+    EventFilter::problem(rule, false)
 }

@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError},
-    rules::{BlockAllow, EventFilter, EventKind, ExtraColumn, FilterAction, Router},
+    rules::{BlockAllow, Event, EventFilter, ExtraColumn, FilterAction, Router, regexp},
     schema::model::TableId,
 };
 
@@ -28,7 +28,7 @@ impl Rules {
         crate::rules::expression::check(&config.expression_filters)?;
         Ok(Rules {
             allow: BlockAllow::new(&config.block_allow_list, config.case_sensitive)?,
-            filter: EventFilter::new(&config.filters, config.case_sensitive)?,
+            filter: EventFilter::new(&config.filters, config.case_sensitive),
             router: Router::new(&config.routes, config.case_sensitive)?,
             ghosts: GhostTables::new(config)?,
             source_id: config.source_id.clone(),
@@ -68,8 +68,8 @@ impl Rules {
     }
 
     /// Whether an event filter lets the event pass. Error 36015 when a rule says so.
-    pub fn passes(&self, table: &TableId, kind: EventKind, sql: Option<&str>) -> Result<bool, DmError> {
-        Ok(self.filter.filter(&table.schema, &table.name, kind, sql)? == FilterAction::Do)
+    pub fn passes(&self, table: &TableId, event: Event, sql: Option<&str>) -> Result<bool, DmError> {
+        Ok(self.filter.filter(&table.schema, &table.name, event, sql)? == FilterAction::Do)
     }
 
     /// Whether a statement that can't be parsed is filtered by its text.
@@ -107,7 +107,7 @@ impl GhostTables {
             let given: Vec<&str> =
                 if rules.is_empty() { vec![default] } else { rules.iter().map(String::as_str).collect() };
             let each = given.into_iter().map(|rule| {
-                Regex::new(rule).map_err(|e| {
+                regexp::compile(rule, true).map_err(|e| {
                     DmError::new(Code::ConfigOnlineDDLInvalidRegex).msg(format!("online-ddl rule `{rule}`")).cause(e)
                 })
             });

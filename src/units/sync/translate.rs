@@ -111,7 +111,7 @@ impl TranslateTask {
             RowsKind::Delete => EventKind::Delete,
         };
         let target = match self.rules.target(&source)? {
-            Some(target) if self.rules.passes(&source, kind, None)? => target,
+            Some(target) if self.rules.passes(&source, kind.into(), None)? => target,
             _ => {
                 // Rows that aren't migrated count too: a change's number must not depend on the task's rules.
                 self.row.rows += event.rows().count() as u64;
