@@ -213,7 +213,8 @@ mod tests {
             let list = BlockAllow::new(list, false).unwrap();
             names.iter().map(|(schema, name)| list.allows(schema, name)).collect()
         };
-        let names = [("test1", "t1"), ("test3", "T5"), ("test4", "t1"), ("test1", "t6"), ("test", "t"), ("test", "log")];
+        let names =
+            [("test1", "t1"), ("test3", "T5"), ("test4", "t1"), ("test1", "t6"), ("test", "t"), ("test", "log")];
         assert_eq!(kept(&rule_1, &names), [true, true, false, false, true, false]);
         assert_eq!(kept(&rule_2, &names), [true, true, true, true, true, false]);
         let names = [("user", "information"), ("user", "log_bak"), ("store_01", "sale_02"), ("log", "messages")];
@@ -231,9 +232,13 @@ mod tests {
             ..BlockAllowList::default()
         };
         let (folded, exact) = (BlockAllow::new(&list, false).unwrap(), BlockAllow::new(&list, true).unwrap());
-        for (schema, name, exactly) in
-            [("App", "T1", true), ("app", "T1", false), ("App", "t1", false), ("Logs", "aX", true), ("logs", "ax", false)]
-        {
+        for (schema, name, exactly) in [
+            ("App", "T1", true),
+            ("app", "T1", false),
+            ("App", "t1", false),
+            ("Logs", "aX", true),
+            ("logs", "ax", false),
+        ] {
             assert!(folded.allows(schema, name), "{schema}.{name}");
             assert_eq!(exact.allows(schema, name), exactly, "{schema}.{name}");
         }

@@ -94,8 +94,9 @@ fn several_rules() {
     assert!(ignored(&reversed, "a", "t", EventKind::Insert, None));
     // Two Do rules leave only what both name.
     let two = [rule("a", "*", &["insert", "update"], &[], "Do"), rule("a", "t", &["insert", "delete"], &[], "Do")];
-    let left: Vec<bool> =
-        [EventKind::Insert, EventKind::Update, EventKind::Delete].map(|kind| !ignored(&two, "a", "t", kind, None)).into();
+    let left: Vec<bool> = [EventKind::Insert, EventKind::Update, EventKind::Delete]
+        .map(|kind| !ignored(&two, "a", "t", kind, None))
+        .into();
     assert_eq!(left, [true, false, false]);
 }
 

@@ -55,9 +55,10 @@ pub struct Route {
 impl Router {
     /// Compiles routes. Error 20045 says which rule and why.
     pub fn new(rules: &[RouteRule], case_sensitive: bool) -> Result<Self> {
-        let compiled = rules.iter().enumerate().map(|(index, rule)| {
-            compile(index, rule, case_sensitive).map_err(|reason| invalid(rule, reason))
-        });
+        let compiled = rules
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| compile(index, rule, case_sensitive).map_err(|reason| invalid(rule, reason)));
         Ok(Router { rules: compiled.collect::<Result<_>>()? })
     }
 

@@ -70,11 +70,14 @@ impl Selector {
     pub fn hint(&self) -> Option<String> {
         let Matcher::Wildcard { .. } = self.matcher else { return None };
         let text = self.text.as_str();
-        let regexp = text.contains(".*") || text.starts_with('^') || text.ends_with('$') || text.contains(['\\', '|', '+']);
+        let regexp =
+            text.contains(".*") || text.starts_with('^') || text.ends_with('$') || text.contains(['\\', '|', '+']);
         let tilde = text.starts_with('~');
         (regexp || tilde).then(|| {
             if tilde {
-                format!("`{text}`: here `~` is an ordinary character; event filters have no regular expressions for names")
+                format!(
+                    "`{text}`: here `~` is an ordinary character; event filters have no regular expressions for names"
+                )
             } else {
                 format!("`{text}` is a wildcard pattern; a regular expression begins with `~`")
             }

@@ -157,7 +157,7 @@ impl TranslateTask {
         }
         let before = tracker.get(&subject.schema, &subject.name);
         let passes = match statement.event_kind(before.as_deref()) {
-            Some(kind) => self.rules.passes(&subject, kind.into(), Some(sql))?,
+            Some(kind) => self.rules.passes(&subject, kind, Some(sql))?,
             None => true,
         };
         if !passes {
