@@ -119,6 +119,8 @@ impl Default for SubtaskConfig {
             clean_dump_file: true,
             async_checkpoint_flush: false,
             start_time: None,
+            collation_map: BTreeMap::new(),
+            on_unknown_collation: "map".into(),
         }
     }
 }

@@ -246,4 +246,8 @@ pub struct SubtaskConfig {
     pub async_checkpoint_flush: bool,
     /// From `start-task --start-time`.
     pub start_time: Option<String>,
+    /// Collation or character set of the source to what stands for it on the target.
+    pub collation_map: BTreeMap<String, String>,
+    /// `map` or `error`: what is done about other collations that the target lacks.
+    pub on_unknown_collation: String,
 }

@@ -5,6 +5,7 @@
 //! `tracker` (what a statement does to a table).
 
 pub mod charset;
+pub mod collation;
 pub mod column_type;
 pub mod ddl;
 pub mod load;

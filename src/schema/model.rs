@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::column_type::ColumnType;
 
+/// A text that means the same under every SQL mode, NO_BACKSLASH_ESCAPES included.
+pub use crate::mysql::quote_text;
+
 /// A table's full name. Prints backquoted, as in error texts and checkpoints.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct TableId {
@@ -28,22 +31,6 @@ impl fmt::Display for TableId {
 /// A name in backquotes, backquotes inside doubled.
 pub fn quote_name(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
-}
-
-/// A text in single quotes, safe under every SQL mode but NO_BACKSLASH_ESCAPES.
-pub fn quote_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('\'');
-    for c in text.chars() {
-        match c {
-            '\'' => out.push_str("''"),
-            '\\' => out.push_str("\\\\"),
-            '\0' => out.push_str("\\0"),
-            other => out.push(other),
-        }
-    }
-    out.push('\'');
-    out
 }
 
 /// The structure of one table at one point of the binlog. Shared as `Arc<TableInfo>`, never changed in place.

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod fence;
 pub mod link;
 pub mod load;
+pub mod mapped;
 pub mod remove_meta;
 pub mod session;
 pub mod sync;

@@ -85,6 +85,18 @@ pub fn adjusted_sql_mode(source: Option<&str>) -> String {
     modes.join(",")
 }
 
+/// The modes that change how a DDL statement reads beyond its quotes (which are rewritten), and their bits in a query
+/// event: `a || b` of a generated column, NOT in a CHECK, REAL, and whether `KEY count (a)` is a function.
+const DDL_MODES: [(u64, &str); 4] =
+    [(1, "REAL_AS_FLOAT"), (2, "PIPES_AS_CONCAT"), (8, "IGNORE_SPACE"), (1 << 29, "HIGH_NOT_PRECEDENCE")];
+
+/// The sql_mode under which a statement of the source is executed: the session's own, but with the source's reading.
+pub fn ddl_sql_mode(own: &str, event: u64) -> String {
+    let kept = without(own, &DDL_MODES.map(|(_, name)| name));
+    let taken = DDL_MODES.iter().filter(|(bit, _)| event & bit != 0).map(|(_, name)| *name);
+    kept.split(',').filter(|mode| !mode.is_empty()).chain(taken).collect::<Vec<_>>().join(",")
+}
+
 fn without(modes: &str, removed: &[&str]) -> String {
     let kept = modes.split(',').map(str::trim).filter(|m| !m.is_empty());
     let kept =
@@ -110,6 +122,15 @@ mod tests {
         assert_eq!(adjusted_sql_mode(Some(source)), want);
         assert_eq!(adjusted_sql_mode(None), "IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES");
         assert_eq!(without("ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES", &LITERAL_MODES), "STRICT_ALL_TABLES");
+    }
+
+    #[test]
+    fn a_statement_is_read_as_at_the_source() {
+        let own = "NO_ENGINE_SUBSTITUTION,IGNORE_SPACE,ALLOW_INVALID_DATES";
+        assert_eq!(ddl_sql_mode(own, 0), "NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES");
+        assert_eq!(ddl_sql_mode("IGNORE_SPACE", 2 | 8), "PIPES_AS_CONCAT,IGNORE_SPACE");
+        // Quotes are rewritten, so their modes never reach the target.
+        assert_eq!(ddl_sql_mode("", 4 | 1 << 20 | 1 << 29), "HIGH_NOT_PRECEDENCE");
     }
 
     #[test]

@@ -65,6 +65,8 @@ impl TaskConfig {
             clean_dump_file: self.clean_dump_file,
             async_checkpoint_flush: self.experimental.async_checkpoint_flush,
             start_time: None,
+            collation_map: self.collation_map.clone(),
+            on_unknown_collation: self.on_unknown_collation.clone(),
         })
     }
 }

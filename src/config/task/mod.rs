@@ -17,7 +17,7 @@ use super::{
     defaults::{META_SCHEMA, SHADOW_TABLE_RULE, TRASH_TABLE_RULE},
     source::lower_keys,
     subtask::*,
-    yaml::{YamlValue, from_yaml, yaml_struct},
+    yaml::{Yaml, YamlValue, from_yaml, yaml_struct},
 };
 use crate::error::{Code, DmError, Result};
 
@@ -37,6 +37,10 @@ pub struct TaskConfig {
     pub timezone: String,
     pub case_sensitive: bool,
     pub collation_compatible: String,
+    /// Ours: collation or character set of the source to collation of the target.
+    pub collation_map: BTreeMap<String, String>,
+    /// Ours: `map` or `error`.
+    pub on_unknown_collation: String,
     pub target_database: Option<DbConfig>,
     /// `None` stands for an empty list entry, which is an error (20012).
     pub mysql_instances: Vec<Option<MysqlInstance>>,
@@ -150,6 +154,8 @@ yaml_struct!(TaskConfig, "config.TaskConfig", {
     "timezone" => timezone,
     "case-sensitive" => case_sensitive,
     "collation_compatible" => collation_compatible,
+    "collation-map" => collation_map,
+    "on-unknown-collation" => on_unknown_collation,
     "target-database" => target_database,
     "mysql-instances" => mysql_instances,
     "online-ddl" => online_ddl,
@@ -188,6 +194,8 @@ impl Default for TaskConfig {
             timezone: String::new(),
             case_sensitive: false,
             collation_compatible: "loose".into(),
+            collation_map: BTreeMap::new(),
+            on_unknown_collation: "map".into(),
             target_database: None,
             mysql_instances: Vec::new(),
             online_ddl: true,
@@ -233,7 +241,19 @@ impl TaskConfig {
 
     /// Every key, in the original's order, with passwords as they are.
     pub fn to_yaml(&self) -> String {
-        self.encode().to_text()
+        self.shown().to_text()
+    }
+
+    /// As it is printed: keys of ours only where they are used, so that DM can read what doesn't need them.
+    pub(super) fn shown(&self) -> Yaml {
+        let mut yaml = self.encode();
+        if self.collation_map.is_empty() {
+            yaml.remove("collation-map");
+        }
+        if self.on_unknown_collation == "map" {
+            yaml.remove("on-unknown-collation");
+        }
+        yaml
     }
 
     /// Texts for the user about keys that are accepted without effect.
@@ -275,6 +295,9 @@ impl TaskConfig {
         }
         if self.collation_compatible.is_empty() {
             self.collation_compatible = "loose".into();
+        }
+        if self.on_unknown_collation.is_empty() {
+            self.on_unknown_collation = "map".into();
         }
         rules::adjust_patterns(&mut self.shadow_table_rules, SHADOW_TABLE_RULE);
         rules::adjust_patterns(&mut self.trash_table_rules, TRASH_TABLE_RULE);

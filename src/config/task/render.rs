@@ -4,11 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Experimental, MysqlInstance, TaskConfig, expand::without_suffix};
-use crate::config::{
-    SHADOW_TABLE_RULE, TRASH_TABLE_RULE, mask,
-    subtask::*,
-    yaml::{Yaml, YamlValue},
-};
+use crate::config::{SHADOW_TABLE_RULE, TRASH_TABLE_RULE, mask, subtask::*, yaml::Yaml};
 
 /// Hands out `prefix-01`, `prefix-02` ... in order of appearance, the same name for equal items.
 struct Names<T> {
@@ -85,7 +81,7 @@ pub fn render_task(subtasks: &[SubtaskConfig]) -> String {
         validators: validators.into_map(),
         ..top_level(first)
     };
-    let mut yaml = task.encode();
+    let mut yaml = task.shown();
     if let Some(Yaml::Map(_)) = yaml.get_mut("target-database")
         && let Some(target) = yaml.get_mut("target-database")
     {
@@ -108,6 +104,8 @@ fn top_level(subtask: &SubtaskConfig) -> TaskConfig {
         timezone: subtask.timezone.clone(),
         case_sensitive: subtask.case_sensitive,
         collation_compatible: subtask.collation_compatible.clone(),
+        collation_map: subtask.collation_map.clone(),
+        on_unknown_collation: subtask.on_unknown_collation.clone(),
         target_database: Some(subtask.to.clone()),
         online_ddl: subtask.online_ddl,
         shadow_table_rules: rules(&subtask.shadow_table_rules, SHADOW_TABLE_RULE),

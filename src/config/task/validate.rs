@@ -147,6 +147,16 @@ impl TaskConfig {
             &["loose", "strict"],
         )?;
         one_of(
+            Code::ConfigCollationCompatibleNotSupport,
+            "on-unknown-collation",
+            &self.on_unknown_collation,
+            &["map", "error"],
+        )?;
+        if let Some((from, to)) = self.collation_map.iter().find(|(from, to)| from.is_empty() || to.is_empty()) {
+            return Err(DmError::new(Code::ConfigCollationCompatibleNotSupport)
+                .msg(format!("collation-map: {from:?}: {to:?} lacks a name")));
+        }
+        one_of(
             Code::ConfigOnlineSchemeNotSupport,
             "online-ddl-scheme",
             &self.online_ddl_scheme,

@@ -29,6 +29,13 @@ impl Yaml {
         out
     }
 
+    /// Takes a key out of a mapping.
+    pub fn remove(&mut self, key: &str) {
+        if let Yaml::Map(pairs) = self {
+            pairs.retain(|(name, _)| name != key);
+        }
+    }
+
     /// The value of `key` of a mapping.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Yaml> {
         match self {

@@ -6,6 +6,7 @@
 
 mod alter;
 mod ast;
+mod charset_edits;
 mod column;
 pub(in crate::schema) mod column_type;
 mod create_table;
@@ -17,13 +18,19 @@ mod options;
 mod rewrite;
 mod skipped;
 mod spans;
+mod split;
 mod statement;
 
+#[cfg(test)]
+mod rewrite_tests;
 #[cfg(test)]
 mod tests;
 
 pub use ast::*;
+pub use charset_edits::{CharsetRules, MappedAt};
+pub use rewrite::Changes;
 pub use spans::*;
+pub use split::ClausePart;
 
 use super::server::{ServerInfo, SqlMode};
 use crate::error::{Code, DmError, Result};

@@ -1,26 +1,116 @@
-//! A statement's text with other names: only the names' tokens change, so nothing that the source wrote is lost.
+//! A statement's text on its way to the target. Every step is a list of edits at spans that the grammar gave, so that
+//! nothing the source wrote is lost: other names (routing), full names in backquotes, quotes that don't depend on the
+//! SQL mode, IF [NOT] EXISTS, and the character sets of `charset_edits`.
+
+use std::ops::Range;
 
 use super::{
     ast::{Edit, Statement, StatementKind},
     lexer::{Token, TokenKind},
 };
 use crate::schema::{
-    model::{TableId, quote_name, quote_text},
+    model::{TableId, quote_name},
     server::SqlMode,
 };
 
+/// Edits of one statement's text. Where two overlap, the one that was added first counts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changes(Vec<Edit>);
+
+impl Changes {
+    /// Adds edits; those inside a text that is replaced already are left out.
+    pub(super) fn add(&mut self, edits: impl IntoIterator<Item = Edit>) {
+        for edit in edits {
+            let inside = |known: &Edit| {
+                !known.span.is_empty() && known.span.start <= edit.span.start && edit.span.end <= known.span.end
+            };
+            // A text can be put in right behind one that is replaced.
+            let behind = |known: &Edit| edit.span.is_empty() && edit.span.start == known.span.end;
+            if !self.0.iter().any(|known| *known == edit || (inside(known) && !behind(known))) {
+                self.0.push(edit);
+            }
+        }
+    }
+
+    /// Takes over other changes of the same text.
+    pub fn extend(&mut self, other: Changes) {
+        self.add(other.0);
+    }
+
+    /// The changed text.
+    pub fn apply(&self, sql: &str) -> String {
+        self.apply_to(sql, 0..sql.len())
+    }
+
+    /// The changed text of a part; edits that reach beyond it are left out.
+    pub fn apply_to(&self, sql: &str, part: Range<usize>) -> String {
+        let mut edits: Vec<&Edit> = self.0.iter().collect();
+        // What is put in before a text stands before it, too, when that is replaced.
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        let mut out = String::with_capacity(part.len() + 64);
+        let mut at = part.start;
+        for edit in edits.iter().filter(|edit| edit.span.start >= part.start && edit.span.end <= part.end) {
+            if edit.span.start < at {
+                continue;
+            }
+            out.push_str(sql.get(at..edit.span.start).unwrap_or(""));
+            out.push_str(&edit.text);
+            at = edit.span.end;
+        }
+        out.push_str(sql.get(at..part.end).unwrap_or(""));
+        out
+    }
+}
+
 impl Statement {
-    /// The original text with every table and database name replaced by what `map(schema, table)` gives (table is
-    /// empty for a database), always backquoted and qualified. `sql` must be the text that was parsed. Quotes that
-    /// depend on the SQL mode are replaced by ones that don't.
+    /// Routing alone: names to which `map(schema, table)` (table is empty for a database) gives another name are
+    /// replaced, in backquotes and in full; everything else stays byte by byte. `sql` must be the text that was parsed.
+    pub fn reroute(&self, sql: &str, map: impl Fn(&str, &str) -> (String, String)) -> String {
+        let mut changes = Changes::default();
+        changes.add(self.names(&map, true));
+        changes.apply(sql)
+    }
+
+    /// The text for a session without a default schema, under any SQL mode: routed, every name in full and in
+    /// backquotes, quotes that mean the same under every mode.
     pub fn rewrite(&self, sql: &str, map: impl Fn(&str, &str) -> (String, String)) -> String {
-        self.edited(sql, map, false)
+        trimmed(&self.changes(map, false).apply(sql))
     }
 
     /// Like `rewrite`, and CREATE/DROP of tables and databases get IF NOT EXISTS / IF EXISTS, as DM gives them, so
     /// that a statement that was executed before a crash may be executed again.
     pub fn rewrite_guarded(&self, sql: &str, map: impl Fn(&str, &str) -> (String, String)) -> String {
-        self.edited(sql, map, true)
+        trimmed(&self.changes(map, true).apply(sql))
+    }
+
+    /// The edits of `rewrite`, or of `rewrite_guarded`.
+    pub fn changes(&self, map: impl Fn(&str, &str) -> (String, String), guarded: bool) -> Changes {
+        let mut changes = Changes::default();
+        changes.add(self.names(&map, false));
+        changes.add(self.guard.iter().filter(|_| guarded).cloned());
+        changes.add(self.edits.iter().cloned());
+        changes
+    }
+
+    /// Names as `map` gives them. `only_changed`: a name that stays is left as it is written.
+    fn names(&self, map: &impl Fn(&str, &str) -> (String, String), only_changed: bool) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for table in &self.tables {
+            let (schema, name) = map(&table.schema, &table.name);
+            let stays = schema == table.schema && name == table.name;
+            if !(stays && only_changed) {
+                edits.push(Edit { span: table.span.clone(), text: TableId { schema, name }.to_string() });
+            }
+        }
+        if let Some(database) = &self.database {
+            let (schema, _) = map(&database.name, "");
+            if !(schema == database.name && only_changed) {
+                let omitted = database.span.is_empty();
+                let text = if omitted { format!(" {}", quote_name(&schema)) } else { quote_name(&schema) };
+                edits.push(Edit { span: database.span.clone(), text });
+            }
+        }
+        edits
     }
 
     /// A statement about several tables as one statement for each, in order, names qualified and backquoted; None
@@ -39,45 +129,27 @@ impl Statement {
         };
         (parts.len() > 1).then_some(parts)
     }
-
-    fn edited(&self, sql: &str, map: impl Fn(&str, &str) -> (String, String), guarded: bool) -> String {
-        let mut edits: Vec<Edit> = Vec::new();
-        for table in &self.tables {
-            let (schema, name) = map(&table.schema, &table.name);
-            edits.push(Edit { span: table.span.clone(), text: TableId { schema, name }.to_string() });
-        }
-        if let Some(database) = &self.database {
-            let (schema, _) = map(&database.name, "");
-            let omitted = database.span.is_empty();
-            let text = if omitted { format!(" {}", quote_name(&schema)) } else { quote_name(&schema) };
-            edits.push(Edit { span: database.span.clone(), text });
-        }
-        edits.extend(self.guard.iter().filter(|_| guarded).cloned());
-        // A quote inside a name that is replaced anyway is not edited twice.
-        let names = edits.clone();
-        let inside = |edit: &&Edit| {
-            !names.iter().any(|name| name.span.start <= edit.span.start && edit.span.end <= name.span.end)
-        };
-        edits.extend(self.edits.iter().filter(inside).cloned());
-        apply(sql, edits)
-    }
 }
 
-/// Applies edits that don't overlap.
-fn apply(sql: &str, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| edit.span.start);
-    let mut out = String::with_capacity(sql.len() + 64);
-    let mut at = 0;
-    for edit in edits {
-        if edit.span.start < at {
-            continue;
+fn trimmed(sql: &str) -> String {
+    sql.trim().trim_end_matches(';').trim_end().to_owned()
+}
+
+/// A text in single quotes for a session without NO_BACKSLASH_ESCAPES, which those on the target never have. (The
+/// hexadecimal form that is safe under every mode is no text for COMMENT and the members of ENUM.)
+fn quote_escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('\'');
+    for c in text.chars() {
+        match c {
+            '\'' => out.push_str("''"),
+            '\\' => out.push_str("\\\\"),
+            '\0' => out.push_str("\\0"),
+            other => out.push(other),
         }
-        out.push_str(sql.get(at..edit.span.start).unwrap_or(""));
-        out.push_str(&edit.text);
-        at = edit.span.end;
     }
-    out.push_str(sql.get(at..).unwrap_or(""));
-    out.trim().trim_end_matches(';').trim_end().to_owned()
+    out.push('\'');
+    out
 }
 
 /// Edits that make the text mean the same under every SQL mode: no double quotes, and no backslash that only
@@ -86,8 +158,8 @@ pub(super) fn quote_edits(sql: &str, tokens: &[Token], mode: SqlMode) -> Vec<Edi
     let edit = |token: &Token| {
         let text = match &token.kind {
             TokenKind::Quoted(name) if sql.get(token.span.clone())?.starts_with('"') => quote_name(name),
-            TokenKind::Text { value, double: true } => quote_text(value),
-            TokenKind::Text { value, .. } if mode.no_backslash_escapes && value.contains('\\') => quote_text(value),
+            TokenKind::Text { value, double: true } => quote_escaped(value),
+            TokenKind::Text { value, .. } if mode.no_backslash_escapes && value.contains('\\') => quote_escaped(value),
             _ => return None,
         };
         Some(Edit { span: token.span.clone(), text })

@@ -261,6 +261,16 @@ impl Tracker {
 
     /// What a new table of the schema inherits.
     fn inherited(&self, schema: &str) -> CharsetPair {
+        self.schema_charset(schema)
+    }
+
+    /// What a new database has when it says nothing.
+    pub fn server_charset(&self) -> &CharsetPair {
+        &self.server_charset
+    }
+
+    /// What a new table of the schema has when it says nothing; the server's default for an unknown schema.
+    pub fn schema_charset(&self, schema: &str) -> CharsetPair {
         let known = self.schemas.get(&self.key(schema)).and_then(|schema| schema.charset.clone());
         known.unwrap_or_else(|| self.server_charset.clone())
     }

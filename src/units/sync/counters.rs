@@ -15,7 +15,7 @@ use crate::{
     observe::metrics::{ADMIN_QUEUE, JobKind, JobMetrics, Node, SyncMetrics, queue_label},
     pb,
     schema::model::TableId,
-    units::UnitEnv,
+    units::{UnitEnv, mapped::MappedCollations},
 };
 
 /// `no matching record` warnings are written at most this often.
@@ -42,6 +42,7 @@ pub struct Counters {
     source: Mutex<Location>,
     notes: Mutex<BTreeMap<String, String>>,
     warned: Mutex<(Option<Instant>, u64)>,
+    pub mapped: MappedCollations,
     metrics: SyncMetrics,
     /// By kind, queue and target table.
     jobs: Mutex<HashMap<(Kind, usize, TableId), JobMetrics>>,
@@ -75,6 +76,7 @@ impl Counters {
             source: Mutex::default(),
             notes: Mutex::default(),
             warned: Mutex::default(),
+            mapped: MappedCollations::default(),
         }
     }
 
@@ -174,7 +176,9 @@ impl Counters {
 
     /// All remarks.
     pub fn notes(&self) -> Vec<String> {
-        lock(&self.notes).values().cloned().collect()
+        let mut notes: Vec<String> = lock(&self.notes).values().cloned().collect();
+        notes.extend(self.mapped.notes());
+        notes
     }
 
     /// The source's clock minus ours.

@@ -11,6 +11,7 @@ use super::{
     checkpoint::TableRow,
     control::Request,
     ddl_run::{DdlJob, DdlStatement, Subject},
+    ddl_text::Sending,
     dispatch::{Step, gone},
     filter::Ghost,
     location::Transaction,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Code, DmError},
-    mysql::binlog::event::QueryEvent,
+    mysql::binlog::event::{QueryEvent, StatusVars},
     schema::{
         Change as TrackedChange, Tracker,
         ddl::{self, ParseContext, Statement, StatementKind, TableRole},
@@ -75,6 +76,7 @@ impl TranslateTask {
             end_pos: event.end_pos,
             timestamp: event.timestamp,
             time_zone: event.event.status.time_zone.clone(),
+            sql_mode: event.event.status.sql_mode.unwrap_or_default(),
             origin: sql.clone(),
             statements: outcome.statements,
             rows: outcome.rows,
@@ -115,13 +117,13 @@ impl TranslateTask {
             tracker.set_server_charset(charset);
         }
         match parsed.split() {
-            None => self.part(sql, &parsed, tracker, &mut outcome).await?,
+            None => self.part(sql, &parsed, &event.event.status, tracker, &mut outcome).await?,
             Some(parts) => {
                 // The parts are written in plain SQL with full names.
                 let plain = ParseContext { sql_mode: SqlMode::default(), ..context };
                 for part in parts {
                     let statement = ddl::parse(&part, &plain)?;
-                    self.part(&part, &statement, tracker, &mut outcome).await?;
+                    self.part(&part, &statement, &event.event.status, tracker, &mut outcome).await?;
                 }
             }
         }
@@ -133,6 +135,7 @@ impl TranslateTask {
         &mut self,
         sql: &str,
         statement: &Statement,
+        status: &StatusVars,
         tracker: &mut Tracker,
         outcome: &mut Outcome,
     ) -> Result<(), DmError> {
@@ -156,30 +159,23 @@ impl TranslateTask {
             return Ok(());
         }
         let before = tracker.get(&subject.schema, &subject.name);
-        let passes = match statement.event_kind(before.as_deref()) {
-            Some(kind) => self.rules.passes(&subject, kind, Some(sql))?,
-            None => true,
-        };
-        if !passes {
-            tracing::info!(sql = %super::location::shorten(sql), "skip event, need handled ddls is empty");
-            return self.track(statement, tracker, outcome);
-        }
         let target = self.rules.route(&subject)?;
-        if before.is_none() && alters(statement) {
+        let (subject, target) = (&subject, &target);
+        let before = before.as_deref();
+        let sending = Sending { sql, statement, subject, target, before, tracker: &*tracker, status };
+        let texts = self.texts(&sending).await?;
+        if texts.is_empty() {
+            tracing::info!(sql = %super::location::shorten(sql), "skip event, need handled ddls is empty");
+        } else if before.is_none() && alters(statement) {
             // The original reads the target's structure here; a missing table is its error 44007.
-            self.structures.target_info(&target, &subject).await?;
+            self.structures.target_info(target, subject).await?;
         }
-        for table in &statement.tables {
-            self.rules.route(&table.id())?;
-        }
-        let text = statement.rewrite_guarded(sql, |schema, table| {
-            let id = TableId::new(schema, table);
-            // Checked above: routing these names can't fail.
-            self.rules.route(&id).map_or((id.schema, id.name), |target| (target.schema, target.name))
-        });
         self.track(statement, tracker, outcome)?;
-        let subject = if target.name.is_empty() { Subject::Schema(target.schema) } else { Subject::Table(target) };
-        outcome.statements.push(DdlStatement { sql: text, subject });
+        let subject = match target.name.is_empty() {
+            true => Subject::Schema(target.schema.clone()),
+            false => Subject::Table(target.clone()),
+        };
+        outcome.statements.extend(texts.into_iter().map(|sql| DdlStatement { sql, subject: subject.clone() }));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::{
     error::{Code, DmError, Scope},
     mysql::position::{BinlogPosition, Location},
     schema::model::{TableId, quote_name, quote_text},
-    units::link,
+    units::{link, session::ddl_sql_mode},
 };
 
 /// Server errors which say that the statement's effect is already there (behaviours.md 4).
@@ -60,6 +60,8 @@ pub struct DdlJob {
     pub end_pos: u64,
     pub timestamp: u32,
     pub time_zone: Option<String>,
+    /// The session's sql_mode at the source, as bits.
+    pub sql_mode: u64,
     /// The text at the source.
     pub origin: String,
     pub statements: Vec<DdlStatement>,
@@ -220,6 +222,7 @@ impl ControlTask {
     }
 
     async fn execute(&mut self, job: &DdlJob, sql: &str) -> Result<(), MysqlError> {
+        let (own, wanted) = (self.target.sql_mode().to_owned(), ddl_sql_mode(self.target.sql_mode(), job.sql_mode));
         let conn = match self.writer.connection().await {
             Ok(conn) => conn,
             // Looks like a broken connection to the caller, who then tries again.
@@ -232,9 +235,10 @@ impl ControlTask {
                 Err(other) => return Err(other),
             }
         }
-        conn.query_drop(format!("SET timestamp = {}", job.timestamp)).await?;
+        conn.query_drop(format!("SET timestamp = {}, sql_mode = {}", job.timestamp, quote_text(&wanted))).await?;
         let outcome = conn.query_drop(sql).await;
-        match conn.query_drop("SET timestamp = DEFAULT, time_zone = '+00:00'").await {
+        let reset = format!("SET timestamp = DEFAULT, time_zone = '+00:00', sql_mode = {}", quote_text(&own));
+        match conn.query_drop(reset).await {
             Ok(()) => outcome,
             Err(error) => outcome.and(Err(error)),
         }
@@ -321,6 +325,7 @@ mod tests {
             end_pos: 200,
             timestamp: 0,
             time_zone: None,
+            sql_mode: 0,
             origin: String::new(),
             statements: Vec::new(),
             rows: Vec::new(),

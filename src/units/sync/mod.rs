@@ -12,6 +12,7 @@ mod counters;
 mod cover;
 mod ddl;
 mod ddl_run;
+mod ddl_text;
 mod dispatch;
 mod dumped;
 mod encode;

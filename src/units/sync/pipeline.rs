@@ -38,6 +38,7 @@ use super::{
 };
 use crate::{
     error::{Code, DmError},
+    schema::collation::SourceDefaults,
     units::{Ended, UnitEnv},
 };
 
@@ -142,6 +143,11 @@ fn spawn_readers(
         covers: start.lanes.into_iter().map(|(_, cover)| cover).collect(),
         budget: Budget::new(BUDGET),
         source_info: start.source.dialect,
+        source_charsets: SourceDefaults {
+            catalog: Some(start.source.charsets.clone()),
+            server: start.source.dialect,
+            utf8mb4: None,
+        },
         foreign_keys,
         row: Default::default(),
         structures: Structures::new(start.tracker, config.clone(), start.target, counters.clone()),

@@ -22,7 +22,7 @@ use crate::{
         position::{BinlogPosition, Location},
         server::{ServerInfo, show_master_status, variable},
     },
-    schema::{Tracker, charset::CharsetPair, load, model::quote_text, server, table_info},
+    schema::{Tracker, charset::CharsetPair, collation::Catalog, load, model::quote_text, server, table_info},
     units::{Fence, UnitEnv, dump, link},
 };
 
@@ -52,6 +52,8 @@ pub struct SourceFacts {
     pub lower_case_table_names: u8,
     /// Each schema's default character set, which its new tables inherit.
     pub schemas: Vec<(String, CharsetPair)>,
+    /// Its character sets and collations.
+    pub charsets: Catalog,
     /// Where its binlog ends now.
     pub location: Location,
     /// Its clock minus ours, in seconds.
@@ -131,6 +133,7 @@ async fn ask_source(config: &SubtaskConfig) -> Result<SourceFacts, DmError> {
         sql_mode,
         lower_case_table_names: lower.and_then(|text| text.parse().ok()).unwrap_or(0),
         schemas: load::fetch_schemas(&mut conn).await.map_err(|error| error.scope(Scope::Upstream))?,
+        charsets: Catalog::fetch(&mut conn, Scope::Upstream).await?,
         location,
         clock_offset: now.map_or(0, |now| now - ours),
     };

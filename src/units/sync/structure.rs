@@ -9,7 +9,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use mysql_async::Conn;
+use mysql_async::{Conn, prelude::Queryable};
 
 use super::{counters::Counters, filter::Rules, table::TargetTable, target::Target};
 use crate::{
@@ -18,10 +18,12 @@ use crate::{
     mysql::binlog::table_map::{TableMap, column_type as kind},
     schema::{
         Tracker,
+        charset::CharsetPair,
+        collation::Mapping,
         column_type::BaseType,
         load::fetch_table,
         logged::correct_charsets,
-        model::{TableId, TableInfo},
+        model::{TableId, TableInfo, quote_name, quote_text},
     },
     units::{engine, link},
 };
@@ -62,6 +64,7 @@ impl Structures {
         // The rows' own character sets win over inherited ones.
         let logged = map.columns.iter().map(|column| column.collation);
         let info = correct_charsets(&info, logged, &self.tracker.server());
+        self.note_mapped(&info, &target_info);
         let transactional = self.target.is_tidb() || engine::is_transactional(&target_info.engine);
         if !transactional {
             self.counters.note(
@@ -80,6 +83,55 @@ impl Structures {
         let table = Arc::new(table);
         self.tables.insert(source, table.clone());
         Ok((table, fresh.then_some(info)))
+    }
+
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Notes that another collation stands on a target table for the source's.
+    pub fn mapped(&self, target: &TableId, mapping: &Mapping) {
+        let name = if target.name.is_empty() { quote_name(&target.schema) } else { target.to_string() };
+        self.counters.mapped.add(self.target.task(), &name, mapping);
+    }
+
+    /// Notes the mapped collations of a table that exists: a restart forgets what the DDL said.
+    fn note_mapped(&self, source: &TableInfo, target: &TableInfo) {
+        let policy = self.target.collations();
+        for column in &source.columns {
+            let (Some(charset), Some(collation)) = (&column.charset, &column.collation) else { continue };
+            let pair = CharsetPair { charset: charset.clone(), collation: collation.clone() };
+            let there = target.column(&column.name).and_then(|column| column.collation.as_deref());
+            if let Ok(Some(mapping)) = policy.mapping(&pair)
+                && there == Some(mapping.to.collation.as_str())
+            {
+                self.mapped(&target.id(), &mapping);
+            }
+        }
+    }
+
+    /// The default of a schema of the target; None when it isn't there.
+    pub async fn schema_charset(&mut self, schema: &str) -> Result<Option<CharsetPair>, DmError> {
+        let sql = format!(
+            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
+            quote_text(schema)
+        );
+        let mut attempts = 0;
+        loop {
+            let mut conn = match self.target_conn.take() {
+                Some(conn) => conn,
+                None => self.target.connect().await?,
+            };
+            match conn.query_first::<(String, String), _>(&sql).await {
+                Ok(found) => {
+                    self.target_conn = Some(conn);
+                    return Ok(found.and_then(|(_, collation)| self.target.collations().target.pair(&collation)));
+                }
+                Err(error) if attempts > 0 => return Err(self.target.query_error(&sql, &error)),
+                Err(_) => attempts += 1,
+            }
+        }
     }
 
     /// Forgets what was fetched: a DDL ran.

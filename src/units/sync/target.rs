@@ -9,6 +9,7 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Scope},
     mysql::{ConnectOptions, connect},
+    schema::collation::{Catalog, CollationPolicy},
     units::{link, session},
 };
 
@@ -29,6 +30,7 @@ struct Inner {
     tidb: bool,
     max_packet: usize,
     foreign_keys: bool,
+    collations: Arc<CollationPolicy>,
 }
 
 impl Target {
@@ -46,6 +48,8 @@ impl Target {
         variables.entry("wait_timeout".into()).or_insert_with(|| WAIT_TIMEOUT.to_string());
         let foreign_keys =
             variables.get("foreign_key_checks").is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("off"));
+        let catalog = Catalog::fetch(&mut conn, Scope::Downstream).await?;
+        let collations = CollationPolicy::of_task(catalog, &config)?;
         let _ = conn.disconnect().await;
         let given = config.to.max_allowed_packet.and_then(|v| u64::try_from(v).ok()).filter(|v| *v > 0);
         let allowed = usize::try_from(given.map_or(packet, |g| g.min(packet))).unwrap_or(MAX_PACKET);
@@ -54,6 +58,7 @@ impl Target {
             tidb: version.to_ascii_lowercase().contains("tidb"),
             max_packet: allowed.clamp(1 << 14, MAX_PACKET),
             foreign_keys,
+            collations: Arc::new(collations),
             config,
         })))
     }
@@ -68,6 +73,16 @@ impl Target {
     /// The task's name.
     pub fn task(&self) -> &str {
         &self.0.config.name
+    }
+
+    /// What stands on the target for the source's collations.
+    pub fn collations(&self) -> &Arc<CollationPolicy> {
+        &self.0.collations
+    }
+
+    /// The session's own sql_mode.
+    pub fn sql_mode(&self) -> &str {
+        self.0.session.get("sql_mode").map_or("", String::as_str)
     }
 
     /// The largest SQL text of one packet; half of what the server allows, for estimates are rough.

@@ -24,7 +24,7 @@ use crate::{
         value::Value,
     },
     rules::EventKind,
-    schema::{model::TableId, server::ServerInfo, table_info},
+    schema::{collation::SourceDefaults, model::TableId, server::ServerInfo, table_info},
 };
 
 /// Every change of a session that checks foreign keys touches this, so all keep the source's order.
@@ -42,6 +42,7 @@ pub struct TranslateTask {
     pub covers: Vec<Cover>,
     pub budget: Budget,
     pub source_info: ServerInfo,
+    pub source_charsets: SourceDefaults,
     pub foreign_keys: bool,
     pub row: RowState,
 }
