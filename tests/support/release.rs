@@ -18,9 +18,12 @@ pub enum Release {
     Mariadb105,
     Mariadb1011,
     Mariadb118,
+    /// A target only; its tests are a tier of their own (`make test-tidb`).
+    Tidb,
 }
 
 impl Release {
+    /// Every release that can be a source.
     pub const ALL: [Release; 7] = [
         Release::Mysql56,
         Release::Mysql57,
@@ -35,6 +38,7 @@ impl Release {
         match self {
             Release::Mysql56 | Release::Mysql57 | Release::Mysql80 | Release::Mysql97 => Kind::Mysql,
             Release::Mariadb105 | Release::Mariadb1011 | Release::Mariadb118 => Kind::Mariadb,
+            Release::Tidb => Kind::Tidb,
         }
     }
 
@@ -48,6 +52,7 @@ impl Release {
             Release::Mariadb105 => "MariaDB 10.5",
             Release::Mariadb1011 => "MariaDB 10.11",
             Release::Mariadb118 => "MariaDB 11.8",
+            Release::Tidb => "TiDB",
         }
     }
 
@@ -61,22 +66,30 @@ impl Release {
             Release::Mariadb105 => "mariadb105",
             Release::Mariadb1011 => "mariadb",
             Release::Mariadb118 => "mariadb118",
+            Release::Tidb => "tidb",
         }
     }
 
-    /// An initialised datadir to copy. The release is fetched when it is not there yet.
-    pub fn template(self) -> PathBuf {
-        let template = home().join(self.name()).join("template");
+    /// An initialised datadir to copy; None for TiDB, which makes its own. The release is fetched when it is not there yet.
+    pub fn template(self) -> Option<PathBuf> {
+        let folder = home().join(self.name());
+        let template = folder.join("template");
+        let there = || template.join("mysql").exists() || folder.join("tidb-server").exists();
         // one release at a time, and a failed one is not tried again by every test
         static TRIED: Mutex<Option<HashSet<Release>>> = Mutex::new(None);
         let mut tried = TRIED.lock().unwrap_or_else(|e| e.into_inner());
-        if !template.join("mysql").exists() && tried.get_or_insert_default().insert(self) {
+        if !there() && tried.get_or_insert_default().insert(self) {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/servers.sh");
             let done = Command::new(script).arg(self.name()).status();
             assert!(done.is_ok_and(|s| s.success()), "scripts/servers.sh {} failed", self.name());
         }
-        assert!(template.join("mysql").exists(), "no server {}: run scripts/servers.sh {}", self.title(), self.name());
-        template
+        assert!(there(), "no server {}: run scripts/servers.sh {}", self.title(), self.name());
+        (self != Release::Tidb).then_some(template)
+    }
+
+    /// The tidb-server program.
+    pub fn tidb_program(self) -> String {
+        home().join("tidb/tidb-server").display().to_string()
     }
 
     /// The program and the options that only this release needs.
@@ -111,6 +124,7 @@ impl Release {
                 format!("{program} --no-defaults {mariadb}")
             }
             Release::Mariadb105 | Release::Mariadb118 => maria_tree,
+            Release::Tidb => self.tidb_program(),
         }
     }
 }

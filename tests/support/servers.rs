@@ -22,6 +22,7 @@ pub const PASSWORD: &str = "123456";
 pub enum Kind {
     Mariadb,
     Mysql,
+    Tidb,
 }
 
 /// A running server. Dropping it ends it and removes its folder.
@@ -29,6 +30,8 @@ pub struct Server {
     pub kind: Kind,
     pub release: Release,
     pub port: u16,
+    /// TiDB's second port.
+    status_port: u16,
     folder: tempfile::TempDir,
     extra: Vec<String>,
     process: Option<Leashed>,
@@ -61,20 +64,30 @@ pub fn free_port() -> u16 {
 impl Server {
     /// Starts MariaDB 10.11 or MySQL 9.7 with further `--option=value` arguments.
     pub fn start(kind: Kind, extra: &[&str]) -> Server {
-        let release = if kind == Kind::Mariadb { Release::Mariadb1011 } else { Release::Mysql97 };
-        Server::of(release, extra)
+        match kind {
+            Kind::Mariadb => Server::of(Release::Mariadb1011, extra),
+            Kind::Mysql => Server::of(Release::Mysql97, extra),
+            Kind::Tidb => Server::of(Release::Tidb, extra),
+        }
     }
 
     /// Starts a server of a release with further `--option=value` arguments.
     pub fn of(release: Release, extra: &[&str]) -> Server {
         let template = release.template();
         let folder = tempfile::Builder::new().prefix("dm-server-").tempdir().unwrap();
-        let copied = Command::new("cp").arg("-a").arg(template).arg(folder.path().join("data")).status().unwrap();
-        assert!(copied.success(), "cannot copy the template datadir");
+        if release == Release::Tidb {
+            let sql = format!("ALTER USER 'root'@'%' IDENTIFIED BY '{PASSWORD}';\n");
+            fs::write(folder.path().join("init.sql"), sql).unwrap();
+        }
+        if let Some(template) = template {
+            let copied = Command::new("cp").arg("-a").arg(template).arg(folder.path().join("data")).status().unwrap();
+            assert!(copied.success(), "cannot copy the template datadir");
+        }
         let mut server = Server {
             kind: release.kind(),
             release,
             port: free_port(),
+            status_port: if release == Release::Tidb { free_port() } else { 0 },
             folder,
             extra: extra.iter().map(|s| s.to_string()).collect(),
             process: None,
@@ -86,6 +99,16 @@ impl Server {
     fn command_line(&self) -> Vec<String> {
         let folder = self.folder.path().display();
         let port = self.port;
+        if self.kind == Kind::Tidb {
+            let line = format!(
+                "{} -store unistore -path {folder}/data -host 127.0.0.1 -P {port} -status {} -log-file {folder}/log.err -socket {folder}/s.sock \
+                 -initialize-sql-file {folder}/init.sql {}",
+                self.release.command(),
+                self.status_port,
+                self.extra.join(" ")
+            );
+            return line.split_whitespace().map(String::from).collect();
+        }
         let user = if is_root() { "--user=root" } else { "" };
         let line = format!(
             "{} {user} --datadir={folder}/data --socket={folder}/s.sock --pid-file={folder}/pid --tmpdir={folder} \
