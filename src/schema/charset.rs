@@ -1,6 +1,6 @@
 //! Character sets and collations: which collation is a character set's default, and how many bytes a character takes.
 
-use super::server::ServerInfo;
+use super::{server::ServerInfo, symbol::Symbol};
 
 /// (name, default collation, most bytes of a character), from both manuals; utf8mb4's default depends on the server.
 const CHARSETS: [(&str, &str, u32); 41] = [
@@ -94,8 +94,8 @@ pub fn max_bytes(charset: &str) -> u32 {
 /// A resolved pair of character set and collation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CharsetPair {
-    pub charset: String,
-    pub collation: String,
+    pub charset: Symbol,
+    pub collation: Symbol,
 }
 
 impl CharsetPair {
@@ -103,7 +103,7 @@ impl CharsetPair {
     pub fn server_default(server: &ServerInfo) -> Self {
         let utf8mb4 = if server.is_mariadb() { server.version >= 110_600 } else { server.version >= 80_001 };
         let charset = if utf8mb4 { "utf8mb4" } else { "latin1" };
-        CharsetPair { charset: charset.to_owned(), collation: default_collation(charset, server) }
+        CharsetPair { charset: charset.into(), collation: default_collation(charset, server).into() }
     }
 
     /// Resolves what a definition says against what it inherits: a collation brings its character set, a character
@@ -122,13 +122,13 @@ impl CharsetPair {
         let pair = match (charset, collation) {
             (None, None) => return Ok(inherited.clone()),
             (Some(charset), None) => {
-                CharsetPair { charset: charset.to_owned(), collation: default_collation(charset, server) }
+                CharsetPair { charset: charset.into(), collation: default_collation(charset, server).into() }
             }
             (charset, Some(collation)) => match charset_of_collation(&collation) {
-                Some(own) => CharsetPair { charset: own.to_owned(), collation },
+                Some(own) => CharsetPair { charset: own.into(), collation: collation.into() },
                 None if collation.starts_with("uca1400") => {
                     let charset = charset.unwrap_or(&inherited.charset);
-                    CharsetPair { charset: charset.to_owned(), collation: format!("{charset}_{collation}") }
+                    CharsetPair { charset: charset.into(), collation: format!("{charset}_{collation}").into() }
                 }
                 None => return Err(collation),
             },

@@ -10,6 +10,8 @@ macro_rules! base_types {
         pub enum BaseType { #[default] $($variant,)* }
 
         impl BaseType {
+            const ALL: &[BaseType] = &[$(BaseType::$variant,)*];
+
             /// The name as information_schema writes it.
             pub const fn as_str(self) -> &'static str {
                 match self { $(BaseType::$variant => $name,)* }
@@ -112,6 +114,39 @@ impl ColumnType {
         ColumnType { base, length: Some(length), ..ColumnType::default() }
     }
 
+    /// From the text of information_schema.COLUMNS.COLUMN_TYPE; None when it is not understood. What the model doesn't
+    /// keep (display widths of integers, MariaDB's COMPRESSED) is left out as everywhere.
+    pub fn parse(text: &str) -> Option<ColumnType> {
+        let name_len = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+        let (name, mut rest) = text.split_at(name_len);
+        let mut ty = ColumnType::of(BaseType::named(name)?);
+        let mut sizes: [Option<u32>; 2] = [None, None];
+        if let Some(inside) = rest.strip_prefix('(') {
+            if matches!(ty.base, BaseType::Enum | BaseType::Set) {
+                (ty.elems, rest) = members(inside)?;
+            } else {
+                let (list, after) = inside.split_once(')')?;
+                for (size, number) in sizes.iter_mut().zip(list.split(',')) {
+                    *size = Some(number.trim().parse().ok()?);
+                }
+                rest = after;
+            }
+        }
+        let words: Vec<&str> = rest.split_ascii_whitespace().collect();
+        (ty.unsigned, ty.zerofill) = (words.contains(&"unsigned"), words.contains(&"zerofill"));
+        let [first, second] = sizes;
+        match ty.base {
+            BaseType::Time | BaseType::DateTime | BaseType::Timestamp => ty.decimals = first.filter(|n| *n > 0),
+            BaseType::Year => {}
+            base if base.is_integer() => {
+                let tells = ty.zerofill || (base == BaseType::TinyInt && first == Some(1) && !ty.unsigned);
+                ty.length = first.filter(|_| tells);
+            }
+            _ => (ty.length, ty.decimals) = (first, second),
+        }
+        Some(ty)
+    }
+
     /// The type as information_schema.COLUMNS.COLUMN_TYPE writes it. Servers differ in the display width of
     /// integers, which is printed when it is known.
     pub fn text(&self) -> String {
@@ -134,5 +169,76 @@ impl ColumnType {
             out.push_str(" zerofill");
         }
         out
+    }
+}
+
+impl BaseType {
+    /// The type of a name as information_schema writes it.
+    pub fn named(name: &str) -> Option<BaseType> {
+        let name = if name == "geometrycollection" { "geomcollection" } else { name };
+        BaseType::ALL.iter().copied().find(|base| base.as_str() == name)
+    }
+}
+
+/// Members of ENUM or SET up to the closing parenthesis, and what follows it.
+fn members(text: &str) -> Option<(Vec<String>, &str)> {
+    let mut elems = Vec::new();
+    let mut rest = text;
+    loop {
+        let mut elem = String::new();
+        rest = rest.strip_prefix('\'')?;
+        let mut chars = rest.char_indices().peekable();
+        let end = loop {
+            let (at, c) = chars.next()?;
+            match c {
+                '\'' if chars.next_if(|(_, next)| *next == '\'').is_some() => elem.push('\''),
+                '\'' => break at + 1,
+                '\\' => match chars.next()?.1 {
+                    'n' => elem.push('\n'),
+                    'r' => elem.push('\r'),
+                    '0' => elem.push('\0'),
+                    other => elem.push(other),
+                },
+                other => elem.push(other),
+            }
+        };
+        elems.push(elem);
+        rest = rest.get(end..)?;
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return Some((elems, rest.strip_prefix(')')?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_the_catalogue() {
+        for text in [
+            "int",
+            "tinyint(1)",
+            "int(5) unsigned zerofill",
+            "bigint unsigned",
+            "decimal(10,2)",
+            "float(7,3) unsigned",
+            "datetime(3)",
+            "varchar(20)",
+            "geomcollection",
+            "enum('a''b','c')",
+            "set('x')",
+            "bit(5)",
+            "vector(4)",
+        ] {
+            assert_eq!(ColumnType::parse(text).map(|ty| ty.text()).as_deref(), Some(text));
+        }
+        assert_eq!(ColumnType::parse("int(11)").unwrap(), ColumnType::of(BaseType::Int));
+        assert_eq!(ColumnType::parse("year(4)").unwrap(), ColumnType::of(BaseType::Year));
+        assert_eq!(ColumnType::parse("enum('c\\\\d','e\\nf')").unwrap().elems, ["c\\d", "e\nf"]);
+        for text in ["", "enum('a", "nosuch(3)", "varchar(x)", "enum('a' ,'b')"] {
+            assert_eq!(ColumnType::parse(text), None, "{text}");
+        }
     }
 }

@@ -31,7 +31,7 @@ pub fn collation_by_number(number: u16, server: &ServerInfo) -> Option<(&'static
 /// Character set and collation of a number, where both are known.
 pub fn pair_by_number(number: u16, server: &ServerInfo) -> Option<CharsetPair> {
     let (charset, collation) = collation_by_number(number, server)?;
-    Some(CharsetPair { charset: charset.to_owned(), collation: collation? })
+    Some(CharsetPair { charset: charset.into(), collation: collation?.into() })
 }
 
 /// The structure with the character sets that the rows really have; the same structure when they agree.
@@ -47,13 +47,13 @@ pub fn correct_charsets(
         let Some((charset, collation)) = number.and_then(|number| collation_by_number(number, server)) else {
             continue;
         };
-        let same_collation = collation.is_none() || collation == table.columns[offset].collation;
+        let same_collation = collation.is_none() || collation.as_deref() == table.columns[offset].collation.as_deref();
         if charset == "binary" || (charset == tracked && same_collation) {
             continue;
         }
         let table = corrected.get_or_insert_with(|| TableInfo { create_sql: None, ..TableInfo::clone(table) });
-        table.columns[offset].charset = Some(charset.to_owned());
-        table.columns[offset].collation = collation.or_else(|| Some(format!("{charset}_general_ci")));
+        table.columns[offset].charset = Some(charset.into());
+        table.columns[offset].collation = Some(collation.unwrap_or_else(|| format!("{charset}_general_ci")).into());
     }
     corrected.map_or_else(|| table.clone(), Arc::new)
 }
@@ -84,8 +84,8 @@ mod tests {
     fn the_table_map_wins() {
         let column = |charset: Option<&str>| Column {
             ty: ColumnType::of(BaseType::Text),
-            charset: charset.map(str::to_owned),
-            collation: charset.map(|c| format!("{c}_swedish_ci")),
+            charset: charset.map(Into::into),
+            collation: charset.map(|c| format!("{c}_swedish_ci").into()),
             ..Column::default()
         };
         let columns = vec![column(Some("latin1")), column(None), column(Some("latin1"))];

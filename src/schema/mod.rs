@@ -12,6 +12,7 @@ pub mod load;
 pub mod logged;
 pub mod model;
 pub mod server;
+pub mod symbol;
 pub mod table_info;
 pub mod tracker;
 
@@ -20,4 +21,5 @@ pub use model::{
     Column, DefaultValue, ForeignKey, Generated, Index, IndexColumn, IndexKind, TableId, TableInfo, UniqueKey,
 };
 pub use server::{ServerInfo, SqlMode};
+pub use symbol::Symbol;
 pub use tracker::{Change, Tracker};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::column_type::ColumnType;
+use super::{column_type::ColumnType, symbol::Symbol};
 
 /// A text that means the same under every SQL mode, NO_BACKSLASH_ESCAPES included.
 pub use crate::mysql::quote_text;
@@ -39,10 +39,10 @@ pub struct TableInfo {
     pub schema: String,
     pub name: String,
     /// Default of new columns; MySQL's name in lower case, `utf8` is always `utf8mb3`.
-    pub charset: String,
-    pub collation: String,
+    pub charset: Symbol,
+    pub collation: Symbol,
     /// As written; empty when the statement didn't say (the server's default).
-    pub engine: String,
+    pub engine: Symbol,
     pub comment: String,
     pub columns: Vec<Column>,
     /// In the server's order: primary key, unique keys without NULLs, other unique keys, the rest.
@@ -62,8 +62,8 @@ pub struct Column {
     pub name: String,
     pub ty: ColumnType,
     /// Of character types only; never `binary` (such columns have binary types, or are ENUM or SET without one).
-    pub charset: Option<String>,
-    pub collation: Option<String>,
+    pub charset: Option<Symbol>,
+    pub collation: Option<Symbol>,
     pub nullable: bool,
     /// None: no DEFAULT clause, or DEFAULT NULL.
     pub default: Option<DefaultValue>,
@@ -197,6 +197,23 @@ impl TableInfo {
     /// NOT NULL and whole. None: only all columns together describe a row, and rows may be equal.
     pub fn row_key(&self) -> Option<Vec<usize>> {
         self.unique_keys().into_iter().find(UniqueKey::identifies_rows).map(|key| key.columns)
+    }
+
+    /// Gives back the memory that growing lists hold in reserve: a tracker keeps many structures for long.
+    pub fn shrink(&mut self) {
+        self.columns.shrink_to_fit();
+        self.indexes.shrink_to_fit();
+        self.foreign_keys.shrink_to_fit();
+        self.checks.shrink_to_fit();
+        for column in &mut self.columns {
+            column.name.shrink_to_fit();
+            column.comment.shrink_to_fit();
+            column.ty.elems.shrink_to_fit();
+        }
+        for index in &mut self.indexes {
+            index.name.shrink_to_fit();
+            index.columns.shrink_to_fit();
+        }
     }
 
     fn unique_key(&self, index: &Index) -> UniqueKey {

@@ -58,7 +58,8 @@ fn difference(logged: &Logged, column: &Column, server: &ServerInfo) -> Option<S
 fn charset_difference(logged: &Logged, column: &Column, server: &ServerInfo) -> Option<String> {
     let tracked = column.charset.as_deref()?;
     let (charset, collation) = logged::collation_by_number(logged.collation?, server)?;
-    let same = charset == tracked && collation.as_ref().is_none_or(|name| Some(name) == column.collation.as_ref());
+    let same = charset == tracked
+        && collation.as_ref().is_none_or(|name| column.collation.as_ref().is_some_and(|own| own == name));
     (!same).then(|| format!("its character set is {charset} {collation:?}"))
 }
 

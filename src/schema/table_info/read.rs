@@ -14,8 +14,8 @@ pub(super) fn table(schema: &str, json: &Value) -> Result<TableInfo, String> {
     let mut table = TableInfo {
         schema: schema.to_owned(),
         name: name(json, "name")?,
-        charset: our_name(text(json, "charset")),
-        collation: our_name(text(json, "collate")),
+        charset: our_name(text(json, "charset")).into(),
+        collation: our_name(text(json, "collate")).into(),
         comment: text(json, "comment").to_owned(),
         partitioned: json.get("partition").is_some_and(|partition| !partition.is_null()),
         ..TableInfo::default()
@@ -71,8 +71,8 @@ fn column(json: &Value) -> Result<Column, String> {
     });
     Ok(Column {
         name: name(json, "name")?,
-        charset: character.then_some(charset),
-        collation: character.then(|| our_name(text(ty, "Collate"))),
+        charset: character.then(|| charset.as_str().into()),
+        collation: character.then(|| our_name(text(ty, "Collate")).into()),
         nullable: !has(codes::NOT_NULL),
         default: default_value(json, column_type.base),
         generated,

@@ -10,6 +10,7 @@ use super::{
     },
     column::{Surroundings, convert_charset, resolve},
     create::{add_column_keys, add_column_reference, add_foreign_key, add_index, whole_prefixes},
+    default::stored,
 };
 
 /// The structure after the clauses, and the table's new name if one of them renames it.
@@ -51,7 +52,9 @@ fn set_options(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInfo) 
         if let AlterSpec::Options(options) = spec {
             merged.charset = options.charset.clone().or(merged.charset);
             merged.collation = options.collation.clone().or(merged.collation);
-            table.engine = options.engine.clone().unwrap_or(std::mem::take(&mut table.engine));
+            if let Some(engine) = &options.engine {
+                table.engine = engine.into();
+            }
             table.comment = options.comment.clone().unwrap_or(std::mem::take(&mut table.comment));
         }
     }
@@ -131,7 +134,8 @@ fn change_column(mut column: Column, specs: &[AlterSpec], around: &Surroundings)
             }
             AlterSpec::RenameColumn { old, new, .. } if same_name(old, &original) => column.name.clone_from(new),
             AlterSpec::SetDefault { column: name, default, .. } if same_name(name, &original) => {
-                column.default = default.clone().filter(|default| *default != DefaultValue::Null);
+                let given = default.clone().filter(|default| *default != DefaultValue::Null);
+                column.default = given.map(|value| stored(value, &column.ty));
             }
             AlterSpec::SetColumnVisibility { column: name, invisible } if same_name(name, &original) => {
                 column.invisible = *invisible;

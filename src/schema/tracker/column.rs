@@ -7,6 +7,7 @@ use super::super::{
     model::{Column, DefaultValue},
     server::ServerInfo,
 };
+use super::default::stored;
 
 /// What a definition is resolved under.
 pub(in crate::schema) struct Surroundings<'a> {
@@ -38,8 +39,8 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
     if column.ty.base == BaseType::Json && around.server.is_mariadb() {
         column.ty = ColumnType::of(BaseType::LongText);
         column.json_valid = true;
-        column.charset = Some("utf8mb4".to_owned());
-        column.collation = Some("utf8mb4_bin".to_owned());
+        column.charset = Some("utf8mb4".into());
+        column.collation = Some("utf8mb4_bin".into());
         return Ok(column);
     }
     normalise_number(&mut column.ty);
@@ -49,13 +50,14 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
         let mut pair = CharsetPair::resolve(charset, collation, around.charset, around.server)
             .map_err(|name| format!("character set or collation `{name}` is unknown"))?;
         if def.binary_collation && collation.is_none() && pair.charset != "binary" {
-            pair.collation = format!("{}_bin", pair.charset);
+            pair.collation = format!("{}_bin", pair.charset).into();
         }
         set_charset(&mut column, &pair);
     }
     if column.ty.base == BaseType::VarBinary && column.ty.length > Some(65_535) {
         column.ty = ColumnType::of(blob_for(column.ty.length));
     }
+    column.default = column.default.map(|value| stored(value, &column.ty));
     Ok(column)
 }
 

@@ -26,7 +26,7 @@ pub(in crate::schema) fn build(
         name: create.table.name.clone(),
         charset: charset.charset.clone(),
         collation: charset.collation.clone(),
-        engine: options.engine.clone().unwrap_or_default(),
+        engine: options.engine.clone().unwrap_or_default().into(),
         comment: options.comment.clone().unwrap_or_default(),
         checks: create.checks.clone(),
         partitioned: create.partitioned,

@@ -3,6 +3,7 @@
 mod alter;
 pub(in crate::schema) mod column;
 pub(in crate::schema) mod create;
+pub(in crate::schema) mod default;
 
 #[cfg(test)]
 mod tests;

@@ -63,7 +63,7 @@ impl Compare {
         } else if source.ty.base == BaseType::Json {
             Compare::JsonText
         } else if base.has_charset() && !matches!(base, BaseType::Enum | BaseType::Set) {
-            Compare::Bytes(target.charset.clone().unwrap_or_else(|| "utf8mb4".to_owned()))
+            Compare::Bytes(target.charset.as_deref().unwrap_or("utf8mb4").to_owned())
         } else {
             Compare::Equal
         }

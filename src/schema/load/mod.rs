@@ -1,5 +1,10 @@
-//! Reads structures from a live server: SHOW CREATE TABLE through our own grammar, so that a structure that was read
-//! and one that was tracked come from the same code.
+//! Reads structures from a live server. One table: SHOW CREATE TABLE through our own grammar, so that a structure that was
+//! read and one that was tracked come from the same code. Many: [`bulk`].
+
+mod bulk;
+mod catalogue;
+
+pub use bulk::bulk;
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
@@ -47,24 +52,14 @@ pub async fn fetch_table(conn: &mut Conn, schema: &str, table: &str) -> Result<O
     fetch(conn, &session, &TableId::new(schema, table)).await
 }
 
-/// Reads many; tables that don't exist are left out.
-pub async fn fetch_tables(conn: &mut Conn, tables: &[TableId]) -> Result<Vec<TableInfo>> {
-    let session = fetch_session(conn).await?;
-    let mut out = Vec::with_capacity(tables.len());
-    for table in tables {
-        out.extend(fetch(conn, &session, table).await?);
-    }
-    Ok(out)
-}
-
 /// Every schema's default character set and collation, which new tables inherit.
 pub async fn fetch_schemas(conn: &mut Conn) -> Result<Vec<(String, CharsetPair)>> {
     let query =
         "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA";
     let rows: Vec<(String, String, String)> = conn.query(query).await.map_err(query_failed)?;
     let pair = |charset: String, collation: String| CharsetPair {
-        charset: canonical_charset(&charset).map_or(charset, str::to_owned),
-        collation: canonical_collation(&collation),
+        charset: canonical_charset(&charset).unwrap_or(&charset).into(),
+        collation: canonical_collation(&collation).into(),
     };
     Ok(rows.into_iter().map(|(schema, charset, collation)| (schema, pair(charset, collation))).collect())
 }
@@ -100,8 +95,10 @@ async fn fetch(conn: &mut Conn, session: &Session, id: &TableId) -> Result<Optio
     if !is_table {
         return Ok(None);
     }
-    let sql: Option<String> = row.get_opt(1).and_then(|text| text.ok());
+    // A default of bytes that are no text may stand in it as they are.
+    let sql: Option<Vec<u8>> = row.get_opt(1).and_then(|text| text.ok());
     let sql = sql.ok_or_else(|| not_parsed(id).cause("SHOW CREATE TABLE gave no text"))?;
+    let sql = String::from_utf8_lossy(&sql).into_owned();
     let mut table = parse_create_table(&sql, id, session)
         .map_err(|error| not_parsed(id).cause(format!("{}: {}", error.message(), error.raw_cause())))?;
     table.create_sql = Some(sql);
