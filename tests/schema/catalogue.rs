@@ -122,6 +122,9 @@ fn mariadb_default(ty: &str, text: &str) -> Given {
     match quoted {
         Some(inner) => Given::Literal(facts::literal(ty, &inner.replace("''", "'").replace("\\\\", "\\"))),
         None if text == "NULL" => Given::Nothing,
+        None if text.starts_with("x'") && text.ends_with('\'') => {
+            Given::Literal(facts::literal(ty, &format!("0x{}", &text[2..text.len() - 1])))
+        }
         None if number => Given::Literal(facts::literal(ty, text)),
         None if text.starts_with("current_timestamp(") && text.ends_with(')') => Given::Now,
         None => Given::Expression(text.to_owned()),

@@ -88,7 +88,9 @@ pub fn table(charset: &str, collation: &str, engine: &str, comment: &str, partit
 
 /// A type in the spelling that all servers share: display widths, year(4), and escapes in members differ.
 pub fn type_text(text: &str) -> String {
-    let mut text = text.replace("year(4)", "year").replace("\\\\", "\\");
+    // MariaDB's compression is a property of the storage; information_schema can't print what utf8mb3 lacks.
+    let mut text = text.replace("year(4)", "year").replace("\\\\", "\\").replace(" /*M!100301 COMPRESSED*/", "");
+    text = text.chars().map(|c| if u32::from(c) > 0xFFFF { '?' } else { c }).collect();
     if text == "geometrycollection" {
         text = "geomcollection".into();
     }
@@ -122,6 +124,10 @@ pub fn literal(ty: &str, text: &str) -> String {
         "float" => text.trim().parse::<f32>().map_or_else(|_| text.to_owned(), |value| value.to_string()),
         "double" => text.trim().parse::<f64>().map_or_else(|_| text.to_owned(), |value| value.to_string()),
         "bit" => bits(text),
+        "year" => format!("{text:0>4}"),
+        "date" | "datetime" | "timestamp" if text == "0" || text == "0000-00-00" => "zero".to_owned(),
+        "datetime" | "timestamp" if text.starts_with("0000-00-00 00:00:00") => "zero".to_owned(),
+        "binary" | "varbinary" => binary(text),
         _ => text.to_owned(),
     }
 }
@@ -131,7 +137,7 @@ fn digits(text: &str) -> Option<usize> {
     text[..end].parse().ok()
 }
 
-/// A decimal with `scale` digits behind the point.
+/// A decimal with `scale` digits behind the point, rounded as the server rounds: half away from zero.
 fn decimal(text: &str, scale: usize) -> String {
     let trimmed = text.trim();
     let (sign, number) = match trimmed.strip_prefix('-') {
@@ -142,21 +148,43 @@ fn decimal(text: &str, scale: usize) -> String {
         return trimmed.parse::<f64>().map_or_else(|_| text.to_owned(), |value| format!("{value:.scale$}"));
     }
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if fraction.len() > scale && fraction[scale..].bytes().any(|digit| digit != b'0') {
-        return trimmed.parse::<f64>().map_or_else(|_| text.to_owned(), |value| format!("{value:.scale$}"));
+    let up = fraction.as_bytes().get(scale).is_some_and(|digit| *digit >= b'5');
+    let fraction: String = fraction.chars().chain(std::iter::repeat('0')).take(scale).collect();
+    let mut digits: Vec<u8> = format!("0{whole}{fraction}").into_bytes();
+    if up {
+        let nines = digits.iter().rev().take_while(|digit| **digit == b'9').count();
+        let at = digits.len() - nines;
+        digits[at..].fill(b'0');
+        digits[at - 1] += 1;
     }
+    let digits = String::from_utf8(digits).unwrap();
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
-    let fraction: String = fraction.chars().chain(std::iter::repeat('0')).take(scale).collect();
-    let zero = whole == "0" && fraction.bytes().all(|digit| digit == b'0');
+    let zero = digits.bytes().all(|digit| digit == b'0');
     format!("{}{whole}{}{fraction}", if zero { "" } else { sign }, if scale == 0 { "" } else { "." })
 }
 
-/// `b'0101'` is 5.
+/// Old servers print bytes as text of their own character set, up to the first that is none; MySQL 8 prints hex.
+fn binary(text: &str) -> String {
+    let hex = text.strip_prefix("0x").filter(|digits| digits.len() % 2 == 0).and_then(|digits| {
+        let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+        (0..digits.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()
+    });
+    let text = hex.map_or_else(|| text.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let end = text.find(|c: char| !c.is_ascii() || c == '?').unwrap_or(text.len());
+    text[..end].trim_end_matches('\0').to_owned()
+}
+
+/// `b'0101'` is 5, and so is the character with that number.
 fn bits(text: &str) -> String {
     let inner = text.strip_prefix("b'").and_then(|rest| rest.strip_suffix('\''));
-    let value = inner.and_then(|digits| u64::from_str_radix(digits, 2).ok());
-    value.map_or_else(|| text.to_owned(), |value| value.to_string())
+    let bytes = || text.bytes().fold(0_u64, |value, byte| value << 8 | u64::from(byte)).to_string();
+    match inner {
+        Some(digits) => u64::from_str_radix(digits, 2).map_or_else(|_| text.to_owned(), |value| value.to_string()),
+        None if text.parse::<u64>().is_ok() => text.to_owned(),
+        None => bytes(),
+    }
 }
 
 /// An expression without what a server changes when it prints one: case, blanks, quotes of names, parentheses and

@@ -40,6 +40,8 @@ pub struct Follower {
     seen: BTreeMap<TableId, (TableInfo, TableFacts)>,
     /// Expressions that the server confirmed.
     confirmed: BTreeSet<String>,
+    /// Problems of this topic.
+    told: BTreeSet<String>,
     sql_mode: u64,
 }
 
@@ -59,6 +61,7 @@ impl Follower {
             blind: BTreeSet::new(),
             seen: BTreeMap::new(),
             confirmed: BTreeSet::new(),
+            told: BTreeSet::new(),
             sql_mode: 0,
         }
     }
@@ -124,6 +127,7 @@ impl Follower {
         }
         self.blind.clear();
         self.seen.clear();
+        self.told.clear();
         let mut problems = Vec::new();
         for sql in ["CREATE DATABASE d", "USE d"] {
             self.step(sql, &mut problems).await;
@@ -228,7 +232,12 @@ impl Follower {
         if found.is_empty() {
             self.seen.insert(id.clone(), (info, server));
         } else {
-            problems.extend(found.into_iter().map(|problem| format!("{problem}    ({id})")));
+            for problem in found {
+                // What the loader doesn't read right either would be told after every statement.
+                if self.told.insert(format!("{problem}{id}")) {
+                    problems.push(format!("{problem}    ({id})"));
+                }
+            }
             self.take_from_server(id).await;
         }
     }

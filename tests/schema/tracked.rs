@@ -49,7 +49,7 @@ fn bytes_literal(ty: &str, bytes: &[u8]) -> String {
         let value = bytes.iter().fold(0_u64, |value, byte| value.wrapping_shl(8) | u64::from(*byte));
         return facts::literal(ty, &value.to_string());
     }
-    String::from_utf8_lossy(bytes).into_owned()
+    facts::literal(ty, &String::from_utf8_lossy(bytes))
 }
 
 fn key(index: &Index) -> String {
