@@ -25,8 +25,8 @@ impl MappedCollations {
         tracing::warn!(
             task,
             table = what,
-            from = mapping.from.collation,
-            to = mapping.to.collation,
+            from = %mapping.from.collation,
+            to = %mapping.to.collation,
             chosen = mapping.chosen,
             differs = mapping.difference.text(),
             "another collation stands on the target for the source's"

@@ -4,7 +4,6 @@
 //! which starts from what is stored (dump folder, load progress, checkpoint, lane progress).
 
 pub mod check;
-pub mod collation;
 pub mod dump;
 pub mod engine;
 pub mod fence;

@@ -90,7 +90,7 @@ impl Catalog {
     pub fn pair(&self, collation: &str) -> Option<CharsetPair> {
         let name = canonical_collation(collation);
         let known = self.collations.get(&name)?;
-        Some(CharsetPair { charset: known.charset.clone(), collation: name })
+        Some(CharsetPair { charset: known.charset.as_str().into(), collation: name.into() })
     }
 
     /// A character set's default collation, canonical.

@@ -97,7 +97,7 @@ impl CollationPolicy {
     /// What stands for a pair of the source; None when the target has it and the task says nothing else.
     /// Error 10006 when nothing does.
     pub fn mapping(&self, from: &CharsetPair) -> Result<Option<Mapping>> {
-        let given = self.overrides.get(&from.collation).or_else(|| self.overrides.get(&from.charset));
+        let given = self.overrides.get(&*from.collation).or_else(|| self.overrides.get(&*from.charset));
         let (to, chosen) = match given {
             Some(to) => (to.clone(), true),
             None if self.target.has(&from.collation) => return Ok(None),
@@ -108,7 +108,7 @@ impl CollationPolicy {
                 None => return Err(no_collation(&from.collation)),
             },
         };
-        if to == from.collation {
+        if *to == *from.collation {
             return Ok(None);
         }
         let to = self.target.pair(&to).ok_or_else(|| no_collation(&to))?;
@@ -159,7 +159,7 @@ mod tests {
 
     fn pair(collation: &str) -> CharsetPair {
         let charset = collation.split('_').next().unwrap_or_default().to_owned();
-        CharsetPair { charset, collation: collation.to_owned() }
+        CharsetPair { charset: charset.into(), collation: collation.into() }
     }
 
     fn policy(overrides: &[(&str, &str)], on_unknown: &str) -> Result<CollationPolicy> {

@@ -1,9 +1,12 @@
 //! What the source means by a character set without a collation, for one statement.
 
 use super::catalog::Catalog;
-use crate::schema::{
-    charset::{CharsetPair, canonical_charset, canonical_collation, default_collation},
-    server::ServerInfo,
+use crate::{
+    config::Flavor,
+    schema::{
+        charset::{CharsetPair, canonical_charset, canonical_collation, default_collation},
+        server::ServerInfo,
+    },
 };
 
 /// The source's defaults. The event's own (`default_collation_for_utf8mb4`) win over the server's.
@@ -17,12 +20,18 @@ pub struct SourceDefaults {
 }
 
 impl SourceDefaults {
+    /// Of a source that can't be asked: statements are read as a current server of this flavor reads them.
+    pub fn unknown(flavor: Flavor) -> SourceDefaults {
+        let version = if flavor == Flavor::Mariadb { 110_800 } else { 90_700 };
+        SourceDefaults { catalog: None, server: ServerInfo { flavor, version }, utf8mb4: None }
+    }
+
     /// A character set with its default collation. `charset` is canonical.
     pub fn pair(&self, charset: &str) -> CharsetPair {
         let session = self.utf8mb4.clone().filter(|_| charset == "utf8mb4");
         let server = || self.catalog.as_ref().and_then(|c| c.default_of(charset)).map(str::to_owned);
         let collation = session.or_else(server).unwrap_or_else(|| default_collation(charset, &self.server));
-        CharsetPair { charset: charset.to_owned(), collation }
+        CharsetPair { charset: charset.into(), collation: collation.into() }
     }
 
     fn utf8_is_utf8mb4(&self) -> bool {

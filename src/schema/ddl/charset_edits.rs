@@ -156,11 +156,12 @@ impl Place<'_> {
         };
         let name = source.collation_named(&collation.name);
         if let Some(own) = charset_of_collation(&name) {
-            return Some(CharsetPair { charset: own.to_owned(), collation: name });
+            return Some(CharsetPair { charset: own.into(), collation: name.into() });
         }
         // MariaDB: `uca1400_ai_ci` takes the character set that it stands beside.
-        let charset = charset.or_else(|| self.rules.inherited.map(|pair| pair.charset.clone()))?;
-        name.starts_with("uca1400").then(|| CharsetPair { collation: format!("{charset}_{name}"), charset })
+        let charset = charset.or_else(|| self.rules.inherited.map(|pair| pair.charset.to_string()))?;
+        name.starts_with("uca1400")
+            .then(|| CharsetPair { collation: format!("{charset}_{name}").into(), charset: charset.into() })
     }
 
     /// Another name of the character set, where the target knows it by none that is written.

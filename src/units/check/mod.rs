@@ -1,13 +1,14 @@
 //! The check unit: what a task needs of its sources and its target, looked at before it starts
 //! (config facts, section 8). Sources are checked side by side; tables are read in bulk.
 
+mod collations;
 mod grants;
 pub mod report;
 mod source;
 mod tables;
 mod target;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use futures::future::join_all;
 
@@ -21,6 +22,7 @@ use crate::{
     error::{Code, DmError, Result, Scope},
     pb::UnitType,
     rules::BlockAllow,
+    schema::collation::CollationPolicy,
     units::sequence,
 };
 
@@ -68,8 +70,8 @@ async fn check(subtasks: &[SubtaskConfig]) -> Result<Vec<Outcome>> {
         return Ok(Vec::new());
     }
     let mut target = Target::connect(first).await.map_err(|e| cannot_open(&first.to, e))?;
-    let charsets = target.charsets().await?;
-    let per_source = join_all(subtasks.iter().map(|config| check_source(config, &charsets))).await;
+    let policy = target.collations().await?;
+    let per_source = join_all(subtasks.iter().map(|config| check_source(config, &policy))).await;
     let mut out = Vec::new();
     let mut of_sources = Vec::new();
     for checked in per_source {
@@ -98,7 +100,7 @@ fn settled(checked: Result<Outcome>, name: &str) -> Outcome {
 }
 
 /// The outcome of the dump's connection check, and those of all other items of one source.
-async fn check_source(config: &SubtaskConfig, charsets: &BTreeSet<String>) -> Result<(Option<Outcome>, Vec<Outcome>)> {
+async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy) -> Result<(Option<Outcome>, Vec<Outcome>)> {
     let mut source = Source::connect(config).await.map_err(|e| cannot_open(&config.from, e))?;
     let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
         .map_err(|e| DmError::new(Code::TaskCheckGenBAList).msg(e.message()).cause(e.raw_cause()))?;
@@ -131,7 +133,8 @@ async fn check_source(config: &SubtaskConfig, charsets: &BTreeSet<String>) -> Re
         check_replication(&mut source, &grants, &tables, &mut out).await;
     }
     if want("table_schema") {
-        out.push(tables::structure(&tables, charsets, &source.address));
+        out.push(tables::structure(&tables, policy, &source.address));
+        out.extend(collations::mapped(&tables, policy, &source.address));
     }
     Ok((dumper, out))
 }

@@ -9,7 +9,11 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, Result, Scope},
     rules::{BlockAllow, is_system_schema},
-    schema::model::quote_name,
+    schema::{
+        charset::{CharsetPair, canonical_charset, canonical_collation, charset_of_collation},
+        collation::CollationPolicy,
+        model::quote_name,
+    },
     units::link,
 };
 
@@ -18,7 +22,12 @@ use crate::{
 pub struct TableFacts {
     pub has_key: bool,
     pub foreign_keys: Vec<String>,
-    pub charsets: BTreeSet<String>,
+    /// The table's default, where it is known.
+    pub default: Option<CharsetPair>,
+    /// Columns that have a character set, in canonical names.
+    pub columns: Vec<(String, CharsetPair)>,
+    /// Primary and unique keys with their columns.
+    pub unique_keys: BTreeMap<String, Vec<String>>,
 }
 
 /// Schema and table to facts.
@@ -48,15 +57,17 @@ pub async fn read(conn: &mut Conn, config: &SubtaskConfig, lists: &BlockAllow) -
     for row in rows(conn, Scope::Upstream, &listed).await? {
         let (schema, table) = (text(&row, 0), text(&row, 1));
         if !is_system_schema(&schema) && lists.allows(&schema, &table) {
-            out.insert((schema, table), TableFacts::default());
+            out.insert((schema, table), TableFacts { default: pair("", &text(&row, 2)), ..TableFacts::default() });
         }
     }
     let keys = format!(
-        "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS WHERE {NOT_SYSTEM} AND NON_UNIQUE = 0"
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE {NOT_SYSTEM} AND \
+         NON_UNIQUE = 0 ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
     );
     for row in rows(conn, Scope::Upstream, &keys).await? {
         if let Some(facts) = out.get_mut(&(text(&row, 0), text(&row, 1))) {
             facts.has_key = true;
+            facts.unique_keys.entry(text(&row, 2)).or_default().push(text(&row, 3));
         }
     }
     let foreign = format!(
@@ -69,34 +80,48 @@ pub async fn read(conn: &mut Conn, config: &SubtaskConfig, lists: &BlockAllow) -
         }
     }
     let charsets = format!(
-        "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE {NOT_SYSTEM} AND \
-         CHARACTER_SET_NAME IS NOT NULL"
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS \
+         WHERE {NOT_SYSTEM} AND CHARACTER_SET_NAME IS NOT NULL ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
     for row in rows(conn, Scope::Upstream, &charsets).await? {
         if let Some(facts) = out.get_mut(&(text(&row, 0), text(&row, 1))) {
-            facts.charsets.insert(same_charset(&text(&row, 2)));
+            facts.columns.extend(pair(&text(&row, 3), &text(&row, 4)).map(|pair| (text(&row, 2), pair)));
         }
     }
     tracing::debug!(source = %config.source_id, tables = out.len(), "tables read for the check");
     Ok(out)
 }
 
-/// `utf8` and `utf8mb3` are one character set.
-pub fn same_charset(name: &str) -> String {
-    let name = name.to_ascii_lowercase();
-    if name == "utf8" { "utf8mb3".to_owned() } else { name }
+/// Canonical names; the character set may be told by the collation. None for names that no server knows.
+fn pair(charset: &str, collation: &str) -> Option<CharsetPair> {
+    let own = charset_of_collation(collation).or_else(|| canonical_charset(charset))?;
+    Some(CharsetPair { charset: own.into(), collation: canonical_collation(collation).into() })
 }
 
 /// The item `table_schema`: what the target can't take, or takes with less certainty.
-pub fn structure(tables: &Tables, target_charsets: &BTreeSet<String>, address: &str) -> Outcome {
+pub fn structure(tables: &Tables, policy: &CollationPolicy, address: &str) -> Outcome {
     let mut out =
         Outcome::new("table structure compatibility check", "check compatibility of table structure", address);
     let mut advice: BTreeSet<&str> = BTreeSet::new();
     for ((schema, table), facts) in tables {
         let name = format!("{}.{}", quote_name(schema), quote_name(table));
-        for charset in facts.charsets.iter().filter(|c| !target_charsets.contains(*c)) {
-            out.fail(format!("table {name} has the character set {charset}, which the target doesn't know"), "");
-            advice.insert("Please convert the columns to a character set that the target knows, such as utf8mb4.");
+        let lacks = |pair: &CharsetPair| !policy.target.has_charset(&pair.charset) && policy.mapping(pair).is_err();
+        let lacking: BTreeSet<&str> =
+            facts.columns.iter().filter(|(_, pair)| lacks(pair)).map(|(_, pair)| pair.charset.as_str()).collect();
+        for charset in lacking {
+            let of = facts.columns.iter().filter(|(_, pair)| pair.charset == charset);
+            let columns: Vec<&str> = of.map(|(column, _)| column.as_str()).collect();
+            out.fail(
+                format!(
+                    "table {name} has the character set {charset}, which the target doesn't know: {}",
+                    columns.join(", ")
+                ),
+                "",
+            );
+            advice.insert(
+                "Please convert the columns to a character set that the target knows, such as utf8mb4, or let the task do it: \
+                 `collation-map: {the character set: utf8mb4}`.",
+            );
         }
         if !facts.has_key {
             out.warn(format!("table {name} primary/unique key does not exist"), "");
@@ -117,19 +142,27 @@ pub fn structure(tables: &Tables, target_charsets: &BTreeSet<String>, address: &
 mod tests {
     use super::super::report::State;
     use super::*;
+    use crate::schema::collation::Catalog;
 
     #[test]
     fn findings_name_their_table() {
-        let known: BTreeSet<String> = ["utf8mb3".to_owned(), "latin1".to_owned()].into();
-        let good = TableFacts { has_key: true, charsets: [same_charset("UTF8")].into(), ..TableFacts::default() };
+        let mut catalog = Catalog::default();
+        catalog.add("utf8_general_ci", "utf8");
+        catalog.set_default("utf8", "utf8_general_ci");
+        let known = CollationPolicy::new(catalog.clone(), "loose", &BTreeMap::new(), "map").unwrap();
+        let columns = |collation: &str| vec![("c".to_owned(), pair("", collation).unwrap())];
+        let good = TableFacts { has_key: true, columns: columns("UTF8_general_ci"), ..TableFacts::default() };
         let mut tables: Tables = [(("d".to_owned(), "good".to_owned()), good)].into();
         assert_eq!(structure(&tables, &known, "a").state, State::Success);
         tables.insert(("d".into(), "keyless".into()), TableFacts::default());
         let outcome = structure(&tables, &known, "a");
         assert_eq!((outcome.state, outcome.errors.len()), (State::Warn, 1));
         assert!(outcome.errors[0].short_error.contains("`d`.`keyless`"));
-        let odd = TableFacts { has_key: true, charsets: ["swe7".to_owned()].into(), ..TableFacts::default() };
+        let odd = TableFacts { has_key: true, columns: columns("swe7_bin"), ..TableFacts::default() };
         tables.insert(("d".into(), "odd".into()), odd);
         assert_eq!(structure(&tables, &known, "a").state, State::Fail);
+        let overrides = [("swe7".to_owned(), "utf8".to_owned())].into();
+        let chosen = CollationPolicy::new(catalog, "loose", &overrides, "map").unwrap();
+        assert_eq!(structure(&tables, &chosen, "a").state, State::Warn);
     }
 }

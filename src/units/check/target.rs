@@ -1,18 +1,19 @@
-//! The checks of the target: privileges and connection numbers; and the character sets that it knows.
-
-use std::collections::BTreeSet;
+//! The checks of the target: privileges and connection numbers; and the collations that it knows.
 
 use mysql_async::{Conn, prelude::Queryable};
 
 use super::{
     report::Outcome,
     source::read_grants,
-    tables::{rows, same_charset, text},
+    tables::{rows, text},
 };
 use crate::{
     config::SubtaskConfig,
     error::{Result, Scope},
-    schema::ServerInfo,
+    schema::{
+        ServerInfo,
+        collation::{Catalog, CollationPolicy},
+    },
     units::link,
 };
 
@@ -64,11 +65,9 @@ impl<'a> Target<'a> {
         Ok(out)
     }
 
-    /// The character sets that the target knows.
-    pub async fn charsets(&mut self) -> Result<BTreeSet<String>> {
-        let sql = "SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS";
-        let found = rows(&mut self.conn, Scope::Downstream, sql).await?;
-        Ok(found.iter().map(|row| same_charset(&text(row, 0))).collect())
+    /// What stands on the target for the source's collations. Error 20003 when the task names one that it lacks.
+    pub async fn collations(&mut self) -> Result<CollationPolicy> {
+        CollationPolicy::of_task(Catalog::fetch(&mut self.conn, Scope::Downstream).await?, self.config)
     }
 }
 

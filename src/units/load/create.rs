@@ -5,15 +5,75 @@ use mysql_async::{Conn, prelude::Queryable};
 use super::{folder::SchemaFile, store::absent_is_none};
 use crate::{
     error::{Code, DmError, Result, Scope},
-    schema::model::quote_name,
-    units::{collation, link},
+    rules::Router,
+    schema::{
+        collation::{CollationPolicy, SourceDefaults},
+        ddl::{self, CharsetRules, ParseContext, StatementKind},
+        model::{TableId, quote_name},
+    },
+    units::{link, mapped::MappedCollations},
 };
 
+/// What the texts are rewritten by.
+pub struct Creating<'a> {
+    pub task: &'a str,
+    pub router: &'a Router,
+    pub policy: &'a CollationPolicy,
+    pub source: &'a SourceDefaults,
+    pub mapped: &'a MappedCollations,
+}
+
 /// Creates a schema as the source has it, under its target name, unless it is there.
-pub async fn schema(conn: &mut Conn, file: &SchemaFile) -> Result<()> {
+pub async fn schema(conn: &mut Conn, file: &SchemaFile, how: &Creating<'_>) -> Result<()> {
     let text = read(file)?;
-    let sql = create_statement(&text, "DATABASE", &quote_name(&file.target_schema)).ok_or_else(|| unparsable(file))?;
+    let sql = match how.rewritten(&text, file)? {
+        Some(sql) => sql,
+        None => {
+            create_statement(&text, "DATABASE", &quote_name(&file.target_schema)).ok_or_else(|| unparsable(file))?
+        }
+    };
     execute(conn, file, sql).await
+}
+
+impl Creating<'_> {
+    /// The CREATE statement of a file for the target, IF NOT EXISTS included. None when our grammar doesn't read it
+    /// (somebody else's dump): then only its name is replaced.
+    fn rewritten(&self, text: &str, file: &SchemaFile) -> Result<Option<String>> {
+        let Some(sql) = create_text(text) else { return Ok(None) };
+        // The dump's session has no SQL mode, so that quotes are plain.
+        let context =
+            ParseContext { default_schema: file.schema.clone(), server: self.source.server, ..ParseContext::default() };
+        let statement = match ddl::parse(sql, &context) {
+            Ok(statement) => statement,
+            Err(error) => {
+                tracing::warn!(file = %file.name, %error, "a schema file is not understood, it goes to the target as it is");
+                return Ok(None);
+            }
+        };
+        let own = match &statement.kind {
+            StatementKind::CreateTable(create) if !file.target_table.is_empty() => create.table.clone(),
+            StatementKind::CreateDatabase { name, .. } if file.target_table.is_empty() => {
+                TableId::new(name.as_str(), "")
+            }
+            _ => return Ok(None),
+        };
+        let map = |schema: &str, table: &str| {
+            if (schema, table) == (own.schema.as_str(), own.name.as_str()) {
+                return (file.target_schema.clone(), file.target_table.clone());
+            }
+            self.router.route(schema, table).unwrap_or_else(|_| (schema.to_owned(), table.to_owned()))
+        };
+        let mut changes = statement.changes(map, true);
+        let rules = CharsetRules { policy: self.policy, source: self.source, inherited: None, target_inherited: None };
+        let (charsets, mapped) = statement.charset_changes(&rules)?;
+        changes.extend(charsets);
+        let target = TableId::new(file.target_schema.as_str(), file.target_table.as_str());
+        let name = if target.name.is_empty() { quote_name(&target.schema) } else { target.to_string() };
+        for one in mapped {
+            self.mapped.add(self.task, &name, &one.mapping);
+        }
+        Ok(Some(changes.apply(sql).trim().to_owned()))
+    }
 }
 
 /// Creates a schema that has no file, with the target's defaults.
@@ -23,7 +83,7 @@ pub async fn bare_schema(conn: &mut Conn, name: &str) -> Result<()> {
 }
 
 /// Creates a table, unless it is there. Returns whether the target table has no rows.
-pub async fn table(conn: &mut Conn, file: &SchemaFile) -> Result<bool> {
+pub async fn table(conn: &mut Conn, file: &SchemaFile, how: &Creating<'_>) -> Result<bool> {
     let name = format!("{}.{}", quote_name(&file.target_schema), quote_name(&file.target_table));
     let some = format!("SELECT 1 FROM {name} LIMIT 1");
     let exists = format!("SHOW TABLES FROM {} LIKE {}", quote_name(&file.target_schema), like(&file.target_table));
@@ -33,11 +93,14 @@ pub async fn table(conn: &mut Conn, file: &SchemaFile) -> Result<bool> {
         return Ok(row.is_none());
     }
     let text = read(file)?;
-    let sql = create_statement(&text, "TABLE", &name).ok_or_else(|| {
-        DmError::new(Code::LoadUnitNotCreateTable)
-            .msg(format!("{} holds no CREATE TABLE statement", file.path.display()))
-            .workaround("Please check the dump file, or dump again (start the task with `--remove-meta`).")
-    })?;
+    let sql = match how.rewritten(&text, file)? {
+        Some(sql) => sql,
+        None => create_statement(&text, "TABLE", &name).ok_or_else(|| {
+            DmError::new(Code::LoadUnitNotCreateTable)
+                .msg(format!("{} holds no CREATE TABLE statement", file.path.display()))
+                .workaround("Please check the dump file, or dump again (start the task with `--remove-meta`).")
+        })?,
+    };
     execute(conn, file, sql).await?;
     Ok(true)
 }
@@ -64,19 +127,25 @@ fn unparsable(file: &SchemaFile) -> DmError {
 }
 
 async fn execute(conn: &mut Conn, file: &SchemaFile, sql: String) -> Result<()> {
-    let mut done = conn.query_drop(&sql).await;
-    let unknown = matches!(&done, Err(e) if link::errno(e) == collation::UNKNOWN_COLLATION);
-    if let Some(other) = collation::translate(&sql).filter(|_| unknown) {
-        tracing::warn!(file = %file.name, "the target doesn't know the collation; its nearest equal is used");
-        done = conn.query_drop(other).await;
-    }
-    match done {
+    match conn.query_drop(&sql).await {
         // Another source of the task may have created it meanwhile.
         Err(e) if matches!(link::errno(&e), 1007 | 1050) => Ok(()),
         Err(e) => {
             Err(link::failed(Code::DBExecuteFailed, Scope::Downstream, &format!("create from {}", file.name), &e))
         }
         Ok(()) => Ok(()),
+    }
+}
+
+/// The CREATE statement in a file's text, without what stands before it and the semicolon behind it.
+fn create_text(text: &str) -> Option<&str> {
+    let mut rest = text;
+    loop {
+        rest = skip_blanks(rest);
+        if keyword(rest, "CREATE").is_some() {
+            return Some(rest.trim_end().trim_end_matches(';').trim_end());
+        }
+        rest = rest.split_once(';')?.1;
     }
 }
 
@@ -159,7 +228,10 @@ fn skip_name(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::{config::subtask::RouteRule, schema::collation::Catalog};
 
     #[test]
     fn names_are_replaced_and_the_rest_stays() {
@@ -171,6 +243,39 @@ mod tests {
         assert_eq!(create_statement(database, "DATABASE", "`n`").as_deref(), Some(want));
         let other = "SET NAMES binary; -- x;\ncreate table if not exists db.t(a int)";
         assert_eq!(create_statement(other, "TABLE", "n").as_deref(), Some("CREATE TABLE IF NOT EXISTS n (a int)"));
+    }
+
+    #[test]
+    fn texts_are_rewritten_by_the_grammar() {
+        let mut catalog = Catalog::default();
+        catalog.add("utf8mb4_unicode_520_nopad_ci", "utf8mb4");
+        catalog.set_default("utf8mb4", "utf8mb4_general_ci");
+        let policy = CollationPolicy::new(catalog, "loose", &BTreeMap::new(), "map").unwrap();
+        let route = RouteRule {
+            schema_pattern: "s".into(),
+            target_schema: "d".into(),
+            table_pattern: "parent".into(),
+            target_table: "p".into(),
+            ..RouteRule::default()
+        };
+        let (mapped, source) = (MappedCollations::default(), SourceDefaults::default());
+        let router = Router::new(&[route], false).unwrap();
+        let how = Creating { task: "t", router: &router, policy: &policy, source: &source, mapped: &mapped };
+        let file = SchemaFile {
+            path: "f".into(),
+            name: "f".into(),
+            schema: "s".into(),
+            target_schema: "d".into(),
+            target_table: "t2".into(),
+        };
+        let text = "/*!40101 SET NAMES utf8mb4*/;\nCREATE TABLE `t` (\n  `a` text COLLATE utf8mb4_0900_ai_ci,\n  CONSTRAINT \
+                    `f` FOREIGN KEY (`x`) REFERENCES `parent` (`id`)\n) DEFAULT CHARSET=utf8mb4;\n";
+        let want = "CREATE TABLE IF NOT EXISTS `d`.`t2` (\n  `a` text COLLATE utf8mb4_unicode_520_nopad_ci,\n  CONSTRAINT \
+                    `f` FOREIGN KEY (`x`) REFERENCES `d`.`p` (`id`)\n) DEFAULT CHARSET=utf8mb4 COLLATE \
+                    utf8mb4_unicode_520_nopad_ci";
+        assert_eq!(how.rewritten(text, &file).unwrap().as_deref(), Some(want));
+        assert_eq!(mapped.notes().len(), 1);
+        assert_eq!(how.rewritten("CREATE TABLE `t` (a NOSUCHTYPE(3 4))", &file).unwrap(), None);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::{
 pub struct SchemaFile {
     pub path: PathBuf,
     pub name: String,
+    /// Of the source.
+    pub schema: String,
     pub target_schema: String,
     /// Empty: CREATE DATABASE.
     pub target_table: String,
@@ -92,11 +94,11 @@ impl Folder {
         match kind {
             FileKind::SchemaCreate { schema } if lists.allows_schema(&schema) => {
                 let (target_schema, _) = router.route(&schema, "")?;
-                self.schemas.push(SchemaFile { path, name, target_schema, target_table: String::new() });
+                self.schemas.push(SchemaFile { path, name, schema, target_schema, target_table: String::new() });
             }
             FileKind::TableCreate { schema, table } if lists.allows(&schema, &table) => {
                 let (target_schema, target_table) = router.route(&schema, &table)?;
-                self.tables.push(SchemaFile { path, name, target_schema, target_table });
+                self.tables.push(SchemaFile { path, name, schema, target_schema, target_table });
             }
             FileKind::Data { schema, table, .. } if lists.allows(&schema, &table) => {
                 let (target_schema, target_table) = router.route(&schema, &table)?;

@@ -31,13 +31,19 @@ use super::{
     Ended, Fence, Unit, UnitEnv,
     dump::{Metadata, files, names::FileKind},
     link,
+    mapped::MappedCollations,
     session::{self, ServerFacts},
 };
 use crate::{
     config::{SubtaskConfig, subtask::TaskMode},
     error::{Code, DmError, Result, Scope},
     pb,
-    schema::model::{quote_name, quote_text},
+    rules::Router,
+    schema::{
+        ServerInfo,
+        collation::{Catalog, CollationPolicy, SourceDefaults},
+        model::{quote_name, quote_text},
+    },
 };
 
 /// Bytes of rows in one transaction: big enough that round trips don't matter, small enough for any target's limits.
@@ -48,20 +54,28 @@ pub struct LoadUnit {
     env: UnitEnv,
     counters: Arc<Counters>,
     notes: Mutex<Vec<String>>,
+    mapped: MappedCollations,
 }
 
 impl LoadUnit {
     /// A unit for one run. Connects to nothing yet.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
-        Box::new(LoadUnit { env, counters: Arc::new(Counters::default()), notes: Mutex::new(Vec::new()) })
+        Box::new(LoadUnit {
+            env,
+            counters: Arc::new(Counters::default()),
+            notes: Mutex::new(Vec::new()),
+            mapped: MappedCollations::default(),
+        })
     }
 
     async fn load(&self) -> Result<()> {
         let config = &self.env.config;
         let store = Store::new(config, self.env.fence);
         let mut control = link::connect(&config.to, &[], Scope::Downstream).await?;
-        let session = session::assignments(&session::load_session(config, &facts(config, &mut control).await?));
+        let (facts, source) = facts(config, &mut control).await?;
+        let policy = CollationPolicy::of_task(Catalog::fetch(&mut control, Scope::Downstream).await?, config)?;
+        let session = session::assignments(&session::load_session(config, &facts));
         let mut conn = link::connect(&config.to, &session, Scope::Downstream).await?;
         drop(control);
         store.create(&mut conn).await?;
@@ -89,7 +103,11 @@ impl LoadUnit {
         }
         let known = self.same_dump(&store, &mut conn, &folder, claimed).await?;
         store.set_status(&mut conn, "init").await?;
-        self.create_tables(&store, &mut conn, &folder, &known).await?;
+        let rename = |e: DmError| DmError::new(Code::LoadUnitGenTableRouter).msg(e.message()).cause(e.raw_cause());
+        let router = Router::new(&config.routes, config.case_sensitive).map_err(rename)?;
+        let (task, mapped) = (config.name.as_str(), &self.mapped);
+        let how = create::Creating { task, router: &router, policy: &policy, source: &source, mapped };
+        self.create_tables(&store, &mut conn, &folder, &known, &how).await?;
         for (table, engine) in store::without_transactions(&mut conn, &folder).await? {
             self.note(format!(
                 "{table} has the engine {engine} on the target, which has no transactions: a load that is interrupted may \
@@ -177,10 +195,11 @@ impl LoadUnit {
         conn: &mut Conn,
         folder: &Folder,
         known: &BTreeMap<String, FileRow>,
+        how: &create::Creating<'_>,
     ) -> Result<()> {
         let mut schemas = BTreeSet::new();
         for file in &folder.schemas {
-            create::schema(conn, file).await?;
+            create::schema(conn, file, how).await?;
             schemas.insert(file.target_schema.as_str());
         }
         for schema in folder.tables.iter().map(|f| f.target_schema.as_str()) {
@@ -199,7 +218,7 @@ impl LoadUnit {
             }
             let was_empty = match empty.get(&target) {
                 Some(was_empty) => *was_empty,
-                None => create::table(conn, file).await?,
+                None => create::table(conn, file, how).await?,
             };
             empty.insert(target, was_empty);
             rows.push(FileRow {
@@ -250,16 +269,23 @@ fn resume(folder: &mut Folder, known: &BTreeMap<String, FileRow>) {
 }
 
 /// Versions and modes that decide the target session. An unreachable source is no obstacle to a load.
-async fn facts(config: &SubtaskConfig, target: &mut Conn) -> Result<ServerFacts> {
+async fn facts(config: &SubtaskConfig, target: &mut Conn) -> Result<(ServerFacts, SourceDefaults)> {
     let version: Option<String> = target
         .query_first("SELECT VERSION()")
         .await
         .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "SELECT VERSION()", &e))?;
-    let source_sql_mode = match link::connect(&config.from, &[], Scope::Upstream).await {
-        Ok(mut source) => source.query_first("SELECT @@GLOBAL.sql_mode").await.ok().flatten(),
-        Err(_) => None,
-    };
-    Ok(ServerFacts { target_version: version.unwrap_or_default(), source_sql_mode })
+    let mut facts = ServerFacts { target_version: version.unwrap_or_default(), source_sql_mode: None };
+    let mut defaults = SourceDefaults::unknown(config.flavor);
+    if let Ok(mut source) = link::connect(&config.from, &[], Scope::Upstream).await {
+        facts.source_sql_mode = source.query_first("SELECT @@GLOBAL.sql_mode").await.ok().flatten();
+        let version: Option<String> = source.query_first("SELECT VERSION()").await.ok().flatten();
+        if let (Some(server), Ok(catalog)) =
+            (version.and_then(|text| ServerInfo::parse(&text)), Catalog::fetch(&mut source, Scope::Upstream).await)
+        {
+            defaults = SourceDefaults { catalog: Some(catalog), server, utf8mb4: None };
+        }
+    }
+    Ok((facts, defaults))
 }
 
 fn begun_elsewhere(config: &SubtaskConfig) -> DmError {
@@ -366,6 +392,8 @@ impl Unit for LoadUnit {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        notes.extend(self.mapped.notes());
+        notes
     }
 }
