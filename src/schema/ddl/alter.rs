@@ -1,7 +1,7 @@
 //! ALTER TABLE.
 
 use super::{
-    ast::{AlterSpec, PartitionChange, Position, StatementKind, TableOptions, TableRole},
+    ast::{AlterSpec, Position, StatementKind, TableOptions, TableRole},
     cursor::Parser,
     index::Constraint,
     spans::{AlterClause, CharsetLevel, ClauseKind},
@@ -28,15 +28,17 @@ impl Parser<'_> {
     /// One clause, noted with its span; options that follow an option without a comma belong to its clause.
     fn alter_clause(&mut self, specs: &mut Vec<AlterSpec>, after_comma: bool) -> Result<()> {
         let (start, first) = (self.span().start, specs.len());
-        let kind = if ["ALGORITHM", "LOCK", "FORCE", "WITH", "WITHOUT"].iter().any(|word| self.is_word(word)) {
-            ClauseKind::Execution
-        } else {
-            ClauseKind::Change
-        };
+        let execution = self.is_one_of(0, &["ALGORITHM", "LOCK", "FORCE", "WITH", "WITHOUT"]);
+        let kind = if execution { ClauseKind::Execution } else { ClauseKind::Change };
         self.items.clear();
         self.alter_spec(specs)?;
         let end = self.last_end();
-        let kind = if matches!(specs.get(first), Some(AlterSpec::Partition(_))) { ClauseKind::Partition } else { kind };
+        let kind = match specs.get(first) {
+            Some(AlterSpec::Partition(_) | AlterSpec::ConvertPartition { .. } | AlterSpec::ConvertTable { .. }) => {
+                ClauseKind::Partition
+            }
+            _ => kind,
+        };
         let is_option = |spec: Option<&AlterSpec>| matches!(spec, Some(AlterSpec::Options(_)));
         let joins = !after_comma && first > 0 && is_option(specs.get(first)) && is_option(specs.get(first - 1));
         match self.clauses.last_mut().filter(|_| joins) {
@@ -50,8 +52,8 @@ impl Parser<'_> {
     }
 
     fn alter_spec(&mut self, specs: &mut Vec<AlterSpec>) -> Result<()> {
-        if let Some(change) = self.partition_spec()? {
-            specs.push(AlterSpec::Partition(change));
+        if let Some(spec) = self.partition_spec()? {
+            specs.push(spec);
         } else if self.take_word("ADD") {
             self.add_spec(specs)?;
         } else if self.take_word("DROP") {
@@ -81,8 +83,9 @@ impl Parser<'_> {
 
     /// After ADD: columns, indexes or constraints.
     fn add_spec(&mut self, specs: &mut Vec<AlterSpec>) -> Result<()> {
-        if self.is_words(&["SYSTEM", "VERSIONING"]) {
-            return Err(self.refused("a system-versioned table"));
+        if self.take_words(&["SYSTEM", "VERSIONING"]) {
+            specs.push(AlterSpec::AddSystemVersioning);
+            return Ok(());
         }
         let said_column = self.take_word("COLUMN");
         let if_not_exists = self.if_not_exists();
@@ -106,6 +109,7 @@ impl Parser<'_> {
             Some(Constraint::Index { index, if_not_exists }) => AlterSpec::AddIndex { index, if_not_exists },
             Some(Constraint::ForeignKey { key, if_not_exists }) => AlterSpec::AddForeignKey { key, if_not_exists },
             Some(Constraint::Check { name }) => AlterSpec::AddCheck { name },
+            Some(Constraint::Period(period)) => AlterSpec::AddPeriod(period),
             None => {
                 let column = Box::new(self.column_def()?);
                 AlterSpec::AddColumn { column, position: self.position()?, if_not_exists }
@@ -125,8 +129,14 @@ impl Parser<'_> {
     }
 
     fn drop_spec(&mut self) -> Result<AlterSpec> {
-        if self.is_words(&["SYSTEM", "VERSIONING"]) || self.is_words(&["PERIOD", "FOR"]) {
-            return Err(self.refused("a system-versioned table or an application-time period"));
+        if self.take_words(&["SYSTEM", "VERSIONING"]) {
+            return Ok(AlterSpec::DropSystemVersioning);
+        }
+        if self.is_word("PERIOD") && (self.is_one_of(1, &["FOR"]) || self.is_words(&["PERIOD", "IF", "EXISTS"])) {
+            self.advance();
+            self.if_exists();
+            self.expect_word("FOR")?;
+            return Ok(AlterSpec::DropPeriod { name: self.name()? });
         }
         if self.take_words(&["PRIMARY", "KEY"]) {
             return Ok(AlterSpec::DropPrimaryKey);
@@ -159,7 +169,7 @@ impl Parser<'_> {
             self.if_exists();
             let index = self.name()?;
             let invisible = match self.take_any(&["VISIBLE", "INVISIBLE", "IGNORED", "NOT"]) {
-                Some("INVISIBLE") => true,
+                Some("INVISIBLE" | "IGNORED") => true,
                 Some("NOT") => return self.expect_word("IGNORED").map(|()| visibility(index, false)),
                 Some(_) => false,
                 None => return Err(self.unexpected("VISIBLE or INVISIBLE")),
@@ -229,7 +239,7 @@ impl Parser<'_> {
     fn option_spec(&mut self) -> Result<AlterSpec> {
         if self.take_any(&["ALGORITHM", "LOCK"]).is_some() {
             self.take_symbol('=');
-            self.name()?;
+            self.any_name()?;
         } else if self.take_word("FORCE")
             || self.take_words(&["WITH", "VALIDATION"])
             || self.take_words(&["WITHOUT", "VALIDATION"])
@@ -237,8 +247,11 @@ impl Parser<'_> {
             || self.take_words(&["DISABLE", "KEYS"])
             || self.take_words(&["DISCARD", "TABLESPACE"])
             || self.take_words(&["IMPORT", "TABLESPACE"])
-            || self.take_any(&["SECONDARY_LOAD", "SECONDARY_UNLOAD"]).is_some()
         {
+        } else if self.take_any(&["SECONDARY_LOAD", "SECONDARY_UNLOAD"]).is_some() {
+            if self.take_word("PARTITION") {
+                self.parenthesised()?;
+            }
         } else if self.take_words(&["ORDER", "BY"]) {
             self.order_by()?;
         } else {
@@ -265,53 +278,10 @@ impl Parser<'_> {
     }
 
     fn is_order_column_after_comma(&self) -> bool {
-        use super::lexer::TokenKind::{End, Quoted, Symbol, Word};
-        let name = matches!(self.kind(1), Word(_) | Quoted(_));
-        let ends = matches!(self.kind(2), End | Symbol(',') | Symbol(';') | Symbol('.'))
-            || self.is_word_at(2, "ASC")
-            || self.is_word_at(2, "DESC");
+        use super::lexer::TokenKind::{End, Symbol};
+        let name = self.is_name_at(1);
+        let ends = matches!(self.kind(2), End | Symbol(',' | ';' | '.')) || self.is_one_of(2, &["ASC", "DESC"]);
         name && ends && !self.is_word_at(1, "FORCE")
-    }
-
-    /// A clause about partitions; None when something else comes next.
-    fn partition_spec(&mut self) -> Result<Option<PartitionChange>> {
-        use PartitionChange::*;
-        let change = if self.is_words(&["PARTITION", "BY"]) {
-            self.partition_clause()?;
-            PartitionBy
-        } else if self.take_words(&["REMOVE", "PARTITIONING"]) {
-            return Ok(Some(Remove));
-        } else if self.take_words(&["EXCHANGE", "PARTITION"]) {
-            self.name()?;
-            self.expect_word("WITH")?;
-            self.expect_word("TABLE")?;
-            self.table(TableRole::Exchanged)?;
-            Exchange
-        } else if self.take_words(&["CONVERT", "PARTITION"]) || self.take_words(&["CONVERT", "TABLE"]) {
-            return Err(self.refused("ALTER TABLE ... CONVERT PARTITION or TABLE"));
-        } else {
-            let verbs = [
-                ("ADD", Add),
-                ("DROP", Drop),
-                ("TRUNCATE", Truncate),
-                ("COALESCE", Coalesce),
-                ("REORGANIZE", Reorganize),
-                ("REBUILD", Rebuild),
-                ("ANALYZE", Maintain),
-                ("CHECK", Maintain),
-                ("OPTIMIZE", Maintain),
-                ("REPAIR", Maintain),
-                ("DISCARD", Maintain),
-                ("IMPORT", Maintain),
-            ];
-            let Some((_, change)) = verbs.into_iter().find(|(verb, _)| self.is_words(&[verb, "PARTITION"])) else {
-                return Ok(None);
-            };
-            change
-        };
-        // Definitions and options follow; they end the statement (partition clauses stand alone).
-        self.partition_clause()?;
-        Ok(Some(change))
     }
 }
 

@@ -24,6 +24,12 @@ pub struct Statement {
     pub charset_names: Vec<CharsetName>,
     /// Where a character set or collation can be added: databases, new tables, columns of characters, CONVERT TO.
     pub charset_places: Vec<CharsetPlace>,
+    /// Views, stored programs and events of a skipped statement, when their names can be told.
+    pub objects: Vec<ObjectRef>,
+    /// Clauses that the grammar doesn't know but can tell to leave rows and keys alone; they stay as written.
+    pub unknown: Vec<Range<usize>>,
+    /// SQL modes that the text needs to mean what it meant on the source, for a session that may lack them.
+    pub needed_modes: Vec<&'static str>,
     /// Executable comments whose text the source executed, markers included. Text inside can't be moved out of them.
     pub executed_comments: Vec<Range<usize>>,
     /// Where `IF NOT EXISTS` or `IF EXISTS` can be put in, when it is missing.
@@ -81,6 +87,15 @@ pub struct DatabaseRef {
     pub span: Range<usize>,
 }
 
+/// The name of a view, stored program or event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ObjectRef {
+    pub schema: String,
+    pub name: String,
+    /// The whole name, schema included.
+    pub span: Range<usize>,
+}
+
 /// Text that replaces a span.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Edit {
@@ -133,12 +148,27 @@ pub enum StatementKind {
         name: String,
         if_exists: bool,
     },
+    /// MariaDB's sequences. DM refuses them (`refusal::sequence_error`), a task may migrate them.
+    Sequence {
+        verb: SequenceVerb,
+        sequences: Vec<TableId>,
+        if_exists: bool,
+    },
     /// Nothing that DM migrates: views, routines, users, maintenance... (behaviours section 8).
     Skipped(Skipped),
     /// BEGIN, COMMIT, XA ...: the stream's transaction boundaries in text form.
     Transaction(TransactionControl),
     /// A row change written as a statement: the source isn't in ROW format. See `statement_format_error`.
     Dml(Dml),
+}
+
+/// What happens to a sequence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum SequenceVerb {
+    Create,
+    Alter,
+    Drop,
 }
 
 /// Character set options of a database.
@@ -204,6 +234,32 @@ pub struct CreateTable {
     pub checks: Vec<String>,
     pub options: TableOptions,
     pub partitioned: bool,
+    /// MariaDB: WITH SYSTEM VERSIONING, of the table or of one of its columns.
+    pub versioned: bool,
+    pub periods: Vec<PeriodDef>,
+}
+
+/// MariaDB: `PERIOD FOR name (start, end)`. `SYSTEM_TIME` is the name of the system's own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeriodDef {
+    pub name: String,
+    pub start: String,
+    pub end: String,
+}
+
+impl PeriodDef {
+    /// The period of system versioning; others are the application's.
+    pub fn is_system(&self) -> bool {
+        self.name.eq_ignore_ascii_case("SYSTEM_TIME")
+    }
+}
+
+/// MariaDB: a column that holds when a row version began or ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum RowTime {
+    Start,
+    End,
 }
 
 /// Table options that the model keeps; others are read over.
@@ -229,6 +285,12 @@ pub struct ColumnDef {
     pub nullable: Option<bool>,
     pub default: Option<DefaultValue>,
     pub generated: Option<Generated>,
+    /// GENERATED ALWAYS AS ROW START / ROW END.
+    pub row_time: Option<RowTime>,
+    /// WITH or WITHOUT SYSTEM VERSIONING.
+    pub versioning: Option<bool>,
+    /// MariaDB: values are stored compressed, and have types of their own in the binlog.
+    pub compressed: bool,
     pub auto_increment: bool,
     pub on_update_now: bool,
     pub comment: String,
@@ -250,8 +312,13 @@ pub struct IndexDef {
     pub primary: bool,
     pub kind: IndexKind,
     pub columns: Vec<IndexColumn>,
+    /// MySQL's INVISIBLE, MariaDB's IGNORED.
     pub invisible: bool,
     pub comment: String,
+    /// FULLTEXT ... WITH PARSER.
+    pub parser: Option<String>,
+    /// MariaDB: the period of `p WITHOUT OVERLAPS`, the last part.
+    pub without_overlaps: Option<String>,
 }
 
 /// One foreign key as defined.
@@ -353,6 +420,21 @@ pub enum AlterSpec {
     },
     Options(TableOptions),
     Partition(PartitionChange),
+    /// MariaDB: CONVERT PARTITION to a new table of the same structure, without partitions.
+    ConvertPartition {
+        table: TableId,
+    },
+    /// MariaDB: CONVERT TABLE to a partition: the table is gone.
+    ConvertTable {
+        table: TableId,
+    },
+    /// MariaDB; as are the next three.
+    AddSystemVersioning,
+    DropSystemVersioning,
+    AddPeriod(PeriodDef),
+    DropPeriod {
+        name: String,
+    },
     /// Changes nothing that the model knows: ALGORITHM, LOCK, FORCE, ORDER BY, ENABLE KEYS, tablespaces ...
     Neutral,
 }

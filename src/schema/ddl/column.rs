@@ -1,16 +1,13 @@
 //! Column definitions: name, type, attributes.
 
 use super::{
-    ast::{ColumnDef, ForeignKeyDef},
+    ast::{ColumnDef, ForeignKeyDef, RowTime},
     column_type::TypeClause,
     cursor::Parser,
     lexer::TokenKind,
     spans::CharsetLevel,
 };
-use crate::{
-    error::Result,
-    schema::model::{DefaultValue, Generated},
-};
+use crate::{error::Result, schema::model::Generated};
 
 impl Parser<'_> {
     /// `name type attributes`.
@@ -30,90 +27,133 @@ impl Parser<'_> {
 
     /// Reads one attribute; false when none comes next.
     fn column_attribute(&mut self, column: &mut ColumnDef) -> Result<bool> {
-        if self.take_words(&["NOT", "NULL"]) {
-            column.nullable = Some(false);
-        } else if self.take_word("NULL") {
-            column.nullable = Some(true);
-        } else if self.take_words(&["SERIAL", "DEFAULT", "VALUE"]) {
-            (column.nullable, column.auto_increment, column.unique_key) = (Some(false), true, true);
-        } else if self.take_word("DEFAULT") {
-            column.default = Some(self.default_value()?);
-        } else if self.take_words(&["ON", "UPDATE"]) {
-            if !self.current_timestamp()? {
-                return Err(self.unexpected("CURRENT_TIMESTAMP"));
+        let word = self.keyword();
+        match word.as_str() {
+            "NOT" if self.take_words(&["NOT", "NULL"]) => column.nullable = Some(false),
+            "NULL" => {
+                self.advance();
+                column.nullable = Some(true);
             }
-            column.on_update_now = true;
-        } else if self.take_word("AUTO_INCREMENT") {
-            column.auto_increment = true;
-        } else if self.take_words(&["PRIMARY", "KEY"]) || self.take_word("KEY") {
-            column.primary_key = true;
-        } else if self.take_word("UNIQUE") {
-            self.take_word("KEY");
-            column.unique_key = true;
-        } else if self.take_word("COMMENT") {
-            column.comment = self.text()?;
-        } else if self.is_word("COLLATE") {
-            let start = self.span().start;
-            self.advance();
-            column.collation = Some(self.charset_name(start, true, CharsetLevel::Column(column.name.clone()))?);
-        } else if self.is_words(&["GENERATED", "ALWAYS", "AS"]) || self.is_word("AS") {
-            column.generated = Some(self.generated()?);
-        } else if self.take_word("INVISIBLE") {
-            column.invisible = true;
-        } else if self.is_word("REFERENCES") {
-            let columns = vec![column.name.clone()];
-            column.references = Some(self.references(ForeignKeyDef { columns, ..ForeignKeyDef::default() })?);
-        } else if self.is_word("CONSTRAINT") || self.is_word("CHECK") {
-            self.column_check(column)?;
-        } else {
-            return self.other_attribute();
+            "DEFAULT" => {
+                self.advance();
+                column.default = Some(self.default_value()?);
+            }
+            "COMMENT" => {
+                self.advance();
+                column.comment = self.text()?;
+            }
+            "AUTO_INCREMENT" => {
+                self.advance();
+                column.auto_increment = true;
+            }
+            "COLLATE" => {
+                let start = self.span().start;
+                self.advance();
+                column.collation = Some(self.charset_name(start, true, CharsetLevel::Column(column.name.clone()))?);
+            }
+            "PRIMARY" | "KEY" => {
+                self.take_word("PRIMARY");
+                self.expect_word("KEY")?;
+                column.primary_key = true;
+            }
+            "UNIQUE" => {
+                self.advance();
+                self.take_word("KEY");
+                column.unique_key = true;
+            }
+            "ON" if self.take_words(&["ON", "UPDATE"]) => {
+                if !self.current_timestamp()? {
+                    return Err(self.unexpected("CURRENT_TIMESTAMP"));
+                }
+                column.on_update_now = true;
+            }
+            "GENERATED" | "AS" => self.generated(column)?,
+            "INVISIBLE" => {
+                self.advance();
+                column.invisible = true;
+            }
+            "SERIAL" if self.take_words(&["SERIAL", "DEFAULT", "VALUE"]) => {
+                (column.nullable, column.auto_increment, column.unique_key) = (Some(false), true, true);
+            }
+            "REFERENCES" => {
+                let columns = vec![column.name.clone()];
+                column.references = Some(self.references(ForeignKeyDef { columns, ..ForeignKeyDef::default() })?);
+            }
+            "CONSTRAINT" | "CHECK" => self.column_check(column)?,
+            _ => return self.rare_attribute(column),
         }
         Ok(true)
     }
 
-    /// Attributes that the model doesn't keep.
-    fn other_attribute(&mut self) -> Result<bool> {
-        let bare = self.take_any(&["VISIBLE", "PERSISTENT", "VIRTUAL", "STORED"]).is_some();
-        if bare || self.take_words(&["NOT", "SECONDARY"]) {
-        } else if self.take_any(&["COLUMN_FORMAT", "STORAGE"]).is_some() {
-            self.name()?;
-        } else if self.take_word("SRID") {
-            self.number()?;
-        } else if self.take_word("COMPRESSED") {
-            if self.take_symbol('=') {
-                self.name()?;
+    /// Attributes that few columns have, most of which the model doesn't keep.
+    fn rare_attribute(&mut self, column: &mut ColumnDef) -> Result<bool> {
+        let word = self.keyword();
+        match word.as_str() {
+            "VISIBLE" | "PERSISTENT" | "VIRTUAL" | "STORED" => self.advance(),
+            "NOT" if self.take_words(&["NOT", "SECONDARY"]) => {}
+            "COLUMN_FORMAT" | "STORAGE" => {
+                self.advance();
+                self.any_name()?;
             }
-        } else if self.take_any(&["ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE"]).is_some() {
-            self.take_symbol('=');
-            self.text()?;
-        } else if self.is_words(&["WITH", "SYSTEM"]) || self.is_words(&["WITHOUT", "SYSTEM"]) {
-            return Err(self.refused("a system-versioned table"));
-        } else if matches!(self.kind(0), TokenKind::Word(_)) && *self.kind(1) == TokenKind::Symbol('=') {
-            // MariaDB: attributes of the engine, `REF_SYSTEM_ID=0` and the like.
-            self.advance();
-            self.advance();
-            self.option_value()?;
-        } else {
+            "SRID" => {
+                self.advance();
+                self.number()?;
+            }
+            "COMPRESSED" => {
+                self.advance();
+                if self.take_symbol('=') {
+                    self.any_name()?;
+                }
+                column.compressed = true;
+            }
+            "ENGINE_ATTRIBUTE" | "SECONDARY_ENGINE_ATTRIBUTE" => {
+                self.advance();
+                self.take_symbol('=');
+                self.text()?;
+            }
+            "WITH" if self.take_words(&["WITH", "SYSTEM", "VERSIONING"]) => column.versioning = Some(true),
+            "WITHOUT" if self.take_words(&["WITHOUT", "SYSTEM", "VERSIONING"]) => column.versioning = Some(false),
+            // MariaDB: attributes of the engine, `REF_SYSTEM_ID=0` and the like, always with `=`.
+            _ => return self.own_option(),
+        }
+        Ok(true)
+    }
+
+    /// `name = value`, for options that an engine defines by itself and for those of servers to come: what has this
+    /// shape is a property of its column, index or table and no change of its row. False when none comes next.
+    pub(super) fn own_option(&mut self) -> Result<bool> {
+        if !(self.is_name_at(0) && self.kind(1) == TokenKind::Symbol('=')) {
             return Ok(false);
         }
+        let start = self.span().start;
+        self.advance();
+        self.advance();
+        self.option_value()?;
+        self.unknown.push(start..self.last_end());
         Ok(true)
     }
 
-    fn generated(&mut self) -> Result<Generated> {
+    fn generated(&mut self, column: &mut ColumnDef) -> Result<()> {
         self.take_words(&["GENERATED", "ALWAYS"]);
         self.expect_word("AS")?;
-        if self.is_words(&["ROW", "START"]) || self.is_words(&["ROW", "END"]) {
-            return Err(self.refused("a system-versioned table"));
+        if self.take_word("ROW") {
+            column.row_time = match self.take_any(&["START", "END"]) {
+                Some("START") => Some(RowTime::Start),
+                Some(_) => Some(RowTime::End),
+                None => return Err(self.unexpected("START or END")),
+            };
+            return Ok(());
         }
         let expression = self.parenthesised()?.to_owned();
         let stored = self.take_any(&["VIRTUAL", "STORED", "PERSISTENT"]).is_some_and(|kind| kind != "VIRTUAL");
-        Ok(Generated { expression, stored })
+        column.generated = Some(Generated { expression, stored });
+        Ok(())
     }
 
     /// `[CONSTRAINT [name]] CHECK (...) [[NOT] ENFORCED]`.
     fn column_check(&mut self, column: &mut ColumnDef) -> Result<()> {
         if self.take_word("CONSTRAINT") && !self.is_word("CHECK") {
-            self.name()?;
+            self.any_name()?;
         }
         self.expect_word("CHECK")?;
         let expression = self.parenthesised()?;
@@ -130,76 +170,6 @@ impl Parser<'_> {
     pub(super) fn enforcement(&mut self) {
         let _ = self.take_words(&["NOT", "ENFORCED"]) || self.take_word("ENFORCED");
     }
-
-    /// What follows DEFAULT.
-    pub(super) fn default_value(&mut self) -> Result<DefaultValue> {
-        let first = self.consumed();
-        let value = self.default_item()?;
-        if self.context.server.is_mariadb() {
-            self.note_sequences(first);
-        }
-        Ok(value)
-    }
-
-    fn default_item(&mut self) -> Result<DefaultValue> {
-        let start = self.span().start;
-        if self.current_timestamp()? {
-            return Ok(DefaultValue::CurrentTimestamp);
-        }
-        let value = match self.kind(0).clone() {
-            TokenKind::Word(word) if word.eq_ignore_ascii_case("NULL") => DefaultValue::Null,
-            TokenKind::Word(word) if word.eq_ignore_ascii_case("TRUE") => DefaultValue::Literal("1".to_owned()),
-            TokenKind::Word(word) if word.eq_ignore_ascii_case("FALSE") => DefaultValue::Literal("0".to_owned()),
-            TokenKind::Text { .. } => return Ok(DefaultValue::Literal(self.text()?)),
-            TokenKind::Number(number) => DefaultValue::Literal(number),
-            TokenKind::Bytes(bytes) => DefaultValue::Bytes(bytes),
-            TokenKind::Symbol(sign @ ('-' | '+')) => {
-                self.advance();
-                let TokenKind::Number(number) = self.kind(0).clone() else { return Err(self.unexpected("a number")) };
-                DefaultValue::Literal(if sign == '-' { format!("-{number}") } else { number })
-            }
-            TokenKind::Symbol('(') => return Ok(DefaultValue::Expression(self.parenthesised()?.to_owned())),
-            TokenKind::Word(_) | TokenKind::Quoted(_) => return self.default_call(start),
-            _ => return Err(self.unexpected("a default value")),
-        };
-        self.advance();
-        Ok(value)
-    }
-
-    /// `DATE '2024-01-01'`, `_utf8mb4'x'`, `uuid()`, `NEXT VALUE FOR seq`, `nextval(seq)`.
-    fn default_call(&mut self, start: usize) -> Result<DefaultValue> {
-        let literal_word = self.take_any(&["DATE", "TIME", "TIMESTAMP"]).is_some()
-            || matches!(self.kind(0), TokenKind::Word(word) if word.starts_with('_'));
-        if literal_word {
-            if matches!(self.kind(0), TokenKind::Word(word) if word.starts_with('_')) {
-                self.advance();
-            }
-            return match self.kind(0).clone() {
-                TokenKind::Bytes(bytes) => {
-                    self.advance();
-                    Ok(DefaultValue::Bytes(bytes))
-                }
-                _ => Ok(DefaultValue::Literal(self.text()?)),
-            };
-        }
-        if self.take_words(&["NEXT", "VALUE", "FOR"]) || self.take_words(&["PREVIOUS", "VALUE", "FOR"]) {
-            self.column_name()?;
-        } else {
-            self.column_name()?;
-            self.parenthesised()?;
-        }
-        let text = self.sql.get(start..self.last_end()).unwrap_or("");
-        Ok(DefaultValue::Expression(text.to_owned()))
-    }
-
-    /// CURRENT_TIMESTAMP or a synonym, with or without digits; false when it doesn't come next.
-    fn current_timestamp(&mut self) -> Result<bool> {
-        let found = self.take_any(&["CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP"]).is_some();
-        if found && self.is_symbol('(') {
-            self.parenthesised()?;
-        }
-        Ok(found)
-    }
 }
 
 fn new_column(name: String, clause: TypeClause) -> ColumnDef {
@@ -212,6 +182,9 @@ fn new_column(name: String, clause: TypeClause) -> ColumnDef {
         nullable: clause.serial.then_some(false),
         default: None,
         generated: None,
+        row_time: None,
+        versioning: None,
+        compressed: false,
         auto_increment: clause.serial,
         on_update_now: false,
         comment: String::new(),

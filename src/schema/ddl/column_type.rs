@@ -3,7 +3,9 @@
 use super::{
     ast::Edit,
     cursor::Parser,
+    lexer::TokenKind,
     spans::{CharsetLevel, CharsetName},
+    unquote,
 };
 use crate::{
     error::Result,
@@ -25,16 +27,30 @@ pub(super) struct TypeClause {
 impl Parser<'_> {
     /// The type of a column; COLLATE is one of the attributes that follow.
     pub(super) fn type_clause(&mut self, column: &str) -> Result<TypeClause> {
+        // MariaDB writes `mariadb_schema.date` when its own DATE is meant whatever the SQL mode says.
+        let qualified = self.kind(1) == TokenKind::Symbol('.') && self.is_one_of(0, &["MARIADB_SCHEMA"]);
+        if qualified {
+            self.advance();
+            self.advance();
+        }
         let at = self.span();
-        let word = self.name()?.to_ascii_uppercase();
+        let word = self.keyword();
+        let mut word = word.as_str();
+        if self.context.sql_mode.oracle && !qualified && matches!(word, "DATE" | "BLOB" | "CLOB") {
+            word = self.oracle_type(word);
+        } else if self.context.sql_mode.maxdb && word == "TIMESTAMP" {
+            self.edits.push(Edit { span: at.clone(), text: "DATETIME".to_owned() });
+            word = "DATETIME";
+        }
+        self.any_name()?;
         let mut clause = TypeClause::default();
-        if let Some(base) = integer_type(&word) {
+        if let Some(base) = integer_type(word) {
             clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(base) };
-        } else if let Some(base) = plain_type(&word) {
+        } else if let Some(base) = plain_type(word) {
             clause.ty = ColumnType::of(base);
-        } else if !(self.real_type(&word, &mut clause)?
-            || self.temporal_type(&word, &mut clause)?
-            || self.string_type(&word, &mut clause)?)
+        } else if !(self.real_type(word, &mut clause)?
+            || self.temporal_type(word, &mut clause)?
+            || self.string_type(word, &mut clause)?)
         {
             let name = self.sql.get(at).unwrap_or("");
             return Err(self.error(format!("column type `{name}` is unknown")));
@@ -50,17 +66,30 @@ impl Parser<'_> {
         Ok(clause)
     }
 
+    /// A type that means another one under MariaDB's ORACLE mode; the target's session doesn't have that mode.
+    fn oracle_type(&mut self, word: &str) -> &'static str {
+        let meant = match word {
+            "DATE" => "DATETIME",
+            "BLOB" => "LONGBLOB",
+            _ => "LONGTEXT",
+        };
+        self.edits.push(Edit { span: self.span(), text: meant.to_owned() });
+        meant
+    }
+
     fn real_type(&mut self, word: &str, clause: &mut TypeClause) -> Result<bool> {
         let base = match word {
             "FLOAT" | "FLOAT4" => BaseType::Float,
             "DOUBLE" | "FLOAT8" => BaseType::Double,
             "REAL" if self.context.sql_mode.real_as_float => {
                 // Means DOUBLE in the target's session.
-                let span = self.last_end() - word.len()..self.last_end();
+                let span = self.last_start()..self.last_end();
                 self.edits.push(Edit { span, text: "FLOAT".to_owned() });
                 BaseType::Float
             }
             "REAL" => BaseType::Double,
+            // MariaDB: NUMBER alone is DOUBLE.
+            "NUMBER" if !self.is_symbol('(') => BaseType::Double,
             "DECIMAL" | "DEC" | "NUMERIC" | "FIXED" | "NUMBER" => BaseType::Decimal,
             _ => return Ok(false),
         };
@@ -100,15 +129,16 @@ impl Parser<'_> {
 
     fn string_type(&mut self, word: &str, clause: &mut TypeClause) -> Result<bool> {
         let national = matches!(word, "NCHAR" | "NVARCHAR" | "NATIONAL");
-        let word = match word {
-            "NATIONAL" => self.name()?.to_ascii_uppercase(),
-            other => other.trim_start_matches('N').to_owned(),
-        };
+        let mut word = word.strip_prefix('N').filter(|_| national).unwrap_or(word);
         if national {
             clause.national = true;
             clause.charset = Some("utf8mb3".to_owned());
+            if word == "ATIONAL" {
+                let spelled = self.take_any(&["CHAR", "CHARACTER", "VARCHAR", "VARCHARACTER"]);
+                word = spelled.ok_or_else(|| self.unexpected("CHAR or VARCHAR"))?;
+            }
         }
-        match word.as_str() {
+        match word {
             "CHAR" | "CHARACTER" => {
                 let varying = self.take_word("VARYING") || (national && self.take_word("VARCHAR"));
                 let base = if varying { BaseType::VarChar } else { BaseType::Char };
@@ -117,20 +147,23 @@ impl Parser<'_> {
                     clause.ty.length.get_or_insert(1);
                 }
             }
-            "VARCHAR" | "VARCHARACTER" => {
+            "VARCHAR" | "VARCHARACTER" | "VARCHAR2" => {
                 clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarChar) };
             }
             "BINARY" => {
                 let length = self.one_length()?.unwrap_or(1);
                 clause.ty = ColumnType::with_length(BaseType::Binary, length);
             }
-            "VARBINARY" => clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarBinary) },
+            "VARBINARY" | "RAW" => {
+                clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarBinary) };
+            }
             "BLOB" => clause.ty = ColumnType::of(blob_for(self.one_length()?)),
             // How large a TEXT(n) must be depends on the character set: the length stays until that is known.
             "TEXT" => clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::Text) },
             "LONG" => {
                 let binary = self.take_word("VARBINARY");
-                if !binary && !self.take_word("VARCHAR") && self.take_any(&["CHAR", "CHARACTER"]).is_some() {
+                let varchar = !binary && self.take_any(&["VARCHAR", "VARCHARACTER", "VARCHAR2"]).is_some();
+                if !binary && !varchar && self.take_any(&["CHAR", "CHARACTER"]).is_some() {
                     self.take_word("VARYING");
                 }
                 clause.ty = ColumnType::of(if binary { BaseType::MediumBlob } else { BaseType::MediumText });
@@ -154,32 +187,31 @@ impl Parser<'_> {
         let numeric = clause.ty.base.is_numeric();
         let character = clause.ty.base.has_charset();
         loop {
-            let start = self.span().start;
-            if numeric && self.take_word("UNSIGNED") {
-                clause.ty.unsigned = true;
-            } else if numeric && self.take_word("ZEROFILL") {
-                (clause.ty.zerofill, clause.ty.unsigned) = (true, true);
-            } else if numeric && self.take_word("SIGNED") {
-            } else if self.charset_keyword() {
-                clause.charset = Some(self.charset_name(start, false, CharsetLevel::Column(column.to_owned()))?);
-            } else if character && self.take_word("ASCII") {
-                self.charset_word(clause, column, "latin1");
-            } else if character && self.take_word("UNICODE") {
-                self.charset_word(clause, column, "ucs2");
-            } else if character && self.take_word("BYTE") {
-                self.charset_word(clause, column, "binary");
-            } else if character && self.take_word("BINARY") {
-                clause.binary_collation = true;
-            } else {
-                return Ok(());
+            match self.keyword().as_str() {
+                "UNSIGNED" if numeric => clause.ty.unsigned = true,
+                "ZEROFILL" if numeric => (clause.ty.zerofill, clause.ty.unsigned) = (true, true),
+                "SIGNED" if numeric => {}
+                "BINARY" if character => clause.binary_collation = true,
+                "ASCII" if character => self.charset_word(clause, column, "latin1"),
+                "UNICODE" if character => self.charset_word(clause, column, "ucs2"),
+                "BYTE" if character => self.charset_word(clause, column, "binary"),
+                "CHARACTER" | "CHARSET" | "CHAR" => {
+                    let start = self.span().start;
+                    if !self.charset_keyword() {
+                        return Ok(());
+                    }
+                    clause.charset = Some(self.charset_name(start, false, CharsetLevel::Column(column.to_owned()))?);
+                    continue;
+                }
+                _ => return Ok(()),
             }
+            self.advance();
         }
     }
 
-    /// A word that stands for a character set was consumed.
+    /// A word that stands for a character set comes next.
     fn charset_word(&mut self, clause: &mut TypeClause, column: &str, charset: &str) {
-        let end = self.last_end();
-        let span = self.last_start()..end;
+        let span = self.span();
         let level = CharsetLevel::Column(column.to_owned());
         let name = CharsetName { name: charset.to_owned(), clause: span.clone(), span, collation: false, level };
         self.charset_names.push(name);
@@ -205,12 +237,23 @@ impl Parser<'_> {
         Ok((Some(length), decimals))
     }
 
+    /// A member: a string, or the bytes of one.
+    fn elem(&mut self) -> Result<String> {
+        if self.kind(0) != TokenKind::Bytes {
+            return self.text();
+        }
+        let bytes = unquote::bytes(self.raw(0));
+        let text = String::from_utf8(bytes).map_err(|_| self.refused("a member of ENUM or SET that is not UTF-8"))?;
+        self.advance();
+        Ok(text)
+    }
+
     fn elems(&mut self) -> Result<Vec<String>> {
         self.expect_symbol('(')?;
         let mut elems = Vec::new();
         loop {
             // The server strips trailing blanks of members.
-            elems.push(self.text()?.trim_end_matches(' ').to_owned());
+            elems.push(self.elem()?.trim_end_matches(' ').to_owned());
             if !self.take_symbol(',') {
                 break;
             }
@@ -240,7 +283,7 @@ fn plain_type(word: &str) -> Option<BaseType> {
         "LONGBLOB" => BaseType::LongBlob,
         "TINYTEXT" => BaseType::TinyText,
         "MEDIUMTEXT" => BaseType::MediumText,
-        "LONGTEXT" => BaseType::LongText,
+        "LONGTEXT" | "CLOB" => BaseType::LongText,
         "JSON" => BaseType::Json,
         "GEOMETRY" => BaseType::Geometry,
         "POINT" => BaseType::Point,

@@ -1,7 +1,7 @@
 //! CREATE TABLE.
 
 use super::{
-    ast::{CreateTable, StatementKind, TableOptions, TableRole},
+    ast::{CreateTable, SequenceVerb, StatementKind, TableOptions, TableRole},
     cursor::Parser,
     index::Constraint,
     spans::CharsetLevel,
@@ -18,35 +18,44 @@ impl Parser<'_> {
         }
         let table = self.table(TableRole::Subject)?;
         let mut create = new_table(table, if_not_exists, or_replace);
+        let in_parentheses = self.is_symbol('(') && self.is_word_at(1, "LIKE");
+        if in_parentheses {
+            self.advance();
+        }
         if self.take_word("LIKE") {
             create.like = Some(self.table(TableRole::Template)?);
-        } else if self.is_symbol('(') {
-            self.advance();
-            if self.take_word("LIKE") {
-                create.like = Some(self.table(TableRole::Template)?);
+            if in_parentheses {
                 self.expect_symbol(')')?;
-            } else {
-                self.table_items(&mut create)?;
             }
+            self.expect_end()?;
+            return Ok(StatementKind::CreateTable(Box::new(create)));
         }
-        if create.like.is_none() {
-            self.table_tail(&mut create)?;
+        if self.is_symbol('(') && !self.is_query() {
+            self.advance();
+            self.table_items(&mut create)?;
         }
+        let sequence = self.table_tail(&mut create)?;
         self.expect_end()?;
+        if sequence {
+            let sequences = vec![create.table];
+            return Ok(StatementKind::Sequence { verb: SequenceVerb::Create, sequences, if_exists: false });
+        }
         Ok(StatementKind::CreateTable(Box::new(create)))
     }
 
     /// Columns, indexes and constraints up to the closing parenthesis.
     fn table_items(&mut self, create: &mut CreateTable) -> Result<()> {
-        if self.is_word("SELECT") || self.is_symbol('(') {
-            return Err(self.refused("CREATE TABLE ... SELECT"));
-        }
         loop {
             match self.constraint()? {
                 Some(Constraint::Index { index, .. }) => create.indexes.push(index),
                 Some(Constraint::ForeignKey { key, .. }) => create.foreign_keys.push(key),
                 Some(Constraint::Check { name }) => create.checks.extend(name),
-                None => create.columns.push(self.column_def()?),
+                Some(Constraint::Period(period)) => create.periods.push(period),
+                None => {
+                    let column = self.column_def()?;
+                    create.versioned |= column.versioning == Some(true);
+                    create.columns.push(column);
+                }
             }
             if !self.take_symbol(',') {
                 break;
@@ -55,13 +64,17 @@ impl Parser<'_> {
         if self.take_symbol(')') { Ok(()) } else { Err(self.unexpected("`,` or `)`")) }
     }
 
-    /// Options, partitions, and whatever says that rows come with the statement.
-    fn table_tail(&mut self, create: &mut CreateTable) -> Result<()> {
+    /// Options, partitions, and whatever says that rows come with the statement. True for MariaDB's `SEQUENCE=1`.
+    fn table_tail(&mut self, create: &mut CreateTable) -> Result<bool> {
         let names = self.charset_names.len();
         let columns_end = self.last_end();
+        let mut sequence = false;
         loop {
             self.take_symbol(',');
-            if !self.table_option(&mut create.options)? {
+            sequence |= self.is_word("SEQUENCE") && self.context.server.is_mariadb();
+            if self.take_words(&["WITH", "SYSTEM", "VERSIONING"]) {
+                create.versioned = true;
+            } else if !self.table_option(&mut create.options)? {
                 break;
             }
         }
@@ -71,16 +84,27 @@ impl Parser<'_> {
         self.charset_place(names, CharsetLevel::Table, false, at);
         if self.is_words(&["PARTITION", "BY"]) {
             create.partitioned = true;
-            self.partition_clause()?;
+            self.partition_by()?;
         }
-        let query = ["SELECT", "AS", "IGNORE", "REPLACE", "WITH", "TABLE", "VALUES"];
-        if query.iter().any(|word| self.is_word(word)) || self.is_symbol('(') {
-            return Err(self.refused("CREATE TABLE ... SELECT"));
+        if self.is_query() {
+            // In the ROW format the binlog has the table with its columns, and then rows.
+            return Err(self.refused("CREATE TABLE ... SELECT (the session was not in the ROW binlog format)"));
         }
         if create.columns.is_empty() {
             return Err(self.unexpected("column definitions"));
         }
-        Ok(())
+        Ok(sequence)
+    }
+
+    /// Whether a query begins here: what fills a new table.
+    pub(super) fn is_query(&self) -> bool {
+        let parenthesised = (0..).take_while(|ahead| self.is_symbol_at(*ahead, '(')).count();
+        let words: &[&str] = if parenthesised > 0 {
+            &["SELECT", "WITH", "VALUES", "TABLE"]
+        } else {
+            &["SELECT", "AS", "IGNORE", "REPLACE", "WITH", "TABLE", "VALUES"]
+        };
+        self.is_one_of(parenthesised, words)
     }
 }
 
@@ -96,5 +120,7 @@ fn new_table(table: TableId, if_not_exists: bool, or_replace: bool) -> CreateTab
         checks: Vec::new(),
         options: TableOptions::default(),
         partitioned: false,
+        versioned: false,
+        periods: Vec::new(),
     }
 }

@@ -1,15 +1,17 @@
 //! A cursor over tokens: the small steps that every part of the grammar is made of.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     ParseContext,
-    ast::{DatabaseRef, Edit, TableRef, TableRole},
+    ast::{DatabaseRef, Edit, ObjectRef, TableRef, TableRole},
     lexer::{Token, TokenKind},
+    refusal::{not_understood, refused},
     spans::{AlterClause, CharsetLevel, CharsetName, CharsetPlace},
+    unquote,
 };
 use crate::{
-    error::{Code, DmError, Result},
+    error::{DmError, Result},
     schema::model::TableId,
 };
 
@@ -29,6 +31,9 @@ pub(super) struct Parser<'a> {
     pub(super) clauses: Vec<AlterClause>,
     /// Items of the parentheses of the clause that is read.
     pub(super) items: Vec<Range<usize>>,
+    /// Clauses that were read over.
+    pub(super) unknown: Vec<Range<usize>>,
+    pub(super) objects: Vec<ObjectRef>,
     pub(super) charset_names: Vec<CharsetName>,
     pub(super) charset_places: Vec<CharsetPlace>,
 }
@@ -47,29 +52,44 @@ impl<'a> Parser<'a> {
             guard: None,
             clauses: Vec::new(),
             items: Vec::new(),
+            unknown: Vec::new(),
+            objects: Vec::new(),
             charset_names: Vec::new(),
             charset_places: Vec::new(),
         }
     }
 
+    fn token(&self, ahead: usize) -> Option<&Token> {
+        self.tokens.get(self.at + ahead)
+    }
+
     /// The kind of the token `ahead` places from here; `End` past the end.
-    pub(super) fn kind(&self, ahead: usize) -> &TokenKind {
-        self.tokens.get(self.at + ahead).map_or(&TokenKind::End, |token| &token.kind)
+    pub(super) fn kind(&self, ahead: usize) -> TokenKind {
+        self.token(ahead).map_or(TokenKind::End, |token| token.kind)
+    }
+
+    /// The text of the token `ahead`, as written.
+    pub(super) fn raw(&self, ahead: usize) -> &'a str {
+        self.token(ahead).and_then(|token| self.sql.get(token.span())).unwrap_or("")
     }
 
     /// The span of the next token; empty at the end.
     pub(super) fn span(&self) -> Range<usize> {
-        self.tokens.get(self.at).map_or(self.sql.len()..self.sql.len(), |token| token.span.clone())
+        self.token(0).map_or(self.sql.len()..self.sql.len(), Token::span)
+    }
+
+    fn last(&self) -> Option<&Token> {
+        self.at.checked_sub(1).and_then(|i| self.tokens.get(i))
     }
 
     /// Where the last consumed token ended.
     pub(super) fn last_end(&self) -> usize {
-        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(0, |token| token.span.end)
+        self.last().map_or(0, |token| token.span().end)
     }
 
     /// Where the last consumed token began.
     pub(super) fn last_start(&self) -> usize {
-        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(0, |token| token.span.start)
+        self.last().map_or(0, |token| token.span().start)
     }
 
     pub(super) fn advance(&mut self) {
@@ -80,9 +100,34 @@ impl<'a> Parser<'a> {
         matches!(self.kind(0), TokenKind::End)
     }
 
+    /// Whether the token `ahead` is an unquoted word.
+    pub(super) fn is_any_word(&self, ahead: usize) -> bool {
+        self.kind(ahead) == TokenKind::Word
+    }
+
+    /// Whether the token `ahead` can be a name.
+    pub(super) fn is_name_at(&self, ahead: usize) -> bool {
+        matches!(self.kind(ahead), TokenKind::Word | TokenKind::Quoted)
+    }
+
+    /// Whether the next token is a string.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.kind(0), TokenKind::Text | TokenKind::DoubleText)
+    }
+
+    /// The next token in upper case, when it is an unquoted word: what one matches keywords against.
+    pub(super) fn keyword(&self) -> Keyword {
+        if self.is_any_word(0) { Keyword::of(self.raw(0)) } else { Keyword::of("") }
+    }
+
     /// Whether the token `ahead` is this keyword.
     pub(super) fn is_word_at(&self, ahead: usize, keyword: &str) -> bool {
-        matches!(self.kind(ahead), TokenKind::Word(word) if word.eq_ignore_ascii_case(keyword))
+        self.is_any_word(ahead) && self.raw(ahead).eq_ignore_ascii_case(keyword)
+    }
+
+    /// Whether the token `ahead` is one of these keywords.
+    pub(super) fn is_one_of(&self, ahead: usize, keywords: &[&str]) -> bool {
+        keywords.iter().any(|keyword| self.is_word_at(ahead, keyword))
     }
 
     pub(super) fn is_word(&self, keyword: &str) -> bool {
@@ -114,8 +159,12 @@ impl<'a> Parser<'a> {
         Some(found)
     }
 
+    pub(super) fn is_symbol_at(&self, ahead: usize, symbol: char) -> bool {
+        self.kind(ahead) == TokenKind::Symbol(symbol)
+    }
+
     pub(super) fn is_symbol(&self, symbol: char) -> bool {
-        *self.kind(0) == TokenKind::Symbol(symbol)
+        self.is_symbol_at(0, symbol)
     }
 
     pub(super) fn take_symbol(&mut self, symbol: char) -> bool {
@@ -136,8 +185,18 @@ impl<'a> Parser<'a> {
 
     /// A name, quoted or not.
     pub(super) fn name(&mut self) -> Result<String> {
+        self.name_value().map(Cow::into_owned)
+    }
+
+    /// Consumes a name that nobody asks for.
+    pub(super) fn any_name(&mut self) -> Result<()> {
+        self.name_value().map(|_| ())
+    }
+
+    fn name_value(&mut self) -> Result<Cow<'a, str>> {
         let name = match self.kind(0) {
-            TokenKind::Word(name) | TokenKind::Quoted(name) => name.clone(),
+            TokenKind::Word => Cow::Borrowed(self.raw(0)),
+            TokenKind::Quoted => unquote::name(self.raw(0)),
             _ => return Err(self.unexpected("a name")),
         };
         self.advance();
@@ -146,10 +205,7 @@ impl<'a> Parser<'a> {
 
     /// A name or a string: character sets, engines and the like may be written either way.
     pub(super) fn name_or_text(&mut self) -> Result<String> {
-        match self.kind(0) {
-            TokenKind::Text { .. } => self.text(),
-            _ => self.name(),
-        }
+        if self.is_text() { self.text() } else { self.name() }
     }
 
     /// The name behind CHARACTER SET or COLLATE (its keyword began at `start`), noted with its level.
@@ -176,18 +232,23 @@ impl<'a> Parser<'a> {
 
     /// A string; neighbouring strings are one.
     pub(super) fn text(&mut self) -> Result<String> {
-        let mut out = None;
-        while let TokenKind::Text { value, .. } = self.kind(0) {
-            out.get_or_insert_with(String::new).push_str(value);
+        let escapes = !self.context.sql_mode.no_backslash_escapes;
+        let mut out: Option<String> = None;
+        while self.is_text() {
+            let part = unquote::text(self.raw(0), escapes);
+            match &mut out {
+                Some(text) => text.push_str(&part),
+                None => out = Some(part.into_owned()),
+            }
             self.advance();
         }
         out.ok_or_else(|| self.unexpected("a string"))
     }
 
-    /// An unsigned number.
+    /// An unsigned number; one over 32 bits is their greatest.
     pub(super) fn number(&mut self) -> Result<u32> {
         let number = match self.kind(0) {
-            TokenKind::Number(text) => text.parse::<u64>().ok().map(|n| n.min(u64::from(u32::MAX)) as u32),
+            TokenKind::Number => self.raw(0).parse::<u64>().ok().map(|n| n.min(u64::from(u32::MAX)) as u32),
             _ => None,
         };
         let number = number.ok_or_else(|| self.unexpected("a number"))?;
@@ -215,22 +276,9 @@ impl<'a> Parser<'a> {
         self.at
     }
 
-    /// Notes the sequences that the tokens since `first` read: `NEXTVAL(s)`, `NEXT VALUE FOR s` and their kin.
-    pub(super) fn note_sequences(&mut self, first: usize) {
-        let end = std::mem::replace(&mut self.at, first);
-        while self.at < end {
-            let call = ["NEXTVAL", "LASTVAL", "SETVAL"].iter().any(|name| self.is_word(name))
-                && *self.kind(1) == TokenKind::Symbol('(');
-            let clause = self.take_words(&["NEXT", "VALUE", "FOR"]) || self.take_words(&["PREVIOUS", "VALUE", "FOR"]);
-            if call {
-                self.at += 2;
-            }
-            // No error: an expression that isn't understood names no sequence that we could replace.
-            if !(call || clause) || self.table(TableRole::Sequence).is_err() {
-                self.at += 1;
-            }
-        }
-        self.at = end;
+    /// Goes back (or on) to where that many tokens were consumed.
+    pub(super) fn go_to(&mut self, consumed: usize) {
+        self.at = consumed.min(self.tokens.len());
     }
 
     /// A column name that may be qualified (`t.c`, `s.t.c`); the last part counts.
@@ -300,10 +348,10 @@ impl<'a> Parser<'a> {
     pub(super) fn unexpected(&self, expected: &str) -> DmError {
         let found = match self.kind(0) {
             TokenKind::End => "the end of the text".to_owned(),
-            TokenKind::Word(name) => format!("`{name}`"),
-            TokenKind::Quoted(_) => "a quoted name".to_owned(),
-            TokenKind::Text { .. } => "a string".to_owned(),
-            TokenKind::Number(_) | TokenKind::Bytes(_) => "a number".to_owned(),
+            TokenKind::Word => format!("`{}`", self.raw(0)),
+            TokenKind::Quoted => "a quoted name".to_owned(),
+            TokenKind::Text | TokenKind::DoubleText => "a string".to_owned(),
+            TokenKind::Number | TokenKind::Bytes => "a number".to_owned(),
             TokenKind::Symbol(symbol) => format!("`{symbol}`"),
         };
         self.error(format!("expected {expected}, found {found} at byte {}", self.span().start))
@@ -314,29 +362,30 @@ impl<'a> Parser<'a> {
         not_understood(self.sql, &reason)
     }
 
-    /// Error 11007: understood, but not migrated in this version.
+    /// Error 11007: understood, but not migrated.
     pub(super) fn refused(&self, what: &str) -> DmError {
-        DmError::new(Code::UnknownTypeDDL)
-            .msg(format!("{what} is not supported: {}", shortened(self.sql)))
-            .workaround(WORKAROUND)
+        refused(self.sql, what)
     }
 }
 
-const WORKAROUND: &str = "If the target doesn't need this statement, please skip it with a `filters` rule (schema-pattern `*`, a `sql-pattern` that \
-     matches it, action Ignore); else execute its equivalent on the target first and then skip it. Resume the task afterwards.";
-
-/// Error 11006 for a text and a reason.
-pub(super) fn not_understood(sql: &str, reason: &str) -> DmError {
-    DmError::new(Code::ParseSQL)
-        .msg(format!("parse statement: {}", shortened(sql)))
-        .cause(reason)
-        .workaround(WORKAROUND)
+/// An unquoted word in upper case, on the stack. Longer words than any keyword are empty here.
+pub(super) struct Keyword {
+    bytes: [u8; 28],
+    length: u8,
 }
 
-/// The text cut to DM's 1024 bytes. Statements that can hold passwords never come here: they are skipped before.
-fn shortened(sql: &str) -> String {
-    match sql.char_indices().find(|(i, _)| *i >= 1024) {
-        Some((i, _)) => format!("{}...", &sql[..i]),
-        None => sql.to_owned(),
+impl Keyword {
+    fn of(word: &str) -> Self {
+        let mut keyword = Keyword { bytes: [0; 28], length: 0 };
+        if let Some(place) = keyword.bytes.get_mut(..word.len()) {
+            place.copy_from_slice(word.as_bytes());
+            place.make_ascii_uppercase();
+            keyword.length = word.len() as u8;
+        }
+        keyword
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.bytes.get(..usize::from(self.length)).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
     }
 }

@@ -116,7 +116,14 @@ fn alter_kind(spec: &AlterSpec, before: Option<&TableInfo>) -> Option<EventKind>
             }
         }
         AlterSpec::Partition(change) => partition_kind(*change),
-        AlterSpec::SetColumnVisibility { .. } | AlterSpec::Neutral => return None,
+        AlterSpec::SetColumnVisibility { .. }
+        | AlterSpec::ConvertPartition { .. }
+        | AlterSpec::ConvertTable { .. }
+        | AlterSpec::AddSystemVersioning
+        | AlterSpec::DropSystemVersioning
+        | AlterSpec::AddPeriod(_)
+        | AlterSpec::DropPeriod { .. }
+        | AlterSpec::Neutral => return None,
     })
 }
 

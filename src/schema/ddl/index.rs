@@ -1,7 +1,7 @@
-//! Indexes and foreign keys.
+//! Indexes, foreign keys, checks and periods.
 
 use super::{
-    ast::{ForeignKeyDef, IndexDef, TableRole},
+    ast::{ForeignKeyDef, IndexDef, PeriodDef, TableRole},
     cursor::Parser,
 };
 use crate::{
@@ -14,75 +14,95 @@ pub(super) enum Constraint {
     Index { index: IndexDef, if_not_exists: bool },
     ForeignKey { key: ForeignKeyDef, if_not_exists: bool },
     Check { name: Option<String> },
+    Period(PeriodDef),
 }
 
 impl Parser<'_> {
     /// An index, key or constraint; None (and nothing consumed) when a column comes next.
     pub(super) fn constraint(&mut self) -> Result<Option<Constraint>> {
-        let mut constraint_name = None;
+        match self.keyword().as_str() {
+            "PERIOD" if self.is_word_at(1, "FOR") => {
+                return self.period().map(|period| Some(Constraint::Period(period)));
+            }
+            // VECTOR is no reserved word: a column may have that name.
+            "VECTOR" if self.is_one_of(1, &["INDEX", "KEY"]) || self.is_symbol_at(1, '(') => {}
+            "CONSTRAINT" | "FOREIGN" | "CHECK" | "PRIMARY" | "UNIQUE" | "FULLTEXT" | "SPATIAL" | "KEY" | "INDEX" => {}
+            _ => return Ok(None),
+        }
+        let mut name = None;
         let mut if_not_exists = false;
         if self.take_word("CONSTRAINT") {
             if_not_exists = self.if_not_exists();
-            let unnamed = ["PRIMARY", "UNIQUE", "FOREIGN", "CHECK"].iter().any(|word| self.is_word(word));
-            if !unnamed {
-                constraint_name = Some(self.name()?);
+            if !self.is_one_of(0, &["PRIMARY", "UNIQUE", "FOREIGN", "CHECK"]) {
+                name = Some(self.name()?);
             }
-        }
-        if self.is_words(&["PERIOD", "FOR"]) {
-            return Err(self.refused("an application-time period or a system-versioned table"));
         }
         if self.take_words(&["FOREIGN", "KEY"]) {
             let if_not_exists = self.if_not_exists() || if_not_exists;
             let index_name = if self.is_symbol('(') { None } else { Some(self.name()?) };
             let columns = self.column_list()?;
-            let key = ForeignKeyDef { name: constraint_name, index_name, columns, ..ForeignKeyDef::default() };
+            let key = ForeignKeyDef { name, index_name, columns, ..ForeignKeyDef::default() };
             return Ok(Some(Constraint::ForeignKey { key: self.references(key)?, if_not_exists }));
         }
         if self.take_word("CHECK") {
             self.parenthesised()?;
             self.enforcement();
-            return Ok(Some(Constraint::Check { name: constraint_name }));
+            return Ok(Some(Constraint::Check { name }));
         }
+        self.index_constraint(name, if_not_exists).map(Some)
+    }
+
+    fn index_constraint(&mut self, name: Option<String>, if_not_exists: bool) -> Result<Constraint> {
         let mut index = IndexDef::default();
         if self.take_words(&["PRIMARY", "KEY"]) {
             (index.primary, index.unique) = (true, true);
         } else if self.take_word("UNIQUE") {
             index.unique = true;
             let _ = self.take_any(&["KEY", "INDEX"]);
+        } else if name.is_some() {
+            return Err(self.unexpected("a constraint"));
         } else if let Some(kind) = self.index_kind() {
             index.kind = kind;
         } else if self.take_any(&["KEY", "INDEX"]).is_none() {
-            return if constraint_name.is_some() { Err(self.unexpected("a constraint")) } else { Ok(None) };
+            return Err(self.unexpected("a key"));
         }
         let if_not_exists = self.if_not_exists() || if_not_exists;
-        index.name = constraint_name;
+        index.name = name;
         if !self.is_symbol('(') && !self.is_index_type() {
             index.name = Some(self.name()?);
         }
         self.index_type()?;
         self.index_body(&mut index)?;
-        Ok(Some(Constraint::Index { index, if_not_exists }))
+        Ok(Constraint::Index { index, if_not_exists })
     }
 
-    /// `FULLTEXT [KEY|INDEX]` and the like; nothing consumed when a column of that name comes next.
+    /// `PERIOD FOR name (start, end)`.
+    fn period(&mut self) -> Result<PeriodDef> {
+        self.advance();
+        self.advance();
+        self.if_not_exists();
+        let name = self.name()?;
+        self.expect_symbol('(')?;
+        let start = self.column_name()?;
+        self.expect_symbol(',')?;
+        let end = self.column_name()?;
+        self.expect_symbol(')')?;
+        Ok(PeriodDef { name, start, end })
+    }
+
+    /// `FULLTEXT [KEY|INDEX]` and the like.
     pub(super) fn index_kind(&mut self) -> Option<IndexKind> {
-        let kind = match self.take_any(&["FULLTEXT", "SPATIAL"]) {
-            Some("FULLTEXT") => IndexKind::Fulltext,
-            Some(_) => IndexKind::Spatial,
-            // VECTOR is no reserved word: a column may have that name.
-            None if self.is_words(&["VECTOR", "INDEX"]) || self.is_words(&["VECTOR", "KEY"]) => {
-                self.advance();
-                IndexKind::Vector
-            }
-            None => return None,
+        let kind = match self.take_any(&["FULLTEXT", "SPATIAL", "VECTOR"])? {
+            "FULLTEXT" => IndexKind::Fulltext,
+            "SPATIAL" => IndexKind::Spatial,
+            _ => IndexKind::Vector,
         };
         let _ = self.take_any(&["KEY", "INDEX"]);
         Some(kind)
     }
 
     fn is_index_type(&self) -> bool {
-        let word = self.is_word("USING") || self.is_word("TYPE");
-        word && ["BTREE", "HASH", "RTREE"].iter().any(|kind| self.is_word_at(1, kind))
+        self.is_one_of(0, &["USING", "TYPE"]) && self.is_one_of(1, &["BTREE", "HASH", "RTREE"])
     }
 
     /// `USING BTREE`.
@@ -98,7 +118,12 @@ impl Parser<'_> {
     pub(super) fn index_body(&mut self, index: &mut IndexDef) -> Result<()> {
         self.expect_symbol('(')?;
         loop {
-            index.columns.push(self.index_column()?);
+            let part = self.index_column()?;
+            if self.take_words(&["WITHOUT", "OVERLAPS"]) {
+                index.without_overlaps = Some(part.column);
+            } else {
+                index.columns.push(part);
+            }
             if !self.take_symbol(',') {
                 break;
             }
@@ -118,36 +143,33 @@ impl Parser<'_> {
                 part.prefix_len = Some(self.number()?);
                 self.expect_symbol(')')?;
             }
-            if self.is_words(&["WITHOUT", "OVERLAPS"]) {
-                return Err(self.refused("an application-time period"));
-            }
         }
         part.descending = self.take_any(&["ASC", "DESC"]) == Some("DESC");
         Ok(part)
     }
 
     fn index_option(&mut self, index: &mut IndexDef) -> Result<bool> {
-        if self.is_index_type() {
-            self.index_type()?;
-        } else if self.take_word("COMMENT") {
-            index.comment = self.text()?;
-        } else if self.take_word("INVISIBLE") {
-            index.invisible = true;
-        } else if self.take_words(&["NOT", "IGNORED"]) || self.take_any(&["VISIBLE", "IGNORED"]).is_some() {
-        } else if self.take_words(&["WITH", "PARSER"]) {
-            self.name()?;
-        } else if self.take_word("KEY_BLOCK_SIZE") {
-            self.take_symbol('=');
-            self.number()?;
-        } else if ["CLUSTERING", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE", "DISTANCE", "M"]
-            .iter()
-            .any(|option| self.is_word(option))
-        {
-            self.advance();
-            self.take_symbol('=');
-            self.option_value()?;
-        } else {
-            return Ok(false);
+        let word = self.keyword();
+        match word.as_str() {
+            "USING" | "TYPE" if self.is_index_type() => self.index_type()?,
+            "COMMENT" => {
+                self.advance();
+                index.comment = self.text()?;
+            }
+            "INVISIBLE" | "IGNORED" => {
+                self.advance();
+                index.invisible = true;
+            }
+            "VISIBLE" => self.advance(),
+            "NOT" if self.take_words(&["NOT", "IGNORED"]) => {}
+            "WITH" if self.take_words(&["WITH", "PARSER"]) => index.parser = Some(self.name()?),
+            "KEY_BLOCK_SIZE" | "CLUSTERING" | "ENGINE_ATTRIBUTE" | "SECONDARY_ENGINE_ATTRIBUTE" => {
+                self.advance();
+                self.take_symbol('=');
+                self.option_value()?;
+            }
+            // `DISTANCE = cosine`, `M = 8` of MariaDB's vector indexes, and engines' own.
+            _ => return self.own_option(),
         }
         Ok(true)
     }
@@ -173,9 +195,9 @@ impl Parser<'_> {
             key.parent_columns = self.column_list()?;
         }
         if self.take_word("MATCH") {
-            self.name()?;
+            self.any_name()?;
         }
-        while self.is_words(&["ON", "DELETE"]) || self.is_words(&["ON", "UPDATE"]) {
+        while self.is_word("ON") && self.is_one_of(1, &["DELETE", "UPDATE"]) {
             self.advance();
             self.advance();
             let action = self.take_any(&["RESTRICT", "CASCADE"]).is_some()

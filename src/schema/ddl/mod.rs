@@ -11,15 +11,20 @@ mod column;
 pub(in crate::schema) mod column_type;
 mod create_table;
 mod cursor;
+mod default;
 mod event;
 mod index;
 mod lexer;
 mod options;
+mod partition;
+mod refusal;
 mod rewrite;
+mod sequence;
 mod skipped;
 mod spans;
 mod split;
 mod statement;
+mod unquote;
 
 #[cfg(test)]
 mod rewrite_tests;
@@ -48,10 +53,11 @@ pub struct ParseContext {
 /// Parses one statement. Errors: 11006 for text that is not understood, 11007 for a statement that is understood but
 /// can't be migrated; both say what to do.
 pub fn parse(sql: &str, context: &ParseContext) -> Result<Statement> {
-    let (tokens, executed_comments) = lexer::tokenize(sql, context.sql_mode, context.server)
-        .map_err(|reason| cursor::not_understood(sql, &reason))?;
-    let quote_edits = rewrite::quote_edits(sql, &tokens, context.sql_mode);
-    let mut parser = cursor::Parser::new(sql, context, tokens);
+    let split = lexer::tokenize(sql, context.sql_mode, context.server)
+        .map_err(|reason| refusal::not_understood(sql, reason))?;
+    let needed_modes = needed_modes(sql, &split.tokens, context.sql_mode);
+    let quote_edits = rewrite::quote_edits(sql, &split.tokens, context.sql_mode);
+    let mut parser = cursor::Parser::new(sql, context, split.tokens);
     let kind = parser.statement()?;
     let mut edits = parser.edits;
     edits.extend(quote_edits);
@@ -62,10 +68,35 @@ pub fn parse(sql: &str, context: &ParseContext) -> Result<Statement> {
         clauses: parser.clauses,
         charset_names: parser.charset_names,
         charset_places: parser.charset_places,
-        executed_comments,
+        objects: parser.objects,
+        unknown: parser.unknown,
+        needed_modes,
+        executed_comments: split.executed,
         guard: parser.guard,
         edits,
     })
+}
+
+/// The modes that decide what an expression in the text means; quotes are made independent of the mode instead.
+fn needed_modes(sql: &str, tokens: &[lexer::Token], mode: SqlMode) -> Vec<&'static str> {
+    let mut modes = Vec::new();
+    let is_pipe = |token: &lexer::Token| token.kind == lexer::TokenKind::Symbol('|');
+    if mode.pipes_as_concat && tokens.windows(2).any(|pair| pair.iter().all(is_pipe)) {
+        modes.push("PIPES_AS_CONCAT");
+    }
+    let is_not = |token: &lexer::Token| {
+        token.kind == lexer::TokenKind::Word
+            && sql.get(token.span()).is_some_and(|word| word.eq_ignore_ascii_case("NOT"))
+    };
+    if mode.high_not_precedence && tokens.iter().any(is_not) {
+        modes.push("HIGH_NOT_PRECEDENCE");
+    }
+    modes
+}
+
+/// Error 11007 for a statement about a sequence.
+pub fn sequence_error(sql: &str) -> DmError {
+    refusal::refused(sql, "a sequence")
 }
 
 /// Error 36014 for a row change in statement format. The text is not shown: it holds row values.

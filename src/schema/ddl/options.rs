@@ -1,4 +1,4 @@
-//! Options of tables and databases, and partitions, which are read over.
+//! Options of tables and databases.
 
 use super::{
     ast::{DatabaseOptions, Edit, TableOptions, TableRole},
@@ -9,7 +9,7 @@ use super::{
 use crate::error::Result;
 
 /// Table options that need no `=` before their value and that the model doesn't keep.
-const PLAIN_OPTIONS: [&str; 32] = [
+const PLAIN_OPTIONS: [&str; 33] = [
     "AUTOEXTEND_SIZE",
     "AVG_ROW_LENGTH",
     "CHECKSUM",
@@ -34,6 +34,7 @@ const PLAIN_OPTIONS: [&str; 32] = [
     "ROW_FORMAT",
     "SECONDARY_ENGINE",
     "SECONDARY_ENGINE_ATTRIBUTE",
+    "SEQUENCE",
     "STATS_AUTO_RECALC",
     "STATS_PERSISTENT",
     "STATS_SAMPLE_PAGES",
@@ -48,58 +49,61 @@ impl Parser<'_> {
     /// One table option; false when none comes next.
     pub(super) fn table_option(&mut self, options: &mut TableOptions) -> Result<bool> {
         let start = self.span().start;
-        let default = self.is_word("DEFAULT")
-            && ["CHARACTER", "CHARSET", "CHAR", "COLLATE"].iter().any(|word| self.is_word_at(1, word));
-        if default {
+        if self.is_word("DEFAULT") && self.is_one_of(1, &["CHARACTER", "CHARSET", "CHAR", "COLLATE"]) {
             self.advance();
         }
-        if self.charset_keyword() {
-            self.take_symbol('=');
-            options.charset = Some(self.charset_name(start, false, CharsetLevel::Table)?);
-        } else if self.take_word("COLLATE") {
-            self.take_symbol('=');
-            options.collation = Some(self.charset_name(start, true, CharsetLevel::Table)?);
-        } else if self.take_any(&["ENGINE", "TYPE"]).is_some() {
-            self.take_symbol('=');
-            options.engine = Some(self.name_or_text()?);
-        } else if self.take_word("COMMENT") {
-            self.take_symbol('=');
-            options.comment = Some(self.text()?);
-        } else if self.take_word("AUTO_INCREMENT") {
-            self.take_symbol('=');
-            self.option_value()?;
-            options.auto_increment = true;
-        } else if self.take_word("UNION") {
-            self.take_symbol('=');
-            self.union_members()?;
-        } else if self.take_words(&["START", "TRANSACTION"]) {
-            // The source wrote CREATE TABLE ... SELECT; the rows follow in the binlog. A target would wait for them
-            // in an open transaction.
-            self.edits.push(Edit { span: start..self.last_end(), text: String::new() });
-        } else if self.is_words(&["WITH", "SYSTEM"]) {
-            return Err(self.refused("a system-versioned table"));
-        } else {
-            return self.other_table_option();
+        let word = self.keyword();
+        match word.as_str() {
+            "CHARACTER" | "CHARSET" | "CHAR" if self.charset_keyword() => {
+                self.take_symbol('=');
+                options.charset = Some(self.charset_name(start, false, CharsetLevel::Table)?);
+            }
+            "COLLATE" => {
+                self.value_follows();
+                options.collation = Some(self.charset_name(start, true, CharsetLevel::Table)?);
+            }
+            "ENGINE" | "TYPE" => {
+                self.value_follows();
+                options.engine = Some(self.name_or_text()?);
+            }
+            "COMMENT" => {
+                self.value_follows();
+                options.comment = Some(self.text()?);
+            }
+            "AUTO_INCREMENT" => {
+                self.value_follows();
+                self.option_value()?;
+                options.auto_increment = true;
+            }
+            "UNION" => {
+                self.value_follows();
+                self.union_members()?;
+            }
+            "START" if self.take_words(&["START", "TRANSACTION"]) => {
+                // The source wrote CREATE TABLE ... SELECT; the rows follow in the binlog. A target would wait for
+                // them in an open transaction.
+                self.edits.push(Edit { span: start..self.last_end(), text: String::new() });
+            }
+            _ => return self.other_table_option(word.as_str()),
         }
         Ok(true)
     }
 
-    fn other_table_option(&mut self) -> Result<bool> {
-        if self.is_word("SEQUENCE") && !matches!(self.kind(1), TokenKind::Symbol(',')) {
-            return Err(self.refused("a sequence"));
-        }
-        let directory = self.take_words(&["DATA", "DIRECTORY"]) || self.take_words(&["INDEX", "DIRECTORY"]);
-        let plain = PLAIN_OPTIONS.iter().any(|option| self.is_word(option));
-        // MariaDB: engines define their own options, always with `=`.
-        let own = matches!(self.kind(0), TokenKind::Word(_) | TokenKind::Quoted(_))
-            && *self.kind(1) == TokenKind::Symbol('=');
-        if !(directory || plain || own) {
-            return Ok(false);
-        }
-        if !directory {
-            self.advance();
-        }
+    /// Consumes an option's name and the `=` behind it, if there is one.
+    fn value_follows(&mut self) {
+        self.advance();
         self.take_symbol('=');
+    }
+
+    fn other_table_option(&mut self, word: &str) -> Result<bool> {
+        if self.take_words(&["DATA", "DIRECTORY"]) || self.take_words(&["INDEX", "DIRECTORY"]) {
+            self.take_symbol('=');
+        } else if PLAIN_OPTIONS.contains(&word) {
+            self.value_follows();
+        } else {
+            // MariaDB: engines define their own options, always with `=`.
+            return self.own_option();
+        }
         self.option_value()?;
         Ok(true)
     }
@@ -119,7 +123,7 @@ impl Parser<'_> {
                 self.advance();
                 self.number()?;
             }
-            TokenKind::Number(_) | TokenKind::Bytes(_) | TokenKind::Word(_) | TokenKind::Quoted(_) => self.advance(),
+            TokenKind::Number | TokenKind::Bytes | TokenKind::Word | TokenKind::Quoted => self.advance(),
             _ => {
                 self.text()?;
             }
@@ -136,23 +140,6 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `PARTITION BY ...` to its end: opaque. Err when a query follows at the top level.
-    pub(super) fn partition_clause(&mut self) -> Result<()> {
-        while !self.at_end() && !self.is_symbol(';') {
-            if self.is_word("SELECT") || self.is_word("AS") {
-                return Err(self.refused("CREATE TABLE ... SELECT"));
-            }
-            if self.is_symbol('(') {
-                self.parenthesised()?;
-            } else if self.is_symbol(')') {
-                return Err(self.unexpected("a partition definition"));
-            } else {
-                self.advance();
-            }
-        }
-        Ok(())
-    }
-
     /// Options of CREATE and ALTER DATABASE.
     pub(super) fn database_options(&mut self) -> Result<DatabaseOptions> {
         let mut options = DatabaseOptions::default();
@@ -160,7 +147,7 @@ impl Parser<'_> {
         loop {
             self.take_symbol(',');
             let start = self.span().start;
-            self.take_word("DEFAULT");
+            let default = self.take_word("DEFAULT");
             if self.charset_keyword() {
                 self.take_symbol('=');
                 options.charset = Some(self.charset_name(start, false, CharsetLevel::Database)?);
@@ -170,6 +157,8 @@ impl Parser<'_> {
             } else if self.take_any(&["ENCRYPTION", "COMMENT"]).is_some() || self.take_words(&["READ", "ONLY"]) {
                 self.take_symbol('=');
                 self.option_value()?;
+            } else if default {
+                return Err(self.unexpected("an option of a database"));
             } else {
                 self.charset_place(names, CharsetLevel::Database, false, self.last_end());
                 return Ok(options);

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::{
     ast::{Edit, Statement, StatementKind},
     lexer::{Token, TokenKind},
+    unquote,
 };
 use crate::schema::{
     model::{TableId, quote_name},
@@ -155,14 +156,29 @@ fn quote_escaped(text: &str) -> String {
 /// Edits that make the text mean the same under every SQL mode: no double quotes, and no backslash that only
 /// NO_BACKSLASH_ESCAPES reads as itself.
 pub(super) fn quote_edits(sql: &str, tokens: &[Token], mode: SqlMode) -> Vec<Edit> {
+    let escapes = !mode.no_backslash_escapes;
     let edit = |token: &Token| {
-        let text = match &token.kind {
-            TokenKind::Quoted(name) if sql.get(token.span.clone())?.starts_with('"') => quote_name(name),
-            TokenKind::Text { value, double: true } => quote_escaped(value),
-            TokenKind::Text { value, .. } if mode.no_backslash_escapes && value.contains('\\') => quote_escaped(value),
+        let span = token.span();
+        let raw = sql.get(span.clone())?;
+        let mut text = match token.kind {
+            TokenKind::Quoted if raw.starts_with('"') => quote_name(&unquote::name(raw)),
+            TokenKind::DoubleText => quote_escaped(&unquote::text(raw, escapes)),
+            TokenKind::Text if !escapes && raw.contains('\\') => {
+                let national = if raw.starts_with('\'') { "" } else { "N" };
+                format!("{national}{}", quote_escaped(&unquote::text(raw, escapes)))
+            }
             _ => return None,
         };
-        Some(Edit { span: token.span.clone(), text })
+        // Neighbouring strings are one string, but two single quotes in a row are a quote inside one.
+        if token.kind == TokenKind::DoubleText {
+            if sql.get(..span.start).is_some_and(|before| before.ends_with('\'')) {
+                text.insert(0, ' ');
+            }
+            if sql.get(span.end..).is_some_and(|after| after.starts_with(['\'', '"'])) {
+                text.push(' ');
+            }
+        }
+        Some(Edit { span, text })
     };
     tokens.iter().filter_map(edit).collect()
 }

@@ -2,7 +2,7 @@
 //! their first words and never read further: some hold passwords or a program.
 
 use super::{
-    ast::{Dml, Skipped, StatementKind, TransactionControl},
+    ast::{Dml, ObjectRef, Skipped, StatementKind, TransactionControl},
     cursor::Parser,
     lexer::TokenKind,
 };
@@ -10,12 +10,15 @@ use super::{
 impl Parser<'_> {
     /// A statement by its first word, unless that is one of the DDL verbs.
     pub(super) fn not_ddl(&mut self) -> Option<StatementKind> {
-        let TokenKind::Word(word) = self.kind(0).clone() else {
+        if self.is_one_of(0, &["CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE"]) {
+            return None;
+        }
+        if !self.is_any_word(0) {
             // Nothing but comments, or a parenthesised query.
             let query = self.at_end() || self.is_symbol('(') || self.is_symbol(';');
             return query.then_some(StatementKind::Skipped(Skipped::Query));
-        };
-        let kind = match word.to_ascii_uppercase().as_str() {
+        }
+        let kind = match self.keyword().as_str() {
             "BEGIN" => StatementKind::Transaction(TransactionControl::Begin),
             "START" if self.is_word_at(1, "TRANSACTION") => StatementKind::Transaction(TransactionControl::Begin),
             "COMMIT" => StatementKind::Transaction(TransactionControl::Commit),
@@ -32,9 +35,7 @@ impl Parser<'_> {
             "LOAD" if !self.is_word_at(1, "INDEX") => StatementKind::Dml(Dml::Load),
             "WITH" => self.common_table_expression(),
             "GRANT" | "REVOKE" => StatementKind::Skipped(Skipped::Account),
-            "SET" if ["PASSWORD", "ROLE", "DEFAULT"].iter().any(|next| self.is_word_at(1, next)) => {
-                StatementKind::Skipped(Skipped::Account)
-            }
+            "SET" if self.is_one_of(1, &["PASSWORD", "ROLE", "DEFAULT"]) => StatementKind::Skipped(Skipped::Account),
             "SET" | "USE" | "PREPARE" | "EXECUTE" | "DEALLOCATE" | "LOCK" | "UNLOCK" | "HANDLER" | "SIGNAL"
             | "RESIGNAL" => StatementKind::Skipped(Skipped::Session),
             "ANALYZE" | "OPTIMIZE" | "REPAIR" | "CHECK" | "CHECKSUM" | "CACHE" | "LOAD" | "FLUSH" => {
@@ -58,7 +59,7 @@ impl Parser<'_> {
                 TokenKind::End => break,
                 TokenKind::Symbol('(') => depth += 1,
                 TokenKind::Symbol(')') => depth -= 1,
-                TokenKind::Word(_) if depth == 0 => {
+                TokenKind::Word if depth == 0 => {
                     let verbs = [("UPDATE", Dml::Update), ("DELETE", Dml::Delete), ("INSERT", Dml::Insert)];
                     if let Some((_, dml)) = verbs.into_iter().find(|(verb, _)| self.is_word_at(ahead, verb)) {
                         return StatementKind::Dml(dml);
@@ -79,15 +80,17 @@ impl Parser<'_> {
             "ALTER" => Skipped::AlterView,
             _ => Skipped::DropView,
         };
-        let objects: [(&[&str], Skipped); 26] = [
+        let objects: [(&[&str], Skipped); 28] = [
             (&["TEMPORARY"], Skipped::TemporaryTable),
             (&["VIEW"], view),
             (&["JSON", "DUALITY"], view),
             (&["JSON", "RELATIONAL", "DUALITY"], view),
+            (&["MATERIALIZED", "VIEW"], view),
             (&["TRIGGER"], Skipped::Trigger),
             (&["PROCEDURE"], Skipped::Routine),
             (&["FUNCTION"], Skipped::Routine),
             (&["AGGREGATE"], Skipped::Routine),
+            (&["PACKAGE", "BODY"], Skipped::Routine),
             (&["PACKAGE"], Skipped::Routine),
             (&["LIBRARY"], Skipped::Routine),
             (&["PREPARE"], Skipped::Session),
@@ -107,19 +110,42 @@ impl Parser<'_> {
             (&["PLACEMENT"], Skipped::Server),
             (&["STATISTICS"], Skipped::Maintenance),
         ];
-        let (_, skipped) = objects.into_iter().find(|(words, _)| self.is_words(words))?;
+        let (words, skipped) = objects.into_iter().find(|(words, _)| self.is_words(words))?;
+        if is_object(skipped) {
+            self.take_words(words);
+            self.note_objects(verb == "DROP");
+        }
         self.skip_rest();
         Some(skipped)
+    }
+
+    /// Notes the names that follow, as far as they can be read.
+    fn note_objects(&mut self, several: bool) {
+        let _ = self.take_words(&["VIEW"]) || self.take_words(&["FUNCTION"]);
+        let _ = self.if_not_exists() || self.if_exists();
+        loop {
+            let start = self.span().start;
+            let Ok(first) = self.name() else { return };
+            let (schema, name) = match self.take_symbol('.').then(|| self.name()) {
+                None => (self.context.default_schema.clone(), first),
+                Some(Ok(name)) => (first, name),
+                Some(Err(_)) => return,
+            };
+            self.objects.push(ObjectRef { schema, name, span: start..self.last_end() });
+            if !(several && self.take_symbol(',')) {
+                return;
+            }
+        }
     }
 
     /// `ALGORITHM = x`, `DEFINER = user@host`, `SQL SECURITY x`: before a view or a stored program.
     fn view_and_routine_prefix(&mut self) {
         loop {
-            if self.is_word("ALGORITHM") && *self.kind(1) == TokenKind::Symbol('=') {
+            if self.is_word("ALGORITHM") && self.is_symbol_at(1, '=') {
                 for _ in 0..3 {
                     self.advance();
                 }
-            } else if self.is_word("DEFINER") && *self.kind(1) == TokenKind::Symbol('=') {
+            } else if self.is_word("DEFINER") && self.is_symbol_at(1, '=') {
                 for _ in 0..3 {
                     self.advance();
                 }
@@ -137,4 +163,10 @@ impl Parser<'_> {
             }
         }
     }
+}
+
+/// Statements about things with a name in a schema.
+fn is_object(skipped: Skipped) -> bool {
+    use Skipped::{AlterView, CreateView, DropView, Event, Routine, Trigger};
+    matches!(skipped, CreateView | AlterView | DropView | Trigger | Routine | Event)
 }

@@ -1,7 +1,7 @@
 //! The top of the grammar: which statement it is, and the short ones.
 
 use super::{
-    ast::{DatabaseOptions, DatabaseRef, Edit, IndexDef, StatementKind, TableRole},
+    ast::{DatabaseOptions, DatabaseRef, Edit, IndexDef, SequenceVerb, StatementKind, TableRole},
     cursor::Parser,
     lexer::TokenKind,
 };
@@ -30,7 +30,7 @@ impl Parser<'_> {
             return;
         }
         let start = self.span().start;
-        let Some(length) = (2..).take_while(|i| *self.kind(*i) != TokenKind::End).find(|i| self.is_word_at(*i, "FOR"))
+        let Some(length) = (2..).take_while(|i| self.kind(*i) != TokenKind::End).find(|i| self.is_word_at(*i, "FOR"))
         else {
             return;
         };
@@ -42,14 +42,14 @@ impl Parser<'_> {
 
     fn create(&mut self) -> Result<StatementKind> {
         let or_replace = self.take_words(&["OR", "REPLACE"]);
-        if self.is_words(&["SPATIAL", "INDEX"]) || self.is_words(&["VECTOR", "INDEX"]) {
+        if self.is_one_of(0, &["SPATIAL", "VECTOR"]) && self.is_word_at(1, "INDEX") {
             return self.create_index(or_replace);
         }
         if let Some(skipped) = self.skipped_object("CREATE") {
             return Ok(StatementKind::Skipped(skipped));
         }
         if self.is_word("SEQUENCE") {
-            return Err(self.refused("a sequence"));
+            return self.sequence(SequenceVerb::Create, or_replace);
         }
         if self.take_word("TABLE") {
             return self.create_table(or_replace);
@@ -101,7 +101,7 @@ impl Parser<'_> {
     fn index_statement_options(&mut self) -> Result<()> {
         while self.take_any(&["ALGORITHM", "LOCK"]).is_some() {
             self.take_symbol('=');
-            self.name()?;
+            self.any_name()?;
             self.take_symbol(',');
         }
         self.wait_clause()?;
@@ -109,7 +109,7 @@ impl Parser<'_> {
     }
 
     fn alter(&mut self) -> Result<StatementKind> {
-        let table = self.is_word("TABLE") || ["ONLINE", "OFFLINE", "IGNORE"].iter().any(|word| self.is_word(word));
+        let table = self.is_one_of(0, &["TABLE", "ONLINE", "OFFLINE", "IGNORE"]);
         if table {
             while self.take_any(&["ONLINE", "OFFLINE", "IGNORE"]).is_some() {}
             self.expect_word("TABLE")?;
@@ -119,7 +119,7 @@ impl Parser<'_> {
             return self.alter_database();
         }
         if self.is_word("SEQUENCE") {
-            return Err(self.refused("a sequence"));
+            return self.sequence(SequenceVerb::Alter, false);
         }
         match self.skipped_object("ALTER") {
             Some(skipped) => Ok(StatementKind::Skipped(skipped)),
@@ -129,10 +129,7 @@ impl Parser<'_> {
 
     fn alter_database(&mut self) -> Result<StatementKind> {
         let options = ["DEFAULT", "CHARACTER", "CHARSET", "CHAR", "COLLATE", "ENCRYPTION", "COMMENT", "READ"];
-        let named = match self.kind(0) {
-            TokenKind::Word(_) => !options.iter().any(|word| self.is_word(word)),
-            _ => true,
-        };
+        let named = !self.is_one_of(0, &options);
         let name = if named {
             self.database_name()?
         } else {
@@ -157,7 +154,7 @@ impl Parser<'_> {
             return Ok(StatementKind::Skipped(skipped));
         }
         if self.is_word("SEQUENCE") {
-            return Err(self.refused("a sequence"));
+            return self.sequence(SequenceVerb::Drop, false);
         }
         if self.take_any(&["TABLE", "TABLES"]).is_some() {
             return self.drop_table();

@@ -11,6 +11,7 @@ use super::{
     column::{Surroundings, convert_charset, resolve},
     create::{add_column_keys, add_column_reference, add_foreign_key, add_index, whole_prefixes},
     default::stored,
+    versioning,
 };
 
 /// The structure after the clauses, and the table's new name if one of them renames it.
@@ -27,6 +28,7 @@ pub(super) fn alter(
     let around = Surroundings { server, charset: &charset, explicit_timestamps };
     change_existing(&mut table, before, specs, &around)?;
     place_columns(&mut table, specs, &around)?;
+    versioning::alter(&mut table, specs);
     change_indexes(&mut table, specs, server)?;
     let mut renamed = None;
     for spec in specs {
@@ -197,7 +199,7 @@ fn place_columns(table: &mut TableInfo, specs: &[AlterSpec], around: &Surroundin
 
 fn insert(table: &mut TableInfo, column: Column, position: Option<&Position>) -> Result<(), String> {
     let at = match position {
-        None => table.columns.len(),
+        None => table.columns.len() - versioning::hidden(table),
         Some(Position::First) => 0,
         Some(Position::After(name)) => {
             table

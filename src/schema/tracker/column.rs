@@ -1,13 +1,16 @@
 //! From a column's definition to the column the server makes of it.
 
-use super::super::{
-    charset::{CharsetPair, max_bytes},
-    column_type::{BaseType, ColumnType},
-    ddl::{ColumnDef, column_type::blob_for},
-    model::{Column, DefaultValue},
-    server::ServerInfo,
-};
 use super::default::stored;
+use super::{
+    super::{
+        charset::{CharsetPair, max_bytes},
+        column_type::{BaseType, ColumnType},
+        ddl::{ColumnDef, column_type::blob_for},
+        model::{Column, DefaultValue},
+        server::ServerInfo,
+    },
+    versioning,
+};
 
 /// What a definition is resolved under.
 pub(in crate::schema) struct Surroundings<'a> {
@@ -34,6 +37,7 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
         invisible: def.invisible,
         json_valid: def.json_valid,
     };
+    versioning::mark(&mut column, def);
     // A nullable column's DEFAULT NULL is what it has anyway.
     column.default = column.default.filter(|default| *default != DefaultValue::Null);
     if column.ty.base == BaseType::Json && around.server.is_mariadb() {

@@ -9,6 +9,7 @@ use super::{
         server::ServerInfo,
     },
     column::{Surroundings, resolve},
+    versioning,
 };
 
 /// The structure that a CREATE TABLE (not LIKE) makes. `inherited` is the schema's character set.
@@ -41,6 +42,12 @@ pub(in crate::schema) fn build(
     }
     if !explicit_timestamps {
         first_timestamp(&mut table, &create.columns);
+    }
+    for period in &create.periods {
+        versioning::add_period(&mut table, period);
+    }
+    if create.versioned {
+        versioning::add_row_times(&mut table);
     }
     for def in &create.columns {
         add_column_keys(&mut table, def)?;

@@ -4,6 +4,7 @@ mod alter;
 pub(in crate::schema) mod column;
 pub(in crate::schema) mod create;
 pub(in crate::schema) mod default;
+mod versioning;
 
 #[cfg(test)]
 mod tests;
@@ -167,6 +168,8 @@ impl Tracker {
             StatementKind::DropIndex { table, name, if_exists } => {
                 self.alter_table(table, &[AlterSpec::DropIndex { name: name.clone(), if_exists: *if_exists }])?
             }
+            // No table depends on a sequence, and its rows are not migrated.
+            StatementKind::Sequence { .. } => Vec::new(),
             StatementKind::Skipped(_) | StatementKind::Transaction(_) | StatementKind::Dml(_) => Vec::new(),
         })
     }
@@ -219,8 +222,23 @@ impl Tracker {
         let before = self.tracked(id)?;
         let (after, renamed) = alter::alter(&before, specs, &self.server, self.explicit_timestamps)
             .map_err(|reason| refused(&id.to_string(), reason))?;
-        self.put(after);
         let mut changes = vec![Change::Altered(id.clone())];
+        for spec in specs {
+            match spec {
+                AlterSpec::ConvertPartition { table } => {
+                    let mut made = TableInfo { partitioned: false, ..after.clone() };
+                    (made.schema, made.name) = (table.schema.clone(), table.name.clone());
+                    made.foreign_keys.clear();
+                    self.put(made);
+                    changes.push(Change::Created(table.clone()));
+                }
+                AlterSpec::ConvertTable { table } if self.take(table).is_some() => {
+                    changes.push(Change::Dropped(table.clone()));
+                }
+                _ => {}
+            }
+        }
+        self.put(after);
         if let Some(to) = renamed.filter(|to| to != id) {
             changes.push(self.rename(id, &to));
         }

@@ -155,6 +155,9 @@ impl TranslateTask {
         if !named.iter().all(|table| self.rules.allows(table)) {
             return self.track(statement, tracker, &mut Outcome::default());
         }
+        if matches!(statement.kind, StatementKind::Sequence { .. }) {
+            return if self.rules.ignores_text(sql)? { Ok(()) } else { Err(ddl::sequence_error(sql)) };
+        }
         if self.is_helper(&named)? {
             return Ok(());
         }
