@@ -111,13 +111,10 @@ impl TranslateTask {
             RowsKind::Update => EventKind::Update,
             RowsKind::Delete => EventKind::Delete,
         };
-        let target = match self.rules.target(&source)? {
-            Some(target) if self.rules.passes(&source, kind.into(), None)? => target,
-            _ => {
-                // Rows that aren't migrated count too: a change's number must not depend on the task's rules.
-                self.row.rows += event.rows().count() as u64;
-                return Ok(());
-            }
+        let Some(target) = self.rules.row_target(&source, kind)? else {
+            // Rows that aren't migrated count too: a change's number must not depend on the task's rules.
+            self.row.rows += event.rows().count() as u64;
+            return Ok(());
         };
         if !event.is_full() {
             return Err(DmError::new(Code::BinlogNotLogColumn)
