@@ -4,6 +4,7 @@
 pub mod block_allow;
 pub mod event_filter;
 pub mod event_kind;
+pub mod explain;
 pub mod expression;
 pub mod ghost;
 pub mod regexp;
