@@ -5,13 +5,20 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     config::SubtaskConfig,
     error::DmError,
-    rules::{Admission, Event, EventKind, ExtraColumn, FilterAction, TaskRules},
-    schema::{ddl::Statement, model::TableId},
+    rules::{
+        Admission, Event, EventKind, ExtraColumn, FilterAction, TaskRules,
+        expression::{Compiled, Filters},
+    },
+    schema::{
+        ddl::Statement,
+        model::{TableId, TableInfo},
+    },
 };
 
 /// The task's rules, compiled.
 pub struct Rules {
     task: TaskRules,
+    expressions: Filters,
     source_id: String,
     /// Decisions about tables that were seen: nothing is matched twice.
     seen: HashMap<TableId, RowDecision>,
@@ -28,8 +35,12 @@ struct RowDecision {
 impl Rules {
     /// Compiles a task's rules. Errors name the rule (20044, 20045, 20048).
     pub fn new(config: &SubtaskConfig) -> Result<Rules, DmError> {
-        crate::rules::expression::check(&config.expression_filters)?;
-        Ok(Rules { task: TaskRules::new(config)?, source_id: config.source_id.clone(), seen: HashMap::new() })
+        Ok(Rules {
+            task: TaskRules::new(config)?,
+            expressions: Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?,
+            source_id: config.source_id.clone(),
+            seen: HashMap::new(),
+        })
     }
 
     /// The target of a table's inserted, updated or deleted rows; None when they aren't migrated.
@@ -86,5 +97,42 @@ impl Rules {
     /// What the lists and the online-DDL patterns say about a statement of one table, RENAME pair or database.
     pub fn admit(&self, statement: &Statement) -> Result<Admission, DmError> {
         self.task.admit(statement)
+    }
+
+    /// The expression filters over a table's rows; None when it has none. Error 20041.
+    pub fn expressions(&self, table: &TableInfo) -> Result<Option<Compiled>, DmError> {
+        self.expressions.compile(table)
+    }
+}
+
+/// Row changes that expression filters skipped in this run; told in the log at its end (behaviours facts, log fragments).
+#[derive(Default)]
+pub struct FilteredRows {
+    inserts: u64,
+    updates: u64,
+    deletes: u64,
+}
+
+impl FilteredRows {
+    /// Notes a change that has these images.
+    pub fn count(&mut self, before: bool, after: bool) {
+        match (before, after) {
+            (true, true) => self.updates += 1,
+            (true, false) => self.deletes += 1,
+            _ => self.inserts += 1,
+        }
+    }
+}
+
+impl Drop for FilteredRows {
+    fn drop(&mut self) {
+        if self.inserts + self.updates + self.deletes > 0 {
+            tracing::info!(
+                "number of filtered insert" = self.inserts,
+                "number of filtered update" = self.updates,
+                "number of filtered delete" = self.deletes,
+                "expression filters skipped row changes"
+            );
+        }
     }
 }

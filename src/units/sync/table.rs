@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     mysql::value::Value,
-    rules::ExtraColumn,
+    rules::{ExtraColumn, expression::Compiled},
     schema::model::{TableId, TableInfo, quote_name},
 };
 
@@ -34,6 +34,8 @@ pub struct TargetTable {
     update_head: String,
     /// False: the target's engine can't roll back, so this table is always in safe mode.
     pub transactional: bool,
+    /// The task's expression filters over this table's rows.
+    pub expressions: Option<Compiled>,
 }
 
 /// A column that is written.
@@ -112,6 +114,7 @@ impl TargetTable {
             row_key,
             unique_keys,
             transactional,
+            expressions: None,
         }
     }
 

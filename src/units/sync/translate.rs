@@ -9,7 +9,7 @@ use super::{
     control::Request,
     cover::Cover,
     dispatch::{Step, gone},
-    filter::Rules,
+    filter::{FilteredRows, Rules},
     location::Transaction,
     memory::Budget,
     safe_mode::SafeMode,
@@ -57,6 +57,7 @@ pub struct RowState {
     passed: u64,
     keys: Vec<u64>,
     buffer: Vec<u8>,
+    filtered: FilteredRows,
 }
 
 impl TranslateTask {
@@ -163,6 +164,12 @@ impl TranslateTask {
             table.complete(row);
         }
         let images: [Option<&[Value]>; 2] = [before.as_deref(), after.as_deref()];
+        if let Some(expressions) = &table.expressions
+            && expressions.skips(images[0], images[1], i64::from(transaction.timestamp) * 1_000_000)?
+        {
+            self.row.filtered.count(images[0].is_some(), images[1].is_some());
+            return Ok(None);
+        }
         self.row.keys.clear();
         let lanes = self.covers.len() as u16;
         let lane = match images {
