@@ -86,6 +86,7 @@ impl Explainer {
                 .map(|i| self.filter_name(i))
                 .collect(),
             events,
+            all_events: asked.is_empty(),
         }
     }
 
@@ -146,7 +147,7 @@ impl Explainer {
             by_sql: step.by_sql,
             outcome: step.outcome.to_string(),
         });
-        EventReport { event: event.to_owned(), action, steps: steps.collect() }
+        EventReport { event: event.to_owned(), table: None, action, steps: steps.collect() }
     }
 
     fn why_not(&self, list: &ListReport, helper: Option<&str>, route: &RouteReport) -> Option<String> {

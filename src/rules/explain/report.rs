@@ -42,6 +42,9 @@ pub struct TableReport {
     /// Filters that concern it, in order.
     pub filters: Vec<String>,
     pub events: Vec<EventReport>,
+    /// Nobody asked for certain events: these are all.
+    #[serde(skip)]
+    pub all_events: bool,
     pub notes: Vec<String>,
 }
 
@@ -97,6 +100,9 @@ pub enum EventAction {
 #[serde(rename_all = "camelCase")]
 pub struct EventReport {
     pub event: String,
+    /// RENAME: the name that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     pub action: EventAction,
     /// The filters that were asked, in order, up to the one that decides.
     pub steps: Vec<StepReport>,

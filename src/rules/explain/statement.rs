@@ -74,8 +74,7 @@ impl Explainer {
     }
 
     fn crossing(&self, mut part: PartReport, sql: &str, from: &TableId, to: &TableId, leaves: bool) -> PartReport {
-        let rename = EventKind::RenameTable.into();
-        part.events = vec![self.event(from, rename, Some(sql)), self.event(to, rename, Some(sql))];
+        part.events = vec![self.renamed(from, sql), self.renamed(to, sql)];
         match part.events.iter().all(|event| event.action == EventAction::Migrate) {
             true => refused(part, &crossing_error(from, to, leaves)),
             false => skipped(part, "the event filters take it; only the tracked structures follow".into()),
@@ -145,7 +144,12 @@ impl Explainer {
         if event.kind != EventKind::RenameTable {
             return vec![self.event(subject, event, Some(sql))];
         }
-        named(statement).iter().map(|table| self.event(table, event, Some(sql))).collect()
+        named(statement).iter().map(|table| self.renamed(table, sql)).collect()
+    }
+
+    fn renamed(&self, table: &TableId, sql: &str) -> EventReport {
+        let report = self.event(table, EventKind::RenameTable.into(), Some(sql));
+        EventReport { table: Some(shown(table)), ..report }
     }
 }
 

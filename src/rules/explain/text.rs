@@ -48,7 +48,6 @@ fn describe(out: &mut String, table: &TableReport, explain: bool) {
         None => format!("-> `{}`.`{}`", route.target_schema, route.target_table),
     };
     line(out, 1, &format!("{} {verdict}", name(table)));
-    let mark = if table.migrated { 2 } else { usize::MAX };
     if explain {
         let list = table.list.name.as_deref().unwrap_or("(none)");
         line(out, 2, &format!("block-allow list {list}: {}", table.list.schema));
@@ -68,23 +67,22 @@ fn describe(out: &mut String, table: &TableReport, explain: bool) {
         let filters = if table.filters.is_empty() { "none concerns it".to_owned() } else { table.filters.join(", ") };
         line(out, 2, &format!("filters: {filters}"));
     }
-    if mark == 2 {
+    if table.migrated {
         for column in &route.columns {
             line(out, 2, &format!("column `{}` = {:?} is added to every row", column.name, column.value));
         }
-        events(out, &table.events, explain);
+        match table.all_events {
+            true => all_events(out, &table.events, explain),
+            false => table.events.iter().for_each(|event| one_event(out, event, explain)),
+        }
     }
     for note in &table.notes {
         line(out, 2, &format!("note: {note}"));
     }
 }
 
-/// Few events one by one; many by what becomes of them.
-fn events(out: &mut String, events: &[EventReport], explain: bool) {
-    const FEW: usize = 8;
-    if events.len() <= FEW {
-        return events.iter().for_each(|event| one_event(out, event, explain));
-    }
+/// Many events by what becomes of them.
+fn all_events(out: &mut String, events: &[EventReport], explain: bool) {
     for (action, text) in [(EventAction::Skip, "skipped"), (EventAction::Error, "refused with error 36015")] {
         let names: Vec<&str> = events.iter().filter(|e| e.action == action).map(|e| e.event.as_str()).collect();
         if names.len() == events.len() {
@@ -107,11 +105,11 @@ fn one_event(out: &mut String, event: &EventReport, explain: bool) {
         EventAction::Skip => "skipped",
         EventAction::Error => "refused with error 36015",
     };
-    line(out, 2, &format!("event {}: {action}", event.event));
+    let on = event.table.as_ref().map_or(String::new(), |table| format!(" on {table}"));
+    line(out, 2, &format!("event {}{on}: {action}", event.event));
     for step in event.steps.iter().filter(|_| explain || event.action != EventAction::Migrate) {
-        let tested = |what: &str, found: Option<bool>| {
-            found.map(|yes| format!("{what} {}", if yes { "match" } else { "don't match" }))
-        };
+        let tested =
+            |what: &str, found: Option<bool>| found.map(|yes| format!("{what}: {}", if yes { "yes" } else { "no" }));
         let tests: Vec<String> =
             [tested("events", step.by_event), tested("sql-pattern", step.by_sql)].into_iter().flatten().collect();
         line(out, 3, &format!("filter {} ({}): {}; {}", step.filter, step.rule, tests.join(", "), step.outcome));
@@ -127,7 +125,8 @@ fn statement_lines(out: &mut String, statement: &StatementReport, explain: bool)
             }
             _ => line(out, 2, &format!("refused: {error}")),
         }
-        if let Some(event) = &statement.by_text {
+        if let Some(event) = statement.by_text.as_ref().filter(|event| explain || event.action != EventAction::Migrate)
+        {
             one_event(out, event, explain);
         }
     }
@@ -140,7 +139,9 @@ fn part_lines(out: &mut String, part: &PartReport, explain: bool) {
     let tables = if part.tables.is_empty() { String::new() } else { format!("{}: ", part.tables.join(", ")) };
     let why = part.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
     line(out, 2, &format!("{tables}{}{why}", part.verdict));
-    part.events.iter().for_each(|event| one_event(out, event, explain));
+    // What filters let pass says little about a statement that is refused for another reason.
+    let told = |event: &&EventReport| explain || part.verdict != "refused" || event.action != EventAction::Migrate;
+    part.events.iter().filter(told).for_each(|event| one_event(out, event, explain));
     if let Some(target) = &part.target {
         line(out, 2, &format!("target: {target}"));
     }
