@@ -28,6 +28,7 @@ mod pipeline;
 mod progress;
 mod safe_mode;
 mod source;
+mod source_row;
 mod start;
 mod structure;
 mod table;
