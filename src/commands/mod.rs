@@ -12,6 +12,7 @@ pub mod help;
 mod input;
 pub mod later;
 pub mod list_member;
+pub mod match_rules;
 pub mod operate_source;
 pub mod operate_task;
 pub mod pause_task;
@@ -41,6 +42,7 @@ pub const ALL: &[Spec] = &[
     later::HANDLE_ERROR,
     help::SPEC,
     list_member::SPEC,
+    match_rules::SPEC,
     later::OFFLINE_MEMBER,
     later::OPERATE_LEADER,
     later::OPERATE_SCHEMA,
@@ -74,6 +76,7 @@ pub async fn run(session: &mut Session, tool: &Tool, path: &[&'static Spec], mat
         ["query-status"] => query_status::run(session, matches).await,
         ["operate-source"] => operate_source::run(session, matches).await,
         ["list-member"] => list_member::run(session, matches).await,
+        ["match"] => match_rules::run(session, matches).await,
         ["get-config"] => get_config::run(session, matches).await,
         ["config", rest @ ..] => config::run(session, rest, matches).await,
         ["help"] => help::run(session, tool, matches),

@@ -79,6 +79,11 @@ impl Session {
         self.rpc_timeout
     }
 
+    /// Whether a master's address was given.
+    pub fn knows_a_master(&self) -> bool {
+        self.target.is_ok()
+    }
+
     /// Where completion gets names from.
     pub fn names(&self) -> Names {
         Names { client: self.client.clone() }

@@ -10,6 +10,7 @@ pub mod json;
 pub mod literal;
 pub mod position;
 pub mod server;
+pub mod sql_text;
 pub mod tls;
 pub mod value;
 

@@ -4,12 +4,17 @@
 pub mod block_allow;
 pub mod event_filter;
 pub mod event_kind;
+pub mod explain;
 pub mod expression;
+pub mod ghost;
 pub mod regexp;
 pub mod router;
 pub mod selector;
+pub mod task;
 
 pub use block_allow::{BlockAllow, ListReason, is_system_schema};
 pub use event_filter::{EventFilter, FilterAction, FilterStep, StepOutcome};
 pub use event_kind::{Event, EventKind};
+pub use ghost::{Ghost, GhostTables};
 pub use router::{ExtraColumn, Route, Router};
+pub use task::{Admission, TaskRules};

@@ -1,11 +1,9 @@
 //! Checks of the rules a task names: routes, block-allow lists, event and expression filters, online-DDL patterns.
 
-use sqlparser::{dialect::MySqlDialect, parser::Parser, tokenizer::Token};
-
 use crate::{
     config::subtask::{BlockAllowList, ExpressionFilter, FilterRule, RouteRule},
     error::{Code, DmError, Result},
-    rules::{BlockAllow, EventFilter, Router, regexp},
+    rules::{BlockAllow, EventFilter, Router, expression, regexp},
 };
 
 /// An empty list becomes the default; `^` and `$` are added where they are missing.
@@ -100,23 +98,13 @@ pub(super) fn check_expression_filter(name: &str, filter: &ExpressionFilter) -> 
             .msg(format!("expression filter {name:?} sets {}, only one kind is allowed", keys.join(", "))));
     }
     for (key, text) in set {
-        if let Err(reason) = parse_expression(text) {
+        if let Err(reason) = expression::check_grammar(text) {
             return Err(DmError::new(Code::ConfigExprFilterWrongGrammar)
-                .msg(format!("expression filter {name:?}: {key} {text:?} is not an expression"))
+                .msg(format!("expression filter {name:?}: {key} {text:?} can't be evaluated"))
                 .cause(reason));
         }
     }
     Ok(())
-}
-
-fn parse_expression(text: &str) -> Result<(), String> {
-    let dialect = MySqlDialect {};
-    let mut parser = Parser::new(&dialect).try_with_sql(text).map_err(|e| e.to_string())?;
-    parser.parse_expr().map_err(|e| e.to_string())?;
-    match parser.peek_token().token {
-        Token::EOF => Ok(()),
-        other => Err(format!("unexpected {other}")),
-    }
 }
 
 /// Why an event filter rule would be skipped; the original only logs it.

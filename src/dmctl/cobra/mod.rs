@@ -94,6 +94,8 @@ pub struct Spec {
     pub about: &'static str,
     pub aliases: &'static [&'static str],
     pub hidden: bool,
+    /// A command that DM does not have: not in the list of commands, which is DM's, but offered by completion.
+    pub unlisted: bool,
     pub flags: &'static [Flag],
     pub subcommands: &'static [Spec],
     /// False for a mere group of sub-commands.
@@ -103,7 +105,7 @@ pub struct Spec {
 impl Spec {
     /// A visible command without flags.
     pub const fn new(usage: &'static str, about: &'static str) -> Spec {
-        Spec { usage, about, aliases: &[], hidden: false, flags: &[], subcommands: &[], runs: true }
+        Spec { usage, about, aliases: &[], hidden: false, unlisted: false, flags: &[], subcommands: &[], runs: true }
     }
 
     /// With flags.
@@ -128,6 +130,12 @@ impl Spec {
     /// Not listed in help.
     pub const fn hidden(mut self) -> Spec {
         self.hidden = true;
+        self
+    }
+
+    /// Not in DM's list of commands.
+    pub const fn unlisted(mut self) -> Spec {
+        self.unlisted = true;
         self
     }
 

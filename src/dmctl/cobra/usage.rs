@@ -68,7 +68,7 @@ fn use_line(tool: &Tool, path: &[&'static Spec]) -> String {
 /// Visible commands by name; the root has `help` besides.
 fn listed(commands: &'static [Spec], root: bool) -> Vec<(&'static str, &'static str)> {
     let mut listed: Vec<_> =
-        commands.iter().filter(|spec| !spec.hidden).map(|spec| (spec.name(), spec.about)).collect();
+        commands.iter().filter(|spec| !spec.hidden && !spec.unlisted).map(|spec| (spec.name(), spec.about)).collect();
     if root && !listed.iter().any(|(name, _)| *name == "help") {
         listed.push(("help", "Gets help about any command"));
     }

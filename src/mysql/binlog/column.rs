@@ -102,12 +102,16 @@ pub(super) fn time2(cursor: &mut Cursor<'_>, fsp: u16) -> Parsed<Time> {
     let value = cursor.uint_be(3 + bytes)? as i64 - (1i64 << (width - 1));
     let magnitude = value.unsigned_abs();
     let (whole, part) = (magnitude >> (8 * bytes), magnitude & ((1u64 << (8 * bytes)) - 1));
+    let micros = part as u32 * scale;
+    if bytes > 0 && micros >= 1_000_000 {
+        return Err(Malformed("a time's fraction is too large"));
+    }
     Ok(Time {
         negative: value < 0,
         hours: (whole >> 12 & 0x3ff) as u16,
         minutes: (whole >> 6 & 63) as u8,
         seconds: (whole & 63) as u8,
-        micros: part as u32 * scale,
+        micros,
         fsp: fsp as u8,
     })
 }

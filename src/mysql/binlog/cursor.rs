@@ -22,6 +22,12 @@ impl<'a> Cursor<'a> {
         Cursor { data, at: 0, end: data.len() }
     }
 
+    /// A cursor over a part of the bytes; a part that isn't there is empty.
+    pub fn between(data: &'a Bytes, start: usize, end: usize) -> Self {
+        let end = end.min(data.len());
+        Cursor { data, at: start.min(end), end }
+    }
+
     /// Bytes not yet read.
     pub fn left(&self) -> usize {
         self.end - self.at

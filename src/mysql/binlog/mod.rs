@@ -13,6 +13,10 @@ mod gtid_event;
 mod json;
 mod json_text;
 mod login;
+pub mod plan;
+mod plan_print;
+#[cfg(test)]
+mod plan_tests;
 mod query;
 pub mod rows;
 pub mod stream;
@@ -23,6 +27,7 @@ mod wire;
 
 pub use decode::EventDecoder;
 pub use event::{Event, EventBody, EventHeader, FormatDescription, GtidEvent, QueryEvent, StatusVars};
+pub use plan::{Fields, RowImage, RowPlan};
 pub use rows::{ColumnSet, Row, RowChange, Rows, RowsEvent, RowsKind};
 pub use stream::{BinlogStream, StartPoint, StreamOptions};
 pub use table_map::{Column, TableMap};

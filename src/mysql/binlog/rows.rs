@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     column,
     cursor::{Cursor, Malformed, Parsed},
+    plan::{Fields, RowImage, RowPlan},
     table_map::TableMap,
 };
 use crate::{
@@ -29,6 +30,8 @@ pub struct RowsEvent {
     pub table: Arc<TableMap>,
     /// Bit 0: last event of its statement; bit 1: foreign keys unchecked; bit 2: unique keys unchecked.
     pub flags: u16,
+    /// Rows after an update may hold changes of JSON documents instead of documents (`binlog_row_value_options`).
+    pub partial: bool,
     before: ColumnSet,
     after: ColumnSet,
     data: Bytes,
@@ -51,6 +54,11 @@ impl ColumnSet {
 
     pub fn contains(&self, column: usize) -> bool {
         column < self.columns && self.bits[column / 8] >> (column % 8) & 1 == 1
+    }
+
+    /// How many columns are in the image.
+    pub(super) fn present(&self) -> usize {
+        self.present
     }
 
     /// Every column of the table is in the image.
@@ -94,7 +102,7 @@ impl RowsEvent {
         }
         let first = ColumnSet::read(cursor, columns)?;
         let second = if kind == RowsKind::Update { ColumnSet::read(cursor, columns)? } else { first.clone() };
-        Ok(RowsEvent { kind, table, flags, before: first, after: second, data: cursor.rest() })
+        Ok(RowsEvent { kind, table, flags, partial: false, before: first, after: second, data: cursor.rest() })
     }
 
     /// The same event over other row bytes (MariaDB's compressed rows).
@@ -131,6 +139,37 @@ impl RowsEvent {
         self.data.len()
     }
 
+    /// The changes as images, of which only what is asked for is decoded. The plan must be of this event's table map.
+    pub fn images<'a>(&'a self, plan: &'a RowPlan) -> Images<'a> {
+        Images {
+            event: self,
+            plan,
+            start: 0,
+            at: 0,
+            before: Fields::default(),
+            after: Fields::default(),
+            failed: false,
+        }
+    }
+
+    /// How many changes it holds, without decoding them; what cannot be read counts as one, the last.
+    pub fn count(&self) -> u64 {
+        let plan = RowPlan::new(self.table.clone(), &[]);
+        let (mut images, mut count) = (self.images(&plan), 0);
+        while images.next_change().is_some() {
+            count += 1;
+        }
+        if self.partial { self.rows().count() as u64 } else { count }
+    }
+
+    /// The error of a row that cannot be read; `at` counts bytes of the images.
+    pub(crate) fn malformed(&self, Malformed(what): Malformed, at: usize) -> DmError {
+        DmError::new(Code::BinlogEventDecode).msg(format!(
+            "a row of `{}`.`{}` in the binlog cannot be read: {what} (byte {at} of the row images)",
+            self.table.schema, self.table.table
+        ))
+    }
+
     /// Decodes the changes one by one; integers whose sign the source does not write come as [`Value::Int`].
     pub fn rows(&self) -> Rows<'_> {
         Rows { event: self, unsigned: None, cursor: Cursor::new(&self.data), failed: false }
@@ -139,6 +178,64 @@ impl RowsEvent {
     /// The same, with the columns' signs taken from the table's structure where the source does not write them.
     pub fn rows_with<'a>(&'a self, unsigned: &'a [bool]) -> Rows<'a> {
         Rows { unsigned: Some(unsigned), ..self.rows() }
+    }
+}
+
+/// One changed row, not yet decoded: inserts have only `after`, deletes only `before`.
+#[derive(Clone, Copy)]
+pub struct ImageChange<'a> {
+    pub before: Option<RowImage<'a>>,
+    pub after: Option<RowImage<'a>>,
+}
+
+/// The changes of one event as images; [`Images::next_change`] lends one after the other.
+pub struct Images<'a> {
+    event: &'a RowsEvent,
+    plan: &'a RowPlan,
+    start: usize,
+    at: usize,
+    before: Fields,
+    after: Fields,
+    failed: bool,
+}
+
+impl Images<'_> {
+    /// The error of a value of the last change.
+    pub fn malformed(&self, wrong: Malformed) -> DmError {
+        self.event.malformed(wrong, self.start)
+    }
+
+    /// The next change; nothing follows an error.
+    pub fn next_change(&mut self) -> Option<Result<ImageChange<'_>>> {
+        if self.failed || self.at >= self.event.data.len() {
+            return None;
+        }
+        self.start = self.at;
+        if let Err(wrong) = self.cut() {
+            self.failed = true;
+            return Some(Err(self.malformed(wrong)));
+        }
+        let (event, plan) = (self.event, self.plan);
+        let before = (event.kind != RowsKind::Insert).then(|| RowImage::new(plan, &event.data, &self.before));
+        let after = (event.kind != RowsKind::Delete).then(|| RowImage::new(plan, &event.data, &self.after));
+        Some(Ok(ImageChange { before, after }))
+    }
+
+    fn cut(&mut self) -> Parsed<()> {
+        let (event, start) = (self.event, self.start);
+        if event.partial {
+            return Err(Malformed("they hold parts of JSON documents, which are read as values only"));
+        }
+        if !self.plan.is_for(&event.table) {
+            return Err(Malformed("they have another layout than the plan they are read with"));
+        }
+        if event.kind != RowsKind::Insert {
+            self.at = self.plan.cut(&event.data, self.at, &event.before, &mut self.before)?;
+        }
+        if event.kind != RowsKind::Delete {
+            self.at = self.plan.cut(&event.data, self.at, &event.after, &mut self.after)?;
+        }
+        if self.at == start { Err(Malformed("its rows have no bytes")) } else { Ok(()) }
     }
 }
 
@@ -193,12 +290,6 @@ impl Iterator for Rows<'_> {
         let stuck = change.is_ok() && self.cursor.position() == start;
         self.failed = change.is_err() || stuck;
         let change = if stuck { Err(Malformed("its rows have no bytes")) } else { change };
-        Some(change.map_err(|Malformed(what)| {
-            let table = &self.event.table;
-            DmError::new(Code::BinlogEventDecode).msg(format!(
-                "a row of `{}`.`{}` in the binlog cannot be read: {what} (byte {start} of the row images)",
-                table.schema, table.table
-            ))
-        }))
+        Some(change.map_err(|wrong| self.event.malformed(wrong, start)))
     }
 }

@@ -21,8 +21,8 @@ use crate::{
     },
     error::{Code, DmError, Result, Scope},
     pb::UnitType,
-    rules::BlockAllow,
-    schema::collation::CollationPolicy,
+    rules::{BlockAllow, expression::Filters},
+    schema::{collation::CollationPolicy, load},
     units::sequence,
 };
 
@@ -130,6 +130,7 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy) -> Resul
         out.push(settled(source.check_meta_position().await, "meta position check"));
     }
     if sync {
+        check_expressions(&mut source, config).await?;
         check_replication(&mut source, &grants, &tables, &mut out).await;
     }
     if want("table_schema") {
@@ -137,6 +138,20 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy) -> Resul
         out.extend(collations::mapped(&tables, policy, &source.address));
     }
     Ok((dumper, out))
+}
+
+/// Expression filters against the tables as they are now; a table that isn't there yet is looked at with its first row.
+async fn check_expressions(source: &mut Source<'_>, config: &SubtaskConfig) -> Result<()> {
+    let filters = Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?;
+    if filters.is_empty() {
+        return Ok(());
+    }
+    for id in filters.tables() {
+        if let Some(table) = load::fetch_table(&mut source.conn, &id.schema, &id.name).await? {
+            filters.compile(&table)?;
+        }
+    }
+    Ok(())
 }
 
 async fn check_replication(

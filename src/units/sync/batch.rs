@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::change::{Change, Kind, Op};
+use crate::mysql::sql_text::SqlText;
 
 /// One statement of a packet and the changes it carries.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,7 +17,7 @@ pub struct Statement {
 }
 
 /// Writes the body of a packet. `merge` false gives every change its own statement, to find a culprit.
-pub fn write(changes: &[Change], merge: bool, sql: &mut String) -> Vec<Statement> {
+pub fn write(changes: &[Change], merge: bool, sql: &mut SqlText) -> Vec<Statement> {
     let mut statements = Vec::with_capacity(changes.len());
     let mut start = 0;
     while start < changes.len() {
@@ -42,7 +43,7 @@ fn shares(a: &Change, b: &Change) -> bool {
         && std::sync::Arc::ptr_eq(&a.table, &b.table)
 }
 
-fn statement(changes: &[Change], range: Range<usize>, sql: &mut String) -> Statement {
+fn statement(changes: &[Change], range: Range<usize>, sql: &mut SqlText) -> Statement {
     let first = &changes[0];
     let (mut results, mut expected) = (1, None);
     match first.op {
@@ -53,24 +54,24 @@ fn statement(changes: &[Change], range: Range<usize>, sql: &mut String) -> State
             expected = Some(changes.len() as u64);
         }
         Op::One => {
-            sql.push_str(&first.text);
+            sql.push_bytes(&first.text);
             expected = (first.kind != Kind::Insert).then_some(1);
         }
         Op::DeleteReplace => {
-            sql.push_str(&first.text);
+            sql.push_bytes(&first.text);
             results = 2;
         }
     }
     Statement { changes: range, results, expected }
 }
 
-fn tuples(head: &str, changes: &[Change], tail: &str, sql: &mut String) {
+fn tuples(head: &str, changes: &[Change], tail: &str, sql: &mut SqlText) {
     sql.push_str(head);
     for (i, change) in changes.iter().enumerate() {
         if i > 0 {
-            sql.push(',');
+            sql.push(b',');
         }
-        sql.push_str(&change.text);
+        sql.push_bytes(&change.text);
     }
     sql.push_str(tail);
 }

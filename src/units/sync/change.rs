@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use smallvec::SmallVec;
+
 use super::{ledger::Lane, location::Transaction, memory::Held, table::TargetTable};
+
+/// Folded hashes; most tables have a primary key and a few unique ones.
+pub type Keys = SmallVec<[u64; 4]>;
 
 /// What a change does, which decides how its SQL text is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,12 +47,12 @@ pub struct Change {
     pub table: Arc<TargetTable>,
     pub kind: Kind,
     pub op: Op,
-    /// SQL; what of depends on `op`. Holds row values: never logged.
-    pub text: String,
+    /// SQL; what of depends on `op`. Holds row values: never logged. Shares its memory with its neighbours.
+    pub text: Bytes,
     /// Folded hashes of the rows and unique values it touches.
-    pub keys: Vec<u64>,
+    pub keys: Keys,
     /// Changes of other lanes that must be durable before it is sent. They are earlier in the stream.
     pub after: Vec<(Lane, u64)>,
     /// Its part of the memory budget.
-    pub held: Option<Arc<Held>>,
+    pub _held: Arc<Held>,
 }

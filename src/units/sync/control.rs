@@ -160,7 +160,7 @@ impl ControlTask {
     pub async fn transact(&mut self, body: &str) -> Result<(), DmError> {
         let mut attempts = 0;
         loop {
-            let error = match self.writer.transact(body, None).await {
+            let error = match self.writer.transact(body.as_bytes(), None).await {
                 Ok(_) => return Ok(()),
                 Err(Refused::Statement { error, .. }) if is_retryable(error.code, &error.message) => {
                     checkpoint_error(format!("Error {} ({}): {}", error.code, error.state, error.message))

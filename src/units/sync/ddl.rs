@@ -13,16 +13,16 @@ use super::{
     ddl_run::{DdlJob, DdlStatement, Subject},
     ddl_text::Sending,
     dispatch::{Step, gone},
-    filter::Ghost,
     location::Transaction,
     translate::TranslateTask,
 };
 use crate::{
     error::{Code, DmError},
     mysql::binlog::event::{QueryEvent, StatusVars},
+    rules::{self, Admission, EventKind},
     schema::{
         Change as TrackedChange, Tracker,
-        ddl::{self, ParseContext, Statement, StatementKind, TableRole},
+        ddl::{self, ParseContext, Statement, StatementKind},
         logged,
         model::TableId,
         server::SqlMode,
@@ -50,9 +50,12 @@ struct Outcome {
 impl TranslateTask {
     /// Handles a query event.
     pub async fn statement(&mut self, event: DdlEvent) -> Result<(), DmError> {
-        let sql = match self.text(&event) {
-            Ok(sql) => sql,
-            Err(error) => return Err(self.at(&event, "", error)),
+        let Some(sql) = event.event.text().map(|text| text.trim().trim_end_matches(';').to_owned()) else {
+            return Err(self.at(
+                &event,
+                "",
+                DmError::new(Code::ParseSQL).msg("a statement of the binlog is not UTF-8 text"),
+            ));
         };
         let mut tracker = self.structures.tracker.clone();
         let outcome = match self.plan(&event, &sql, &mut tracker).await {
@@ -91,14 +94,6 @@ impl TranslateTask {
 
     fn at(&self, event: &DdlEvent, sql: &str, error: DmError) -> DmError {
         event.transaction.annotate(error, event.end_pos, Some(sql))
-    }
-
-    /// The statement in UTF-8.
-    fn text(&self, event: &DdlEvent) -> Result<String, DmError> {
-        let status = &event.event.status;
-        let mode = SqlMode::from_bits(status.sql_mode.unwrap_or_default());
-        let text = ddl::decode(&event.event.sql, status.charset_client, mode, &self.source_info)?;
-        Ok(text.trim().trim_end_matches(';').to_owned())
     }
 
     async fn plan(&mut self, event: &DdlEvent, sql: &str, tracker: &mut Tracker) -> Result<Outcome, DmError> {
@@ -144,27 +139,27 @@ impl TranslateTask {
         tracker: &mut Tracker,
         outcome: &mut Outcome,
     ) -> Result<(), DmError> {
-        let named: Vec<TableId> = match (&statement.kind, &statement.database) {
-            (StatementKind::Skipped(_) | StatementKind::Transaction(_), _) => return Ok(()),
-            (_, Some(database)) => vec![TableId::new(database.name.as_str(), "")],
-            _ => (statement.tables.iter())
-                .filter(|table| matches!(table.role, TableRole::Subject | TableRole::NewName))
-                .map(|table| table.id())
-                .collect(),
-        };
         if let StatementKind::Dml(verb) = &statement.kind {
+            let named = rules::task::named(statement);
             let migrated = named.is_empty() || named.iter().any(|table| self.rules.allows(table));
             return if migrated { Err(ddl::statement_format_error(*verb)) } else { Ok(()) };
         }
+        let named = match self.rules.admit(statement)? {
+            Admission::Nothing | Admission::Helper(_) => return Ok(()),
+            Admission::Unlisted(_) => return self.track(statement, tracker, &mut Outcome::default()),
+            Admission::Crossing { from, to, leaves } => {
+                let passes = |name| self.rules.passes(name, EventKind::RenameTable.into(), Some(sql));
+                return if passes(&from)? && passes(&to)? {
+                    Err(rules::task::crossing_error(&from, &to, leaves))
+                } else {
+                    self.track(statement, tracker, outcome)
+                };
+            }
+            Admission::Migrated(named) => named,
+        };
         let Some(subject) = named.first().cloned() else { return Ok(()) };
-        if !named.iter().all(|table| self.rules.allows(table)) {
-            return self.track(statement, tracker, &mut Outcome::default());
-        }
         if matches!(statement.kind, StatementKind::Sequence { .. }) {
             return if self.rules.ignores_text(sql)? { Ok(()) } else { Err(ddl::sequence_error(sql)) };
-        }
-        if self.is_helper(&named)? {
-            return Ok(());
         }
         let before = tracker.get(&subject.schema, &subject.name);
         let target = self.rules.route(&subject)?;
@@ -185,26 +180,6 @@ impl TranslateTask {
         };
         outcome.statements.extend(texts.into_iter().map(|sql| DdlStatement { sql, subject: subject.clone() }));
         Ok(())
-    }
-
-    /// True for statements about helper tables of online schema change tools, which stay on the source.
-    fn is_helper(&self, named: &[TableId]) -> Result<bool, DmError> {
-        let ghosts: Vec<Option<Ghost>> = named.iter().map(|table| self.rules.ghost(table)).collect();
-        match ghosts.as_slice() {
-            // RENAME of the copy to the real table: what was altered in the copy is not known here.
-            [Some(Ghost::Shadow), None] => Err(DmError::new(Code::SyncerUnitGhostOnlineDDLOnGhostTbl)
-                .msg(format!(
-                    "online DDL: {} was renamed to {}, and the changes made to it before can't be repeated by this version",
-                    named[0], named[1]
-                ))
-                .workaround(
-                    "Please apply the same ALTER TABLE on the target by hand, then start the task from a position behind \
-                     the RENAME; or set `online-ddl: false` to migrate the tool's tables like all others.",
-                )),
-            // The real table is moved aside: part of the same switch.
-            [None, Some(Ghost::Trash)] => Ok(true),
-            all => Ok(all.iter().any(Option::is_some)),
-        }
     }
 
     /// Follows a statement in the tracked structures.

@@ -5,6 +5,7 @@ use super::translate::TranslateTask;
 use crate::{
     error::DmError,
     mysql::binlog::event::StatusVars,
+    rules::{self, EventKind},
     schema::{
         Tracker,
         charset::{CharsetPair, canonical_collation},
@@ -63,10 +64,13 @@ impl TranslateTask {
 
     /// Whether the event filters let a statement (or one clause of it) through.
     fn passes(&self, sending: &Sending<'_>, statement: &Statement) -> Result<bool, DmError> {
-        match statement.event_kind(sending.before) {
-            Some(kind) => self.rules.passes(sending.subject, kind, Some(sending.sql)),
-            None => Ok(true),
+        let Some(event) = statement.event_kind(sending.before) else { return Ok(true) };
+        let passes = |table: &TableId| self.rules.passes(table, event, Some(sending.sql));
+        if event.kind != EventKind::RenameTable {
+            return passes(sending.subject);
         }
+        // A rule for either name counts.
+        rules::task::named(statement).iter().try_fold(true, |all, table| Ok(passes(table)? && all))
     }
 
     /// Names, guards, quotes and character sets.

@@ -14,7 +14,8 @@ use crate::error::{Code, DmError};
 
 /// What the stages before hand on.
 pub enum Step {
-    Change(Change),
+    /// Changes in the stream's order.
+    Changes(Vec<Change>),
     /// Everything before it has passed.
     Boundary(Boundary),
     /// Answer when nothing is in flight (before a DDL).
@@ -25,7 +26,7 @@ pub enum Step {
 pub struct DispatchTask {
     pub steps: mpsc::Receiver<Step>,
     /// One channel a lane.
-    pub lanes: Vec<mpsc::Sender<Change>>,
+    pub lanes: Vec<mpsc::Sender<Vec<Change>>>,
     pub ledger: Arc<Ledger>,
     pub ends: Arc<Watermark<Boundary>>,
 }
@@ -35,15 +36,21 @@ impl DispatchTask {
     pub async fn run(mut self) -> Result<(), DmError> {
         let mut causality = Causality::default();
         let mut ordinal = 0u64;
+        let mut gathered: Vec<Vec<Change>> = self.lanes.iter().map(|_| Vec::new()).collect();
         while let Some(step) = self.steps.recv().await {
             match step {
-                Step::Change(mut change) => {
-                    ordinal += 1;
-                    change.ordinal = ordinal;
-                    causality.admit(&mut change, &self.ledger);
-                    self.ledger.sending(change.lane, ordinal);
-                    let lane = self.lanes.get(usize::from(change.lane)).ok_or_else(gone)?;
-                    lane.send(change).await.map_err(|_| gone())?;
+                Step::Changes(changes) => {
+                    for mut change in changes {
+                        ordinal += 1;
+                        change.ordinal = ordinal;
+                        causality.admit(&mut change, &self.ledger);
+                        self.ledger.sending(change.lane, ordinal);
+                        gathered.get_mut(usize::from(change.lane)).ok_or_else(gone)?.push(change);
+                    }
+                    // What a lane waits for is on its way too: a full lane's earlier changes depend on none of these.
+                    for (lane, changes) in self.lanes.iter().zip(&mut gathered).filter(|(_, c)| !c.is_empty()) {
+                        lane.send(std::mem::take(changes)).await.map_err(|_| gone())?;
+                    }
                 }
                 Step::Boundary(boundary) => self.ends.push(ordinal, boundary),
                 Step::Drain(reply) => {

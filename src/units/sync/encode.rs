@@ -3,11 +3,9 @@
 //! Timestamps are written in UTC; the lanes' sessions run with `time_zone = '+00:00'`, so that no hour of a switch from
 //! summer to winter time is ambiguous. Text is written for a session without NO_BACKSLASH_ESCAPES (see `target`).
 
-use std::fmt::Write;
-
-pub use crate::mysql::literal::{Encoding, complete, literal, quoted};
+pub use crate::mysql::literal::{Encoding, quoted};
 use crate::{
-    mysql::{literal::FixedType, value::Value},
+    mysql::{literal::FixedType, sql_text::SqlText},
     schema::{column_type::BaseType, model::Column},
 };
 
@@ -69,71 +67,63 @@ impl Compare {
         }
     }
 
-    /// Appends a condition; `column` is quoted.
-    pub fn write(&self, column: &str, value: &Value, encoding: &Encoding, out: &mut String) {
-        out.push_str(column);
-        if value.is_null() {
-            out.push_str(" IS NULL");
+    /// Appends a condition; `column` is quoted, `value` is a literal, None for NULL.
+    pub fn write(&self, column: &str, value: Option<&[u8]>, out: &mut SqlText) {
+        let Some(value) = value else {
+            out.push_all(&[column, " IS NULL"]);
             return;
-        }
-        let mut text = String::new();
-        literal(value, encoding, &mut text);
+        };
         match self {
-            Compare::Equal => write(format_args!(" = {text}"), out),
-            Compare::Bytes(charset) => write(
-                format_args!(
-                    " = {text} AND CAST({column} AS BINARY) = CAST(CONVERT({text} USING {charset}) AS BINARY)"
-                ),
-                out,
-            ),
+            Compare::Equal => {
+                out.push_all(&[column, " = "]);
+                out.push_bytes(value);
+            }
+            Compare::Bytes(charset) => {
+                out.push_all(&[column, " = "]);
+                out.push_bytes(value);
+                out.push_all(&[" AND CAST(", column, " AS BINARY) = CAST(CONVERT("]);
+                out.push_bytes(value);
+                out.push_all(&[" USING ", charset, ") AS BINARY)"]);
+            }
             // Documents are equal whatever the types of their numbers; their texts are not.
-            Compare::Json => write(
-                format_args!(" = CAST({text} AS JSON) AND CAST({column} AS CHAR) = CAST(CAST({text} AS JSON) AS CHAR)"),
-                out,
-            ),
+            Compare::Json => {
+                out.push_all(&[column, " = CAST("]);
+                out.push_bytes(value);
+                out.push_all(&[" AS JSON) AND CAST(", column, " AS CHAR) = CAST(CAST("]);
+                out.push_bytes(value);
+                out.push_str(" AS JSON) AS CHAR)");
+            }
             Compare::JsonText => {
-                out.truncate(out.len() - column.len());
-                write(format_args!("JSON_COMPACT({column}) = JSON_COMPACT({text})"), out);
+                out.push_all(&["JSON_COMPACT(", column, ") = JSON_COMPACT("]);
+                out.push_bytes(value);
+                out.push(b')');
             }
         }
     }
 }
 
-/// Writing to a String can't fail.
-fn write(text: std::fmt::Arguments<'_>, out: &mut String) {
-    let _ = out.write_fmt(text);
-}
-
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-
-    fn bytes(b: &'static [u8]) -> Value {
-        Value::Bytes(Bytes::from_static(b))
-    }
 
     #[test]
     fn rows_without_key_compare_exactly() {
-        let write = |compare: Compare, value: Value, encoding: Encoding| {
-            let mut out = String::new();
-            compare.write("`c`", &value, &encoding, &mut out);
-            out
+        let write = |compare: Compare, value: Option<&str>| {
+            let mut out = SqlText::new();
+            compare.write("`c`", value.map(str::as_bytes), &mut out);
+            String::from_utf8(out.as_bytes().to_vec()).unwrap()
         };
-        assert_eq!(write(Compare::Equal, Value::Null, Encoding::Plain), "`c` IS NULL");
-        assert_eq!(write(Compare::Equal, Value::Int(3), Encoding::Plain), "`c` = 3");
+        assert_eq!(write(Compare::Equal, None), "`c` IS NULL");
+        assert_eq!(write(Compare::JsonText, None), "`c` IS NULL");
+        assert_eq!(write(Compare::Equal, Some("3")), "`c` = 3");
         assert_eq!(
-            write(Compare::Bytes("latin1".into()), bytes(b"A"), Encoding::Text),
+            write(Compare::Bytes("latin1".into()), Some("'A'")),
             "`c` = 'A' AND CAST(`c` AS BINARY) = CAST(CONVERT('A' USING latin1) AS BINARY)"
         );
         assert_eq!(
-            write(Compare::Json, Value::Json("1".into()), Encoding::Plain),
+            write(Compare::Json, Some("'1'")),
             "`c` = CAST('1' AS JSON) AND CAST(`c` AS CHAR) = CAST(CAST('1' AS JSON) AS CHAR)"
         );
-        assert_eq!(
-            write(Compare::JsonText, Value::Json("1".into()), Encoding::Plain),
-            "JSON_COMPACT(`c`) = JSON_COMPACT('1')"
-        );
+        assert_eq!(write(Compare::JsonText, Some("'1'")), "JSON_COMPACT(`c`) = JSON_COMPACT('1')");
     }
 }

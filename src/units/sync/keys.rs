@@ -4,9 +4,9 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{fold, ledger::Lane};
+use super::{fold, ledger::Lane, source_row::SourceRow};
 use crate::{
-    mysql::value::Value,
+    mysql::{binlog::cursor::Parsed, value::Value},
     schema::model::{Column, TableId, TableInfo, UniqueKey},
 };
 
@@ -59,12 +59,15 @@ pub struct Key {
 
 impl Key {
     /// The folded hash of a row's key; None when a part is NULL (NULLs never conflict) or not in the row.
-    pub fn hash(&self, row: &[Value], buffer: &mut Vec<u8>) -> Option<u64> {
+    pub fn hash(&self, row: &SourceRow<'_>, buffer: &mut Vec<u8>) -> Parsed<Option<u64>> {
         buffer.clear();
         for part in &self.parts {
             match part {
                 Part::Column { offset, fold, prefix } => {
-                    write_value(row.get(*offset)?, *fold, prefix.map(|p| p as usize), buffer)?;
+                    let Some(value) = row.value(*offset)? else { return Ok(None) };
+                    if write_value(&value, *fold, prefix.map(|p| p as usize), buffer).is_none() {
+                        return Ok(None);
+                    }
                 }
                 Part::Constant(bytes) => buffer.extend_from_slice(bytes),
             }
@@ -73,7 +76,7 @@ impl Key {
         }
         let mut hasher = Xxh3::with_seed(self.seed);
         hasher.update(buffer);
-        Some(hasher.digest())
+        Ok(Some(hasher.digest()))
     }
 }
 
@@ -180,7 +183,11 @@ mod tests {
 
     fn hash(fold: Fold, prefix: Option<u32>, value: Value) -> Option<u64> {
         let key = Key { seed: 7, parts: vec![Part::Column { offset: 0, fold, prefix }] };
-        key.hash(&[value], &mut Vec::new())
+        hash_of(&key, &[value])
+    }
+
+    fn hash_of(key: &Key, values: &[Value]) -> Option<u64> {
+        key.hash(&SourceRow::Values(values, &[]), &mut Vec::new()).unwrap()
     }
 
     fn text(text: &str) -> Value {
@@ -206,9 +213,8 @@ mod tests {
     fn parts_do_not_run_together() {
         let part = |offset| Part::Column { offset, fold: Fold::Unicode, prefix: None };
         let key = Key { seed: 1, parts: vec![part(0), part(1)] };
-        let mut buffer = Vec::new();
-        assert_ne!(key.hash(&[text("a"), text("bc")], &mut buffer), key.hash(&[text("ab"), text("c")], &mut buffer));
-        assert_eq!(key.hash(&[text("a")], &mut buffer), None, "a row that is too short has no key");
+        assert_ne!(hash_of(&key, &[text("a"), text("bc")]), hash_of(&key, &[text("ab"), text("c")]));
+        assert_eq!(hash_of(&key, &[text("a")]), None, "a row that is too short has no key");
     }
 
     #[test]

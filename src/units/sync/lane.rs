@@ -15,7 +15,10 @@ use super::{
     target::is_retryable,
     writer::{FencedWriter, Refused},
 };
-use crate::error::{Code, DmError, Scope};
+use crate::{
+    error::{Code, DmError, Scope},
+    mysql::sql_text::SqlText,
+};
 
 /// behaviours.md 4: statements are sent again this often.
 const MAX_ATTEMPTS: u32 = 100;
@@ -27,7 +30,7 @@ const MAX_CONNECTS: u32 = 10;
 pub struct LaneTask {
     pub lane: Lane,
     pub writer: FencedWriter,
-    pub changes: mpsc::Receiver<Change>,
+    pub changes: mpsc::Receiver<Vec<Change>>,
     pub ledger: Arc<Ledger>,
     pub counters: Arc<Counters>,
     /// Rows of one transaction at most.
@@ -40,15 +43,9 @@ impl LaneTask {
     /// Works until the channel is closed and everything is durable.
     pub async fn run(mut self) -> Result<(), DmError> {
         let mut batch: Vec<Change> = Vec::with_capacity(self.batch_rows);
-        let mut next = None;
+        let mut waiting = Vec::new().into_iter();
         loop {
-            let first = match next.take() {
-                Some(change) => change,
-                None => match self.changes.recv().await {
-                    Some(change) => change,
-                    None => return Ok(()),
-                },
-            };
+            let Some(first) = self.next(&mut waiting).await else { return Ok(()) };
             for (lane, ordinal) in &first.after {
                 self.ledger.wait(*lane, *ordinal).await;
             }
@@ -56,15 +53,18 @@ impl LaneTask {
             let mut bytes = first.text.len();
             batch.push(first);
             while batch.len() < self.batch_rows && bytes < self.batch_bytes {
-                let Ok(change) = self.changes.try_recv() else { break };
+                if waiting.as_slice().is_empty() {
+                    let Ok(changes) = self.changes.try_recv() else { break };
+                    waiting = changes.into_iter();
+                }
+                let Some(change) = waiting.as_slice().first() else { continue };
                 let free = change.after.iter().all(|(lane, ordinal)| self.ledger.durable(*lane, *ordinal));
                 if !free || bytes + change.text.len() > self.batch_bytes {
                     // What is gathered goes first: nobody may wait for a batch that waits itself.
-                    next = Some(change);
                     break;
                 }
                 bytes += change.text.len();
-                batch.push(change);
+                batch.extend(waiting.next());
             }
             self.apply(&batch).await?;
             failpoint::pass(self.writer.task(), "lane-before-ack")?;
@@ -72,6 +72,16 @@ impl LaneTask {
                 self.ledger.acknowledge(self.lane, last.ordinal);
             }
             batch.clear();
+        }
+    }
+
+    /// The next change; None when the channel is closed and all were taken.
+    async fn next(&mut self, waiting: &mut std::vec::IntoIter<Change>) -> Option<Change> {
+        loop {
+            if let Some(change) = waiting.next() {
+                return Some(change);
+            }
+            *waiting = self.changes.recv().await?.into_iter();
         }
     }
 
@@ -93,13 +103,13 @@ impl LaneTask {
     async fn commit(&mut self, batch: &[Change], merge: bool) -> Result<(), Failure> {
         let Some(last) = batch.last() else { return Ok(()) };
         let progress = last.transaction.progress(last.index);
-        let mut sql = String::new();
+        let mut sql = SqlText::new();
         let statements = batch::write(batch, merge, &mut sql);
         let (mut attempts, mut connects) = (0, 0);
         let started = std::time::Instant::now();
         let affected = loop {
             failpoint::pass(self.writer.task(), "lane-before-send").map_err(Failure::Other)?;
-            match self.writer.transact(&sql, Some(&progress)).await {
+            match self.writer.transact(sql.as_bytes(), Some(&progress)).await {
                 Ok(affected) => break affected,
                 Err(Refused::Statement { error, .. }) if is_retryable(error.code, &error.message) => {
                     attempts += 1;

@@ -28,13 +28,13 @@ mod pipeline;
 mod progress;
 mod safe_mode;
 mod source;
+mod source_row;
 mod start;
 mod structure;
 mod table;
 mod target;
 mod transaction;
 mod translate;
-mod versions;
 mod writer;
 
 use std::sync::Arc;

@@ -102,7 +102,7 @@ fn spawn_control(shared: &Shared<'_>, start: &Start, requests: mpsc::Receiver<Re
     tokio::spawn(task.run())
 }
 
-fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<mpsc::Sender<Change>> {
+fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<mpsc::Sender<Vec<Change>>> {
     let syncer = &shared.env.config.syncer;
     let mut senders = Vec::with_capacity(start.lanes.len());
     for (lane, (batch, _)) in start.lanes.iter().enumerate() {

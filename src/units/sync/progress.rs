@@ -13,6 +13,7 @@
 //! | row_index | the number of the lane's last change within that transaction, counted over all its row changes |
 
 use crate::{
+    mysql::sql_text::SqlText,
     schema::model::{quote_name, quote_text},
     units::{Fence, fence},
 };
@@ -130,7 +131,7 @@ impl LaneFence {
 
     /// Appends `UPDATE lane row; SELECT one row updated` (no semicolon at the end). `batch` is the ordinal of this
     /// transaction. Without `progress` the lane's progress stays (control transactions).
-    pub fn write(&self, batch: u64, progress: Option<&Progress>, sql: &mut String) {
+    pub fn write(&self, batch: u64, progress: Option<&Progress>, sql: &mut SqlText) {
         let Fence { cluster_id, epoch } = self.fence;
         let before = batch.wrapping_sub(1);
         sql.push_str(&self.head);
@@ -167,12 +168,12 @@ mod tests {
     fn a_lane_transaction_demands_its_predecessor() {
         let tables = MetaTables::new("m", "t");
         let fence = LaneFence::new(&tables, "s'1", 3, Fence { cluster_id: 9, epoch: 4 });
-        let mut sql = String::new();
+        let mut sql = SqlText::new();
         let progress =
             Progress { binlog_name: "bin.000002".into(), binlog_pos: 77, row_index: 5, ..Default::default() };
         fence.write(12, Some(&progress), &mut sql);
         assert_eq!(
-            sql,
+            std::str::from_utf8(sql.as_bytes()).unwrap(),
             "UPDATE `m`.`t_lane_progress` SET batch = 12 + 0 * (18446744073709551615 + (NOT (batch = 11 AND epoch = 4 \
              AND cluster_id = 9))), gtid_set = '', gtid = '', binlog_name = 'bin.000002', binlog_pos = 77, \
              row_index = 5 WHERE source_id = 's''1' AND lane = 3; \

@@ -445,7 +445,7 @@ async fn store_first(start: &mut Start, config: &Arc<SubtaskConfig>, fence: Fenc
         fence,
         start.control_batch,
     );
-    writer.transact(&body, None).await.map_err(|refused| match refused {
+    writer.transact(body.as_bytes(), None).await.map_err(|refused| match refused {
         super::writer::Refused::Other(error) => error,
         super::writer::Refused::Statement { error, .. } => {
             start.target.exec_error("write the first checkpoint", &mysql_async::Error::Server(error))

@@ -77,6 +77,7 @@ impl Structures {
             );
         }
         let mut table = TargetTable::new(&info, &target_info, &rules.extra_columns(&source)?, transactional);
+        table.expressions = rules.expressions(&info)?;
         if self.target.is_tidb() {
             table = table.with_json_as_text();
         }

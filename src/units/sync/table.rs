@@ -1,15 +1,23 @@
 //! How rows of one source table are written to their target table: built once per structure, used for every row.
 
+use std::sync::Arc;
+
 use super::{
-    change::{Kind, Op},
+    change::{Keys, Kind, Op},
     encode::{self, Compare, Encoding},
     keys::{self, Fold, Key, Part},
     ledger::Lane,
+    source_row::SourceRow,
 };
 use crate::{
-    mysql::value::Value,
-    rules::ExtraColumn,
-    schema::model::{Generated, TableId, TableInfo, quote_name},
+    mysql::{
+        binlog::{Row, RowChange, RowPlan, TableMap, cursor::Parsed},
+        literal::complete,
+        sql_text::SqlText,
+        value::Value,
+    },
+    rules::{ExtraColumn, expression::Compiled},
+    schema::model::{TableId, TableInfo, quote_name},
 };
 
 /// A source table's rows, as its target wants them.
@@ -18,11 +26,11 @@ pub struct TargetTable {
     pub target: TableId,
     /// Columns of a source row.
     pub width: usize,
-    /// MariaDB's system versioning: the offset of the column that says when a version ended.
-    pub row_end: Option<usize>,
     /// One for each column of a source row.
     encodings: Vec<Encoding>,
     written: Vec<Written>,
+    /// Of `written`.
+    offsets: Vec<usize>,
     /// Extra columns that a route adds: quoted name and literal.
     extras: Vec<(String, String)>,
     /// The target's row key, None: rows are described by all their values.
@@ -34,8 +42,12 @@ pub struct TargetTable {
     pub replace_head: String,
     pub delete_head: String,
     update_head: String,
+    /// Of tables without a key.
+    delete_one_head: String,
     /// False: the target's engine can't roll back, so this table is always in safe mode.
     pub transactional: bool,
+    /// The task's expression filters over this table's rows.
+    pub expressions: Option<Compiled>,
 }
 
 /// A column that is written.
@@ -58,12 +70,6 @@ enum KeyColumn {
     Extra { name: String, literal: String },
 }
 
-/// What the SQL of one change needs.
-pub struct Rendered {
-    pub op: Op,
-    pub text: String,
-}
-
 impl TargetTable {
     /// Joins the tracked structure of the source with the target's.
     pub fn new(source: &TableInfo, target: &TableInfo, extras: &[ExtraColumn], transactional: bool) -> Self {
@@ -73,7 +79,6 @@ impl TargetTable {
             None => Encoding::of(column, column),
         });
         let written: Vec<Written> = (source.columns.iter().enumerate())
-            .filter(|(_, column)| !column.generated.as_ref().is_some_and(Generated::is_row_time))
             .filter(|(_, column)| target.column(&column.name).is_none_or(|c| c.generated.is_none()))
             .map(|(offset, column)| Written {
                 offset,
@@ -98,24 +103,27 @@ impl TargetTable {
             let known = target.unique_keys().iter().any(|k| k.name.eq_ignore_ascii_case(&key.name));
             unique_keys.extend(keys::key_of(source, &target_id, &key, locate).filter(|_| !known));
         }
+        unique_keys.retain(|key| row_key.as_ref().is_none_or(|row_key| *key != row_key.key));
         let mut names: Vec<String> = written.iter().map(|w| w.name.clone()).collect();
         names.extend(extras.iter().map(|(name, _)| quote_name(name)));
         let columns = names.join(",");
         TargetTable {
             width: source.columns.len(),
-            row_end: row_end(source),
             encodings: encodings.collect(),
             table_hash: keys::table_hash(&target_id),
             insert_head: format!("INSERT INTO {target_id} ({columns}) VALUES "),
             replace_head: format!("REPLACE INTO {target_id} ({columns}) VALUES "),
             delete_head: delete_head(&target_id, row_key.as_ref()),
             update_head: format!("UPDATE {target_id} SET "),
+            delete_one_head: format!("DELETE FROM {target_id} WHERE "),
             extras: extras.into_iter().map(|(name, literal)| (quote_name(&name), literal)).collect(),
             target: target_id,
+            offsets: written.iter().map(|column| column.offset).collect(),
             written,
             row_key,
             unique_keys,
             transactional,
+            expressions: None,
         }
     }
 
@@ -127,197 +135,195 @@ impl TargetTable {
         self
     }
 
-    /// Fills in what the binlog leaves out of a row's values.
-    pub fn complete(&self, row: &mut [Value]) {
-        for (value, encoding) in row.iter_mut().zip(&self.encodings) {
-            if matches!(encoding, Encoding::Unsigned(_) | Encoding::Padded(_) | Encoding::TextOf(_)) {
-                *value = encode::complete(std::mem::replace(value, Value::Null), encoding);
-            }
-        }
+    /// How the rows of one layout are read and written.
+    pub fn plan(&self, map: &Arc<TableMap>) -> RowPlan {
+        RowPlan::new(map.clone(), &self.encodings)
+    }
+
+    /// A change in values, with what the binlog leaves out of them.
+    pub fn completed(&self, change: RowChange) -> (Option<Vec<Value>>, Option<Vec<Value>>) {
+        let complete = |row: Row| {
+            let encodings = self.encodings.iter().chain(std::iter::repeat(&Encoding::Plain));
+            row.values.into_iter().zip(encodings).map(|(value, encoding)| complete(value, encoding)).collect()
+        };
+        (change.before.map(complete), change.after.map(complete))
+    }
+
+    /// A row of completed values.
+    pub fn row<'a>(&'a self, values: &'a [Value]) -> SourceRow<'a> {
+        SourceRow::Values(values, &self.encodings)
     }
 
     /// The lane of a change by its row (for updates: the row after), and the hashes of all it touches.
-    pub fn place(&self, rows: &[&[Value]], lanes: u16, keys: &mut Vec<u64>, buffer: &mut Vec<u8>) -> Lane {
+    pub fn place(&self, rows: &[SourceRow<'_>], lanes: u16, keys: &mut Keys, buffer: &mut Vec<u8>) -> Parsed<Lane> {
         let Some(row_key) = &self.row_key else {
             // One lane orders all changes of the table; unique keys with NULLs may still join it to other tables' rows
             // only through the same target table, which has the same lane.
             keys.push(self.table_hash);
-            return keys::lane_of(self.table_hash, lanes);
+            return Ok(keys::lane_of(self.table_hash, lanes));
         };
         let mut lane = None;
         for row in rows {
             // A key column that is NULL can't be: the target says NOT NULL. Then the table's hash stands for the row.
-            let hash = row_key.key.hash(row, buffer).unwrap_or(self.table_hash);
+            let hash = row_key.key.hash(row, buffer)?.unwrap_or(self.table_hash);
             lane = Some(keys::lane_of(hash, lanes));
             push_new(keys, hash);
             for key in &self.unique_keys {
-                if let Some(hash) = key.hash(row, buffer) {
+                if let Some(hash) = key.hash(row, buffer)? {
                     push_new(keys, hash);
                 }
             }
         }
-        lane.unwrap_or_default()
+        Ok(lane.unwrap_or_default())
     }
 
-    /// SQL of a change. `before` and `after` are completed rows.
-    pub fn render(&self, before: Option<&[Value]>, after: Option<&[Value]>, safe: bool) -> Option<(Kind, Rendered)> {
+    /// Appends the SQL of a change.
+    pub fn render(
+        &self,
+        before: Option<&SourceRow<'_>>,
+        after: Option<&SourceRow<'_>>,
+        safe: bool,
+        out: &mut SqlText,
+    ) -> Parsed<Option<(Kind, Op)>> {
         let safe = safe || !self.transactional;
-        Some(match (before, after) {
+        Ok(Some(match (before, after) {
             (None, Some(row)) => {
-                let op = if safe { Op::Replace } else { Op::Insert };
-                (Kind::Insert, Rendered { op, text: self.tuple(row) })
+                self.tuple(row, out)?;
+                (Kind::Insert, if safe { Op::Replace } else { Op::Insert })
             }
-            (Some(row), None) => (Kind::Delete, self.delete(row)),
-            (Some(old), Some(new)) if safe => (Kind::Update, self.safe_update(old, new)),
-            (Some(old), Some(new)) => (Kind::Update, self.update(old, new)),
-            (None, None) => return None,
-        })
+            (Some(row), None) => (Kind::Delete, self.delete(row, out)?),
+            (Some(old), Some(new)) if safe => (Kind::Update, self.safe_update(old, new, out)?),
+            (Some(old), Some(new)) => (Kind::Update, self.update(old, new, out)?),
+            (None, None) => return Ok(None),
+        }))
     }
 
-    fn tuple(&self, row: &[Value]) -> String {
-        let mut text = String::with_capacity(16 * self.written.len() + 16);
-        text.push('(');
-        for (i, column) in self.written.iter().enumerate() {
-            if i > 0 {
-                text.push(',');
-            }
-            self.value(row, column.offset, &mut text);
+    fn tuple(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
+        row.write_list(&self.offsets, b'(', out)?;
+        let mut next = if self.offsets.is_empty() { b'(' } else { b',' };
+        for (_, literal) in &self.extras {
+            out.push(next);
+            out.push_str(literal);
+            next = b',';
         }
-        for (i, (_, literal)) in self.extras.iter().enumerate() {
-            if i > 0 || !self.written.is_empty() {
-                text.push(',');
-            }
-            text.push_str(literal);
+        if next == b'(' {
+            out.push(next);
         }
-        text.push(')');
-        text
+        out.push(b')');
+        Ok(())
     }
 
-    fn delete(&self, row: &[Value]) -> Rendered {
+    fn delete(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
         let Some(row_key) = &self.row_key else {
-            let mut text = format!("DELETE FROM {} WHERE ", self.target);
-            self.condition(row, &mut text);
-            text.push_str(" LIMIT 1");
-            return Rendered { op: Op::One, text };
+            out.push_str(&self.delete_one_head);
+            self.condition(row, out)?;
+            out.push_str(" LIMIT 1");
+            return Ok(Op::One);
         };
-        let mut text = String::with_capacity(24);
         let many = row_key.columns.len() > 1;
         if many {
-            text.push('(');
+            out.push(b'(');
         }
         for (i, column) in row_key.columns.iter().enumerate() {
             if i > 0 {
-                text.push(',');
+                out.push(b',');
             }
             match column {
-                KeyColumn::Source { offset, .. } => self.value(row, *offset, &mut text),
-                KeyColumn::Extra { literal, .. } => text.push_str(literal),
+                KeyColumn::Source { offset, .. } => row.write(*offset, out)?,
+                KeyColumn::Extra { literal, .. } => out.push_str(literal),
             }
         }
         if many {
-            text.push(')');
+            out.push(b')');
         }
-        Rendered { op: Op::DeleteByKey, text }
+        Ok(Op::DeleteByKey)
     }
 
-    fn update(&self, old: &[Value], new: &[Value]) -> Rendered {
-        let mut text = String::with_capacity(self.update_head.len() + 32 * self.written.len());
-        text.push_str(&self.update_head);
+    fn update(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
+        out.push_str(&self.update_head);
         for (i, column) in self.written.iter().enumerate() {
             if i > 0 {
-                text.push(',');
+                out.push(b',');
             }
-            text.push_str(&column.name);
-            text.push('=');
-            self.value(new, column.offset, &mut text);
+            out.push_all(&[&column.name, "="]);
+            new.write(column.offset, out)?;
         }
-        text.push_str(" WHERE ");
-        self.condition(old, &mut text);
-        text.push_str(" LIMIT 1");
-        Rendered { op: Op::One, text }
+        out.push_str(" WHERE ");
+        self.condition(old, out)?;
+        out.push_str(" LIMIT 1");
+        Ok(Op::One)
     }
 
     /// REPLACE of the new row, after a DELETE of the old one when the key changed (or there is none).
-    fn safe_update(&self, old: &[Value], new: &[Value]) -> Rendered {
-        let mut buffer = Vec::new();
-        let same_key = self.row_key.as_ref().is_some_and(|k| {
-            let exact = |row: &[Value]| -> Vec<Option<Value>> {
-                let offsets = k.columns.iter().filter_map(|c| match c {
-                    KeyColumn::Source { offset, .. } => Some(*offset),
-                    KeyColumn::Extra { .. } => None,
-                });
-                offsets.map(|o| row.get(o).cloned()).collect()
-            };
-            exact(old) == exact(new) && k.key.hash(old, &mut buffer) == k.key.hash(new, &mut buffer)
-        });
-        if same_key {
-            return Rendered { op: Op::Replace, text: self.tuple(new) };
+    fn safe_update(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
+        if self.same_key(old, new)? {
+            self.tuple(new, out)?;
+            return Ok(Op::Replace);
         }
-        let delete = self.delete(old);
-        let mut text = match delete.op {
-            Op::DeleteByKey => format!("{}{})", self.delete_head, delete.text),
-            _ => delete.text,
-        };
-        text.push_str("; ");
-        text.push_str(&self.replace_head);
-        text.push_str(&self.tuple(new));
-        Rendered { op: Op::DeleteReplace, text }
+        if self.row_key.is_some() {
+            out.push_str(&self.delete_head);
+            self.delete(old, out)?;
+            out.push(b')');
+        } else {
+            self.delete(old, out)?;
+        }
+        out.push_all(&["; ", &self.replace_head]);
+        self.tuple(new, out)?;
+        Ok(Op::DeleteReplace)
+    }
+
+    /// Whether both rows have one key, to the byte and as the lanes see it.
+    fn same_key(&self, old: &SourceRow<'_>, new: &SourceRow<'_>) -> Parsed<bool> {
+        let Some(row_key) = &self.row_key else { return Ok(false) };
+        for column in &row_key.columns {
+            if let KeyColumn::Source { offset, .. } = column
+                && !old.same(new, *offset)?
+            {
+                return Ok(false);
+            }
+        }
+        let mut buffer = Vec::new();
+        Ok(row_key.key.hash(old, &mut buffer)? == row_key.key.hash(new, &mut buffer)?)
     }
 
     /// The WHERE of one row.
-    fn condition(&self, row: &[Value], text: &mut String) {
+    fn condition(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
         let mut first = true;
-        let mut and = |text: &mut String| {
+        let mut and = |out: &mut SqlText| {
             if !std::mem::take(&mut first) {
-                text.push_str(" AND ");
+                out.push_str(" AND ");
             }
         };
         if let Some(row_key) = &self.row_key {
             for column in &row_key.columns {
-                and(text);
+                and(out);
                 match column {
                     KeyColumn::Source { offset, name } => {
-                        text.push_str(name);
-                        text.push('=');
-                        self.value(row, *offset, text);
+                        out.push_all(&[name, "="]);
+                        row.write(*offset, out)?;
                     }
-                    KeyColumn::Extra { name, literal } => {
-                        text.push_str(name);
-                        text.push('=');
-                        text.push_str(literal);
-                    }
+                    KeyColumn::Extra { name, literal } => out.push_all(&[name, "=", literal]),
                 }
             }
-            return;
+            return Ok(());
         }
+        let mut value = SqlText::new();
         for column in &self.written {
-            and(text);
-            let value = row.get(column.offset).unwrap_or(&Value::Null);
-            column.compare.write(&column.name, value, &self.encodings[column.offset], text);
+            and(out);
+            value.clear();
+            row.write(column.offset, &mut value)?;
+            let value = (!row.is_null(column.offset)).then_some(value.as_bytes());
+            column.compare.write(&column.name, value, out);
         }
         for (name, literal) in &self.extras {
-            and(text);
-            text.push_str(name);
-            text.push('=');
-            text.push_str(literal);
+            and(out);
+            out.push_all(&[name, "=", literal]);
         }
-    }
-
-    fn value(&self, row: &[Value], offset: usize, text: &mut String) {
-        match (row.get(offset), self.encodings.get(offset)) {
-            (Some(value), Some(encoding)) => encode::literal(value, encoding, text),
-            _ => text.push_str("NULL"),
-        }
+        Ok(())
     }
 }
 
-/// Where MariaDB's ROW END stands in the rows of a versioned table.
-fn row_end(source: &TableInfo) -> Option<usize> {
-    let ends = |generated: &Generated| generated.expression == Generated::ROW_END;
-    source.columns.iter().position(|column| column.generated.as_ref().is_some_and(ends))
-}
-
-fn push_new(keys: &mut Vec<u64>, hash: u64) {
+fn push_new(keys: &mut Keys, hash: u64) {
     if !keys.contains(&hash) {
         keys.push(hash);
     }

@@ -1,28 +1,33 @@
 //! The filter, ddl and row stages, in one task: what comes in as events goes out as changes of the target.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{
-    change::Change,
+    change::{Change, Keys},
     control::Request,
     cover::Cover,
     dispatch::{Step, gone},
-    filter::Rules,
+    filter::{FilteredRows, Rules},
     location::Transaction,
-    memory::Budget,
+    memory::{Budget, Held},
     safe_mode::SafeMode,
+    source_row::SourceRow,
     structure::Structures,
     table::TargetTable,
     transaction::Item,
-    versions,
 };
 use crate::{
     error::{Code, DmError},
     mysql::{
-        binlog::rows::{RowChange, RowsEvent, RowsKind},
-        value::Value,
+        binlog::{
+            RowPlan, TableMap,
+            cursor::Parsed,
+            rows::{ImageChange, RowsEvent, RowsKind},
+        },
+        sql_text::SqlText,
     },
     rules::EventKind,
     schema::{collation::SourceDefaults, model::TableId, server::ServerInfo, table_info},
@@ -30,6 +35,13 @@ use crate::{
 
 /// Every change of a session that checks foreign keys touches this, so all keep the source's order.
 const FOREIGN_KEY_ORDER: u64 = 0x666b_6f72_6465_7221;
+
+/// Changes that are handed on together at most, and bytes of their texts.
+const LOT: usize = 256;
+const LOT_BYTES: usize = 256 << 10;
+
+/// Plans kept.
+const MOST_PLANS: usize = 4096;
 
 /// The stage's parts.
 pub struct TranslateTask {
@@ -56,8 +68,12 @@ pub struct RowState {
     rows: u64,
     /// Changes below this number were passed on before the stream broke within the transaction.
     passed: u64,
-    keys: Vec<u64>,
     buffer: Vec<u8>,
+    filtered: FilteredRows,
+    /// Text of the changes that are being gathered.
+    text: SqlText,
+    /// By the table id of the source's server, for as long as both structures stay.
+    plans: HashMap<u64, (Arc<TargetTable>, Arc<RowPlan>)>,
 }
 
 impl TranslateTask {
@@ -112,13 +128,10 @@ impl TranslateTask {
             RowsKind::Update => EventKind::Update,
             RowsKind::Delete => EventKind::Delete,
         };
-        let target = match self.rules.target(&source)? {
-            Some(target) if self.rules.passes(&source, kind.into(), None)? => target,
-            _ => {
-                // Rows that aren't migrated count too: a change's number must not depend on the task's rules.
-                self.row.rows += event.rows().count() as u64;
-                return Ok(());
-            }
+        let Some(target) = self.rules.row_target(&source, kind)? else {
+            // Rows that aren't migrated count too: a change's number must not depend on the task's rules.
+            self.row.rows += event.count();
+            return Ok(());
         };
         if !event.is_full() {
             return Err(DmError::new(Code::BinlogNotLogColumn)
@@ -139,59 +152,105 @@ impl TranslateTask {
                 event.table.columns.len()
             )));
         }
-        let held = self.budget.take(event.size() * 3).await;
-        for change in event.rows() {
-            let index = self.row.rows;
-            self.row.rows += 1;
-            if let Some(mut change) = self.change(&table, transaction, change?, index, end_pos)? {
-                change.held = Some(held.clone());
-                self.steps.send(Step::Change(change)).await.map_err(|_| gone())?;
-            }
-        }
-        Ok(())
+        self.changes(transaction, event, &table, end_pos).await
     }
 
-    /// One row change; None when it is on the target already.
+    /// Hands on the row changes of an event of a migrated table.
+    async fn changes(
+        &mut self,
+        transaction: &Arc<Transaction>,
+        event: RowsEvent,
+        table: &Arc<TargetTable>,
+        end_pos: u64,
+    ) -> Result<(), DmError> {
+        let place = Place { table, transaction, end_pos };
+        let held = self.budget.take(event.size() * 3).await;
+        let mut lot = Lot::new(held);
+        if event.partial || table.expressions.is_some() {
+            for change in event.rows() {
+                let (before, after) = table.completed(change?);
+                if let Some(expressions) = &table.expressions
+                    && expressions.skips(before.as_deref(), after.as_deref(), microseconds(transaction))?
+                {
+                    self.row.rows += 1;
+                    self.row.filtered.count(before.is_some(), after.is_some());
+                    continue;
+                }
+                let before = before.as_deref().map(|values| table.row(values));
+                let after = after.as_deref().map(|values| table.row(values));
+                self.change(&place, before, after, &mut lot).map_err(|wrong| event.malformed(wrong, 0))?;
+                self.send(&mut lot, LOT).await?;
+            }
+        } else {
+            let plan = self.row_plan(table, &event.table);
+            let mut images = event.images(&plan);
+            while let Some(change) = images.next_change() {
+                let ImageChange { before, after } = change?;
+                let (before, after) = (before.map(SourceRow::Image), after.map(SourceRow::Image));
+                self.change(&place, before, after, &mut lot).map_err(|wrong| images.malformed(wrong))?;
+                self.send(&mut lot, LOT).await?;
+            }
+        }
+        self.send(&mut lot, 1).await
+    }
+
+    /// The plan of a layout; kept, for the same tables come again and again.
+    fn row_plan(&mut self, table: &Arc<TargetTable>, map: &Arc<TableMap>) -> Arc<RowPlan> {
+        let known = self.row.plans.get(&map.table_id);
+        if let Some((of, plan)) = known
+            && Arc::ptr_eq(of, table)
+            && plan.is_for(map)
+        {
+            return plan.clone();
+        }
+        if self.row.plans.len() >= MOST_PLANS {
+            self.row.plans.clear();
+        }
+        let plan = Arc::new(table.plan(map));
+        self.row.plans.insert(map.table_id, (table.clone(), plan.clone()));
+        plan
+    }
+
+    /// Hands on what was gathered, if that is at least so many changes (or much text).
+    async fn send(&mut self, lot: &mut Lot, least: usize) -> Result<(), DmError> {
+        if lot.changes.len() < least && self.row.text.len() < LOT_BYTES || lot.changes.is_empty() {
+            return Ok(());
+        }
+        let changes = lot.take(&mut self.row.text);
+        self.steps.send(Step::Changes(changes)).await.map_err(|_| gone())
+    }
+
+    /// Adds one row change to the lot, unless it is on the target already.
     fn change(
         &mut self,
-        table: &Arc<TargetTable>,
-        transaction: &Arc<Transaction>,
-        change: RowChange,
-        index: u64,
-        end_pos: u64,
-    ) -> Result<Option<Change>, DmError> {
-        let change = match table.row_end {
-            Some(row_end) => versions::of_current_rows(change, row_end),
-            None => Some(change),
-        };
-        let Some(RowChange { before, after }) = change else { return Ok(None) };
-        let mut before = before.map(|row| row.values);
-        let mut after = after.map(|row| row.values);
-        for row in [&mut before, &mut after].into_iter().flatten() {
-            table.complete(row);
-        }
-        let images: [Option<&[Value]>; 2] = [before.as_deref(), after.as_deref()];
-        self.row.keys.clear();
-        let lanes = self.covers.len() as u16;
-        let lane = match images {
-            [Some(old), Some(new)] => table.place(&[old, new], lanes, &mut self.row.keys, &mut self.row.buffer),
-            [Some(row), None] | [None, Some(row)] => {
-                table.place(&[row], lanes, &mut self.row.keys, &mut self.row.buffer)
-            }
-            [None, None] => return Ok(None),
+        place: &Place<'_>,
+        before: Option<SourceRow<'_>>,
+        after: Option<SourceRow<'_>>,
+        lot: &mut Lot,
+    ) -> Parsed<()> {
+        let index = self.row.rows;
+        self.row.rows += 1;
+        let Place { table, transaction, end_pos } = *place;
+        let (lanes, mut keys) = (self.covers.len() as u16, Keys::new());
+        let lane = match (before, after) {
+            (Some(old), Some(new)) => table.place(&[old, new], lanes, &mut keys, &mut self.row.buffer)?,
+            (Some(row), None) | (None, Some(row)) => table.place(&[row], lanes, &mut keys, &mut self.row.buffer)?,
+            (None, None) => return Ok(()),
         };
         if index < self.row.passed
             || self.covers.get(usize::from(lane)).is_some_and(|cover| cover.covers(transaction, index))
         {
-            return Ok(None);
+            return Ok(());
         }
         if self.foreign_keys {
-            self.row.keys.push(FOREIGN_KEY_ORDER);
+            keys.push(FOREIGN_KEY_ORDER);
         }
-        let Some((kind, rendered)) = table.render(images[0], images[1], self.safe_mode.is_on()) else {
-            return Ok(None);
+        let text = &mut self.row.text;
+        let Some((kind, op)) = table.render(before.as_ref(), after.as_ref(), self.safe_mode.is_on(), text)? else {
+            return Ok(());
         };
-        Ok(Some(Change {
+        lot.ends.push(text.len());
+        lot.changes.push(Change {
             ordinal: 0,
             lane,
             transaction: transaction.clone(),
@@ -199,11 +258,50 @@ impl TranslateTask {
             end_pos,
             table: table.clone(),
             kind,
-            op: rendered.op,
-            text: rendered.text,
-            keys: self.row.keys.clone(),
+            op,
+            text: Bytes::new(),
+            keys,
             after: Vec::new(),
-            held: None,
-        }))
+            _held: lot.held.clone(),
+        });
+        Ok(())
+    }
+}
+
+fn microseconds(transaction: &Transaction) -> i64 {
+    i64::from(transaction.timestamp) * 1_000_000
+}
+
+/// What all changes of an event have in common.
+struct Place<'a> {
+    table: &'a Arc<TargetTable>,
+    transaction: &'a Arc<Transaction>,
+    end_pos: u64,
+}
+
+/// Changes of one event that are handed on together: one message, and one piece of memory for their texts.
+struct Lot {
+    held: Arc<Held>,
+    changes: Vec<Change>,
+    /// Where the text of each ends.
+    ends: Vec<usize>,
+}
+
+impl Lot {
+    fn new(held: Arc<Held>) -> Lot {
+        Lot { held, changes: Vec::new(), ends: Vec::new() }
+    }
+
+    /// The changes with their texts; nothing is left.
+    fn take(&mut self, text: &mut SqlText) -> Vec<Change> {
+        let mut texts = text.to_bytes();
+        text.clear();
+        let mut changes = std::mem::take(&mut self.changes);
+        let mut start = 0;
+        for (change, end) in changes.iter_mut().zip(self.ends.drain(..)) {
+            change.text = texts.split_to(end - start);
+            start = end;
+        }
+        changes
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Code, DmError, Scope},
-    mysql::is_connection_lost,
+    mysql::{is_connection_lost, sql_text::SqlText},
     schema::model::quote_text,
     units::{Fence, fence::FENCE_ERRNO},
 };
@@ -37,7 +37,7 @@ pub struct FencedWriter {
     /// The ordinal of the last transaction that is known to be in.
     batch: u64,
     conn: Option<(Conn, Instant)>,
-    packet: String,
+    packet: SqlText,
 }
 
 /// Why a transaction isn't in.
@@ -64,13 +64,13 @@ impl FencedWriter {
             fence,
             batch,
             conn: None,
-            packet: String::new(),
+            packet: SqlText::new(),
         }
     }
 
     /// Runs `body` (statements joined by `; `, each giving one result) in one transaction with the lane's progress.
     /// Returns the affected rows of each statement. One attempt: repeating is the caller's decision, and safe.
-    pub async fn transact(&mut self, body: &str, progress: Option<&Progress>) -> Result<Vec<u64>, Refused> {
+    pub async fn transact(&mut self, body: &[u8], progress: Option<&Progress>) -> Result<Vec<u64>, Refused> {
         let batch = self.batch + 1;
         let mut packet = std::mem::take(&mut self.packet);
         packet.clear();
@@ -78,11 +78,11 @@ impl FencedWriter {
         self.text.write(batch, progress, &mut packet);
         packet.push_str("; ");
         if !body.is_empty() {
-            packet.push_str(body);
+            packet.push_bytes(body);
             packet.push_str("; ");
         }
         packet.push_str("COMMIT");
-        let outcome = self.send(&packet).await;
+        let outcome = self.send(packet.as_bytes()).await;
         self.packet = packet;
         match outcome {
             Ok(affected) => {
@@ -137,7 +137,7 @@ impl FencedWriter {
         self.conn = None;
     }
 
-    async fn send(&mut self, packet: &str) -> Result<Vec<u64>, Sent> {
+    async fn send(&mut self, packet: &[u8]) -> Result<Vec<u64>, Sent> {
         if failpoint::pass(self.target.task(), "lane-never-sent").is_err() {
             return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
         }
@@ -229,7 +229,7 @@ enum Sent {
 
 /// Sends and reads one result for each statement; `affected` counts those that succeeded. The client library keeps the
 /// error of a later statement until its result is asked for, so each result is consumed before it counts.
-async fn results(conn: &mut Conn, packet: &str, affected: &mut Vec<u64>) -> Result<(), MysqlError> {
+async fn results(conn: &mut Conn, packet: &[u8], affected: &mut Vec<u64>) -> Result<(), MysqlError> {
     let mut result = conn.query_iter(packet).await?;
     loop {
         let (rows, last) = (result.affected_rows(), result.is_empty());

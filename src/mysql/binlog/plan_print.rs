@@ -1,0 +1,301 @@
+//! How the stored bytes of one column become SQL text: decided once for each layout, see [`super::plan`].
+
+use super::{
+    cursor::{Malformed, Parsed},
+    table_map::{Column, column_type as ty},
+};
+use crate::mysql::{
+    literal::Encoding,
+    sql_text::{DecimalLayout, Pen, SqlText},
+};
+
+const SHORT: Malformed = Malformed("it ends too early");
+
+/// How many bytes a value has in the image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Size {
+    Fixed(u32),
+    /// A length of so many bytes comes first.
+    Counted(u32),
+    /// No row can hold a value of such a column.
+    Wrong(Malformed),
+}
+
+impl Size {
+    pub(super) fn of_column(column: &Column) -> Size {
+        let meta = u32::from(column.meta);
+        let fraction = meta.div_ceil(2);
+        match column.kind {
+            ty::NULL => Size::Fixed(0),
+            ty::TINY | ty::YEAR => Size::Fixed(1),
+            ty::SHORT => Size::Fixed(2),
+            ty::INT24 | ty::DATE | ty::NEWDATE | ty::TIME => Size::Fixed(3),
+            ty::LONG | ty::FLOAT | ty::TIMESTAMP => Size::Fixed(4),
+            ty::LONGLONG | ty::DOUBLE | ty::DATETIME => Size::Fixed(8),
+            ty::TIMESTAMP2 | ty::TIME2 | ty::DATETIME2 if meta > 6 => {
+                Size::Wrong(Malformed("a time has too many fractional digits"))
+            }
+            ty::TIMESTAMP2 => Size::Fixed(4 + fraction),
+            ty::TIME2 => Size::Fixed(3 + fraction),
+            ty::DATETIME2 => Size::Fixed(5 + fraction),
+            ty::NEWDECIMAL => match DecimalLayout::new((column.meta >> 8) as u8, column.meta as u8) {
+                Some(layout) => Size::Fixed(layout.length() as u32),
+                None => Size::Wrong(Malformed("a decimal's precision is out of range")),
+            },
+            ty::VARCHAR | ty::VAR_STRING | ty::STRING | ty::VARCHAR_COMPRESSED => {
+                Size::Counted(if meta > 255 { 2 } else { 1 })
+            }
+            ty::TINY_BLOB..=ty::BLOB | ty::GEOMETRY | ty::VECTOR | ty::BLOB_COMPRESSED | ty::JSON => match meta {
+                1..=4 => Size::Counted(meta),
+                _ => Size::Wrong(Malformed("a blob's length has a wrong size")),
+            },
+            ty::ENUM if matches!(meta, 1 | 2) => Size::Fixed(meta),
+            ty::SET if (1..=8).contains(&meta) => Size::Fixed(meta),
+            ty::BIT if (1..=64).contains(&meta) => Size::Fixed(meta.div_ceil(8)),
+            _ => Size::Wrong(Malformed("a column has a type this reader does not know")),
+        }
+    }
+
+    /// Length of the value that begins at byte `at`, its own length included.
+    #[inline(always)]
+    pub(super) fn of(self, bytes: &[u8], at: usize) -> Parsed<usize> {
+        Ok(match self {
+            Size::Fixed(n) => n as usize,
+            Size::Counted(1) => 1 + usize::from(*bytes.get(at).ok_or(SHORT)?),
+            Size::Counted(n) => {
+                let length = bytes.get(at..at + n as usize).ok_or(SHORT)?;
+                n as usize + length.iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte))
+            }
+            Size::Wrong(why) => return Err(why),
+        })
+    }
+}
+
+/// How a value becomes text.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Print {
+    I8,
+    I16,
+    I24,
+    I32,
+    I64,
+    U8,
+    U16,
+    U24,
+    U32,
+    U64,
+    /// A little-endian number of up to 8 bytes: ENUM, SET.
+    Little,
+    /// Big-endian: BIT.
+    Big,
+    Float,
+    Double,
+    Decimal(DecimalLayout),
+    /// Text and bytes: so many bytes of length stand before them.
+    Utf8(u8),
+    Charset(u8, Charset),
+    /// Hexadecimal, with zeros up to this length.
+    Binary(u8, usize),
+    Year,
+    Date,
+    Time(u8),
+    DateTime(u8),
+    Timestamp(u8),
+    /// By way of the value.
+    Value,
+}
+
+/// A charset that is not UTF-8.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Charset {
+    /// `_name `
+    introducer: String,
+    /// Bytes below 128 are ASCII.
+    ascii_inside: bool,
+    tail: &'static str,
+}
+
+impl Print {
+    pub(super) fn of_column(column: &Column, encoding: &Encoding) -> Print {
+        let fsp = column.meta.min(6) as u8;
+        let charset = |bytes, name: &str, ascii_inside, tail| {
+            Print::Charset(bytes, Charset { introducer: format!("_{name} "), ascii_inside, tail })
+        };
+        let counted = |bytes: u8| match encoding {
+            Encoding::Text => Print::Utf8(bytes),
+            Encoding::Ascii => charset(bytes, "ascii", true, " /*!80000 COLLATE utf8mb4_bin */"),
+            Encoding::Charset(name) => charset(bytes, name, true, ""),
+            Encoding::Wide(name) => charset(bytes, name, false, ""),
+            Encoding::TextOf(_) => Print::Value,
+            Encoding::Padded(length) => Print::Binary(bytes, *length),
+            _ => Print::Binary(bytes, 0),
+        };
+        match column.kind {
+            ty::TINY | ty::SHORT | ty::INT24 | ty::LONG | ty::LONGLONG => Print::integer(column, encoding),
+            ty::FLOAT => Print::Float,
+            ty::DOUBLE => Print::Double,
+            ty::NEWDECIMAL => {
+                DecimalLayout::new((column.meta >> 8) as u8, column.meta as u8).map_or(Print::Value, Print::Decimal)
+            }
+            ty::VARCHAR | ty::VAR_STRING | ty::STRING => counted(if column.meta > 255 { 2 } else { 1 }),
+            ty::TINY_BLOB..=ty::BLOB | ty::GEOMETRY | ty::VECTOR => counted(column.meta.min(4) as u8),
+            ty::ENUM if !matches!(encoding, Encoding::EnumNames(_)) => Print::Little,
+            ty::SET if !matches!(encoding, Encoding::SetNames(_)) => Print::Little,
+            ty::BIT => Print::Big,
+            ty::YEAR => Print::Year,
+            ty::DATE | ty::NEWDATE => Print::Date,
+            ty::TIME2 => Print::Time(fsp),
+            ty::DATETIME2 => Print::DateTime(fsp),
+            ty::TIMESTAMP2 => Print::Timestamp(fsp),
+            _ => Print::Value,
+        }
+    }
+
+    /// The sign that the source writes wins over the structure's, as in [`crate::mysql::value::Value::unsigned`].
+    fn integer(column: &Column, encoding: &Encoding) -> Print {
+        let unsigned = match (column.unsigned, encoding) {
+            (Some(true), _) => true,
+            (_, Encoding::Unsigned(bits)) if column.integer_bits() == Some(*bits) => true,
+            // The structure is of another width than the rows.
+            (_, Encoding::Unsigned(_)) => return Print::Value,
+            _ => false,
+        };
+        match (column.kind, unsigned) {
+            (ty::TINY, false) => Print::I8,
+            (ty::TINY, true) => Print::U8,
+            (ty::SHORT, false) => Print::I16,
+            (ty::SHORT, true) => Print::U16,
+            (ty::INT24, false) => Print::I24,
+            (ty::INT24, true) => Print::U24,
+            (ty::LONG, false) => Print::I32,
+            (ty::LONG, true) => Print::U32,
+            (_, false) => Print::I64,
+            (_, true) => Print::U64,
+        }
+    }
+
+    /// Writes the frequent kinds of small values, of which `more` begins with the `length` stored bytes; false when the
+    /// value needs [`Print::write`].
+    #[inline(always)]
+    pub(super) fn write_short(&self, more: &[u8], length: usize, pen: &mut Pen<'_>) -> bool {
+        match self {
+            Print::I32 => pen.i64(i32::from_le_bytes(first(more)).into()),
+            Print::U32 => pen.u64(u32::from_le_bytes(first(more)).into()),
+            Print::I64 => pen.i64(i64::from_le_bytes(first(more))),
+            Print::U64 => pen.u64(u64::from_le_bytes(first(more))),
+            Print::I8 => pen.i64(i8::from_le_bytes(first(more)).into()),
+            Print::U8 => pen.u64(u8::from_le_bytes(first(more)).into()),
+            Print::I16 => pen.i64(i16::from_le_bytes(first(more)).into()),
+            Print::U16 => pen.u64(u16::from_le_bytes(first(more)).into()),
+            Print::Utf8(1) => {
+                let Some(chunk) = more.get(1..).and_then(|text| text.first_chunk::<16>()) else { return false };
+                return length <= 17 && pen.utf8_short(chunk, length - 1);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Appends the literal of the value `stored`; `more` begins with it and goes on behind it. None: it takes the way by
+    /// the value.
+    #[inline]
+    pub(super) fn write(&self, stored: &[u8], more: &[u8], out: &mut SqlText) -> Option<Parsed<()>> {
+        match self {
+            Print::I32 => out.i64(i32::from_le_bytes(first(stored)).into()),
+            Print::U32 => out.u64(u32::from_le_bytes(first(stored)).into()),
+            Print::I64 => out.i64(i64::from_le_bytes(first(stored))),
+            Print::U64 => out.u64(u64::from_le_bytes(first(stored))),
+            Print::I8 => out.i64(i8::from_le_bytes(first(stored)).into()),
+            Print::U8 => out.u64(u8::from_le_bytes(first(stored)).into()),
+            Print::I16 => out.i64(i16::from_le_bytes(first(stored)).into()),
+            Print::U16 => out.u64(u16::from_le_bytes(first(stored)).into()),
+            Print::I24 => out.i64((((little(stored) as u32) << 8) as i32 >> 8).into()),
+            Print::U24 => out.u64(little(stored)),
+            Print::Utf8(head) => {
+                let head = usize::from(*head);
+                out.utf8(stored.get(head..).unwrap_or_default(), more.get(head..).unwrap_or_default());
+            }
+            Print::Value => return None,
+            other => return Some(other.write_rare(stored, out)),
+        }
+        Some(Ok(()))
+    }
+
+    fn write_rare(&self, stored: &[u8], out: &mut SqlText) -> Parsed<()> {
+        let behind = |head: &u8| stored.get(usize::from(*head)..).unwrap_or_default();
+        match self {
+            Print::Little => out.u64(little(stored)),
+            Print::Big => out.u64(big(stored)),
+            Print::Float => out.double(f32::from_le_bytes(first(stored)).into()),
+            Print::Double => out.double(f64::from_le_bytes(first(stored))),
+            Print::Decimal(layout) => out.decimal(layout, stored)?,
+            Print::Charset(head, charset) => {
+                out.other_charset(behind(head), &charset.introducer, charset.ascii_inside, charset.tail);
+            }
+            Print::Binary(head, length) => out.binary(behind(head), *length),
+            Print::Year => out.u32(match little(stored) as u32 {
+                0 => 0,
+                n => 1900 + n,
+            }),
+            Print::Date => {
+                let packed = little(stored) as u32;
+                out.date(packed >> 9, packed >> 5 & 15, packed & 31);
+            }
+            Print::Time(fsp) => time(stored, *fsp, out)?,
+            Print::DateTime(fsp) => {
+                let (head, fraction) = stored.split_at_checked(5).ok_or(SHORT)?;
+                let packed = big(head) & 0x7f_ffff_ffff;
+                let year_month = (packed >> 22) as u32;
+                let low = packed as u32;
+                let date = [year_month / 13, year_month % 13, low >> 17 & 31];
+                out.datetime(date, [low >> 12 & 31, low >> 6 & 63, low & 63], micros(fraction)?, *fsp);
+            }
+            Print::Timestamp(fsp) => {
+                let (head, fraction) = stored.split_at_checked(4).ok_or(SHORT)?;
+                out.timestamp(big(head) as u32, micros(fraction)?, *fsp);
+            }
+            // Written by the caller, see `write`.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Sign first, so that it sorts; the fraction of negative values counts upwards.
+fn time(stored: &[u8], fsp: u8, out: &mut SqlText) -> Parsed<()> {
+    let fraction_bits = 8 * stored.len().saturating_sub(3) as u32;
+    let value = big(stored) as i64 - (1i64 << (23 + fraction_bits));
+    let magnitude = value.unsigned_abs();
+    let (whole, part) = ((magnitude >> fraction_bits) as u32, magnitude & ((1u64 << fraction_bits) - 1));
+    let micros = part as u32 * scale(fraction_bits as usize / 8);
+    if micros >= 1_000_000 {
+        return Err(Malformed("a time's fraction is too large"));
+    }
+    out.time(value < 0, [whole >> 12 & 0x3ff, whole >> 6 & 63, whole & 63], micros, fsp);
+    Ok(())
+}
+
+/// Microseconds of the last unit of a fraction of so many bytes.
+fn scale(bytes: usize) -> u32 {
+    [0, 10_000, 100, 1].get(bytes).copied().unwrap_or(0)
+}
+
+fn micros(fraction: &[u8]) -> Parsed<u32> {
+    let micros = big(fraction) as u32 * scale(fraction.len());
+    if micros < 1_000_000 { Ok(micros) } else { Err(Malformed("a time's fraction is too large")) }
+}
+
+/// The first bytes; the field was cut to this size.
+#[inline(always)]
+fn first<const N: usize>(stored: &[u8]) -> [u8; N] {
+    stored.first_chunk().copied().unwrap_or([0; N])
+}
+
+#[inline(always)]
+fn little(stored: &[u8]) -> u64 {
+    stored.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+fn big(stored: &[u8]) -> u64 {
+    stored.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))
+}

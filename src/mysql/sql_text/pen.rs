@@ -1,0 +1,81 @@
+//! Short values, one after the other: the place of writing stays in a register, and each value is written into a window
+//! that is surely large enough, so that the compiler needs no further checks and no call.
+
+use super::{SqlText, digits, quote};
+
+/// Room for a separator and any short value.
+const WINDOW: usize = 64;
+
+/// Writes short values into a [`SqlText`]; [`Pen::out`] ends it.
+pub struct Pen<'a> {
+    out: &'a mut SqlText,
+    at: usize,
+}
+
+impl SqlText {
+    #[inline(always)]
+    pub fn pen(&mut self) -> Pen<'_> {
+        let at = self.len;
+        Pen { out: self, at }
+    }
+}
+
+impl<'a> Pen<'a> {
+    /// The text with all that was written.
+    #[inline(always)]
+    pub fn out(self) -> &'a mut SqlText {
+        self.out.len = self.at;
+        self.out
+    }
+
+    #[inline(always)]
+    fn window(&mut self) -> &mut [u8; WINDOW] {
+        if self.out.bytes.len() < self.at + WINDOW {
+            self.out.len = self.at;
+            self.out.grow(WINDOW);
+        }
+        // It fits: the buffer was grown. The last resort keeps the compiler from adding a panic.
+        self.out.bytes.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut()).unwrap_or(&mut self.out.spare)
+    }
+
+    #[inline(always)]
+    pub fn separator(&mut self, byte: u8) {
+        self.window()[0] = byte;
+        self.at += 1;
+    }
+
+    #[inline(always)]
+    pub fn null(&mut self) {
+        self.window()[..4].copy_from_slice(b"NULL");
+        self.at += 4;
+    }
+
+    #[inline(always)]
+    pub fn u64(&mut self, n: u64) {
+        let used = digits::write(n, self.window(), 0);
+        self.at += used;
+    }
+
+    #[inline(always)]
+    pub fn i64(&mut self, n: i64) {
+        let window = self.window();
+        window[0] = b'-';
+        let sign = usize::from(n < 0);
+        let used = digits::write(n.unsigned_abs(), window, sign);
+        self.at += sign + used;
+    }
+
+    /// Text of `length` bytes, at most 16, in quotes; `chunk` begins with it. False when it needs another form.
+    #[inline(always)]
+    pub fn utf8_short(&mut self, chunk: &[u8; 16], length: usize) -> bool {
+        if !quote::is_plain_before(chunk, length) {
+            return false;
+        }
+        let window = self.window();
+        window[0] = b'\'';
+        window[1..17].copy_from_slice(chunk);
+        window[1 + (length & 31)] = b'\'';
+        self.at += length + 2;
+        true
+    }
+}

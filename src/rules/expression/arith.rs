@@ -1,0 +1,226 @@
+//! Arithmetic and bit operators (manual 14.6.1, 14.12).
+
+use super::{
+    ast::{Binary, Unary},
+    compile::Built,
+    convert,
+    decimal::{Dec, MAX_SCALE},
+    node::{Cx, Function, Node, Op},
+    typed::{Evaluated, Failure, Kind, Type, Val},
+};
+
+/// Digits that `/` adds behind the point (div_precision_increment).
+const DIVISION_DIGITS: u8 = 4;
+
+/// What a value is in arithmetic.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Numeric {
+    Integer,
+    Decimal,
+    Real,
+}
+
+/// The class of a type in arithmetic.
+pub fn numeric(ty: &Type) -> Numeric {
+    match ty.kind {
+        Kind::Null | Kind::Int | Kind::Year | Kind::Bit | Kind::Hex | Kind::Date => Numeric::Integer,
+        Kind::Time | Kind::DateTime if ty.scale == 0 => Numeric::Integer,
+        Kind::Time | Kind::DateTime | Kind::Decimal => Numeric::Decimal,
+        Kind::Float | Kind::Double | Kind::Text | Kind::Enum | Kind::Set | Kind::Json => Numeric::Real,
+    }
+}
+
+/// The digits behind the point in arithmetic.
+pub fn scale_of(ty: &Type) -> u8 {
+    match numeric(ty) {
+        Numeric::Integer => 0,
+        Numeric::Decimal => ty.scale.min(MAX_SCALE),
+        Numeric::Real => Type::FREE,
+    }
+}
+
+fn overflow(what: &str) -> Failure {
+    Failure(format!("{what} value is out of range"))
+}
+
+/// An integer in the range of its type; the server's error 1690 else.
+pub fn ranged<'a>(n: i128, unsigned: bool) -> Evaluated<'a> {
+    let out = if unsigned { u64::try_from(n).ok().map(Val::UInt) } else { i64::try_from(n).ok().map(Val::Int) };
+    out.ok_or_else(|| overflow(if unsigned { "BIGINT UNSIGNED" } else { "BIGINT" }))
+}
+
+fn finite<'a>(n: f64) -> Evaluated<'a> {
+    if n.is_finite() { Ok(Val::Real(n)) } else { Err(overflow("DOUBLE")) }
+}
+
+/// Builds a binary operator.
+pub fn binary(operator: Binary, a: Node, b: Node) -> Built {
+    use Binary::*;
+    if matches!(operator, BitAnd | BitOr | BitXor | ShiftLeft | ShiftRight) {
+        return bitwise(operator, a, b);
+    }
+    let class = numeric(&a.ty).max(numeric(&b.ty));
+    let unsigned = a.ty.unsigned || b.ty.unsigned;
+    let (x, y) = (scale_of(&a.ty), scale_of(&b.ty));
+    let whole = a.ty.whole.max(b.ty.whole).saturating_add(1).min(65);
+    let decimal = |scale: u8| Type { unsigned: false, ..Type::decimal(whole, scale.min(MAX_SCALE)) };
+    let (function, ty): (Function, Type) = match (operator, class) {
+        (Div, Numeric::Real) => (real_div, Type::double()),
+        (Div, _) => (decimal_div, decimal(x.saturating_add(DIVISION_DIGITS))),
+        (IntDiv, Numeric::Integer) => (int_div, Type::int(unsigned)),
+        (IntDiv, _) => (other_int_div, Type::int(unsigned)),
+        (Add, Numeric::Integer) => (int_add, Type::int(unsigned)),
+        (Sub, Numeric::Integer) => (int_sub, Type::int(unsigned)),
+        (Mul, Numeric::Integer) => (int_mul, Type::int(unsigned)),
+        (Mod, Numeric::Integer) => (int_mod, Type::int(a.ty.unsigned)),
+        (Add, Numeric::Decimal) => (|_, args, cx| decimals(args, cx, |a, b| Some(a.add(b))), decimal(x.max(y))),
+        (Sub, Numeric::Decimal) => (|_, args, cx| decimals(args, cx, |a, b| Some(a.sub(b))), decimal(x.max(y))),
+        (Mul, Numeric::Decimal) => {
+            (|_, args, cx| decimals(args, cx, |a, b| Some(a.mul(b))), decimal(x.saturating_add(y)))
+        }
+        (Mod, Numeric::Decimal) => (|_, args, cx| decimals(args, cx, Dec::rem), decimal(x.max(y))),
+        (Add, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a + b)), Type::double()),
+        (Sub, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a - b)), Type::double()),
+        (Mul, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a * b)), Type::double()),
+        (Mod, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| (b != 0.0).then(|| a % b)), Type::double()),
+        _ => return Err("this operator is not arithmetic".into()),
+    };
+    Ok(Node { ty, op: Op::Call(function, vec![a, b]) })
+}
+
+fn pair<'a>(args: &'a [Node], cx: &Cx<'a>) -> Result<Option<(Val<'a>, Val<'a>)>, Failure> {
+    let [a, b] = args else { return Ok(None) };
+    let (a, b) = (a.eval(cx)?, b.eval(cx)?);
+    Ok((!a.is_null() && !b.is_null()).then_some((a, b)))
+}
+
+fn integers<'a>(args: &'a [Node], cx: &Cx<'a>) -> Result<Option<(i128, i128)>, Failure> {
+    Ok(pair(args, cx)?.and_then(|(a, b)| Some((convert::integer(&a)?, convert::integer(&b)?))))
+}
+
+fn int_add<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    integers(args, cx)?.map_or(Ok(Val::Null), |(a, b)| ranged(a + b, node.ty.unsigned))
+}
+
+fn int_sub<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    integers(args, cx)?.map_or(Ok(Val::Null), |(a, b)| ranged(a - b, node.ty.unsigned))
+}
+
+fn int_mul<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    integers(args, cx)?.map_or(Ok(Val::Null), |(a, b)| ranged(a.saturating_mul(b), node.ty.unsigned))
+}
+
+fn int_mod<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    match integers(args, cx)? {
+        Some((a, b)) if b != 0 => ranged(a % b, node.ty.unsigned),
+        _ => Ok(Val::Null),
+    }
+}
+
+fn int_div<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    match integers(args, cx)? {
+        Some((a, b)) if b != 0 => ranged(a / b, node.ty.unsigned),
+        _ => Ok(Val::Null),
+    }
+}
+
+fn other_int_div<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    let Some((a, b)) = pair(args, cx)? else { return Ok(Val::Null) };
+    let (Some(a), Some(b)) = (convert::decimal(&a), convert::decimal(&b)) else { return Ok(Val::Null) };
+    match a.div(&b, 0) {
+        None => Ok(Val::Null),
+        Some(quotient) => ranged(quotient.to_integer().unwrap_or(i128::MAX), node.ty.unsigned),
+    }
+}
+
+fn real_div<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    reals(args, cx, |a, b| (b != 0.0).then(|| a / b))
+}
+
+/// Keeps more digits than the type shows: the servers divide in groups of nine digits, and a comparison sees them all.
+fn decimal_div<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    decimals(args, cx, |a, b| {
+        let full = |digits: u8| u32::from(digits).div_ceil(9) * 9;
+        let (x, y) = (full(a.scale()), full(b.scale()));
+        let spare = x - u32::from(a.scale()) + y - u32::from(b.scale());
+        let more = u32::from(DIVISION_DIGITS).saturating_sub(spare);
+        let scale = (x + y + more).div_ceil(9) * 9;
+        a.div(b, scale.min(90) as u8)
+    })
+}
+
+fn decimals<'a>(args: &'a [Node], cx: &Cx<'a>, operation: fn(&Dec, &Dec) -> Option<Dec>) -> Evaluated<'a> {
+    let Some((a, b)) = pair(args, cx)? else { return Ok(Val::Null) };
+    let (Some(a), Some(b)) = (convert::decimal(&a), convert::decimal(&b)) else { return Ok(Val::Null) };
+    Ok(operation(&a, &b).map_or(Val::Null, Val::Dec))
+}
+
+fn reals<'a>(args: &'a [Node], cx: &Cx<'a>, operation: fn(f64, f64) -> Option<f64>) -> Evaluated<'a> {
+    let Some((a, b)) = pair(args, cx)? else { return Ok(Val::Null) };
+    let (Some(a), Some(b)) = (convert::real(&a), convert::real(&b)) else { return Ok(Val::Null) };
+    operation(a, b).map_or(Ok(Val::Null), finite)
+}
+
+fn bitwise(operator: Binary, a: Node, b: Node) -> Built {
+    let shift = matches!(operator, Binary::ShiftLeft | Binary::ShiftRight);
+    let binary = |node: &Node| node.ty.kind == Kind::Text && node.ty.is_binary();
+    if binary(&a) && (shift || binary(&b)) {
+        return Err("bit operators over binary strings are not supported".into());
+    }
+    let function: Function = match operator {
+        Binary::BitAnd => |_, args, cx| bit_pair(args, cx, |a, b| a & b),
+        Binary::BitOr => |_, args, cx| bit_pair(args, cx, |a, b| a | b),
+        Binary::BitXor => |_, args, cx| bit_pair(args, cx, |a, b| a ^ b),
+        Binary::ShiftLeft => |_, args, cx| bit_pair(args, cx, |a, b| if b < 64 { a << b } else { 0 }),
+        _ => |_, args, cx| bit_pair(args, cx, |a, b| if b < 64 { a >> b } else { 0 }),
+    };
+    Ok(Node { ty: Type::int(true), op: Op::Call(function, vec![a, b]) })
+}
+
+fn bit_pair<'a>(args: &'a [Node], cx: &Cx<'a>, operation: fn(u64, u64) -> u64) -> Evaluated<'a> {
+    let Some((a, b)) = pair(args, cx)? else { return Ok(Val::Null) };
+    let (Some(a), Some(b)) = (convert::bits(&a), convert::bits(&b)) else { return Ok(Val::Null) };
+    Ok(Val::UInt(operation(a, b)))
+}
+
+/// Builds `-`, `+` and `~`.
+pub fn unary(operator: Unary, value: Node) -> Built {
+    let (function, ty): (Function, Type) = match operator {
+        Unary::BitNot => {
+            if value.ty.kind == Kind::Text && value.ty.is_binary() {
+                return Err("bit operators over binary strings are not supported".into());
+            }
+            (bit_not, Type::int(true))
+        }
+        Unary::Minus => match numeric(&value.ty) {
+            Numeric::Integer => (int_neg, Type::int(false)),
+            Numeric::Decimal => (decimal_neg, Type::decimal(value.ty.whole, scale_of(&value.ty))),
+            Numeric::Real => (
+                real_neg,
+                Type { scale: if value.ty.kind.is_real() { value.ty.scale } else { Type::FREE }, ..Type::double() },
+            ),
+        },
+        _ => return Ok(value),
+    };
+    Ok(Node { ty, op: Op::Call(function, vec![value]) })
+}
+
+fn only<'a>(args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    args.first().map_or(Ok(Val::Null), |arg| arg.eval(cx))
+}
+
+fn bit_not<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    Ok(convert::bits(&only(args, cx)?).map_or(Val::Null, |bits| Val::UInt(!bits)))
+}
+
+fn int_neg<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    convert::integer(&only(args, cx)?).map_or(Ok(Val::Null), |n| ranged(-n, false))
+}
+
+fn decimal_neg<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    Ok(convert::decimal(&only(args, cx)?).map_or(Val::Null, |n| Val::Dec(n.neg())))
+}
+
+fn real_neg<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    Ok(convert::real(&only(args, cx)?).map_or(Val::Null, |n| Val::Real(-n)))
+}

@@ -1,0 +1,179 @@
+//! NOT, XOR, IF and its like, and the type that several values have together (manual 14.5).
+
+use super::{Args, value_arg};
+use crate::rules::expression::{
+    ast::CastType,
+    compare::aggregate,
+    compile::{Built, Compiler, boolean},
+    convert,
+    node::{Cx, Node, Op, Test, borrow},
+    typed::{Evaluated, Kind, Type, Val},
+};
+
+pub fn build<'n>(compiler: &Compiler<'_>, args: Args<'n>) -> super::Topic<'n> {
+    Ok(match args.name {
+        "if" => if_call(args),
+        "ifnull" | "nvl" => choice(args, 2, 2),
+        "coalesce" => choice(args, 1, usize::MAX),
+        "nullif" => null_if(compiler, args),
+        "isnull" => args.call(1, 1, boolean(), |_, args, cx| Ok(Val::Int(value_arg(args, 0, cx)?.is_null().into()))),
+        "interval" => interval(args),
+        _ => return Err(args),
+    })
+}
+
+pub fn not(value: Node) -> Node {
+    Node {
+        ty: boolean(),
+        op: Op::Call(
+            |_, args, cx| Ok(Val::truth(convert::truth(&value_arg(args, 0, cx)?).map(|truth| !truth))),
+            vec![value],
+        ),
+    }
+}
+
+pub fn xor(a: Node, b: Node) -> Node {
+    Node { ty: boolean(), op: Op::Call(eval_xor, vec![a, b]) }
+}
+
+fn eval_xor<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    let (a, b) = (convert::truth(&value_arg(args, 0, cx)?), convert::truth(&value_arg(args, 1, cx)?));
+    Ok(Val::truth(a.zip(b).map(|(a, b)| a != b)))
+}
+
+/// The type of a value that is one of several (manual 14.5, under CASE).
+pub fn merge<'t>(types: impl Iterator<Item = &'t Type>) -> Result<Type, String> {
+    let types: Vec<&Type> = types.filter(|ty| ty.kind != Kind::Null).collect();
+    let Some((first, rest)) = types.split_first() else { return Ok(Type::null()) };
+    let mut out = **first;
+    for ty in rest {
+        out = two(&out, ty);
+    }
+    if out.kind.is_text() {
+        let (collation, strength) = aggregate(types.iter().copied())?;
+        let kind = if matches!(out.kind, Kind::Enum | Kind::Set) && types.len() > 1 { Kind::Text } else { out.kind };
+        return Ok(Type { kind, ..Type::text(collation, strength) });
+    }
+    Ok(out)
+}
+
+fn two(a: &Type, b: &Type) -> Type {
+    use Kind::*;
+    let (x, y) = (a.kind, b.kind);
+    let (whole, scale) = (a.whole.max(b.whole), a.scale.max(b.scale));
+    if x == y {
+        return match x {
+            Int if a.unsigned != b.unsigned => Type::decimal(20, 0),
+            Enum | Set | Hex => Type { kind: Text, ..*a },
+            _ => Type { whole, scale, unsigned: a.unsigned && b.unsigned, ..*a },
+        };
+    }
+    let number = |kind: Kind| kind.is_integer() || kind.is_real() || kind == Decimal;
+    if number(x) && number(y) {
+        if x.is_real() || y.is_real() {
+            // A common number of digits only if both have one.
+            return Type { scale, ..Type::double() };
+        }
+        if x == Decimal || y == Decimal {
+            return Type::decimal(whole.min(65), scale);
+        }
+        return Type { whole, ..Type::int(a.unsigned && b.unsigned) };
+    }
+    if x.has_date() && y.has_date() {
+        return Type::temporal(DateTime, scale);
+    }
+    if x.is_temporal() && y.is_temporal() {
+        return Type::temporal(DateTime, scale);
+    }
+    Type { kind: Text, ..*a }
+}
+
+/// Brings a branch into the common type, so that what works on the whole sees one kind of value.
+pub fn coerce(node: &mut Node, ty: &Type) {
+    if node.ty.kind == ty.kind && node.ty.scale == ty.scale && node.ty.unsigned == ty.unsigned
+        || matches!(node.ty.kind, Kind::Null)
+    {
+        return;
+    }
+    let target = match ty.kind {
+        Kind::Decimal => Some(CastType::Decimal(65, ty.scale.min(30))),
+        Kind::Double | Kind::Float => Some(CastType::Double),
+        Kind::DateTime => Some(CastType::DateTime(ty.scale.min(6))),
+        Kind::Text if !node.ty.kind.is_text() => Some(CastType::Char(None, None)),
+        _ => None,
+    };
+    let Some(target) = target else { return };
+    let given = std::mem::replace(node, Node::constant(Type::null(), Val::Null));
+    let strength = given.ty.strength;
+    // A cast to these types always exists.
+    if let Ok(cast) = super::cast::cast(given, &target) {
+        *node = Node { ty: Type { strength, ..cast.ty }, op: cast.op };
+        if ty.kind.is_real() {
+            node.ty.scale = ty.scale;
+        }
+    }
+}
+
+fn if_call(mut args: Args<'_>) -> Built {
+    args.check(3, 3)?;
+    let ty = merge(args.nodes.iter().skip(1).map(|node| &node.ty))?;
+    args.nodes.iter_mut().skip(1).for_each(|node| coerce(node, &ty));
+    args.call(3, 3, ty, |_, args, cx| {
+        let truth = convert::truth(&value_arg(args, 0, cx)?) == Some(true);
+        value_arg(args, if truth { 1 } else { 2 }, cx)
+    })
+}
+
+fn choice(mut args: Args<'_>, least: usize, most: usize) -> Built {
+    args.check(least, most)?;
+    let ty = merge(args.nodes.iter().map(|node| &node.ty))?;
+    args.nodes.iter_mut().for_each(|node| coerce(node, &ty));
+    args.call(least, most, ty, |_, args, cx| {
+        for arg in args {
+            let value = arg.eval(cx)?;
+            if !value.is_null() {
+                return Ok(value);
+            }
+        }
+        Ok(Val::Null)
+    })
+}
+
+/// `NULLIF(a, b)`: the comparison needs both, the value only `a`, which is compiled once and evaluated once.
+fn null_if(compiler: &Compiler<'_>, mut args: Args<'_>) -> Built {
+    args.check(2, 2)?;
+    let (Some(b), Some(a)) = (args.nodes.pop(), args.nodes.pop()) else {
+        return Err("NULLIF needs two arguments".into());
+    };
+    let ty = a.ty;
+    let ty = if matches!(ty.kind, Kind::Enum | Kind::Set) { Type { kind: Kind::Text, ..ty } } else { ty };
+    let compared = compiler.comparison(Test::Equal, a, b)?;
+    Ok(Node {
+        ty,
+        op: Op::Call(
+            |_, args, cx| {
+                let Some(Node { op: Op::Compare { how, sides, .. }, .. }) = args.first() else { return Ok(Val::Null) };
+                let value = sides.0.eval(cx)?;
+                let order = how.order((borrow(&value), &sides.0.ty), (sides.1.eval(cx)?, &sides.1.ty), cx);
+                Ok(if order.is_some_and(|order| order.is_eq()) { Val::Null } else { value })
+            },
+            vec![compared],
+        ),
+    })
+}
+
+/// `INTERVAL(n, a, b, ..)`: how many of the ascending numbers are at most `n`.
+fn interval(args: Args<'_>) -> Built {
+    args.call(2, usize::MAX, Type::int(false), |_, args, cx| {
+        let Some((first, rest)) = args.split_first() else { return Ok(Val::Int(-1)) };
+        let Some(n) = convert::decimal(&first.eval(cx)?) else { return Ok(Val::Int(-1)) };
+        let mut count = 0;
+        for limit in rest {
+            match convert::decimal(&limit.eval(cx)?) {
+                Some(limit) if limit.compare(&n).is_gt() => break,
+                _ => count += 1,
+            }
+        }
+        Ok(Val::Int(count))
+    })
+}
