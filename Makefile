@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-tidb bench demo servers build
+.PHONY: verify fix test test-long test-tidb bench demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -19,6 +19,9 @@ servers:          ## every release the tests run against (no service is started)
 
 test: servers     ## all tests of every day: units, command goldens, scenarios and faults on real servers
 	cargo test --no-fail-fast
+
+ddl-report: servers ## DDL of every release followed and compared; writes docs/ddl-coverage.md
+	DM_DDL_REPORT=1 cargo test --test integration schema:: -- --nocapture
 
 test-long: servers ## the same with more rounds of faults
 	DM_FAULT_ROUNDS=100 cargo test --test integration faults::

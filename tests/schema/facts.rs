@@ -40,6 +40,11 @@ pub struct TableFacts {
 }
 
 impl ColumnFacts {
+    /// One of the columns that system versioning adds, or a hash of a long unique key: in no catalogue, but in each row.
+    pub fn is_hidden(&self) -> bool {
+        self.invisible && (matches!(&*self.name, "row_start" | "row_end") || self.name.starts_with("DB_ROW_HASH_"))
+    }
+
     /// All but the texts that a server may rewrite.
     pub fn head(&self) -> String {
         let null = if self.nullable { "NULL" } else { "NOT NULL" };

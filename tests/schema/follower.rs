@@ -11,7 +11,8 @@ use super::{
     facts::{self, ColumnFacts, Given, TableFacts},
     layout, oracle,
     rig::{Rig, answer, statements},
-    subject, tracked,
+    subject::{self, Sides},
+    tracked,
 };
 
 /// What became of a statement.
@@ -22,6 +23,8 @@ pub enum Verdict {
     /// Nothing is in the binlog: it changes nothing, or nothing that is migrated.
     NotLogged,
     Tracked,
+    /// Sent as text, and nothing that the model knows changes.
+    PassedThrough,
     Skipped,
     /// Code and reason.
     Refused(String),
@@ -31,6 +34,7 @@ pub enum Verdict {
 pub struct Follower {
     pub rig: Rig,
     pub tracker: Tracker,
+    sides: Sides,
     /// Rows of defaults that were written and compared.
     pub rows_compared: usize,
     schemas: Vec<String>,
@@ -53,9 +57,11 @@ impl Follower {
         for (schema, charset) in load::fetch_schemas(&mut rig.look).await.unwrap() {
             tracker.put_schema(&schema, charset);
         }
+        let sides = Sides::of(&mut rig.look, session.server).await;
         Follower {
             rig,
             tracker,
+            sides,
             rows_compared: 0,
             schemas: Vec::new(),
             blind: BTreeSet::new(),
@@ -79,13 +85,15 @@ impl Follower {
         let mut touched = Vec::new();
         let mut rewritten = Vec::new();
         let mut skipped = 0;
+        let mut changed = false;
         for event in &events {
             self.sql_mode = event.status.sql_mode.unwrap_or_default();
-            match subject::follow(&mut self.tracker, event, self.rig.session.server) {
+            match self.sides.follow(&mut self.tracker, event) {
                 Ok(followed) => {
                     touched.extend(followed.touched);
-                    rewritten.extend(followed.rewritten);
+                    rewritten.extend(followed.rewritten.into_iter().map(|sql| (followed.sql_mode.clone(), sql)));
                     skipped += followed.skipped;
+                    changed |= followed.changed;
                     problems.extend(followed.problems);
                 }
                 Err(error) => {
@@ -95,15 +103,23 @@ impl Follower {
                 }
             }
         }
-        for sql in &rewritten {
-            if let Err(error) = answer_of_copy(&mut self.rig, sql).await {
-                problems.push(format!("[rewrite] the target refuses: {sql}\n    {error}"));
+        let unknown = touched.iter().all(|id| self.tracker.get(&id.schema, &id.name).is_none());
+        for (sql_mode, sql) in &rewritten {
+            match answer_of_copy(&mut self.rig, sql_mode, sql).await {
+                // A view or a temporary table, which the target never got: the task stops with the target's error.
+                Err(error) if unknown && error.starts_with("1146:") => return Verdict::Refused(error),
+                Err(error) => problems.push(format!("[rewrite] the target refuses: {sql}\n    {error}")),
+                Ok(()) => {}
             }
         }
         touched.sort();
         touched.dedup();
         self.compare(&touched, problems).await;
-        if rewritten.is_empty() && skipped > 0 { Verdict::Skipped } else { Verdict::Tracked }
+        match (rewritten.is_empty() && skipped > 0, changed) {
+            (true, _) => Verdict::Skipped,
+            (_, true) => Verdict::Tracked,
+            (_, false) => Verdict::PassedThrough,
+        }
     }
 
     /// Compares every tracked table.
@@ -250,7 +266,9 @@ impl Follower {
             return;
         };
         copy.lines = copy.lines.iter().map(|line| line.replace("-> r_", "-> ")).collect();
-        let heads = |facts: &TableFacts| facts.columns.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>();
+        let heads = |facts: &TableFacts| {
+            facts.columns.iter().map(|column| format!("{column:?}").replace("`r_", "`")).collect::<Vec<_>>()
+        };
         lines_differ("[rewrite]", heads(&copy).iter(), heads(server).iter(), found);
         lines_differ("[rewrite]", copy.lines.iter(), server.lines.iter(), found);
     }
@@ -286,6 +304,11 @@ impl Follower {
         found: &mut Vec<String>,
     ) {
         let heads = |facts: &TableFacts| facts.columns.iter().map(ColumnFacts::head).collect::<Vec<_>>();
+        let hidden = |column: &ColumnFacts| column.is_hidden() && !server.columns.iter().any(|c| c.name == column.name);
+        let ours = &TableFacts {
+            columns: ours.columns.iter().filter(|column| !hidden(column)).cloned().collect(),
+            lines: ours.lines.clone(),
+        };
         let (our_heads, server_heads) = (heads(ours), heads(server));
         lines_differ(who, our_heads.iter(), server_heads.iter(), found);
         lines_differ(who, ours.lines.iter(), server.lines.iter(), found);
@@ -324,7 +347,8 @@ impl Follower {
     }
 }
 
-async fn answer_of_copy(rig: &mut Rig, sql: &str) -> Result<(), String> {
+async fn answer_of_copy(rig: &mut Rig, sql_mode: &str, sql: &str) -> Result<(), String> {
+    rig.copy.query_drop(format!("SET sql_mode='{sql_mode}'")).await.unwrap();
     answer(rig.copy.query_drop(sql).await)
 }
 

@@ -18,7 +18,7 @@ pub async fn same(
     sql_mode: u64,
 ) -> Result<bool, String> {
     let drop = "DROP TABLE IF EXISTS r_probe.probe";
-    for prepare in ["CREATE DATABASE IF NOT EXISTS r_probe", drop] {
+    for prepare in ["CREATE DATABASE IF NOT EXISTS r_probe", drop, &format!("USE {}", name(schema))] {
         rig.look.query_drop(prepare).await.unwrap();
     }
     let like = format!("CREATE TABLE r_probe.probe LIKE {}.{}", name(schema), name(table));

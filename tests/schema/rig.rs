@@ -40,7 +40,7 @@ impl Rig {
     pub async fn new(label: &str, server: Server) -> Rig {
         let config = server.db_config();
         let mut look = connect(&config, Scope::Upstream, ConnectOptions::default()).await.unwrap();
-        look.query_drop("SET sql_mode='', foreign_key_checks=0, sql_log_bin=0").await.unwrap();
+        look.query_drop("SET sql_mode='', foreign_key_checks=0, sql_log_bin=0, lock_wait_timeout=10").await.unwrap();
         let product = Product::detect(&mut look, Scope::Upstream).await.unwrap();
         let session = load::fetch_session(&mut look).await.unwrap();
         let copy = target_session(&server).await;
@@ -50,7 +50,7 @@ impl Rig {
             BinlogStream::open(&config, 77_004, product.flavor, StartPoint::Position(end), options).await.unwrap();
         let conn = server.conn().await;
         let mut rows = server.conn().await;
-        rows.query_drop("SET sql_mode='', foreign_key_checks=0").await.unwrap();
+        rows.query_drop("SET sql_mode='', foreign_key_checks=0, lock_wait_timeout=10").await.unwrap();
         Rig {
             label: label.to_owned(),
             session,

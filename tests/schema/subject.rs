@@ -1,14 +1,20 @@
 //! The code under test, called as the sync unit's ddl stage calls it: everything a statement needs comes from its event.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use dm::{
-    error::DmError,
+    error::{DmError, Scope},
     mysql::binlog::QueryEvent,
     schema::{
-        ServerInfo, SqlMode, TableId, Tracker,
-        ddl::{self, ParseContext, Statement, StatementKind},
+        ServerInfo, SqlMode, TableId, TableInfo, Tracker,
+        charset::{CharsetPair, canonical_collation},
+        collation::{Catalog, CollationPolicy, SourceDefaults},
+        ddl::{self, AlterSpec, CharsetRules, ParseContext, Statement, StatementKind},
         logged,
     },
+    units::session::ddl_sql_mode,
 };
+use mysql_async::Conn;
 
 /// What one event came to.
 #[derive(Default)]
@@ -17,6 +23,10 @@ pub struct Followed {
     pub touched: Vec<TableId>,
     /// For the target, names mapped by [`routed`].
     pub rewritten: Vec<String>,
+    /// The target session's SQL mode for them.
+    pub sql_mode: String,
+    /// Something that the tracker knows became another.
+    pub changed: bool,
     /// Statements of a kind that isn't migrated.
     pub skipped: usize,
     /// What the rewriting broke.
@@ -28,37 +38,116 @@ pub fn routed(schema: &str, table: &str) -> (String, String) {
     (format!("r_{schema}"), table.to_owned())
 }
 
-/// Follows one event. After an error the tracker is as before.
-pub fn follow(tracker: &mut Tracker, event: &QueryEvent, server: ServerInfo) -> Result<Followed, DmError> {
-    let before = tracker.clone();
-    let result = follow_parts(tracker, event, server);
-    if result.is_err() {
-        *tracker = before;
-    }
-    result
+/// Source and target, which are one server here.
+pub struct Sides {
+    server: ServerInfo,
+    source: SourceDefaults,
+    policy: CollationPolicy,
 }
 
-fn follow_parts(tracker: &mut Tracker, event: &QueryEvent, server: ServerInfo) -> Result<Followed, DmError> {
-    let sql = text(event);
-    let context = context(event, server);
-    let statement = ddl::parse(&sql, &context)?;
-    if let Some(on) = event.status.explicit_defaults_for_timestamp {
-        tracker.set_explicit_defaults_for_timestamp(on);
+impl Sides {
+    pub async fn of(conn: &mut Conn, server: ServerInfo) -> Sides {
+        let catalog = Catalog::fetch(conn, Scope::Upstream).await.unwrap();
+        let source = SourceDefaults { catalog: Some(catalog.clone()), server, utf8mb4: None };
+        Sides { server, source, policy: CollationPolicy::new(catalog, "strict", &BTreeMap::new(), "map").unwrap() }
     }
-    if let Some(charset) = event.status.collation_server.and_then(|number| logged::pair_by_number(number, &server)) {
-        tracker.set_server_charset(charset);
+
+    /// Follows one event. After an error the tracker is as before.
+    pub fn follow(&self, tracker: &mut Tracker, event: &QueryEvent) -> Result<Followed, DmError> {
+        let before = tracker.clone();
+        let result = self.follow_parts(tracker, event);
+        if result.is_err() {
+            *tracker = before;
+        }
+        result
     }
-    let mut followed = Followed::default();
-    match statement.split() {
-        None => part(tracker, &sql, &statement, &context, &mut followed)?,
-        Some(parts) => {
-            let plain = ParseContext { sql_mode: SqlMode::default(), ..context };
-            for sql in parts {
-                part(tracker, &sql, &ddl::parse(&sql, &plain)?, &plain, &mut followed)?;
+
+    fn follow_parts(&self, tracker: &mut Tracker, event: &QueryEvent) -> Result<Followed, DmError> {
+        let sql = text(event);
+        let context = context(event, self.server);
+        let statement = ddl::parse(&sql, &context)?;
+        if let Some(on) = event.status.explicit_defaults_for_timestamp {
+            tracker.set_explicit_defaults_for_timestamp(on);
+        }
+        if let Some(charset) = event.status.collation_server.and_then(|n| logged::pair_by_number(n, &self.server)) {
+            tracker.set_server_charset(charset);
+        }
+        let sql_mode = ddl_sql_mode("", event.status.sql_mode.unwrap_or_default());
+        let mut followed = Followed { sql_mode, ..Followed::default() };
+        match statement.split() {
+            None => self.part(tracker, event, &sql, &statement, &mut followed)?,
+            Some(parts) => {
+                let plain = ParseContext { sql_mode: SqlMode::default(), ..context };
+                for sql in parts {
+                    self.part(tracker, event, &sql, &ddl::parse(&sql, &plain)?, &mut followed)?;
+                }
             }
         }
+        Ok(followed)
     }
-    Ok(followed)
+
+    fn part(
+        &self,
+        tracker: &mut Tracker,
+        event: &QueryEvent,
+        sql: &str,
+        statement: &Statement,
+        followed: &mut Followed,
+    ) -> Result<(), DmError> {
+        match &statement.kind {
+            StatementKind::Skipped(_) | StatementKind::Transaction(_) => {
+                followed.skipped += 1;
+                return Ok(());
+            }
+            StatementKind::Dml(verb) => return Err(ddl::statement_format_error(*verb)),
+            StatementKind::Sequence { .. } => return Err(ddl::sequence_error(sql)),
+            _ => {}
+        }
+        if statement.reroute(sql, |schema, table| (schema.to_owned(), table.to_owned())) != sql {
+            followed.problems.push("[rewrite] the identity changes the text".to_owned());
+        }
+        let inherited = inherited(tracker, statement);
+        let number = event.status.default_collation_utf8mb4;
+        let utf8mb4 = number.and_then(|number| logged::pair_by_number(number, &self.server));
+        let source =
+            SourceDefaults { utf8mb4: utf8mb4.map(|pair| canonical_collation(&pair.collation)), ..self.source.clone() };
+        let rules = CharsetRules {
+            policy: &self.policy,
+            source: &source,
+            inherited: inherited.as_ref(),
+            target_inherited: match statement.kind {
+                StatementKind::CreateDatabase { .. } => self.policy.target.server.as_ref(),
+                _ => inherited.as_ref(),
+            },
+        };
+        let mut changes = statement.changes(routed, true);
+        changes.extend(statement.charset_changes(&rules)?.0);
+        followed.rewritten.push(changes.apply(sql).trim().to_owned());
+        followed.touched.extend(statement.tables.iter().map(|table| table.id()));
+        let known = |tracker: &Tracker| -> Vec<_> {
+            statement.tables.iter().map(|table| tracker.get(&table.schema, &table.name)).collect()
+        };
+        let before = known(tracker);
+        tracker.apply(statement)?;
+        let same = |(a, b): (&Option<Arc<TableInfo>>, &Option<Arc<TableInfo>>)| match (a, b) {
+            (Some(a), Some(b)) => TableInfo { create_sql: b.create_sql.clone(), ..TableInfo::clone(a) } == **b,
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        followed.changed |= statement.tables.is_empty() || !before.iter().zip(&known(tracker)).all(same);
+        Ok(())
+    }
+}
+
+/// What the source takes where the statement says nothing.
+fn inherited(tracker: &Tracker, statement: &Statement) -> Option<CharsetPair> {
+    let from_schema = match &statement.kind {
+        StatementKind::CreateDatabase { .. } => return Some(tracker.server_charset().clone()),
+        StatementKind::CreateTable(create) => create.like.is_none(),
+        StatementKind::AlterTable { specs, .. } => specs.iter().any(|s| matches!(s, AlterSpec::ConvertTo { .. })),
+        _ => false,
+    };
+    let subject = statement.tables.first().filter(|_| from_schema)?;
+    Some(tracker.schema_charset(&subject.schema))
 }
 
 /// The statement's text.
@@ -71,40 +160,5 @@ fn context(event: &QueryEvent, server: ServerInfo) -> ParseContext {
         default_schema: event.schema.clone(),
         sql_mode: SqlMode::from_bits(event.status.sql_mode.unwrap_or_default()),
         server,
-    }
-}
-
-fn part(
-    tracker: &mut Tracker,
-    sql: &str,
-    statement: &Statement,
-    context: &ParseContext,
-    followed: &mut Followed,
-) -> Result<(), DmError> {
-    match &statement.kind {
-        StatementKind::Skipped(_) | StatementKind::Transaction(_) => {
-            followed.skipped += 1;
-            return Ok(());
-        }
-        StatementKind::Dml(verb) => return Err(ddl::statement_format_error(*verb)),
-        _ => {}
-    }
-    same_after_identity(sql, statement, context, followed);
-    followed.rewritten.push(statement.rewrite_guarded(sql, routed));
-    followed.touched.extend(statement.tables.iter().map(|table| table.id()));
-    tracker.apply(statement)?;
-    Ok(())
-}
-
-/// Rewritten with the same names, the text must still say the same.
-fn same_after_identity(sql: &str, statement: &Statement, context: &ParseContext, followed: &mut Followed) {
-    let same = statement.rewrite(sql, |schema, table| (schema.to_owned(), table.to_owned()));
-    // What is rewritten doesn't depend on the session any more.
-    let plain = ParseContext { default_schema: "elsewhere".into(), sql_mode: SqlMode::default(), ..context.clone() };
-    match ddl::parse(&same, &plain) {
-        // Texts of expressions in double quotes get single ones.
-        Ok(again) if again.kind == statement.kind || sql.contains('"') => {}
-        Ok(_) => followed.problems.push(format!("[rewrite] the identity says something else: {same}")),
-        Err(error) => followed.problems.push(format!("[rewrite] the identity is not understood: {same}\n{error}")),
     }
 }

