@@ -52,8 +52,7 @@ impl Statement {
         let mut places = self.charset_places.clone();
         if !places.iter().any(|place| place.level == CharsetLevel::Table) {
             let written = || self.charset_names.iter().filter(|name| name.level == CharsetLevel::Table);
-            let last =
-                |collation: bool| written().filter(|n| n.collation == collation).next_back().map(|n| n.name.clone());
+            let last = |collation: bool| written().rfind(|n| n.collation == collation).map(|n| n.name.clone());
             if let Some(at) = written().map(|name| name.clause.end).max() {
                 let (charset, collation) = (last(false), last(true));
                 places.push(CharsetPlace { at, level: CharsetLevel::Table, charset, collation, implied: false });
@@ -191,7 +190,9 @@ impl Place<'_> {
             }
             return !default;
         }
-        if self.rules.target_inherited == Some(wanted) {
+        // CONVERT TO CHARACTER SET DEFAULT depends on the session, and on the server's release.
+        let conversion = self.place.level == CharsetLevel::Conversion;
+        if self.rules.target_inherited == Some(wanted) && !conversion {
             return false;
         }
         let default = |name: &&CharsetName| !name.collation && name.level == self.place.level;

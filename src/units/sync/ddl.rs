@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Code, DmError},
-    mysql::binlog::event::{QueryEvent, StatusVars},
+    mysql::binlog::event::QueryEvent,
     rules::{self, Admission, EventKind},
     schema::{
         Change as TrackedChange, Tracker,
@@ -117,13 +117,13 @@ impl TranslateTask {
             tracker.set_server_charset(charset);
         }
         match parsed.split() {
-            None => self.part(sql, &parsed, &event.event.status, tracker, &mut outcome).await?,
+            None => self.part(sql, &parsed, &event.event, tracker, &mut outcome).await?,
             Some(parts) => {
                 // The parts are written in plain SQL with full names.
                 let plain = ParseContext { sql_mode: SqlMode::default(), ..context };
                 for part in parts {
                     let statement = ddl::parse(&part, &plain)?;
-                    self.part(&part, &statement, &event.event.status, tracker, &mut outcome).await?;
+                    self.part(&part, &statement, &event.event, tracker, &mut outcome).await?;
                 }
             }
         }
@@ -135,7 +135,7 @@ impl TranslateTask {
         &mut self,
         sql: &str,
         statement: &Statement,
-        status: &StatusVars,
+        event: &QueryEvent,
         tracker: &mut Tracker,
         outcome: &mut Outcome,
     ) -> Result<(), DmError> {
@@ -165,7 +165,10 @@ impl TranslateTask {
         let target = self.rules.route(&subject)?;
         let (subject, target) = (&subject, &target);
         let before = before.as_deref();
-        let sending = Sending { sql, statement, subject, target, before, tracker: &*tracker, status };
+        let (status, default_schema) = (&event.status, event.schema.as_str());
+        let tracker_before = &*tracker;
+        let sending =
+            Sending { sql, statement, subject, target, before, tracker: tracker_before, status, default_schema };
         let texts = self.texts(&sending).await?;
         if texts.is_empty() {
             tracing::info!(sql = %super::location::shorten(sql), "skip event, need handled ddls is empty");
