@@ -100,6 +100,18 @@ pub struct Generated {
     pub stored: bool,
 }
 
+impl Generated {
+    /// The text that stands for MariaDB's GENERATED ALWAYS AS ROW START.
+    pub const ROW_START: &'static str = "ROW START";
+    /// The text that stands for MariaDB's GENERATED ALWAYS AS ROW END.
+    pub const ROW_END: &'static str = "ROW END";
+
+    /// Whether the column holds when a version of its row began or ended: no value that a target gets.
+    pub fn is_row_time(&self) -> bool {
+        self.expression == Self::ROW_START || self.expression == Self::ROW_END
+    }
+}
+
 /// One index.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Index {

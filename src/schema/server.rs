@@ -11,10 +11,6 @@ pub struct SqlMode {
     pub no_backslash_escapes: bool,
     /// REAL means FLOAT.
     pub real_as_float: bool,
-    /// `a || b` joins texts; it means OR otherwise.
-    pub pipes_as_concat: bool,
-    /// `NOT a BETWEEN b AND c` reads `(NOT a) BETWEEN ...`.
-    pub high_not_precedence: bool,
     /// MariaDB's ORACLE: DATE means DATETIME, BLOB means LONGBLOB.
     pub oracle: bool,
     /// TIMESTAMP means DATETIME (MariaDB, MySQL before 8.0).
@@ -29,8 +25,6 @@ impl SqlMode {
             ansi_quotes: has("ANSI_QUOTES") || has("ANSI"),
             no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
             real_as_float: has("REAL_AS_FLOAT") || has("ANSI"),
-            pipes_as_concat: has("PIPES_AS_CONCAT") || has("ANSI"),
-            high_not_precedence: has("HIGH_NOT_PRECEDENCE"),
             oracle: has("ORACLE"),
             maxdb: has("MAXDB"),
         }
@@ -42,8 +36,6 @@ impl SqlMode {
             ansi_quotes: bits & 4 != 0,
             no_backslash_escapes: bits & (1 << 20) != 0,
             real_as_float: bits & 1 != 0,
-            pipes_as_concat: bits & 2 != 0,
-            high_not_precedence: bits & (1 << 29) != 0,
             oracle: bits & (1 << 9) != 0,
             maxdb: bits & (1 << 12) != 0,
         }

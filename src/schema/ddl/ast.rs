@@ -28,8 +28,6 @@ pub struct Statement {
     pub objects: Vec<ObjectRef>,
     /// Clauses that the grammar doesn't know but can tell to leave rows and keys alone; they stay as written.
     pub unknown: Vec<Range<usize>>,
-    /// SQL modes that the text needs to mean what it meant on the source, for a session that may lack them.
-    pub needed_modes: Vec<&'static str>,
     /// Executable comments whose text the source executed, markers included. Text inside can't be moved out of them.
     pub executed_comments: Vec<Range<usize>>,
     /// Where `IF NOT EXISTS` or `IF EXISTS` can be put in, when it is missing.

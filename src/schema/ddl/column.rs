@@ -100,10 +100,7 @@ impl Parser<'_> {
                 self.number()?;
             }
             "COMPRESSED" => {
-                self.advance();
-                if self.take_symbol('=') {
-                    self.any_name()?;
-                }
+                self.compressed()?;
                 column.compressed = true;
             }
             "ENGINE_ATTRIBUTE" | "SECONDARY_ENGINE_ATTRIBUTE" => {
@@ -117,6 +114,12 @@ impl Parser<'_> {
             _ => return self.own_option(),
         }
         Ok(true)
+    }
+
+    /// `COMPRESSED [= method]`.
+    pub(super) fn compressed(&mut self) -> Result<()> {
+        self.advance();
+        if self.take_symbol('=') { self.any_name() } else { Ok(()) }
     }
 
     /// `name = value`, for options that an engine defines by itself and for those of servers to come: what has this
@@ -184,7 +187,7 @@ fn new_column(name: String, clause: TypeClause) -> ColumnDef {
         generated: None,
         row_time: None,
         versioning: None,
-        compressed: false,
+        compressed: clause.compressed,
         auto_increment: clause.serial,
         on_update_now: false,
         comment: String::new(),

@@ -20,6 +20,7 @@ pub(super) struct TypeClause {
     pub(super) binary_collation: bool,
     /// NCHAR, NATIONAL ...: the character set is part of the type.
     pub(super) national: bool,
+    pub(super) compressed: bool,
     /// SERIAL: BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE.
     pub(super) serial: bool,
 }
@@ -123,6 +124,9 @@ impl Parser<'_> {
         clause.ty = ColumnType::of(base);
         if base != BaseType::Year {
             clause.ty.decimals = parameter.filter(|digits| *digits > 0);
+        } else if self.context.server.is_mariadb() {
+            // MySQL since 5.6 makes four digits of two.
+            clause.ty.length = parameter.filter(|digits| *digits == 2);
         }
         Ok(true)
     }
@@ -140,7 +144,8 @@ impl Parser<'_> {
         }
         match word {
             "CHAR" | "CHARACTER" => {
-                let varying = self.take_word("VARYING") || (national && self.take_word("VARCHAR"));
+                let varying =
+                    self.take_word("VARYING") || (national && self.take_any(&["VARCHAR", "VARCHARACTER"]).is_some());
                 let base = if varying { BaseType::VarChar } else { BaseType::Char };
                 clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(base) };
                 if base == BaseType::Char {
@@ -157,14 +162,18 @@ impl Parser<'_> {
             "VARBINARY" | "RAW" => {
                 clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarBinary) };
             }
-            "BLOB" => clause.ty = ColumnType::of(blob_for(self.one_length()?)),
+            "BLOB" => clause.ty = ColumnType::of(blob_for(self.one_length()?.filter(|bytes| *bytes > 0))),
             // How large a TEXT(n) must be depends on the character set: the length stays until that is known.
-            "TEXT" => clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::Text) },
+            "TEXT" => {
+                let length = self.one_length()?.filter(|length| *length > 0);
+                clause.ty = ColumnType { length, ..ColumnType::of(BaseType::Text) };
+            }
             "LONG" => {
                 let binary = self.take_word("VARBINARY");
                 let varchar = !binary && self.take_any(&["VARCHAR", "VARCHARACTER", "VARCHAR2"]).is_some();
-                if !binary && !varchar && self.take_any(&["CHAR", "CHARACTER"]).is_some() {
-                    self.take_word("VARYING");
+                if !binary && !varchar && self.is_one_of(0, &["CHAR", "CHARACTER"]) && self.is_word_at(1, "VARYING") {
+                    self.advance();
+                    self.advance();
                 }
                 clause.ty = ColumnType::of(if binary { BaseType::MediumBlob } else { BaseType::MediumText });
             }
@@ -172,7 +181,7 @@ impl Parser<'_> {
                 let base = if word == "ENUM" { BaseType::Enum } else { BaseType::Set };
                 clause.ty = ColumnType { elems: self.elems()?, ..ColumnType::of(base) };
             }
-            "BIT" => clause.ty = ColumnType::with_length(BaseType::Bit, self.one_length()?.unwrap_or(1)),
+            "BIT" => clause.ty = ColumnType::with_length(BaseType::Bit, self.one_length()?.unwrap_or(1).max(1)),
             "VECTOR" => {
                 clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::Vector) };
                 clause.ty.length.get_or_insert(2048);
@@ -194,6 +203,12 @@ impl Parser<'_> {
                 "BINARY" if character => clause.binary_collation = true,
                 "ASCII" if character => self.charset_word(clause, column, "latin1"),
                 "UNICODE" if character => self.charset_word(clause, column, "ucs2"),
+                // MariaDB prints it before the character set, and reads it behind too.
+                "COMPRESSED" => {
+                    self.compressed()?;
+                    clause.compressed = true;
+                    continue;
+                }
                 "BYTE" if character => self.charset_word(clause, column, "binary"),
                 "CHARACTER" | "CHARSET" | "CHAR" => {
                     let start = self.span().start;

@@ -120,7 +120,13 @@ impl Parser<'_> {
 
     /// CURRENT_TIMESTAMP or a synonym, with or without digits; false when it doesn't come next.
     pub(super) fn current_timestamp(&mut self) -> Result<bool> {
-        let found = matches!(self.keyword().as_str(), "CURRENT_TIMESTAMP" | "NOW" | "LOCALTIME" | "LOCALTIMESTAMP");
+        // Measured: since 11.7 MariaDB's LOCALTIME is CURTIME, and LOCALTIMESTAMP a function of its own.
+        let synonyms = !(self.context.server.is_mariadb() && self.context.server.version >= 110_700);
+        let found = match self.keyword().as_str() {
+            "CURRENT_TIMESTAMP" | "NOW" => true,
+            "LOCALTIME" | "LOCALTIMESTAMP" => synonyms,
+            _ => false,
+        };
         if found {
             self.advance();
             if self.is_symbol('(') {

@@ -11,6 +11,7 @@ mod column;
 pub(in crate::schema) mod column_type;
 mod create_table;
 mod cursor;
+mod decode;
 mod default;
 mod event;
 mod index;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use ast::*;
 pub use charset_edits::{CharsetRules, MappedAt};
+pub use decode::decode;
 pub use rewrite::Changes;
 pub use spans::*;
 pub use split::ClausePart;
@@ -55,7 +57,6 @@ pub struct ParseContext {
 pub fn parse(sql: &str, context: &ParseContext) -> Result<Statement> {
     let split = lexer::tokenize(sql, context.sql_mode, context.server)
         .map_err(|reason| refusal::not_understood(sql, reason))?;
-    let needed_modes = needed_modes(sql, &split.tokens, context.sql_mode);
     let quote_edits = rewrite::quote_edits(sql, &split.tokens, context.sql_mode);
     let mut parser = cursor::Parser::new(sql, context, split.tokens);
     let kind = parser.statement()?;
@@ -70,28 +71,10 @@ pub fn parse(sql: &str, context: &ParseContext) -> Result<Statement> {
         charset_places: parser.charset_places,
         objects: parser.objects,
         unknown: parser.unknown,
-        needed_modes,
         executed_comments: split.executed,
         guard: parser.guard,
         edits,
     })
-}
-
-/// The modes that decide what an expression in the text means; quotes are made independent of the mode instead.
-fn needed_modes(sql: &str, tokens: &[lexer::Token], mode: SqlMode) -> Vec<&'static str> {
-    let mut modes = Vec::new();
-    let is_pipe = |token: &lexer::Token| token.kind == lexer::TokenKind::Symbol('|');
-    if mode.pipes_as_concat && tokens.windows(2).any(|pair| pair.iter().all(is_pipe)) {
-        modes.push("PIPES_AS_CONCAT");
-    }
-    let is_not = |token: &lexer::Token| {
-        token.kind == lexer::TokenKind::Word
-            && sql.get(token.span()).is_some_and(|word| word.eq_ignore_ascii_case("NOT"))
-    };
-    if mode.high_not_precedence && tokens.iter().any(is_not) {
-        modes.push("HIGH_NOT_PRECEDENCE");
-    }
-    modes
 }
 
 /// Error 11007 for a statement about a sequence.

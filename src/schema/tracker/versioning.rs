@@ -26,8 +26,8 @@ pub(super) fn add_row_times(table: &mut TableInfo) {
 /// What the model keeps of GENERATED ALWAYS AS ROW START / END.
 pub(super) fn generated(time: RowTime) -> Generated {
     let expression = match time {
-        RowTime::Start => "ROW START",
-        RowTime::End => "ROW END",
+        RowTime::Start => Generated::ROW_START,
+        RowTime::End => Generated::ROW_END,
     };
     Generated { expression: expression.to_owned(), stored: true }
 }
@@ -35,8 +35,8 @@ pub(super) fn generated(time: RowTime) -> Generated {
 /// Which end of a row's life a column holds.
 fn row_time(column: &Column) -> Option<RowTime> {
     match column.generated.as_ref()?.expression.as_str() {
-        "ROW START" => Some(RowTime::Start),
-        "ROW END" => Some(RowTime::End),
+        Generated::ROW_START => Some(RowTime::Start),
+        Generated::ROW_END => Some(RowTime::End),
         _ => None,
     }
 }

@@ -17,7 +17,7 @@ use super::{
     translate::TranslateTask,
 };
 use crate::{
-    error::{Code, DmError},
+    error::DmError,
     mysql::binlog::event::QueryEvent,
     rules::{self, Admission, EventKind},
     schema::{
@@ -50,12 +50,9 @@ struct Outcome {
 impl TranslateTask {
     /// Handles a query event.
     pub async fn statement(&mut self, event: DdlEvent) -> Result<(), DmError> {
-        let Some(sql) = event.event.text().map(|text| text.trim().trim_end_matches(';').to_owned()) else {
-            return Err(self.at(
-                &event,
-                "",
-                DmError::new(Code::ParseSQL).msg("a statement of the binlog is not UTF-8 text"),
-            ));
+        let sql = match self.text(&event) {
+            Ok(sql) => sql,
+            Err(error) => return Err(self.at(&event, "", error)),
         };
         let mut tracker = self.structures.tracker.clone();
         let outcome = match self.plan(&event, &sql, &mut tracker).await {
@@ -94,6 +91,14 @@ impl TranslateTask {
 
     fn at(&self, event: &DdlEvent, sql: &str, error: DmError) -> DmError {
         event.transaction.annotate(error, event.end_pos, Some(sql))
+    }
+
+    /// The statement in UTF-8.
+    fn text(&self, event: &DdlEvent) -> Result<String, DmError> {
+        let status = &event.event.status;
+        let mode = SqlMode::from_bits(status.sql_mode.unwrap_or_default());
+        let text = ddl::decode(&event.event.sql, status.charset_client, mode, &self.source_info)?;
+        Ok(text.trim().trim_end_matches(';').to_owned())
     }
 
     async fn plan(&mut self, event: &DdlEvent, sql: &str, tracker: &mut Tracker) -> Result<Outcome, DmError> {

@@ -35,6 +35,7 @@ mod table;
 mod target;
 mod transaction;
 mod translate;
+mod versions;
 mod writer;
 
 use std::sync::Arc;

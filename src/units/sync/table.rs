@@ -17,7 +17,7 @@ use crate::{
         value::Value,
     },
     rules::{ExtraColumn, expression::Compiled},
-    schema::model::{TableId, TableInfo, quote_name},
+    schema::model::{Generated, TableId, TableInfo, quote_name},
 };
 
 /// A source table's rows, as its target wants them.
@@ -26,6 +26,8 @@ pub struct TargetTable {
     pub target: TableId,
     /// Columns of a source row.
     pub width: usize,
+    /// MariaDB's system versioning: the offset of the column that says when a version ended.
+    pub row_end: Option<usize>,
     /// One for each column of a source row.
     encodings: Vec<Encoding>,
     written: Vec<Written>,
@@ -79,6 +81,7 @@ impl TargetTable {
             None => Encoding::of(column, column),
         });
         let written: Vec<Written> = (source.columns.iter().enumerate())
+            .filter(|(_, column)| !column.generated.as_ref().is_some_and(Generated::is_row_time))
             .filter(|(_, column)| target.column(&column.name).is_none_or(|c| c.generated.is_none()))
             .map(|(offset, column)| Written {
                 offset,
@@ -109,6 +112,7 @@ impl TargetTable {
         let columns = names.join(",");
         TargetTable {
             width: source.columns.len(),
+            row_end: row_end(source),
             encodings: encodings.collect(),
             table_hash: keys::table_hash(&target_id),
             insert_head: format!("INSERT INTO {target_id} ({columns}) VALUES "),
@@ -321,6 +325,12 @@ impl TargetTable {
         }
         Ok(())
     }
+}
+
+/// Where MariaDB's ROW END stands in the rows of a versioned table.
+fn row_end(source: &TableInfo) -> Option<usize> {
+    let ends = |generated: &Generated| generated.expression == Generated::ROW_END;
+    source.columns.iter().position(|column| column.generated.as_ref().is_some_and(ends))
 }
 
 fn push_new(keys: &mut Keys, hash: u64) {

@@ -18,6 +18,7 @@ use super::{
     structure::Structures,
     table::TargetTable,
     transaction::Item,
+    versions,
 };
 use crate::{
     error::{Code, DmError},
@@ -231,6 +232,10 @@ impl TranslateTask {
         let index = self.row.rows;
         self.row.rows += 1;
         let Place { table, transaction, end_pos } = *place;
+        let (before, after) = match table.row_end {
+            Some(row_end) => versions::of_current_rows(before, after, row_end)?,
+            None => (before, after),
+        };
         let (lanes, mut keys) = (self.covers.len() as u16, Keys::new());
         let lane = match (before, after) {
             (Some(old), Some(new)) => table.place(&[old, new], lanes, &mut keys, &mut self.row.buffer)?,
