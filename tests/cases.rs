@@ -4,10 +4,11 @@
 //! |---|---|
 //! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status when Paused), `notes` (fragments of a source's `msg` in the end), `not_tidb` (why it can't have that target) |
 //! | source.sql, target.sql | run before the task starts |
+//! | source.yaml | more keys of the source file |
 //! | before-start.sql | run on the source after its position was taken for `{binlog_*}` |
 //! | task.yaml | the task; `{target_port}`, `{binlog_name}`, `{binlog_pos}`, `{binlog_gtid}` are filled in |
 //! | after.sql | run on the source once the task is in Sync |
-//! | heal.sql | run on the target once the task is Paused as expected; then the task is resumed |
+//! | heal.sql | run on the target once the task is Paused as expected; then the task is resumed; without the file that is the end |
 //! | compare.txt | lines `db -> db` or `db.table -> db.table` that must be equal in the end |
 //!
 //! One scenario alone: `DM_CASE=name cargo test --test integration cases`.
@@ -141,10 +142,15 @@ async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
     let mut run = Run { folder, source, target, cluster, task: String::new() };
     run.sql("source.sql", &run.source).await;
     run.sql("target.sql", &run.target).await;
-    run.cluster.create_source("src-1", &run.source, gtid);
+    run.cluster.create_source_with("src-1", &run.source, gtid, &run.text("source.yaml").unwrap_or_default());
     run.start_task().await;
     if case.end == "Paused" {
         run.paused(case).await;
+        if run.text("heal.sql").is_none() {
+            run.cluster.dmctl_ok(&["stop-task", &run.task]);
+            return;
+        }
+        run.healed().await;
     } else {
         run.reaches(&case.end).await;
     }
@@ -191,7 +197,14 @@ impl Run<'_> {
         .await;
     }
 
-    /// Waits for the expected error, heals the target, resumes.
+    /// Heals the target, resumes.
+    async fn healed(&self) {
+        self.sql("heal.sql", &self.target).await;
+        self.cluster.dmctl_ok(&["resume-task", &self.task]);
+        self.reaches("Sync").await;
+    }
+
+    /// Waits for the expected error.
     async fn paused(&self, case: &Case) {
         until(&format!("{} pauses", self.task), Duration::from_secs(60), || async {
             let (stage, _, reply) = self.cluster.subtask(&self.task, "src-1");
@@ -202,9 +215,6 @@ impl Run<'_> {
             }
         })
         .await;
-        self.sql("heal.sql", &self.target).await;
-        self.cluster.dmctl_ok(&["resume-task", &self.task]);
-        self.reaches("Sync").await;
     }
 
     /// Waits until everything in compare.txt is equal.

@@ -16,5 +16,5 @@ pub use block_allow::{BlockAllow, ListReason, is_system_schema};
 pub use event_filter::{EventFilter, FilterAction, FilterStep, StepOutcome};
 pub use event_kind::{Event, EventKind};
 pub use ghost::{Ghost, GhostTables};
-pub use router::{ExtraColumn, Route, Router};
+pub use router::{ExtraColumn, Route, Router, check_places};
 pub use task::{Admission, TaskRules};

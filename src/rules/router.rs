@@ -40,6 +40,28 @@ pub struct ExtraColumn {
     pub value: String,
 }
 
+/// Refuses with `code` when the target table has no place for the columns that a route adds, or the source table has
+/// columns of the same names.
+pub fn check_places(extras: &[ExtraColumn], target: &str, columns: &[&str], own: &[&str], code: Code) -> Result<()> {
+    let has = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    for ExtraColumn { name, .. } in extras {
+        let problem = if !has(columns, name) {
+            format!("the target table {target} has no column `{name}`, which a rule of the task's routes extracts")
+        } else if has(own, name) {
+            format!(
+                "column `{name}` of {target} gets a value from a rule of the task's routes, but the source table has it too"
+            )
+        } else {
+            continue;
+        };
+        return Err(DmError::new(code).msg(problem).workaround(
+            "Please create the target table with the columns of extract-table, extract-schema and extract-source before \
+             the task starts (or add them now), with names that no source table has; then resume the task.",
+        ));
+    }
+    Ok(())
+}
+
 /// Where a table goes, and which rule says so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
@@ -299,6 +321,16 @@ mod tests {
         let columns: Vec<(&str, &str)> = columns.iter().map(|c| (c.name.as_str(), c.value.as_str())).collect();
         assert_eq!(columns, [("c_table", "7"), ("c_schema", "11"), ("c_source", "")]);
         assert!(router.extra_columns("other", "t_7", "source-1").unwrap().is_empty());
+    }
+
+    #[test]
+    fn extracted_values_need_a_place() {
+        let extras = [ExtraColumn { name: "shop".into(), value: "1".into() }];
+        let check =
+            |columns: &[&str], own: &[&str]| check_places(&extras, "`a`.`b`", columns, own, Code::ConfigGenTableRouter);
+        assert!(check(&["id", "SHOP"], &["id"]).is_ok());
+        assert!(check(&["id"], &["id"]).unwrap_err().message().contains("has no column `shop`"));
+        assert!(check(&["id", "shop"], &["shop"]).unwrap_err().message().contains("the source table has it too"));
     }
 
     #[test]

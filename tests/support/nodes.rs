@@ -230,8 +230,13 @@ impl Cluster {
 
     /// Creates a source for `server`.
     pub fn create_source(&self, id: &str, server: &Server, gtid: bool) {
+        self.create_source_with(id, server, gtid, "");
+    }
+
+    /// The same with more keys in its file.
+    pub fn create_source_with(&self, id: &str, server: &Server, gtid: bool, keys: &str) {
         let yaml = format!(
-            "source-id: {id}\nenable-gtid: {gtid}\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: \"123456\"\n",
+            "source-id: {id}\nenable-gtid: {gtid}\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: \"123456\"\n{keys}",
             server.port
         );
         let path = self.file(&format!("{id}.yaml"), &yaml);

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::subtask::DbConfig,
     error::{Code, DmError, Result, Scope},
+    rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
     units::{fence, link},
 };
@@ -185,10 +186,10 @@ fn statement(verb: &str, file: &DataFile, batch: &Batch) -> Result<Vec<u8>> {
     let mut tail = Vec::new();
     match (&batch.head.columns, file.extra.is_empty()) {
         (Some(columns), _) => {
-            let extra = file.extra.iter().map(|(name, _)| name);
+            let extra = file.extra.iter().map(|extra| &extra.name);
             let names: Vec<String> = columns.iter().chain(extra).map(|name| quote_name(name)).collect();
             out.extend_from_slice(format!("({}) ", names.join(",")).as_bytes());
-            for (_, value) in &file.extra {
+            for ExtraColumn { value, .. } in &file.extra {
                 tail.push(b',');
                 tail.extend_from_slice(quote_text(value).as_bytes());
             }
@@ -268,7 +269,7 @@ mod tests {
                 done: false,
                 was_empty: false,
             },
-            extra: extra.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            extra: extra.iter().map(|(n, v)| ExtraColumn { name: (*n).to_owned(), value: (*v).to_owned() }).collect(),
         }
     }
 

@@ -1,11 +1,16 @@
 //! Creates schemas and tables on the target from the dump's schema files.
 
-use mysql_async::{Conn, prelude::Queryable};
+use std::collections::{BTreeMap, btree_map::Entry};
 
-use super::{folder::SchemaFile, store::absent_is_none};
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use super::{
+    folder::{DataFile, SchemaFile},
+    store::absent_is_none,
+};
 use crate::{
     error::{Code, DmError, Result, Scope},
-    rules::Router,
+    rules::{Router, check_places},
     schema::{
         collation::{CollationPolicy, SourceDefaults},
         ddl::{self, CharsetRules, ParseContext, StatementKind},
@@ -103,6 +108,29 @@ pub async fn table(conn: &mut Conn, file: &SchemaFile, how: &Creating<'_>) -> Re
     };
     execute(conn, file, sql).await?;
     Ok(true)
+}
+
+/// Refuses to begin when a target table has no place for the columns that routes add (34010).
+pub async fn places(conn: &mut Conn, data: &[DataFile]) -> Result<()> {
+    let mut known: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for file in data.iter().filter(|file| !file.extra.is_empty()) {
+        let target = (file.row.target_schema.as_str(), file.row.target_table.as_str());
+        let name = format!("{}.{}", quote_name(target.0), quote_name(target.1));
+        let columns = match known.entry(target) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(place) => {
+                let sql = format!("SHOW COLUMNS FROM {name}");
+                let rows: Vec<Row> = conn
+                    .query(&sql)
+                    .await
+                    .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, &sql, &e))?;
+                place.insert(rows.iter().filter_map(|row| row.get::<String, _>(0)).collect())
+            }
+        };
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        check_places(&file.extra, &name, &columns, &[], Code::LoadUnitGenTableRouter)?;
+    }
+    Ok(())
 }
 
 fn like(name: &str) -> String {

@@ -8,7 +8,7 @@ use super::store::FileRow;
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result},
-    rules::{BlockAllow, Router},
+    rules::{BlockAllow, ExtraColumn, Router},
     units::dump::{Metadata, files, names::FileKind},
 };
 
@@ -29,8 +29,8 @@ pub struct SchemaFile {
 pub struct DataFile {
     pub path: PathBuf,
     pub row: FileRow,
-    /// Columns that the route adds: name and value.
-    pub extra: Vec<(String, String)>,
+    /// Columns that the route adds.
+    pub extra: Vec<ExtraColumn>,
 }
 
 /// The folder's content, allowed and routed.
@@ -105,7 +105,6 @@ impl Folder {
                 let size = std::fs::metadata(&path).map_err(|e| unreadable(&path, e))?.len();
                 digest.update(format!("{name}\0{size}\0").as_bytes());
                 let extra = router.extra_columns(&schema, &table, &config.source_id)?;
-                let extra = extra.into_iter().map(|c| (c.name, c.value)).collect();
                 let row = FileRow {
                     file: name,
                     target_schema,

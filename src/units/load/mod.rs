@@ -231,6 +231,7 @@ impl LoadUnit {
                 was_empty,
             });
         }
+        create::places(conn, &folder.data).await?;
         rows.extend(folder.data.iter().filter(|f| !known.contains_key(&f.row.file)).map(|f| f.row.clone()));
         store.register(conn, &rows).await
     }

@@ -16,6 +16,7 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Scope},
     mysql::binlog::table_map::{TableMap, column_type as kind},
+    rules::check_places,
     schema::{
         Tracker,
         charset::CharsetPair,
@@ -76,7 +77,13 @@ impl Structures {
                 ),
             );
         }
-        let mut table = TargetTable::new(&info, &target_info, &rules.extra_columns(&source)?, transactional);
+        let extras = rules.extra_columns(&source)?;
+        if !extras.is_empty() {
+            let [columns, own] =
+                [&target_info, &*info].map(|t| t.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>());
+            check_places(&extras, &target.to_string(), &columns, &own, Code::SyncerUnitGenTableRouter)?;
+        }
+        let mut table = TargetTable::new(&info, &target_info, &extras, transactional);
         table.expressions = rules.expressions(&info)?;
         if self.target.is_tidb() {
             table = table.with_json_as_text();
