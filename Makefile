@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-tidb bench demo servers build ddl-report
+.PHONY: verify fix test test-long test-tidb bench bench-pure bench-tables fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -34,6 +34,19 @@ bench:            ## rows/s, rows per CPU second and peak memory of a worker, fu
 	scripts/servers.sh mariadb
 	cargo build --release --bins --example bench
 	target/release/examples/bench $(ARGS)
+
+bench-pure:       ## what needs no server: DDL parse, row images to SQL text, rules and expressions, beside other packages
+	cargo build --release --example bench_pure
+	target/release/examples/bench_pure $(ARGS)
+
+bench-tables:     ## the structures of 20,000 tables out of a real MariaDB and a real MySQL: time, memory, queries
+	scripts/servers.sh mariadb mysql
+	cargo build --release --example bench
+	target/release/examples/bench --tables 20000 $(ARGS)
+
+FUZZ_SECONDS ?= 60
+fuzz:             ## every fuzz target for FUZZ_SECONDS each; needs a nightly toolchain (docs/fuzzing.md)
+	scripts/fuzz.sh $(FUZZ_SECONDS) $(TARGETS)
 
 demo:             ## a live migration before your eyes; ARGS=--keep leaves it running
 	scripts/demo.sh $(ARGS)

@@ -31,16 +31,6 @@ pub struct Table {
 }
 
 pub fn all() -> Vec<Table> {
-    let id = || plain(8, &[], |_, n, out| out.extend((n + 5_000_000).to_le_bytes()));
-    let int = || plain(3, &[], |random, _, out| out.extend(random.random_range(0..1_000_000i32).to_le_bytes()));
-    let wild = || plain(3, &[], |random, _, out| out.extend(random.random::<i32>().to_le_bytes()));
-    let big = || plain(8, &[], |random, _, out| out.extend(random.random_range(0..1i64 << 40).to_le_bytes()));
-    let small = || plain(2, &[], |random, _, out| out.extend(random.random::<i16>().to_le_bytes()));
-    let tiny = || plain(1, &[], |random, _, out| out.push(random.random_range(0..2)));
-    let name = || text(15, &[80, 0], |random, _, out| ascii(random, 8..20, 1, out));
-    let title = || text(15, &[240, 0], |random, _, out| ascii(random, 20..60, 1, out));
-    let unsigned = || Column { encoding: Encoding::Unsigned(32), ..wild() };
-    let decimal = || plain(246, &[12, 2], |random, _, out| money(random, out));
     let chars = |meta| text(254, meta, |random, _, out| ascii(random, 119..120, 2, out));
     vec![
         table(
@@ -60,67 +50,98 @@ pub fn all() -> Vec<Table> {
             false,
             vec![id(), decimal(), decimal(), decimal(), decimal(), decimal()],
         ),
-        table(
-            "times: id, datetime, datetime(6), timestamp, date, time",
-            false,
-            vec![
-                id(),
-                plain(18, &[0], |random, _, out| datetime(random, out)),
-                plain(18, &[6], |random, _, out| {
-                    datetime(random, out);
-                    out.extend(&random.random_range(0..1_000_000u32).to_be_bytes()[1..]);
-                }),
-                plain(17, &[0], |random, _, out| {
-                    out.extend(random.random_range(1_500_000_000..1_800_000_000u32).to_be_bytes())
-                }),
-                plain(10, &[], |random, _, out| {
-                    let date = random.random_range(2000..2030u32) << 9
-                        | random.random_range(1..13) << 5
-                        | random.random_range(1..29);
-                    out.extend(&date.to_le_bytes()[..3]);
-                }),
-                plain(19, &[0], |random, _, out| {
-                    let clock = random.random_range(0..24u32) << 12
-                        | random.random_range(0..60) << 6
-                        | random.random_range(0..60);
-                    out.extend(&(clock + 0x80_0000).to_be_bytes()[1..]);
-                }),
-            ],
-        ),
+        table("times: id, datetime, datetime(6), timestamp, date, time", false, times()),
         table(
             "text: id, text of 1000 (ASCII with quotes)",
             false,
             vec![id(), text(252, &[2], |random, _, out| prose(random, out))],
         ),
         table("text: id, text of 1000 (Chinese)", false, vec![id(), text(252, &[2], |_, n, out| chinese(n, out))]),
-        table(
-            "blob: id, blob of 1000",
-            false,
-            vec![
-                id(),
-                plain(252, &[2], |random, _, out| {
-                    out.extend(1000u16.to_le_bytes());
-                    out.extend((0..1000).map(|_| random.random::<u8>()));
-                }),
-            ],
-        ),
-        table(
-            "wide: 64 columns of all these",
-            false,
-            (0..64)
-                .map(|i| match i % 8 {
-                    0 => id(),
-                    1 => int(),
-                    2 => name(),
-                    3 => decimal(),
-                    4 => plain(18, &[0], |random, _, out| datetime(random, out)),
-                    5 => tiny(),
-                    6 => unsigned(),
-                    _ => big(),
-                })
-                .collect(),
-        ),
+        table("blob: id, blob of 1000", false, vec![id(), plain(252, &[2], |random, _, out| blob(random, out))]),
+        table("wide: 64 columns of all these", false, (0..64).map(wide).collect()),
     ]
+}
+
+fn id() -> Column {
+    plain(8, &[], |_, n, out| out.extend((n + 5_000_000).to_le_bytes()))
+}
+
+fn int() -> Column {
+    plain(3, &[], |random, _, out| out.extend(random.random_range(0..1_000_000i32).to_le_bytes()))
+}
+
+/// All 32 bits.
+fn wild() -> Column {
+    plain(3, &[], |random, _, out| out.extend(random.random::<i32>().to_le_bytes()))
+}
+
+fn unsigned() -> Column {
+    Column { encoding: Encoding::Unsigned(32), ..wild() }
+}
+
+fn big() -> Column {
+    plain(8, &[], |random, _, out| out.extend(random.random_range(0..1i64 << 40).to_le_bytes()))
+}
+
+fn small() -> Column {
+    plain(2, &[], |random, _, out| out.extend(random.random::<i16>().to_le_bytes()))
+}
+
+fn tiny() -> Column {
+    plain(1, &[], |random, _, out| out.push(random.random_range(0..2)))
+}
+
+fn name() -> Column {
+    text(15, &[80, 0], |random, _, out| ascii(random, 8..20, 1, out))
+}
+
+fn title() -> Column {
+    text(15, &[240, 0], |random, _, out| ascii(random, 20..60, 1, out))
+}
+
+fn decimal() -> Column {
+    plain(246, &[12, 2], |random, _, out| money(random, out))
+}
+
+fn wide(i: usize) -> Column {
+    match i % 8 {
+        0 => id(),
+        1 => int(),
+        2 => name(),
+        3 => decimal(),
+        4 => plain(18, &[0], |random, _, out| datetime(random, out)),
+        5 => tiny(),
+        6 => unsigned(),
+        _ => big(),
+    }
+}
+
+fn times() -> Vec<Column> {
+    vec![
+        id(),
+        plain(18, &[0], |random, _, out| datetime(random, out)),
+        plain(18, &[6], |random, _, out| {
+            datetime(random, out);
+            out.extend(&random.random_range(0..1_000_000u32).to_be_bytes()[1..]);
+        }),
+        plain(17, &[0], |random, _, out| {
+            out.extend(random.random_range(1_500_000_000..1_800_000_000u32).to_be_bytes())
+        }),
+        plain(10, &[], |random, _, out| {
+            let (month, day) = (random.random_range(1..13u32), random.random_range(1..29u32));
+            out.extend(&(random.random_range(2000..2030u32) << 9 | month << 5 | day).to_le_bytes()[..3]);
+        }),
+        plain(19, &[0], |random, _, out| {
+            let (minute, second) = (random.random_range(0..60u32), random.random_range(0..60u32));
+            let clock = random.random_range(0..24u32) << 12 | minute << 6 | second;
+            out.extend(&(clock + 0x80_0000).to_be_bytes()[1..]);
+        }),
+    ]
+}
+
+fn blob(random: &mut StdRng, out: &mut Vec<u8>) {
+    out.extend(1000u16.to_le_bytes());
+    out.extend((0..1000).map(|_| random.random::<u8>()));
 }
 
 fn plain(kind: u8, meta: &'static [u8], make: fn(&mut StdRng, u64, &mut Vec<u8>)) -> Column {

@@ -22,6 +22,6 @@ fuzz_target!(|data: &[u8]| {
                 ddl::parse(&part, &plain).expect("a part of a statement is a statement");
             }
         }
-        Err(error) => assert!(!error.message().is_empty() && !error.workaround().is_empty(), "{error}"),
+        Err(error) => assert!(!error.message().is_empty() && !error.workaround_text().is_empty(), "{error}"),
     }
 });

@@ -19,12 +19,15 @@ const SERVERS: [(Flavor, u32); 8] = [
     (Flavor::Mysql, 80_400),
 ];
 
-/// Bits 0-2: server, 3: ANSI_QUOTES, 4: NO_BACKSLASH_ESCAPES, 5: REAL_AS_FLOAT, 6: a default schema.
+/// Bits 0-2: server, 3: ANSI_QUOTES, 4: NO_BACKSLASH_ESCAPES, 5: REAL_AS_FLOAT and
+/// HIGH_NOT_PRECEDENCE, 6: a default schema, 7: ORACLE.
 pub fn read(data: &[u8]) -> Option<(ParseContext, &str)> {
     let (head, text) = data.split_first()?;
     let (flavor, version) = SERVERS[usize::from(head & 7)];
     let has = |bit: u8| head >> bit & 1 == 1;
-    let sql_mode = SqlMode { ansi_quotes: has(3), no_backslash_escapes: has(4), real_as_float: has(5) };
+    let modes = [(3, "ANSI_QUOTES"), (4, "NO_BACKSLASH_ESCAPES"), (5, "REAL_AS_FLOAT,HIGH_NOT_PRECEDENCE"), (7, "ORACLE")];
+    let modes: Vec<&str> = modes.into_iter().filter(|(bit, _)| has(*bit)).map(|(_, mode)| mode).collect();
+    let sql_mode = SqlMode::parse(&modes.join(","));
     let default_schema = if has(6) { "here".to_owned() } else { String::new() };
     let server = ServerInfo { flavor, version };
     Some((ParseContext { default_schema, sql_mode, server }, std::str::from_utf8(text).ok()?))

@@ -1,9 +1,11 @@
 //! `make bench`: rows per second, rows per CPU second and peak memory of a worker process on one million rows,
 //! full (dump + load) and incremental, MariaDB to MariaDB. Prints a table; `--json` for scripts, `--rows N`, `--rounds N`.
+//! `make bench-tables` (`--tables N`): how long the structures of so many tables take to load, and their memory.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
+mod tables;
 
 use std::{
     fs,
@@ -33,11 +35,15 @@ async fn main() {
         let at = arguments.iter().position(|a| a == name);
         at.and_then(|i| arguments.get(i + 1)?.parse().ok()).unwrap_or(default)
     };
+    let json = arguments.iter().any(|a| a == "--json");
+    if arguments.iter().any(|a| a == "--tables") {
+        return tables::measure(number("--tables", 20_000), json).await;
+    }
     let (rows, rounds) = (number("--rows", 1_000_000), number("--rounds", 1));
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}, {rows} rows");
         for m in measure(rows).await {
-            if arguments.iter().any(|a| a == "--json") {
+            if json {
                 println!(
                     "{{\"what\": \"{}\", \"rows\": {rows}, \"seconds\": {:.2}, \"rows_per_second\": {:.0}, \
                      \"rows_per_cpu_second\": {:.0}, \"peak_memory_mib\": {:.1}}}",
