@@ -91,6 +91,34 @@ pub fn max_bytes(charset: &str) -> u32 {
     CHARSETS.iter().find(|(known, _, _)| *known == charset).map_or(4, |(_, _, bytes)| *bytes)
 }
 
+/// Which collation a character set has when nobody names one: the server's, or what the statement's session said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CollationDefaults {
+    pub server: ServerInfo,
+    /// Character sets that the session gave another default (MySQL's `default_collation_for_utf8mb4`, MariaDB's
+    /// `character_set_collations`).
+    pub session: Vec<CharsetPair>,
+    /// The session's list is complete: character sets that aren't in it have the default they were built with.
+    pub complete: bool,
+}
+
+impl CollationDefaults {
+    /// A server's own.
+    pub fn of(server: ServerInfo) -> Self {
+        CollationDefaults { server, session: Vec::new(), complete: false }
+    }
+
+    /// The default of a character set (canonical).
+    pub fn collation(&self, charset: &str) -> Symbol {
+        if let Some(pair) = self.session.iter().find(|pair| pair.charset == charset) {
+            return pair.collation.clone();
+        }
+        let built_with = ServerInfo { version: self.server.version.min(110_400), ..self.server };
+        let server = if self.complete && self.server.is_mariadb() { &built_with } else { &self.server };
+        default_collation(charset, server).into()
+    }
+}
+
 /// A resolved pair of character set and collation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CharsetPair {
@@ -112,7 +140,7 @@ impl CharsetPair {
         charset: Option<&str>,
         collation: Option<&str>,
         inherited: &CharsetPair,
-        server: &ServerInfo,
+        defaults: &CollationDefaults,
     ) -> Result<CharsetPair, String> {
         let charset = match charset.filter(|name| !name.eq_ignore_ascii_case("default")) {
             Some(name) => Some(canonical_charset(name).ok_or_else(|| name.to_owned())?),
@@ -122,7 +150,7 @@ impl CharsetPair {
         let pair = match (charset, collation) {
             (None, None) => return Ok(inherited.clone()),
             (Some(charset), None) => {
-                CharsetPair { charset: charset.into(), collation: default_collation(charset, server).into() }
+                CharsetPair { charset: charset.into(), collation: defaults.collation(charset) }
             }
             (charset, Some(collation)) => match charset_of_collation(&collation) {
                 Some(own) => CharsetPair { charset: own.into(), collation: collation.into() },
@@ -157,7 +185,7 @@ mod tests {
     #[test]
     fn resolution() {
         let inherited = CharsetPair { charset: "latin1".into(), collation: "latin1_bin".into() };
-        let resolve = |charset, collation| CharsetPair::resolve(charset, collation, &inherited, &MYSQL8);
+        let resolve = |charset, collation| CharsetPair::resolve(charset, collation, &inherited, &CollationDefaults::of(MYSQL8));
         assert_eq!(resolve(None, None).unwrap(), inherited);
         assert_eq!(resolve(Some("latin1"), None).unwrap().collation, "latin1_swedish_ci");
         assert_eq!(resolve(None, Some("utf8_bin")).unwrap().charset, "utf8mb3");

@@ -14,18 +14,54 @@ use super::{
 /// The character sets of MariaDB's UCA 14 collations, whose numbers begin at 2048, 256 for each.
 const UCA1400_CHARSETS: [&str; 5] = ["utf8mb3", "utf8mb4", "ucs2", "utf16", "utf32"];
 
+/// The languages of these collations, eight numbers for each: padding, accents, case.
+const UCA1400_LANGUAGES: [&str; 25] = [
+    "", "icelandic_", "latvian_", "romanian_", "slovenian_", "polish_", "estonian_", "spanish_", "swedish_", "turkish_",
+    "czech_", "danish_", "lithuanian_", "slovak_", "spanish2_", "roman_", "persian_", "esperanto_", "hungarian_",
+    "sinhala_", "german2_", "?", "?", "vietnamese_", "croatian_",
+];
+
+/// MariaDB's own below 1024 that MySQL has under other numbers or not at all.
+const MARIADB_OWN: [(u16, &str); 10] = [
+    (576, "utf8mb3_croatian_ci"),
+    (577, "utf8mb3_myanmar_ci"),
+    (578, "utf8mb3_thai_520_w2"),
+    (608, "utf8mb4_croatian_ci"),
+    (609, "utf8mb4_myanmar_ci"),
+    (610, "utf8mb4_thai_520_w2"),
+    (640, "ucs2_croatian_ci"),
+    (641, "ucs2_myanmar_ci"),
+    (642, "ucs2_thai_520_w2"),
+    (672, "utf16_croatian_ci"),
+];
+
 /// The character set of a collation number, and the collation's name where it is known.
 pub fn collation_by_number(number: u16, server: &ServerInfo) -> Option<(&'static str, Option<String>)> {
     if server.is_mariadb() && number >= 2048 {
-        let charset = UCA1400_CHARSETS.get(usize::from((number - 2048) / 256))?;
-        return Some((charset, None));
+        return uca1400(number - 2048);
+    }
+    if let (true, Some((_, name))) = (server.is_mariadb(), MARIADB_OWN.iter().find(|(own, _)| *own == number)) {
+        return Some((canonical_charset(name.split('_').next()?)?, Some((*name).to_owned())));
     }
     // MariaDB's collations without padding are numbered 1024 above the ones with it.
     let nopad = server.is_mariadb() && number >= 1024;
     let base = if nopad { number - 1024 } else { number };
     let collation = Collation::resolve(CollationId::from(base));
     let charset = canonical_charset(collation.charset())?;
-    Some((charset, (!nopad).then(|| canonical_collation(collation.collation()))))
+    let name = canonical_collation(collation.collation());
+    if !nopad {
+        return Some((charset, Some(name)));
+    }
+    let (stem, ending) = name.rsplit_once('_')?;
+    Some((charset, Some(format!("{stem}_nopad_{ending}"))))
+}
+
+fn uca1400(number: u16) -> Option<(&'static str, Option<String>)> {
+    let charset = *UCA1400_CHARSETS.get(usize::from(number / 256))?;
+    let language = UCA1400_LANGUAGES.get(usize::from(number % 256 / 8)).filter(|language| **language != "?");
+    let pick = |bit: u16, set: &'static str, clear: &'static str| if number & bit != 0 { set } else { clear };
+    let traits = format!("{}{}_{}", pick(4, "nopad_", ""), pick(2, "as", "ai"), pick(1, "cs", "ci"));
+    Some((charset, language.map(|language| format!("{charset}_uca1400_{language}{traits}"))))
 }
 
 /// Character set and collation of a number, where both are known.
@@ -74,8 +110,13 @@ mod tests {
         assert_eq!(collation_by_number(255, &MYSQL), Some(("utf8mb4", Some("utf8mb4_0900_ai_ci".into()))));
         assert_eq!(collation_by_number(33, &MYSQL), Some(("utf8mb3", Some("utf8mb3_general_ci".into()))));
         assert_eq!(collation_by_number(63, &MYSQL), Some(("binary", Some("binary".into()))));
-        assert_eq!(collation_by_number(1069, &MARIADB), Some(("utf8mb4", None)));
-        assert_eq!(collation_by_number(2304, &MARIADB), Some(("utf8mb4", None)));
+        let name = |number: u16| collation_by_number(number, &MARIADB).and_then(|(_, name)| name).unwrap_or_default();
+        assert_eq!(name(1069), "utf8mb4_general_nopad_ci");
+        assert_eq!(name(1071), "latin1_nopad_bin");
+        assert_eq!(name(2304), "utf8mb4_uca1400_ai_ci");
+        assert_eq!(name(2304 + 15), "utf8mb4_uca1400_icelandic_nopad_as_cs");
+        assert_eq!(name(2048 + 192), "utf8mb3_uca1400_croatian_ai_ci");
+        assert_eq!(collation_by_number(2048 + 168, &MARIADB), Some(("utf8mb3", None)));
         assert_eq!(collation_by_number(9999, &MARIADB), None);
         assert_eq!(collation_by_number(9999, &MYSQL), None);
     }

@@ -172,6 +172,22 @@ pub struct StatusVars {
     pub auto_increment_offset: Option<u16>,
     pub time_zone: Option<String>,
     pub default_collation_utf8mb4: Option<u16>,
+    /// MariaDB 11.3 and later: the session's `character_set_collations`, each as the numbers of the collation that the
+    /// character set was built with and of the one it has instead. Written when the statement may need it.
+    pub charset_collations: Option<Vec<(u16, u16)>>,
+    /// MariaDB with `binlog_alter_two_phase`: an ALTER is written when it begins and again when it ends.
+    pub alter_phase: Option<AlterPhase>,
     pub sql_require_primary_key: Option<bool>,
     pub explicit_defaults_for_timestamp: Option<bool>,
+}
+
+/// Which of the two records of an ALTER this is (MariaDB's `binlog_alter_two_phase`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AlterPhase {
+    /// It begins: rows still have the structure before.
+    Start,
+    /// It took effect here.
+    Commit,
+    /// It failed: nothing changed.
+    Rollback,
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     compress,
     cursor::{Cursor, Parsed, text},
-    event::{QueryEvent, StatusVars},
+    event::{AlterPhase, QueryEvent, StatusVars},
 };
 
 /// Reads a query event's body; `post_header` is 13 since MySQL 5.0.
@@ -85,6 +85,24 @@ fn status_var(cursor: &mut Cursor<'_>, vars: &mut StatusVars) -> Parsed<bool> {
         // MariaDB: microseconds, and the DDL's transaction ids.
         128 => drop(cursor.slice(3)?),
         129 => drop(cursor.u64()?),
+        // MariaDB: flags of the GTID; the end of an ALTER names the number of its beginning.
+        130 => {
+            let flags = cursor.u8()?;
+            vars.alter_phase = match flags {
+                flags if flags & 4 != 0 => Some(AlterPhase::Commit),
+                flags if flags & 8 != 0 => Some(AlterPhase::Rollback),
+                flags if flags & 2 != 0 => Some(AlterPhase::Start),
+                _ => None,
+            };
+            if flags & 12 != 0 {
+                cursor.u64()?;
+            }
+        }
+        131 => {
+            let count = cursor.u8()?;
+            let pairs = (0..count).map(|_| Ok((cursor.u16()?, cursor.u16()?)));
+            vars.charset_collations = Some(pairs.collect::<Parsed<_>>()?);
+        }
         _ => return Ok(false),
     }
     Ok(true)

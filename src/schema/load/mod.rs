@@ -9,7 +9,7 @@ pub use bulk::bulk;
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
-    charset::{CharsetPair, canonical_charset, canonical_collation},
+    charset::{CharsetPair, CollationDefaults, canonical_charset, canonical_collation},
     ddl::{self, ParseContext, StatementKind},
     model::{TableId, TableInfo},
     server::{ServerInfo, SqlMode},
@@ -37,6 +37,11 @@ pub async fn fetch_session(conn: &mut Conn) -> Result<Session> {
     let server = ServerInfo::parse(&version).ok_or_else(|| {
         DmError::new(Code::DBQueryFailed).msg(format!("the server's version `{version}` is not understood"))
     })?;
+    if !server.is_mariadb() && server.version >= 80_030 {
+        // Generated invisible primary keys are in the rows, so they must be in the structures.
+        let show = "SET SESSION show_gipk_in_create_table_and_information_schema = ON";
+        conn.query_drop(show).await.map_err(query_failed)?;
+    }
     Ok(Session {
         server,
         sql_mode: SqlMode::parse(&mode),
@@ -81,7 +86,7 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
     // SHOW CREATE TABLE leaves the schema out and may print another case.
     create.table = id.clone();
     let inherited = CharsetPair::server_default(&session.server);
-    build(&create, &inherited, &session.server, session.explicit_defaults_for_timestamp)
+    build(&create, &inherited, &CollationDefaults::of(session.server), session.explicit_defaults_for_timestamp)
         .map_err(|reason| not_parsed(id).cause(reason))
 }
 

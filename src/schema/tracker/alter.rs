@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        charset::CharsetPair,
+        charset::{CharsetPair, CollationDefaults},
         ddl::{AlterSpec, ColumnDef, IndexDef, PartitionChange, Position, TableOptions},
         model::{Column, DefaultValue, Index, TableId, TableInfo, same_name},
         server::ServerInfo,
@@ -18,18 +18,18 @@ use super::{
 pub(super) fn alter(
     before: &TableInfo,
     specs: &[AlterSpec],
-    server: &ServerInfo,
+    defaults: &CollationDefaults,
     explicit_timestamps: bool,
 ) -> Result<(TableInfo, Option<TableId>), String> {
     let mut table = before.clone();
     table.create_sql = None;
-    set_options(&mut table, specs, server)?;
+    set_options(&mut table, specs, defaults)?;
     let charset = CharsetPair { charset: table.charset.clone(), collation: table.collation.clone() };
-    let around = Surroundings { server, charset: &charset, explicit_timestamps };
+    let around = Surroundings { defaults, charset: &charset, explicit_timestamps };
     change_existing(&mut table, before, specs, &around)?;
     place_columns(&mut table, specs, &around)?;
     versioning::alter(&mut table, specs);
-    change_indexes(&mut table, specs, server)?;
+    change_indexes(&mut table, specs, &defaults.server)?;
     let mut renamed = None;
     for spec in specs {
         match spec {
@@ -48,7 +48,7 @@ pub(super) fn alter(
 }
 
 /// Table options, and CONVERT TO for the columns that exist.
-fn set_options(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInfo) -> Result<(), String> {
+fn set_options(table: &mut TableInfo, specs: &[AlterSpec], defaults: &CollationDefaults) -> Result<(), String> {
     let mut merged = TableOptions::default();
     for spec in specs {
         if let AlterSpec::Options(options) = spec {
@@ -63,10 +63,10 @@ fn set_options(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInfo) 
     let own = CharsetPair { charset: table.charset.clone(), collation: table.collation.clone() };
     let unknown = |name: String| format!("character set or collation `{name}` is unknown");
     let mut pair =
-        CharsetPair::resolve(merged.charset.as_deref(), merged.collation.as_deref(), &own, server).map_err(unknown)?;
+        CharsetPair::resolve(merged.charset.as_deref(), merged.collation.as_deref(), &own, defaults).map_err(unknown)?;
     for spec in specs {
         if let AlterSpec::ConvertTo { charset, collation } = spec {
-            pair = CharsetPair::resolve(charset.as_deref(), collation.as_deref(), &pair, server).map_err(unknown)?;
+            pair = CharsetPair::resolve(charset.as_deref(), collation.as_deref(), &pair, defaults).map_err(unknown)?;
             let characters = table.columns.iter_mut().filter(|column| column.charset.is_some());
             characters.for_each(|column| convert_charset(column, &pair));
         }

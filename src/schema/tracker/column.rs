@@ -3,18 +3,17 @@
 use super::default::stored;
 use super::{
     super::{
-        charset::{CharsetPair, max_bytes},
+        charset::{CharsetPair, CollationDefaults, max_bytes},
         column_type::{BaseType, ColumnType},
         ddl::{ColumnDef, column_type::blob_for},
         model::{Column, DefaultValue},
-        server::ServerInfo,
     },
     versioning,
 };
 
 /// What a definition is resolved under.
 pub(in crate::schema) struct Surroundings<'a> {
-    pub(in crate::schema) server: &'a ServerInfo,
+    pub(in crate::schema) defaults: &'a CollationDefaults,
     /// The table's default.
     pub(in crate::schema) charset: &'a CharsetPair,
     /// False: TIMESTAMP columns are NOT NULL unless they say NULL.
@@ -40,7 +39,7 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
     versioning::mark(&mut column, def);
     // A nullable column's DEFAULT NULL is what it has anyway.
     column.default = column.default.filter(|default| *default != DefaultValue::Null);
-    if column.ty.base == BaseType::Json && around.server.is_mariadb() {
+    if column.ty.base == BaseType::Json && around.defaults.server.is_mariadb() {
         column.ty = ColumnType::of(BaseType::LongText);
         column.json_valid = true;
         column.charset = Some("utf8mb4".into());
@@ -51,7 +50,7 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
     if column.ty.base.has_charset() {
         let charset = def.charset.as_deref();
         let collation = def.collation.as_deref();
-        let mut pair = CharsetPair::resolve(charset, collation, around.charset, around.server)
+        let mut pair = CharsetPair::resolve(charset, collation, around.charset, around.defaults)
             .map_err(|name| format!("character set or collation `{name}` is unknown"))?;
         if def.binary_collation && collation.is_none() && pair.charset != "binary" {
             pair.collation = format!("{}_bin", pair.charset).into();

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        charset::CharsetPair,
+        charset::{CharsetPair, CollationDefaults},
         column_type::BaseType,
         ddl::{ColumnDef, CreateTable, ForeignKeyDef, IndexDef},
         model::{DefaultValue, ForeignKey, Index, IndexColumn, TableInfo, same_name},
@@ -16,11 +16,11 @@ use super::{
 pub(in crate::schema) fn build(
     create: &CreateTable,
     inherited: &CharsetPair,
-    server: &ServerInfo,
+    defaults: &CollationDefaults,
     explicit_timestamps: bool,
 ) -> Result<TableInfo, String> {
     let options = &create.options;
-    let charset = CharsetPair::resolve(options.charset.as_deref(), options.collation.as_deref(), inherited, server)
+    let charset = CharsetPair::resolve(options.charset.as_deref(), options.collation.as_deref(), inherited, defaults)
         .map_err(|name| format!("character set or collation `{name}` is unknown"))?;
     let mut table = TableInfo {
         schema: create.table.schema.clone(),
@@ -33,7 +33,7 @@ pub(in crate::schema) fn build(
         partitioned: create.partitioned,
         ..TableInfo::default()
     };
-    let around = Surroundings { server, charset: &charset, explicit_timestamps };
+    let around = Surroundings { defaults, charset: &charset, explicit_timestamps };
     for def in &create.columns {
         if table.column_offset(&def.name).is_some() {
             return Err(format!("column `{}` is defined twice", def.name));
@@ -56,7 +56,7 @@ pub(in crate::schema) fn build(
         add_index(&mut table, def)?;
     }
     for def in &create.columns {
-        add_column_reference(&mut table, def, server)?;
+        add_column_reference(&mut table, def, &defaults.server)?;
     }
     for def in &create.foreign_keys {
         add_foreign_key(&mut table, def)?;

@@ -1,6 +1,8 @@
 //! The tracker: the structure of every known table at one point of the binlog. A plain structure without I/O.
 
 mod alter;
+mod session;
+mod store;
 pub(in crate::schema) mod column;
 pub(in crate::schema) mod create;
 pub(in crate::schema) mod default;
@@ -9,18 +11,16 @@ mod versioning;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::{
-    charset::CharsetPair,
+    charset::{CharsetPair, CollationDefaults},
     ddl::{AlterSpec, CreateTable, DatabaseOptions, Statement, StatementKind},
     model::{TableId, TableInfo},
     server::ServerInfo,
 };
 use crate::error::{Code, DmError, Result};
+use store::Store;
 
 /// What one statement did to the tracked structures.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,22 +35,21 @@ pub enum Change {
     Truncated(TableId),
 }
 
-/// All known structures. Cloning is cheap (one pointer a schema): a clone is a snapshot.
+/// All known structures, and what the server or the session says that decides how a statement is meant.
 #[derive(Clone, Debug)]
 pub struct Tracker {
     server: ServerInfo,
     lower_case_table_names: u8,
     server_charset: CharsetPair,
     explicit_timestamps: bool,
-    schemas: BTreeMap<String, Arc<Schema>>,
+    /// What a character set's default collation is for the statement's session.
+    defaults: CollationDefaults,
+    store: Store,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Schema {
-    /// None: nobody said; the server's default is assumed.
-    charset: Option<CharsetPair>,
-    tables: HashMap<String, Arc<TableInfo>>,
-}
+/// A tracker as it was: one pointer, shared with it until one of them changes.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Tracker);
 
 impl Tracker {
     /// An empty tracker for a source. `lower_case_table_names` is the source's variable: 0 makes names
@@ -58,7 +57,24 @@ impl Tracker {
     pub fn new(server: ServerInfo, lower_case_table_names: u8) -> Self {
         let explicit_timestamps = server.version >= if server.is_mariadb() { 101_000 } else { 80_002 };
         let server_charset = CharsetPair::server_default(&server);
-        Tracker { server, lower_case_table_names, server_charset, explicit_timestamps, schemas: BTreeMap::new() }
+        Tracker {
+            server,
+            lower_case_table_names,
+            server_charset,
+            explicit_timestamps,
+            defaults: CollationDefaults::of(server),
+            store: Store::default(),
+        }
+    }
+
+    /// The tracker as it is now, for [`Tracker::restore`]: takes no time, whatever is tracked.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.clone())
+    }
+
+    /// Goes back to a snapshot: what was tracked since is forgotten (a statement that failed or is parked).
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        *self = snapshot.0;
     }
 
     /// The source's (or the event's) explicit_defaults_for_timestamp; the version's default until somebody says.
@@ -78,15 +94,16 @@ impl Tracker {
 
     /// A table's structure, if it is tracked.
     pub fn get(&self, schema: &str, table: &str) -> Option<Arc<TableInfo>> {
-        self.schemas.get(&self.key(schema))?.tables.get(&self.key(table)).cloned()
+        self.store.table(&self.key(schema), &self.key(table)).cloned()
     }
 
     /// Tracks a structure, replacing what was known.
     pub fn put(&mut self, mut table: TableInfo) {
         table.schema = self.stored_name(&table.schema);
         table.name = self.stored_name(&table.name);
-        let key = self.key(&table.name);
-        self.schema_mut(&table.schema.clone()).tables.insert(key, Arc::new(table));
+        table.shrink();
+        let (schema, key) = (self.key(&table.schema), self.key(&table.name));
+        self.store.put(&schema, &key, Arc::new(table));
     }
 
     /// Forgets a table; true if it was tracked.
@@ -96,24 +113,24 @@ impl Tracker {
 
     /// Tells a schema's default character set and collation, which its new tables inherit.
     pub fn put_schema(&mut self, schema: &str, charset: CharsetPair) {
-        self.schema_mut(schema).charset = Some(charset);
+        let key = self.key(schema);
+        self.store.set_charset(&key, charset);
     }
 
     /// Forgets a schema and its tables.
     pub fn remove_schema(&mut self, schema: &str) {
         let key = self.key(schema);
-        self.schemas.remove(&key);
+        self.store.remove_schema(&key);
     }
 
     /// Every tracked table, by schema.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<TableInfo>> {
-        self.schemas.values().flat_map(|schema| schema.tables.values())
+        self.store.tables()
     }
 
     /// The names of the tracked tables of one schema, sorted.
     pub fn table_names(&self, schema: &str) -> Vec<String> {
-        let tables = self.schemas.get(&self.key(schema)).map(|schema| schema.tables.values());
-        let mut names: Vec<String> = tables.into_iter().flatten().map(|table| table.name.clone()).collect();
+        let mut names: Vec<String> = self.store.tables_of(&self.key(schema)).map(|table| table.name.clone()).collect();
         names.sort();
         names
     }
@@ -121,10 +138,10 @@ impl Tracker {
     /// Applies a parsed statement; when it fails the structures are as before. A table that is altered or copied
     /// must be tracked (44005 otherwise): put it first. Error 44006: the statement doesn't fit the structure.
     pub fn apply(&mut self, statement: &Statement) -> Result<Vec<Change>> {
-        let before = self.schemas.clone();
+        let before = self.store.clone();
         let result = self.apply_kind(&statement.kind);
         if result.is_err() {
-            self.schemas = before;
+            self.store = before;
         }
         result
     }
@@ -181,7 +198,7 @@ impl Tracker {
         or_replace: bool,
         options: &DatabaseOptions,
     ) -> Result<Vec<Change>> {
-        if if_not_exists && self.schemas.contains_key(&self.key(name)) {
+        if if_not_exists && self.store.has_schema(&self.key(name)) {
             return Ok(Vec::new());
         }
         if or_replace {
@@ -193,7 +210,7 @@ impl Tracker {
     }
 
     fn database_charset(&self, options: &DatabaseOptions, inherited: &CharsetPair) -> Result<CharsetPair> {
-        CharsetPair::resolve(options.charset.as_deref(), options.collation.as_deref(), inherited, &self.server)
+        CharsetPair::resolve(options.charset.as_deref(), options.collation.as_deref(), inherited, &self.defaults)
             .map_err(|name| refused("the database", format!("character set or collation `{name}` is unknown")))
     }
 
@@ -211,7 +228,7 @@ impl Tracker {
                 table.create_sql = None;
                 table
             }
-            None => create::build(create, &self.inherited(&id.schema), &self.server, self.explicit_timestamps)
+            None => create::build(create, &self.inherited(&id.schema), &self.defaults, self.explicit_timestamps)
                 .map_err(|reason| refused(&id.to_string(), reason))?,
         };
         self.put(table);
@@ -220,7 +237,7 @@ impl Tracker {
 
     fn alter_table(&mut self, id: &TableId, specs: &[AlterSpec]) -> Result<Vec<Change>> {
         let before = self.tracked(id)?;
-        let (after, renamed) = alter::alter(&before, specs, &self.server, self.explicit_timestamps)
+        let (after, renamed) = alter::alter(&before, specs, &self.defaults, self.explicit_timestamps)
             .map_err(|reason| refused(&id.to_string(), reason))?;
         let mut changes = vec![Change::Altered(id.clone())];
         for spec in specs {
@@ -275,7 +292,7 @@ impl Tracker {
 
     fn take(&mut self, id: &TableId) -> Option<Arc<TableInfo>> {
         let (schema, table) = (self.key(&id.schema), self.key(&id.name));
-        Arc::make_mut(self.schemas.get_mut(&schema)?).tables.remove(&table)
+        self.store.take(&schema, &table)
     }
 
     /// What a new table of the schema inherits.
@@ -290,12 +307,7 @@ impl Tracker {
 
     /// What a new table of the schema has when it says nothing; the server's default for an unknown schema.
     pub fn schema_charset(&self, schema: &str) -> CharsetPair {
-        let known = self.schemas.get(&self.key(schema)).and_then(|schema| schema.charset.clone());
-        known.unwrap_or_else(|| self.server_charset.clone())
-    }
-
-    fn schema_mut(&mut self, schema: &str) -> &mut Schema {
-        Arc::make_mut(self.schemas.entry(self.key(schema)).or_default())
+        self.store.charset(&self.key(schema)).unwrap_or(&self.server_charset).clone()
     }
 
     /// The form of a name in which names are compared.
