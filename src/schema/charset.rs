@@ -149,9 +149,7 @@ impl CharsetPair {
         let collation = collation.filter(|name| !name.eq_ignore_ascii_case("default")).map(canonical_collation);
         let pair = match (charset, collation) {
             (None, None) => return Ok(inherited.clone()),
-            (Some(charset), None) => {
-                CharsetPair { charset: charset.into(), collation: defaults.collation(charset) }
-            }
+            (Some(charset), None) => CharsetPair { charset: charset.into(), collation: defaults.collation(charset) },
             (charset, Some(collation)) => match charset_of_collation(&collation) {
                 Some(own) => CharsetPair { charset: own.into(), collation: collation.into() },
                 None if collation.starts_with("uca1400") => {
@@ -185,7 +183,8 @@ mod tests {
     #[test]
     fn resolution() {
         let inherited = CharsetPair { charset: "latin1".into(), collation: "latin1_bin".into() };
-        let resolve = |charset, collation| CharsetPair::resolve(charset, collation, &inherited, &CollationDefaults::of(MYSQL8));
+        let resolve =
+            |charset, collation| CharsetPair::resolve(charset, collation, &inherited, &CollationDefaults::of(MYSQL8));
         assert_eq!(resolve(None, None).unwrap(), inherited);
         assert_eq!(resolve(Some("latin1"), None).unwrap().collation, "latin1_swedish_ci");
         assert_eq!(resolve(None, Some("utf8_bin")).unwrap().charset, "utf8mb3");

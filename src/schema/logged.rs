@@ -16,9 +16,31 @@ const UCA1400_CHARSETS: [&str; 5] = ["utf8mb3", "utf8mb4", "ucs2", "utf16", "utf
 
 /// The languages of these collations, eight numbers for each: padding, accents, case.
 const UCA1400_LANGUAGES: [&str; 25] = [
-    "", "icelandic_", "latvian_", "romanian_", "slovenian_", "polish_", "estonian_", "spanish_", "swedish_", "turkish_",
-    "czech_", "danish_", "lithuanian_", "slovak_", "spanish2_", "roman_", "persian_", "esperanto_", "hungarian_",
-    "sinhala_", "german2_", "?", "?", "vietnamese_", "croatian_",
+    "",
+    "icelandic_",
+    "latvian_",
+    "romanian_",
+    "slovenian_",
+    "polish_",
+    "estonian_",
+    "spanish_",
+    "swedish_",
+    "turkish_",
+    "czech_",
+    "danish_",
+    "lithuanian_",
+    "slovak_",
+    "spanish2_",
+    "roman_",
+    "persian_",
+    "esperanto_",
+    "hungarian_",
+    "sinhala_",
+    "german2_",
+    "?",
+    "?",
+    "vietnamese_",
+    "croatian_",
 ];
 
 /// MariaDB's own below 1024 that MySQL has under other numbers or not at all.

@@ -48,9 +48,12 @@ pub struct TableInfo {
     /// In the server's order: primary key, unique keys without NULLs, other unique keys, the rest.
     pub indexes: Vec<Index>,
     pub foreign_keys: Vec<ForeignKey>,
-    /// Names of table-level CHECK constraints that have one.
-    pub checks: Vec<String>,
+    /// CHECK constraints that the server enforces; MariaDB's of a column alone belong to the column and are not here.
+    pub checks: Vec<Check>,
     pub partitioned: bool,
+    /// MariaDB's periods of the application.
+    #[serde(default)]
+    pub periods: Vec<Period>,
     /// The text of SHOW CREATE TABLE, when the structure was read from a server and not changed since.
     #[serde(skip)]
     pub create_sql: Option<String>,
@@ -125,6 +128,46 @@ pub struct Index {
     pub kind: IndexKind,
     pub invisible: bool,
     pub comment: String,
+    /// The server made it for a foreign key, and drops it when another index can take its place. Not known of tables
+    /// that were read from a server.
+    #[serde(default)]
+    pub generated: bool,
+    /// MariaDB: too long for a tree, so unique by a hash in a hidden column of the row (see [`Column::is_hidden`]).
+    #[serde(default)]
+    pub hash: bool,
+}
+
+/// What the expression of a column that no listing shows says.
+pub(in crate::schema) const ROW_HASH: &str = "ROW HASH";
+
+impl Column {
+    /// MariaDB: the server's own, in row images but in no listing and no statement: the times of a row version, and
+    /// hashes of long unique keys. They stand behind all others.
+    pub fn is_hidden(&self) -> bool {
+        let Some(generated) = self.generated.as_ref().filter(|_| self.invisible) else { return false };
+        match generated.expression.as_str() {
+            "ROW START" => self.name == "row_start",
+            "ROW END" => self.name == "row_end",
+            ROW_HASH => true,
+            _ => false,
+        }
+    }
+}
+
+/// A period of the application: two columns between which a row is valid.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Period {
+    pub name: String,
+    pub start: String,
+    pub end: String,
+}
+
+/// A CHECK constraint.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Check {
+    pub name: String,
+    /// As written; empty when the structure was read from a catalogue that doesn't tell.
+    pub expression: String,
 }
 
 /// What an index is made of.
@@ -151,11 +194,27 @@ pub struct IndexColumn {
 /// A foreign key of this table.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ForeignKey {
-    /// Empty when the server chose it.
     pub name: String,
     pub columns: Vec<String>,
     pub parent: TableId,
     pub parent_columns: Vec<String>,
+    #[serde(default)]
+    pub on_delete: ReferenceAction,
+    #[serde(default)]
+    pub on_update: ReferenceAction,
+}
+
+/// What happens to a row when the row that it refers to is deleted or changes its key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum ReferenceAction {
+    #[default]
+    Unsaid,
+    Restrict,
+    Cascade,
+    SetNull,
+    NoAction,
+    SetDefault,
 }
 
 /// A unique key in terms of column offsets, for conflict detection.
@@ -251,27 +310,71 @@ impl TableInfo {
     }
 
     /// Puts the indexes into the server's order. Row keys depend on it, so a tracked structure and one that was
-    /// read from the server must agree.
-    pub fn sort_indexes(&mut self) {
-        let ranks: Vec<u8> = self.indexes.iter().map(|index| self.index_rank(index)).collect();
+    /// read from the server must agree. `virtual_last`: MySQL puts keys with virtual columns behind the others.
+    pub fn sort_indexes(&mut self, virtual_last: bool) {
+        let rank = |index: &Index| self.index_rank(index, virtual_last);
+        let ranks: Vec<u8> = self.indexes.iter().map(rank).collect();
         let mut ranked: Vec<(u8, Index)> = ranks.into_iter().zip(std::mem::take(&mut self.indexes)).collect();
         ranked.sort_by_key(|(rank, _)| *rank);
         self.indexes = ranked.into_iter().map(|(_, index)| index).collect();
     }
 
-    fn index_rank(&self, index: &Index) -> u8 {
+    fn index_rank(&self, index: &Index, virtual_last: bool) -> u8 {
         if index.primary {
             return 0;
         }
+        let is_virtual = |part: &IndexColumn| match &part.expression {
+            Some(_) => true,
+            None => self.column(&part.column).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored),
+        };
+        let last = u8::from(virtual_last && index.columns.iter().any(is_virtual));
         if index.unique {
             let key = self.unique_key(index);
-            return 1 + u8::from(key.prefix_lens.iter().any(Option::is_some)) + 2 * u8::from(key.nullable);
+            let of_null = |part: &IndexColumn| part.expression.as_ref().is_some_and(|text| self.may_be_null(text));
+            let nullable = key.nullable || index.columns.iter().any(of_null);
+            let partial = key.prefix_lens.iter().any(Option::is_some);
+            return 1 + last + 2 * u8::from(partial) + 4 * u8::from(nullable);
         }
-        5 + u8::from(index.kind == IndexKind::Fulltext)
+        9 + last + 2 * u8::from(index.kind == IndexKind::Fulltext)
+    }
+
+    /// Whether an expression reads a column that may be NULL.
+    fn may_be_null(&self, expression: &str) -> bool {
+        let words = words(expression);
+        self.columns.iter().any(|column| column.nullable && words.iter().any(|word| same_name(word, &column.name)))
     }
 }
 
 /// Column, index and constraint names compare without case.
 pub fn same_name(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
+}
+
+/// Names and keywords of an expression, quotes off; texts in single quotes are none.
+pub(in crate::schema) fn words(expression: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut chars = expression.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => {
+                while let Some(inside) = chars.next() {
+                    match inside {
+                        '\\' => drop(chars.next()),
+                        '\'' => break,
+                        _ => {}
+                    }
+                }
+            }
+            '`' | '"' => out.push(chars.by_ref().take_while(|inside| *inside != c).collect()),
+            c if c.is_alphabetic() || c == '_' || c == '$' => {
+                let mut word = c.to_string();
+                while let Some(more) = chars.next_if(|next| next.is_alphanumeric() || *next == '_' || *next == '$') {
+                    word.push(more);
+                }
+                out.push(word);
+            }
+            _ => {}
+        }
+    }
+    out
 }

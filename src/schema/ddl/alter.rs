@@ -108,7 +108,7 @@ impl Parser<'_> {
         specs.push(match constraint {
             Some(Constraint::Index { index, if_not_exists }) => AlterSpec::AddIndex { index, if_not_exists },
             Some(Constraint::ForeignKey { key, if_not_exists }) => AlterSpec::AddForeignKey { key, if_not_exists },
-            Some(Constraint::Check { name }) => AlterSpec::AddCheck { name },
+            Some(Constraint::Check(check)) => AlterSpec::AddCheck { check },
             Some(Constraint::Period(period)) => AlterSpec::AddPeriod(period),
             None => {
                 let column = Box::new(self.column_def()?);

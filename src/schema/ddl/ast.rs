@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     super::{
         column_type::ColumnType,
-        model::{DefaultValue, Generated, IndexColumn, IndexKind, TableId},
+        model::{DefaultValue, Generated, IndexColumn, IndexKind, ReferenceAction, TableId},
     },
     spans::{AlterClause, CharsetName, CharsetPlace},
 };
@@ -228,13 +228,23 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     pub indexes: Vec<IndexDef>,
     pub foreign_keys: Vec<ForeignKeyDef>,
-    /// Names of table-level CHECK constraints that have one.
-    pub checks: Vec<String>,
+    /// Table-level ones; a column's own are with it.
+    pub checks: Vec<CheckDef>,
     pub options: TableOptions,
     pub partitioned: bool,
     /// MariaDB: WITH SYSTEM VERSIONING, of the table or of one of its columns.
     pub versioned: bool,
     pub periods: Vec<PeriodDef>,
+}
+
+/// One CHECK constraint as defined.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CheckDef {
+    pub name: Option<String>,
+    /// What stands between the parentheses.
+    pub expression: String,
+    /// Where it stands in the text: the server numbers unnamed ones in this order.
+    pub at: usize,
 }
 
 /// MariaDB: `PERIOD FOR name (start, end)`. `SYSTEM_TIME` is the name of the system's own.
@@ -297,6 +307,9 @@ pub struct ColumnDef {
     pub unique_key: bool,
     /// Has `CHECK (json_valid(this column))`.
     pub json_valid: bool,
+    pub checks: Vec<CheckDef>,
+    /// Where the definition stands in the text.
+    pub at: usize,
     /// REFERENCES of the column itself: MySQL before 9.0 ignores it, MariaDB and MySQL 9 create a foreign key.
     pub references: Option<ForeignKeyDef>,
 }
@@ -313,10 +326,14 @@ pub struct IndexDef {
     /// MySQL's INVISIBLE, MariaDB's IGNORED.
     pub invisible: bool,
     pub comment: String,
+    /// USING HASH: MariaDB's InnoDB keeps a unique one in a hidden column.
+    pub using_hash: bool,
     /// FULLTEXT ... WITH PARSER.
     pub parser: Option<String>,
     /// MariaDB: the period of `p WITHOUT OVERLAPS`, the last part.
     pub without_overlaps: Option<String>,
+    /// Where it stands in the text: the server keeps keys of the same kind in this order.
+    pub at: usize,
 }
 
 /// One foreign key as defined.
@@ -328,6 +345,10 @@ pub struct ForeignKeyDef {
     pub columns: Vec<String>,
     pub parent: TableId,
     pub parent_columns: Vec<String>,
+    pub on_delete: ReferenceAction,
+    pub on_update: ReferenceAction,
+    /// Where it stands in the text.
+    pub at: usize,
 }
 
 /// Where a column goes.
@@ -403,7 +424,7 @@ pub enum AlterSpec {
         name: String,
     },
     AddCheck {
-        name: Option<String>,
+        check: CheckDef,
     },
     DropCheck {
         name: String,

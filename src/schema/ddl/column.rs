@@ -1,7 +1,7 @@
 //! Column definitions: name, type, attributes.
 
 use super::{
-    ast::{ColumnDef, ForeignKeyDef, RowTime},
+    ast::{CheckDef, ColumnDef, ForeignKeyDef, RowTime},
     column_type::TypeClause,
     cursor::Parser,
     lexer::TokenKind,
@@ -12,12 +12,13 @@ use crate::{error::Result, schema::model::Generated};
 impl Parser<'_> {
     /// `name type attributes`.
     pub(super) fn column_def(&mut self) -> Result<ColumnDef> {
+        let at = self.span().start;
         let name = self.column_name()?;
         let names = self.charset_names.len();
         let clause = self.type_clause(&name)?;
         let implied = clause.national || clause.binary_collation;
         let type_end = self.last_end();
-        let mut column = new_column(name, clause);
+        let mut column = new_column(name, clause, at);
         while self.column_attribute(&mut column)? {}
         if column.ty.base.has_charset() {
             self.charset_place(names, CharsetLevel::Column(column.name.clone()), implied, type_end);
@@ -76,8 +77,9 @@ impl Parser<'_> {
                 (column.nullable, column.auto_increment, column.unique_key) = (Some(false), true, true);
             }
             "REFERENCES" => {
-                let columns = vec![column.name.clone()];
-                column.references = Some(self.references(ForeignKeyDef { columns, ..ForeignKeyDef::default() })?);
+                let (columns, at) = (vec![column.name.clone()], self.span().start);
+                let key = ForeignKeyDef { columns, at, ..ForeignKeyDef::default() };
+                column.references = Some(self.references(key)?);
             }
             "CONSTRAINT" | "CHECK" => self.column_check(column)?,
             _ => return self.rare_attribute(column),
@@ -155,11 +157,12 @@ impl Parser<'_> {
 
     /// `[CONSTRAINT [name]] CHECK (...) [[NOT] ENFORCED]`.
     fn column_check(&mut self, column: &mut ColumnDef) -> Result<()> {
-        if self.take_word("CONSTRAINT") && !self.is_word("CHECK") {
-            self.any_name()?;
-        }
+        let at = self.span().start;
+        let named = self.take_word("CONSTRAINT") && !self.is_word("CHECK");
+        let name = if named { Some(self.name()?) } else { None };
         self.expect_word("CHECK")?;
         let expression = self.parenthesised()?;
+        column.checks.push(CheckDef { name, expression: expression.to_owned(), at });
         let bare: String = expression.chars().filter(|c| !c.is_whitespace() && *c != '`').collect();
         let wanted: String = column.name.chars().filter(|c| !c.is_whitespace() && *c != '`').collect();
         if bare.to_lowercase() == format!("json_valid({})", wanted.to_lowercase()) {
@@ -175,7 +178,7 @@ impl Parser<'_> {
     }
 }
 
-fn new_column(name: String, clause: TypeClause) -> ColumnDef {
+fn new_column(name: String, clause: TypeClause, at: usize) -> ColumnDef {
     ColumnDef {
         name,
         ty: clause.ty,
@@ -195,6 +198,8 @@ fn new_column(name: String, clause: TypeClause) -> ColumnDef {
         primary_key: false,
         unique_key: clause.serial,
         json_valid: false,
+        checks: Vec::new(),
+        at,
         references: None,
     }
 }

@@ -49,7 +49,7 @@ impl Parser<'_> {
             match self.constraint()? {
                 Some(Constraint::Index { index, .. }) => create.indexes.push(index),
                 Some(Constraint::ForeignKey { key, .. }) => create.foreign_keys.push(key),
-                Some(Constraint::Check { name }) => create.checks.extend(name),
+                Some(Constraint::Check(check)) => create.checks.push(check),
                 Some(Constraint::Period(period)) => create.periods.push(period),
                 None => {
                     let column = self.column_def()?;

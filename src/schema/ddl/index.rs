@@ -1,19 +1,19 @@
 //! Indexes, foreign keys, checks and periods.
 
 use super::{
-    ast::{ForeignKeyDef, IndexDef, PeriodDef, TableRole},
+    ast::{CheckDef, ForeignKeyDef, IndexDef, PeriodDef, TableRole},
     cursor::Parser,
 };
 use crate::{
     error::Result,
-    schema::model::{IndexColumn, IndexKind},
+    schema::model::{IndexColumn, IndexKind, ReferenceAction},
 };
 
 /// What an item of a table definition, or of ALTER TABLE ... ADD, is when it is not a column.
 pub(super) enum Constraint {
     Index { index: IndexDef, if_not_exists: bool },
     ForeignKey { key: ForeignKeyDef, if_not_exists: bool },
-    Check { name: Option<String> },
+    Check(CheckDef),
     Period(PeriodDef),
 }
 
@@ -29,6 +29,7 @@ impl Parser<'_> {
             "CONSTRAINT" | "FOREIGN" | "CHECK" | "PRIMARY" | "UNIQUE" | "FULLTEXT" | "SPATIAL" | "KEY" | "INDEX" => {}
             _ => return Ok(None),
         }
+        let at = self.span().start;
         let mut name = None;
         let mut if_not_exists = false;
         if self.take_word("CONSTRAINT") {
@@ -41,19 +42,19 @@ impl Parser<'_> {
             let if_not_exists = self.if_not_exists() || if_not_exists;
             let index_name = if self.is_symbol('(') { None } else { Some(self.name()?) };
             let columns = self.column_list()?;
-            let key = ForeignKeyDef { name, index_name, columns, ..ForeignKeyDef::default() };
+            let key = ForeignKeyDef { name, index_name, columns, at, ..ForeignKeyDef::default() };
             return Ok(Some(Constraint::ForeignKey { key: self.references(key)?, if_not_exists }));
         }
         if self.take_word("CHECK") {
-            self.parenthesised()?;
+            let expression = self.parenthesised()?.to_owned();
             self.enforcement();
-            return Ok(Some(Constraint::Check { name }));
+            return Ok(Some(Constraint::Check(CheckDef { name, expression, at })));
         }
         self.index_constraint(name, if_not_exists).map(Some)
     }
 
     fn index_constraint(&mut self, name: Option<String>, if_not_exists: bool) -> Result<Constraint> {
-        let mut index = IndexDef::default();
+        let mut index = IndexDef { at: self.span().start, ..IndexDef::default() };
         if self.take_words(&["PRIMARY", "KEY"]) {
             (index.primary, index.unique) = (true, true);
         } else if self.take_word("UNIQUE") {
@@ -71,7 +72,7 @@ impl Parser<'_> {
         if !self.is_symbol('(') && !self.is_index_type() {
             index.name = Some(self.name()?);
         }
-        self.index_type()?;
+        index.using_hash = self.index_type();
         self.index_body(&mut index)?;
         Ok(Constraint::Index { index, if_not_exists })
     }
@@ -105,13 +106,15 @@ impl Parser<'_> {
         self.is_one_of(0, &["USING", "TYPE"]) && self.is_one_of(1, &["BTREE", "HASH", "RTREE"])
     }
 
-    /// `USING BTREE`.
-    pub(super) fn index_type(&mut self) -> Result<()> {
+    /// `USING BTREE`; true for HASH.
+    pub(super) fn index_type(&mut self) -> bool {
+        let mut hash = false;
         while self.is_index_type() {
             self.advance();
+            hash = self.is_word("HASH");
             self.advance();
         }
-        Ok(())
+        hash
     }
 
     /// The parts in parentheses and the options after them.
@@ -151,7 +154,7 @@ impl Parser<'_> {
     fn index_option(&mut self, index: &mut IndexDef) -> Result<bool> {
         let word = self.keyword();
         match word.as_str() {
-            "USING" | "TYPE" if self.is_index_type() => self.index_type()?,
+            "USING" | "TYPE" if self.is_index_type() => index.using_hash = self.index_type(),
             "COMMENT" => {
                 self.advance();
                 index.comment = self.text()?;
@@ -199,15 +202,28 @@ impl Parser<'_> {
         }
         while self.is_word("ON") && self.is_one_of(1, &["DELETE", "UPDATE"]) {
             self.advance();
-            self.advance();
-            let action = self.take_any(&["RESTRICT", "CASCADE"]).is_some()
-                || self.take_words(&["SET", "NULL"])
-                || self.take_words(&["SET", "DEFAULT"])
-                || self.take_words(&["NO", "ACTION"]);
-            if !action {
-                return Err(self.unexpected("what a foreign key does"));
+            let deleted = self.take_word("DELETE");
+            if !deleted {
+                self.advance();
+            }
+            let action = self.reference_action()?;
+            if deleted {
+                key.on_delete = action;
+            } else {
+                key.on_update = action;
             }
         }
         Ok(key)
+    }
+
+    fn reference_action(&mut self) -> Result<ReferenceAction> {
+        Ok(match self.take_any(&["RESTRICT", "CASCADE"]) {
+            Some("RESTRICT") => ReferenceAction::Restrict,
+            Some(_) => ReferenceAction::Cascade,
+            None if self.take_words(&["SET", "NULL"]) => ReferenceAction::SetNull,
+            None if self.take_words(&["SET", "DEFAULT"]) => ReferenceAction::SetDefault,
+            None if self.take_words(&["NO", "ACTION"]) => ReferenceAction::NoAction,
+            None => return Err(self.unexpected("what a foreign key does")),
+        })
     }
 }

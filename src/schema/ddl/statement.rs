@@ -88,7 +88,7 @@ impl Parser<'_> {
         }
         let if_not_exists = self.if_not_exists();
         index.name = Some(self.name()?);
-        self.index_type()?;
+        index.using_hash = self.index_type();
         self.expect_word("ON")?;
         let table = self.table(TableRole::Subject)?;
         self.wait_clause()?;

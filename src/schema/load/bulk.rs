@@ -15,6 +15,7 @@ use crate::{
         charset::{canonical_collation, charset_of_collation},
         model::{Column, ForeignKey, Index, TableId, TableInfo, quote_text},
         symbol::Symbol,
+        tracker::versioning::add_hashes,
     },
 };
 
@@ -72,12 +73,13 @@ async fn one_schema(
     checks(conn, session, schema, &mut drafts).await?;
     out.reserve(drafts.list.len());
     for Draft { mut info, ambiguous } in drafts.list {
-        info.sort_indexes();
+        info.sort_indexes(!session.server.is_mariadb());
         if ambiguous || info.columns.is_empty() || (!keeps_key_order(session) && has_rival_keys(&info)) {
             // A table that was dropped meanwhile is none.
             out.extend(fetch(conn, session, &info.id()).await?);
             continue;
         }
+        add_hashes(&mut info);
         info.shrink();
         out.push(info);
     }
@@ -224,7 +226,8 @@ async fn keys(conn: &mut Conn, session: &Session, schema: &str, drafts: &mut Dra
     for (draft, mut list) in indexes {
         list.sort_by_key(|(seq, _)| *seq);
         let Some(draft) = drafts.list.get_mut(draft) else { continue };
-        let index: Option<Index> = catalogue::index(list.into_iter().map(|(_, part)| part).collect(), &draft.info);
+        let index: Option<Index> =
+            catalogue::index(list.into_iter().map(|(_, part)| part).collect(), &draft.info, &session.server);
         match index {
             Some(index) => draft.info.indexes.push(index),
             None => draft.ambiguous = true,

@@ -4,7 +4,7 @@ use super::bulk::collation_symbol;
 use crate::schema::{
     charset::canonical_charset,
     column_type::{BaseType, ColumnType},
-    model::{Column, DefaultValue, Generated, Index, IndexColumn, IndexKind, TableInfo, same_name},
+    model::{Check, Column, DefaultValue, Generated, Index, IndexColumn, IndexKind, TableInfo, same_name},
     server::ServerInfo,
     tracker::default::stored,
 };
@@ -145,7 +145,7 @@ pub(super) struct KeyPart {
 }
 
 /// The index of these parts, which are in order. None: a part can't be told.
-pub(super) fn index(parts: Vec<KeyPart>, table: &TableInfo) -> Option<Index> {
+pub(super) fn index(parts: Vec<KeyPart>, table: &TableInfo, server: &ServerInfo) -> Option<Index> {
     let first = parts.first()?;
     let kind = match first.kind.as_str() {
         "FULLTEXT" => IndexKind::Fulltext,
@@ -162,6 +162,11 @@ pub(super) fn index(parts: Vec<KeyPart>, table: &TableInfo) -> Option<Index> {
         kind,
         invisible: first.hidden,
         comment: first.comment.clone(),
+        generated: false,
+        hash: first.unique
+            && first.kind == "HASH"
+            && server.is_mariadb()
+            && !table.engine.eq_ignore_ascii_case("memory"),
     };
     for part in parts {
         let expression = part.expression.map(|text| {
@@ -189,5 +194,5 @@ pub(super) fn check(table: &mut TableInfo, name: String, clause: &str) {
         }
         return;
     }
-    table.checks.push(name);
+    table.checks.push(Check { name, expression: String::new() });
 }

@@ -13,7 +13,7 @@ use super::{
     ddl::{self, ParseContext, StatementKind},
     model::{TableId, TableInfo},
     server::{ServerInfo, SqlMode},
-    tracker::create::build,
+    tracker::create::{Setting, build},
 };
 use crate::error::{Code, DmError, Result};
 
@@ -86,8 +86,12 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
     // SHOW CREATE TABLE leaves the schema out and may print another case.
     create.table = id.clone();
     let inherited = CharsetPair::server_default(&session.server);
-    build(&create, &inherited, &CollationDefaults::of(session.server), session.explicit_defaults_for_timestamp)
-        .map_err(|reason| not_parsed(id).cause(reason))
+    let setting = Setting {
+        defaults: &CollationDefaults::of(session.server),
+        explicit_timestamps: session.explicit_defaults_for_timestamp,
+        inherited: &inherited,
+    };
+    build(&create, &setting).map_err(|reason| not_parsed(id).cause(reason))
 }
 
 async fn fetch(conn: &mut Conn, session: &Session, id: &TableId) -> Result<Option<TableInfo>> {

@@ -32,7 +32,7 @@ pub(super) fn table(schema: &str, json: &Value) -> Result<TableInfo, String> {
         table.indexes.push(index(json)?);
     }
     add_handle(&mut table, json);
-    table.sort_indexes();
+    table.sort_indexes(true);
     Ok(table)
 }
 
@@ -150,6 +150,8 @@ fn index(json: &Value) -> Result<Index, String> {
         kind: if number(json, "index_type") == 4 { IndexKind::Fulltext } else { IndexKind::Ordinary },
         invisible: flag(json, "is_invisible"),
         comment: text(json, "comment").to_owned(),
+        generated: false,
+        hash: false,
     })
 }
 

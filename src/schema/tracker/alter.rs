@@ -3,33 +3,52 @@
 
 use super::{
     super::{
-        charset::{CharsetPair, CollationDefaults},
+        charset::CharsetPair,
         ddl::{AlterSpec, ColumnDef, IndexDef, PartitionChange, Position, TableOptions},
         model::{Column, DefaultValue, Index, TableId, TableInfo, same_name},
         server::ServerInfo,
     },
+    checks::{self, NewCheck},
     column::{Surroundings, convert_charset, resolve},
-    create::{add_column_keys, add_column_reference, add_foreign_key, add_index, whole_prefixes},
-    default::stored,
-    versioning,
+    create::{Setting, reference},
+    default::{implied, stored},
+    keys::{self, NewKey, highest_foreign_key, whole_prefixes},
+    timestamps, versioning,
 };
 
+/// Columns by their name before the statement: the new name, None when dropped.
+type Renames = Vec<(String, Option<String>)>;
+
+/// What ALTER TABLE made.
+pub(super) struct Altered {
+    pub(super) table: TableInfo,
+    /// The table's new name, if one of the clauses renames it.
+    pub(super) renamed: Option<TableId>,
+    /// Columns that have a new name.
+    pub(super) renames: Vec<(String, String)>,
+}
+
 /// The structure after the clauses, and the table's new name if one of them renames it.
-pub(super) fn alter(
-    before: &TableInfo,
-    specs: &[AlterSpec],
-    defaults: &CollationDefaults,
-    explicit_timestamps: bool,
-) -> Result<(TableInfo, Option<TableId>), String> {
+pub(super) fn alter(before: &TableInfo, specs: &[AlterSpec], setting: &Setting) -> Result<Altered, String> {
     let mut table = before.clone();
     table.create_sql = None;
-    set_options(&mut table, specs, defaults)?;
+    let versioned = versioning::take_hidden(&mut table);
+    set_options(&mut table, specs, setting)?;
     let charset = CharsetPair { charset: table.charset.clone(), collation: table.collation.clone() };
-    let around = Surroundings { defaults, charset: &charset, explicit_timestamps };
-    change_existing(&mut table, before, specs, &around)?;
+    let around = Surroundings {
+        defaults: setting.defaults,
+        charset: &charset,
+        explicit_timestamps: setting.explicit_timestamps,
+    };
+    let renames = change_existing(&mut table, before, specs, &around)?;
     place_columns(&mut table, specs, &around)?;
-    versioning::alter(&mut table, specs);
-    change_indexes(&mut table, specs, &defaults.server)?;
+    versioning::alter(&mut table, specs, versioned);
+    if !setting.explicit_timestamps {
+        let is_new =
+            |column: &Column| specs.iter().filter_map(defined_column).any(|def| same_name(&def.name, &column.name));
+        timestamps::imply(&mut table, is_new);
+    }
+    change_constraints(&mut table, before, specs, &setting.defaults.server)?;
     let mut renamed = None;
     for spec in specs {
         match spec {
@@ -43,32 +62,53 @@ pub(super) fn alter(
         return Err("no column is left".to_owned());
     }
     whole_prefixes(&mut table);
-    table.sort_indexes();
-    Ok((table, renamed))
+    let hashed = |index: &Index| {
+        specs.iter().any(|spec| matches!(spec, AlterSpec::AddIndex { index: def, .. } if def.using_hash && def.name.as_ref() == Some(&index.name)))
+    };
+    keys::mark_hashes(&mut table, hashed, &setting.defaults.server);
+    versioning::add_hashes(&mut table);
+    table.sort_indexes(!setting.defaults.server.is_mariadb());
+    let renames = renames.into_iter().filter_map(|(old, new)| Some((old, new?))).collect();
+    Ok(Altered { table, renamed, renames })
+}
+
+/// The column that a clause defines.
+fn defined_column(spec: &AlterSpec) -> Option<&ColumnDef> {
+    match spec {
+        AlterSpec::AddColumn { column, .. }
+        | AlterSpec::ModifyColumn { column, .. }
+        | AlterSpec::ChangeColumn { column, .. } => Some(column),
+        _ => None,
+    }
 }
 
 /// Table options, and CONVERT TO for the columns that exist.
-fn set_options(table: &mut TableInfo, specs: &[AlterSpec], defaults: &CollationDefaults) -> Result<(), String> {
+fn set_options(table: &mut TableInfo, specs: &[AlterSpec], setting: &Setting) -> Result<(), String> {
     let mut merged = TableOptions::default();
     for spec in specs {
         if let AlterSpec::Options(options) = spec {
             merged.charset = options.charset.clone().or(merged.charset);
             merged.collation = options.collation.clone().or(merged.collation);
             if let Some(engine) = &options.engine {
-                table.engine = engine.into();
+                table.engine = keys::engine(engine);
             }
             table.comment = options.comment.clone().unwrap_or(std::mem::take(&mut table.comment));
         }
     }
     let own = CharsetPair { charset: table.charset.clone(), collation: table.collation.clone() };
     let unknown = |name: String| format!("character set or collation `{name}` is unknown");
-    let mut pair =
-        CharsetPair::resolve(merged.charset.as_deref(), merged.collation.as_deref(), &own, defaults).map_err(unknown)?;
+    let is_default = |name: &Option<String>| name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("default"));
+    let base = if is_default(&merged.charset) { setting.inherited } else { &own };
+    let defaults = setting.defaults;
+    let mut pair = CharsetPair::resolve(merged.charset.as_deref(), merged.collation.as_deref(), base, defaults)
+        .map_err(unknown)?;
     for spec in specs {
         if let AlterSpec::ConvertTo { charset, collation } = spec {
-            pair = CharsetPair::resolve(charset.as_deref(), collation.as_deref(), &pair, defaults).map_err(unknown)?;
+            // `DEFAULT` is the schema's.
+            let base = if charset.is_none() { setting.inherited } else { &pair };
+            pair = CharsetPair::resolve(charset.as_deref(), collation.as_deref(), base, defaults).map_err(unknown)?;
             let characters = table.columns.iter_mut().filter(|column| column.charset.is_some());
-            characters.for_each(|column| convert_charset(column, &pair));
+            characters.for_each(|column| convert_charset(column, &pair, &defaults.server));
         }
     }
     (table.charset, table.collation) = (pair.charset, pair.collation);
@@ -81,7 +121,7 @@ fn change_existing(
     before: &TableInfo,
     specs: &[AlterSpec],
     around: &Surroundings,
-) -> Result<(), String> {
+) -> Result<Renames, String> {
     let mut columns = Vec::with_capacity(table.columns.len());
     let mut renames = Vec::new();
     for column in std::mem::take(&mut table.columns) {
@@ -105,7 +145,11 @@ fn change_existing(
         }
     }
     rename_in_keys(table, &renames);
-    Ok(())
+    let dropped: Vec<String> = renames.iter().filter(|(_, new)| new.is_none()).map(|(old, _)| old.clone()).collect();
+    if !dropped.is_empty() {
+        checks::drop_with(table, &dropped);
+    }
+    Ok(renames)
 }
 
 /// The column that a clause needs to exist before the statement.
@@ -149,7 +193,7 @@ fn change_column(mut column: Column, specs: &[AlterSpec], around: &Surroundings)
 }
 
 /// Index and foreign key parts follow their columns: renamed, or gone.
-fn rename_in_keys(table: &mut TableInfo, renames: &[(String, Option<String>)]) {
+fn rename_in_keys(table: &mut TableInfo, renames: &Renames) {
     let renamed = |name: &mut String| -> bool {
         match renames.iter().find(|(old, _)| same_name(old, name)) {
             Some((_, Some(new))) => {
@@ -199,7 +243,7 @@ fn place_columns(table: &mut TableInfo, specs: &[AlterSpec], around: &Surroundin
 
 fn insert(table: &mut TableInfo, column: Column, position: Option<&Position>) -> Result<(), String> {
     let at = match position {
-        None => table.columns.len() - versioning::hidden(table),
+        None => table.columns.len(),
         Some(Position::First) => 0,
         Some(Position::After(name)) => {
             table
@@ -214,10 +258,16 @@ fn insert(table: &mut TableInfo, column: Column, position: Option<&Position>) ->
 
 /// Dropped and renamed indexes first, then new ones. The source executed the statement, so an index that isn't known
 /// here (one that the server made by itself) may be dropped: nothing in the structure depends on it.
-fn change_indexes(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInfo) -> Result<(), String> {
+fn change_constraints(
+    table: &mut TableInfo,
+    before: &TableInfo,
+    specs: &[AlterSpec],
+    server: &ServerInfo,
+) -> Result<(), String> {
     let drops = |index: &Index| specs.iter().any(|spec| drops_index(spec, index));
     table.indexes.retain(|index| !drops(index));
     table.foreign_keys.retain(|key| !specs.iter().any(|spec| drops_foreign_key(spec, &key.name)));
+    table.checks.retain(|check| !specs.iter().any(|spec| drops_check(spec, &check.name)));
     for index in &mut table.indexes {
         let original = index.name.clone();
         for spec in specs {
@@ -230,44 +280,63 @@ fn change_indexes(table: &mut TableInfo, specs: &[AlterSpec], server: &ServerInf
             }
         }
     }
+    add_keys(table, before, specs, server)?;
+    let mut new = Vec::new();
+    for spec in specs {
+        if let AlterSpec::AddCheck { check } = spec {
+            let known = check.name.as_ref().is_some_and(|name| table.checks.iter().any(|c| same_name(&c.name, name)));
+            new.extend((!known).then_some(NewCheck { def: check, of_column: false }));
+        }
+        let of_column = defined_column(spec).into_iter().flat_map(|def| &def.checks);
+        new.extend(of_column.map(|def| NewCheck { def, of_column: true }));
+    }
+    checks::add(table, new, server);
+    keep_primary_not_null(table, server);
+    Ok(())
+}
+
+/// New keys and foreign keys, in the clauses' order.
+fn add_keys(table: &mut TableInfo, before: &TableInfo, specs: &[AlterSpec], server: &ServerInfo) -> Result<(), String> {
+    let mut new = Vec::new();
+    let mut foreign = Vec::new();
     for spec in specs {
         match spec {
-            AlterSpec::AddColumn { column, .. }
-            | AlterSpec::ModifyColumn { column, .. }
-            | AlterSpec::ChangeColumn { column, .. } => add_keys_of(table, column)?,
+            AlterSpec::AddColumn { column: def, .. }
+            | AlterSpec::ModifyColumn { column: def, .. }
+            | AlterSpec::ChangeColumn { column: def, .. }
+                if table.column(&def.name).is_some() && !is_repeated(spec, before) =>
+            {
+                // A second PRIMARY KEY attribute says what is so already.
+                let primary = def.primary_key && !table.indexes.iter().any(|index| index.primary);
+                new.extend(keys::of_column(def, primary));
+                if let (AlterSpec::AddColumn { .. }, Some(key)) = (spec, reference(def, server)) {
+                    new.push(NewKey::for_foreign_key(key));
+                    foreign.push(key);
+                }
+            }
             AlterSpec::AddIndex { index, if_not_exists } if !(*if_not_exists && has_index(table, index)) => {
-                add_index(table, index)?;
+                new.push(NewKey::of(index));
             }
             AlterSpec::AddForeignKey { key, if_not_exists } => {
                 let known = key.name.as_ref().is_some_and(|name| table.foreign_keys.iter().any(|k| k.name == *name));
                 if !(*if_not_exists && known) {
-                    add_foreign_key(table, key)?;
+                    new.push(NewKey::for_foreign_key(key));
+                    foreign.push(key);
                 }
-            }
-            AlterSpec::AddCheck { name } => table.checks.extend(name.clone()),
-            AlterSpec::DropCheck { name } | AlterSpec::DropConstraint { name } => {
-                table.checks.retain(|check| !same_name(check, name));
             }
             _ => {}
         }
     }
-    for spec in specs {
-        if let AlterSpec::AddColumn { column, .. } = spec {
-            add_column_reference(table, column, server)?;
-        }
+    let mut highest = highest_foreign_key(before);
+    for def in foreign {
+        keys::add_foreign_key(table, def, &mut highest, server)?;
     }
-    keep_primary_not_null(table);
-    Ok(())
+    keys::add(table, new, server)
 }
 
-/// The keys of a column's own attributes; a second PRIMARY KEY attribute says what is so already.
-fn add_keys_of(table: &mut TableInfo, def: &ColumnDef) -> Result<(), String> {
-    let mut def = def.clone();
-    def.primary_key &= !table.indexes.iter().any(|index| index.primary);
-    match table.column(&def.name) {
-        Some(_) => add_column_keys(table, &def),
-        None => Ok(()),
-    }
+/// ADD COLUMN IF NOT EXISTS of a column that was there.
+fn is_repeated(spec: &AlterSpec, before: &TableInfo) -> bool {
+    matches!(spec, AlterSpec::AddColumn { column, if_not_exists: true, .. } if before.column(&column.name).is_some())
 }
 
 fn has_index(table: &TableInfo, def: &IndexDef) -> bool {
@@ -292,15 +361,27 @@ fn drops_foreign_key(spec: &AlterSpec, key: &str) -> bool {
     }
 }
 
+fn drops_check(spec: &AlterSpec, check: &str) -> bool {
+    match spec {
+        AlterSpec::DropCheck { name } | AlterSpec::DropConstraint { name } => same_name(name, check),
+        _ => false,
+    }
+}
+
 /// A redefined column of the primary key stays NOT NULL, whatever it says.
-fn keep_primary_not_null(table: &mut TableInfo) {
+fn keep_primary_not_null(table: &mut TableInfo, server: &ServerInfo) {
     let key: Vec<usize> = table
         .indexes
         .iter()
         .filter(|index| index.primary)
         .flat_map(|index| index.columns.iter().filter_map(|part| table.column_offset(&part.column)))
         .collect();
+    let old = !server.is_mariadb() && server.version < 50_700;
     for offset in key {
-        table.columns[offset].nullable = false;
+        let Some(column) = table.columns.get_mut(offset).filter(|column| column.nullable) else { continue };
+        if old && column.default.is_none() && !column.auto_increment {
+            column.default = implied(&column.ty);
+        }
+        column.nullable = false;
     }
 }

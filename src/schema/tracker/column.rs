@@ -1,12 +1,13 @@
 //! From a column's definition to the column the server makes of it.
 
-use super::default::stored;
+use super::default::{stored, without_parentheses};
 use super::{
     super::{
         charset::{CharsetPair, CollationDefaults, max_bytes},
         column_type::{BaseType, ColumnType},
         ddl::{ColumnDef, column_type::blob_for},
         model::{Column, DefaultValue},
+        server::ServerInfo,
     },
     versioning,
 };
@@ -34,9 +35,12 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
         on_update_now: def.on_update_now,
         comment: def.comment.clone(),
         invisible: def.invisible,
-        json_valid: def.json_valid,
+        json_valid: def.json_valid && around.defaults.server.is_mariadb(),
     };
     versioning::mark(&mut column, def);
+    if around.defaults.server.is_mariadb() {
+        column.default = column.default.map(without_parentheses);
+    }
     // A nullable column's DEFAULT NULL is what it has anyway.
     column.default = column.default.filter(|default| *default != DefaultValue::Null);
     if column.ty.base == BaseType::Json && around.defaults.server.is_mariadb() {
@@ -55,9 +59,9 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
         if def.binary_collation && collation.is_none() && pair.charset != "binary" {
             pair.collation = format!("{}_bin", pair.charset).into();
         }
-        set_charset(&mut column, &pair);
+        set_charset(&mut column, &pair, &around.defaults.server);
     }
-    if column.ty.base == BaseType::VarBinary && column.ty.length > Some(65_535) {
+    if column.ty.base == BaseType::VarBinary && column.ty.length > Some(longest(&around.defaults.server)) {
         column.ty = ColumnType::of(blob_for(column.ty.length));
     }
     column.default = column.default.map(|value| stored(value, &column.ty));
@@ -65,8 +69,8 @@ pub(in crate::schema) fn resolve(def: &ColumnDef, around: &Surroundings) -> Resu
 }
 
 /// Gives a column a character set: sizes depend on it, and `binary` makes binary types.
-pub(in crate::schema) fn set_charset(column: &mut Column, pair: &CharsetPair) {
-    fit_to_bytes(&mut column.ty, max_bytes(&pair.charset));
+pub(in crate::schema) fn set_charset(column: &mut Column, pair: &CharsetPair, server: &ServerInfo) {
+    fit_to_bytes(&mut column.ty, max_bytes(&pair.charset), longest(server));
     if pair.charset == "binary" {
         column.ty.base = binary_type(column.ty.base);
         (column.charset, column.collation) = (None, None);
@@ -77,7 +81,7 @@ pub(in crate::schema) fn set_charset(column: &mut Column, pair: &CharsetPair) {
 }
 
 /// CONVERT TO CHARACTER SET: a TEXT keeps its number of characters, so its type may change.
-pub(in crate::schema) fn convert_charset(column: &mut Column, pair: &CharsetPair) {
+pub(in crate::schema) fn convert_charset(column: &mut Column, pair: &CharsetPair, server: &ServerInfo) {
     if let (true, Some(old)) = (column.ty.base.is_text(), &column.charset) {
         let capacity = match column.ty.base {
             BaseType::TinyText => 255,
@@ -90,7 +94,7 @@ pub(in crate::schema) fn convert_charset(column: &mut Column, pair: &CharsetPair
             column.ty.length = None;
         }
     }
-    set_charset(column, pair);
+    set_charset(column, pair, server);
 }
 
 /// Display widths of integers mean nothing (but TINYINT(1) and ZEROFILL are shown by them).
@@ -112,11 +116,16 @@ fn normalise_number(ty: &mut ColumnType) {
     }
 }
 
+/// Bytes that a VARCHAR or VARBINARY may have.
+fn longest(server: &ServerInfo) -> u32 {
+    if server.is_mariadb() { 65_532 } else { 65_535 }
+}
+
 /// TEXT(n) becomes the smallest text that holds n characters; a VARCHAR over 64 KiB becomes a text.
-fn fit_to_bytes(ty: &mut ColumnType, max_bytes: u32) {
+fn fit_to_bytes(ty: &mut ColumnType, max_bytes: u32, longest: u32) {
     let Some(length) = ty.length else { return };
     let bytes = length.saturating_mul(max_bytes);
-    let too_long = ty.base == BaseType::VarChar && bytes > 65_535;
+    let too_long = ty.base == BaseType::VarChar && bytes > longest;
     if too_long || ty.base.is_text() {
         let base = match blob_for(Some(bytes)) {
             BaseType::TinyBlob => BaseType::TinyText,

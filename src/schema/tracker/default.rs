@@ -29,6 +29,51 @@ pub(in crate::schema) fn stored(value: DefaultValue, ty: &ColumnType) -> Default
     }
 }
 
+/// What a NOT NULL column without a default holds when nothing is said. None for types that have no such value.
+pub(super) fn implied(ty: &ColumnType) -> Option<DefaultValue> {
+    use BaseType::*;
+    let text = match ty.base {
+        Char | VarChar | Binary | VarBinary | Set => "",
+        base if base.is_numeric() || matches!(base, Bit | Date | DateTime | Timestamp | Time) => "0",
+        Year => "0000",
+        Enum => ty.elems.first()?,
+        _ => return None,
+    };
+    Some(stored(DefaultValue::Literal(text.to_owned()), ty))
+}
+
+/// MariaDB takes a literal in parentheses for the literal, and CURRENT_TIMESTAMP for itself.
+pub(super) fn without_parentheses(value: DefaultValue) -> DefaultValue {
+    let DefaultValue::Expression(text) = &value else { return value };
+    let mut inner = text.trim();
+    while let Some(inside) = inner.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        inner = inside.trim();
+    }
+    let quoted = inner.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    let word = inner.to_ascii_lowercase();
+    if inner.parse::<f64>().is_ok_and(f64::is_finite) {
+        DefaultValue::Literal(inner.to_owned())
+    } else if let Some(plain) = quoted.filter(|plain| !plain.contains(['\'', '\\'])) {
+        DefaultValue::Literal(plain.to_owned())
+    } else if word == "null" {
+        DefaultValue::Null
+    } else if matches!(word.as_str(), "true" | "false") {
+        DefaultValue::Literal(u8::from(word == "true").to_string())
+    } else if ["now(", "current_timestamp("].iter().any(|name| word.starts_with(name)) && is_call(&word)
+        || word == "current_timestamp"
+    {
+        DefaultValue::CurrentTimestamp
+    } else {
+        value
+    }
+}
+
+/// `name()` or `name(3)`.
+fn is_call(word: &str) -> bool {
+    let digits = word.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    digits.is_some_and(|digits| digits.trim().bytes().all(|b| b.is_ascii_digit()))
+}
+
 fn number_of(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
 }

@@ -1,12 +1,15 @@
 //! The tracker: the structure of every known table at one point of the binlog. A plain structure without I/O.
 
 mod alter;
-mod session;
-mod store;
+mod checks;
 pub(in crate::schema) mod column;
 pub(in crate::schema) mod create;
 pub(in crate::schema) mod default;
-mod versioning;
+mod keys;
+mod session;
+mod store;
+mod timestamps;
+pub(in crate::schema) mod versioning;
 
 #[cfg(test)]
 mod tests;
@@ -16,10 +19,12 @@ use std::sync::Arc;
 use super::{
     charset::{CharsetPair, CollationDefaults},
     ddl::{AlterSpec, CreateTable, DatabaseOptions, Statement, StatementKind},
-    model::{TableId, TableInfo},
+    model::{ForeignKey, TableId, TableInfo, same_name},
     server::ServerInfo,
 };
 use crate::error::{Code, DmError, Result};
+use alter::Altered;
+use create::Setting;
 use store::Store;
 
 /// What one statement did to the tracked structures.
@@ -152,7 +157,9 @@ impl Tracker {
                 self.create_database(name, *if_not_exists, *or_replace, options)?
             }
             StatementKind::AlterDatabase { name, options } => {
-                let charset = self.database_charset(options, &self.inherited(name))?;
+                let default = options.charset.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("default"));
+                let base = if default { self.server_charset.clone() } else { self.schema_charset(name) };
+                let charset = self.database_charset(options, &base)?;
                 self.put_schema(name, charset);
                 vec![Change::SchemaAltered(name.clone())]
             }
@@ -219,26 +226,32 @@ impl Tracker {
         if create.if_not_exists && self.get(&id.schema, &id.name).is_some() {
             return Ok(Vec::new());
         }
-        let table = match &create.like {
+        let mut table = match &create.like {
             Some(template) => {
                 let mut table = TableInfo::clone(&*self.tracked(template)?);
                 (table.schema, table.name) = (id.schema.clone(), id.name.clone());
                 // CREATE TABLE ... LIKE copies no foreign keys.
                 table.foreign_keys.clear();
                 table.create_sql = None;
+                checks::of_copy(&mut table, &self.server);
                 table
             }
-            None => create::build(create, &self.inherited(&id.schema), &self.defaults, self.explicit_timestamps)
-                .map_err(|reason| refused(&id.to_string(), reason))?,
+            None => {
+                let inherited = self.schema_charset(&id.schema);
+                create::build(create, &self.setting(&inherited)).map_err(|reason| refused(&id.to_string(), reason))?
+            }
         };
+        self.name_parent_columns(&mut table);
         self.put(table);
         Ok(vec![Change::Created(id.clone())])
     }
 
     fn alter_table(&mut self, id: &TableId, specs: &[AlterSpec]) -> Result<Vec<Change>> {
         let before = self.tracked(id)?;
-        let (after, renamed) = alter::alter(&before, specs, &self.defaults, self.explicit_timestamps)
+        let inherited = self.schema_charset(&id.schema);
+        let Altered { table: mut after, renamed, renames } = alter::alter(&before, specs, &self.setting(&inherited))
             .map_err(|reason| refused(&id.to_string(), reason))?;
+        self.name_parent_columns(&mut after);
         let mut changes = vec![Change::Altered(id.clone())];
         for spec in specs {
             match spec {
@@ -256,6 +269,15 @@ impl Tracker {
             }
         }
         self.put(after);
+        if !renames.is_empty() {
+            self.change_children(id, |key| {
+                for column in &mut key.parent_columns {
+                    if let Some((_, new)) = renames.iter().find(|(old, _)| same_name(old, column)) {
+                        column.clone_from(new);
+                    }
+                }
+            });
+        }
         if let Some(to) = renamed.filter(|to| to != id) {
             changes.push(self.rename(id, &to));
         }
@@ -268,18 +290,43 @@ impl Tracker {
             let mut table = TableInfo::clone(&table);
             (table.schema, table.name) = (to.schema.clone(), to.name.clone());
             table.create_sql = None;
+            keys::rename_constraints(&mut table, &from.name, &self.server);
             self.put(table);
         }
-        let children: Vec<Arc<TableInfo>> =
-            self.tables().filter(|table| table.foreign_keys.iter().any(|key| key.parent == *from)).cloned().collect();
+        self.change_children(from, |key| key.parent = to.clone());
+        Change::Renamed { from: from.clone(), to: to.clone() }
+    }
+
+    /// MySQL 9: a reference that names no columns means the parent's primary key.
+    fn name_parent_columns(&self, table: &mut TableInfo) {
+        let own = table.id();
+        let key_of = |parent: &TableInfo| -> Vec<String> {
+            let primary = parent.indexes.iter().find(|index| index.primary);
+            primary.into_iter().flat_map(|index| &index.columns).map(|part| part.column.clone()).collect()
+        };
+        let itself = key_of(table);
+        for key in table.foreign_keys.iter_mut().filter(|key| key.parent_columns.is_empty()) {
+            key.parent_columns = match self.get(&key.parent.schema, &key.parent.name) {
+                _ if key.parent == own => itself.clone(),
+                Some(parent) => key_of(&parent),
+                None => Vec::new(),
+            };
+        }
+    }
+
+    /// Changes the foreign keys of all tables that refer to one.
+    fn change_children(&mut self, parent: &TableId, change: impl Fn(&mut ForeignKey)) {
+        let refers = |table: &&Arc<TableInfo>| table.foreign_keys.iter().any(|key| key.parent == *parent);
+        let children: Vec<Arc<TableInfo>> = self.tables().filter(refers).cloned().collect();
         for child in children {
-            let mut child = TableInfo::clone(&child);
-            for key in child.foreign_keys.iter_mut().filter(|key| key.parent == *from) {
-                key.parent = to.clone();
-            }
+            let mut child = TableInfo { create_sql: None, ..TableInfo::clone(&child) };
+            child.foreign_keys.iter_mut().filter(|key| key.parent == *parent).for_each(&change);
             self.put(child);
         }
-        Change::Renamed { from: from.clone(), to: to.clone() }
+    }
+
+    fn setting<'a>(&'a self, inherited: &'a CharsetPair) -> Setting<'a> {
+        Setting { defaults: &self.defaults, explicit_timestamps: self.explicit_timestamps, inherited }
     }
 
     fn tracked(&self, id: &TableId) -> Result<Arc<TableInfo>> {
@@ -293,11 +340,6 @@ impl Tracker {
     fn take(&mut self, id: &TableId) -> Option<Arc<TableInfo>> {
         let (schema, table) = (self.key(&id.schema), self.key(&id.name));
         self.store.take(&schema, &table)
-    }
-
-    /// What a new table of the schema inherits.
-    fn inherited(&self, schema: &str) -> CharsetPair {
-        self.schema_charset(schema)
     }
 
     /// What a new database has when it says nothing.

@@ -4,7 +4,7 @@
 use super::super::{
     column_type::{BaseType, ColumnType},
     ddl::{AlterSpec, ColumnDef, PeriodDef, RowTime},
-    model::{Column, Generated, TableInfo, same_name},
+    model::{Column, Generated, IndexColumn, Period, ROW_HASH, TableInfo, same_name},
 };
 
 /// Adds the hidden columns, unless the table has its own.
@@ -41,35 +41,60 @@ fn row_time(column: &Column) -> Option<RowTime> {
     }
 }
 
-/// Hidden columns at the end of the table: new columns go before them.
-pub(super) fn hidden(table: &TableInfo) -> usize {
-    let is_hidden = |column: &&Column| {
-        column.invisible && row_time(column).is_some() && matches!(column.name.as_str(), "row_start" | "row_end")
-    };
-    table.columns.iter().rev().take_while(is_hidden).count()
+/// Takes the hidden columns off: new columns go before them. True when the times of row versions were among them.
+pub(super) fn take_hidden(table: &mut TableInfo) -> bool {
+    let versioned = table.columns.iter().any(|column| column.is_hidden() && row_time(column).is_some());
+    table.columns.retain(|column| !column.is_hidden());
+    versioned
 }
 
-/// The columns of an application's period are NOT NULL.
+/// Adds the hashes of long unique keys, behind all other columns.
+pub(in crate::schema) fn add_hashes(table: &mut TableInfo) {
+    let hashed: Vec<bool> = (table.indexes.iter().filter(|index| index.hash))
+        .map(|index| {
+            let of_part = |part: &IndexColumn| table.column(&part.column).is_some_and(|column| column.nullable);
+            index.columns.iter().any(of_part)
+        })
+        .collect();
+    for (at, nullable) in hashed.into_iter().enumerate() {
+        table.columns.push(Column {
+            name: format!("DB_ROW_HASH_{}", at + 1),
+            ty: ColumnType::of(BaseType::BigInt),
+            nullable,
+            generated: Some(Generated { expression: ROW_HASH.to_owned(), stored: false }),
+            invisible: true,
+            ..Column::default()
+        });
+    }
+}
+
+/// An application's period: its columns are NOT NULL.
 pub(super) fn add_period(table: &mut TableInfo, period: &PeriodDef) {
     for column in &mut table.columns {
         if same_name(&column.name, &period.start) || same_name(&column.name, &period.end) {
             column.nullable = false;
         }
     }
+    if !period.is_system() {
+        let PeriodDef { name, start, end } = period.clone();
+        table.periods.push(Period { name, start, end });
+    }
 }
 
 /// The clauses of ALTER TABLE about versions and periods; the columns they name are changed already.
-pub(super) fn alter(table: &mut TableInfo, specs: &[AlterSpec]) {
+/// `versioned`: the table had hidden times.
+pub(super) fn alter(table: &mut TableInfo, specs: &[AlterSpec], mut versioned: bool) {
     for spec in specs {
         match spec {
-            AlterSpec::AddSystemVersioning => add_row_times(table),
-            AlterSpec::DropSystemVersioning => {
-                let shown = table.columns.len() - hidden(table);
-                table.columns.truncate(shown);
-            }
+            AlterSpec::AddSystemVersioning => versioned = true,
+            AlterSpec::DropSystemVersioning => versioned = false,
             AlterSpec::AddPeriod(period) => add_period(table, period),
+            AlterSpec::DropPeriod { name } => table.periods.retain(|period| !same_name(&period.name, name)),
             _ => {}
         }
+    }
+    if versioned {
+        add_row_times(table);
     }
 }
 

@@ -49,7 +49,8 @@ impl CheckpointText<'_> {
         out
     }
 
-    fn table_row(&self, row: &TableRow) -> String {
+    /// The statement of one table row.
+    pub fn table_row(&self, row: &TableRow) -> String {
         let table = &self.tables.checkpoint;
         let id = quote_text(self.source_id);
         match row {

@@ -18,12 +18,11 @@ use super::{
 };
 use crate::{
     error::DmError,
-    mysql::binlog::event::QueryEvent,
+    mysql::binlog::event::{AlterPhase, QueryEvent},
     rules::{self, Admission, EventKind},
     schema::{
         Change as TrackedChange, Tracker,
         ddl::{self, ParseContext, Statement, StatementKind},
-        logged,
         model::TableId,
         server::SqlMode,
         table_info,
@@ -50,6 +49,10 @@ struct Outcome {
 impl TranslateTask {
     /// Handles a query event.
     pub async fn statement(&mut self, event: DdlEvent) -> Result<(), DmError> {
+        // MariaDB's ALTER in two phases counts where it ends: rows in between still have the structure before.
+        if matches!(event.event.status.alter_phase, Some(AlterPhase::Start | AlterPhase::Rollback)) {
+            return Ok(());
+        }
         let sql = match self.text(&event) {
             Ok(sql) => sql,
             Err(error) => return Err(self.at(&event, "", error)),
@@ -60,6 +63,7 @@ impl TranslateTask {
             Err(error) => return Err(self.at(&event, &sql, error)),
         };
         if outcome.statements.is_empty() && outcome.rows.is_empty() {
+            self.structures.tracker = tracker;
             return Ok(());
         }
         let (reply, drained) = oneshot::channel();
@@ -113,14 +117,7 @@ impl TranslateTask {
             Err(_) if self.rules.ignores_text(sql)? => return Ok(outcome),
             Err(error) => return Err(error),
         };
-        if let Some(on) = event.event.status.explicit_defaults_for_timestamp {
-            tracker.set_explicit_defaults_for_timestamp(on);
-        }
-        if let Some(charset) =
-            event.event.status.collation_server.and_then(|n| logged::pair_by_number(n, &context.server))
-        {
-            tracker.set_server_charset(charset);
-        }
+        tracker.enter_session(&event.event.status);
         match parsed.split() {
             None => self.part(sql, &parsed, &event.event, tracker, &mut outcome).await?,
             Some(parts) => {

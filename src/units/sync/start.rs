@@ -20,7 +20,7 @@ use crate::{
     mysql::{
         gtid::GtidSet,
         position::{BinlogPosition, Location},
-        server::{ServerInfo, show_master_status, variable},
+        server::{ServerInfo, show_master_status},
     },
     schema::{Tracker, charset::CharsetPair, collation::Catalog, load, model::quote_text, server, table_info},
     units::{Fence, UnitEnv, dump, link},
@@ -28,6 +28,9 @@ use crate::{
 
 /// How long a new owner waits for a former owner's transactions (their sessions end by `wait_timeout`).
 const RAISE_ATTEMPTS: u32 = 8;
+
+/// Structures of one transaction of the first checkpoint, as DM writes them.
+const STRUCTURES_AT_ONCE: usize = 100;
 
 /// What the start found.
 pub struct Start {
@@ -50,6 +53,7 @@ pub struct SourceFacts {
     pub dialect: server::ServerInfo,
     pub sql_mode: Option<String>,
     pub lower_case_table_names: u8,
+    pub explicit_timestamps: bool,
     /// Each schema's default character set, which its new tables inherit.
     pub schemas: Vec<(String, CharsetPair)>,
     /// Its character sets and collations.
@@ -127,11 +131,12 @@ async fn ask_source(config: &SubtaskConfig) -> Result<SourceFacts, DmError> {
     let now: Option<i64> = conn.query_first(sql).await.map_err(failed)?;
     let ours = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
     let sql_mode: Option<String> = conn.query_first("SELECT @@GLOBAL.sql_mode").await.map_err(failed)?;
-    let lower = variable(&mut conn, Scope::Upstream, "lower_case_table_names").await?;
+    let session = load::fetch_session(&mut conn).await.map_err(|error| error.scope(Scope::Upstream))?;
     let facts = SourceFacts {
         dialect: server::ServerInfo::parse(&info.version_text).unwrap_or_default(),
         sql_mode,
-        lower_case_table_names: lower.and_then(|text| text.parse().ok()).unwrap_or(0),
+        lower_case_table_names: session.lower_case_table_names,
+        explicit_timestamps: session.explicit_defaults_for_timestamp,
         schemas: load::fetch_schemas(&mut conn).await.map_err(|error| error.scope(Scope::Upstream))?,
         charsets: Catalog::fetch(&mut conn, Scope::Upstream).await?,
         location,
@@ -381,6 +386,7 @@ async fn structures(
     from_checkpoint: bool,
 ) -> Result<Tracker, DmError> {
     let mut tracker = Tracker::new(source.dialect, source.lower_case_table_names);
+    tracker.set_explicit_defaults_for_timestamp(source.explicit_timestamps);
     for (schema, charset) in &source.schemas {
         tracker.put_schema(schema, charset.clone());
     }
@@ -395,8 +401,11 @@ async fn structures(
         tables.checkpoint,
         quote_text(&config.source_id)
     );
-    let rows: Vec<(String, String)> = conn.query(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
-    for (schema, json) in rows {
+    // One at a time: the texts of many tables take far more memory than their structures.
+    let mut rows = conn.query_iter(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
+    while let Some(row) = rows.next().await.map_err(|e| target.query_error(&sql, &e))? {
+        let bad = |_| target.unexpected("a row of the checkpoint");
+        let (schema, json): (String, String) = mysql_async::from_row_opt(row).map_err(bad)?;
         if let Some(info) = table_info::from_json(&schema, &json)? {
             tracker.put(info);
         }
@@ -432,11 +441,6 @@ async fn store_first(start: &mut Start, config: &Arc<SubtaskConfig>, fence: Fenc
         at: &start.location,
         exit_safe: start.safe_until.as_ref(),
     };
-    let mut rows = Vec::new();
-    for info in start.tracker.tables() {
-        rows.push(super::checkpoint::TableRow::Put { table: info.id(), json: table_info::to_json(info)? });
-    }
-    let body = text.statements(&rows).join("; ");
     let mut writer = super::writer::FencedWriter::new(
         start.target.clone(),
         &start.tables,
@@ -445,12 +449,33 @@ async fn store_first(start: &mut Start, config: &Arc<SubtaskConfig>, fence: Fenc
         fence,
         start.control_batch,
     );
-    writer.transact(body.as_bytes(), None).await.map_err(|refused| match refused {
+    let infos: Vec<_> = start.tracker.tables().cloned().collect();
+    let mut written = 0;
+    // Structures first: without the global row they count for nothing.
+    for infos in infos.chunks(STRUCTURES_AT_ONCE) {
+        let mut statements = Vec::with_capacity(infos.len());
+        for info in infos {
+            let json = table_info::to_json(info)?;
+            statements.push(text.table_row(&super::checkpoint::TableRow::Put { table: info.id(), json }));
+        }
+        transact(&mut writer, &start.target, &statements).await?;
+        written += 1;
+    }
+    transact(&mut writer, &start.target, &text.statements(&[])).await?;
+    start.control_batch += written + 1;
+    Ok(())
+}
+
+async fn transact(
+    writer: &mut super::writer::FencedWriter,
+    target: &Target,
+    statements: &[String],
+) -> Result<(), DmError> {
+    let done = writer.transact(statements.join("; ").as_bytes(), None).await;
+    done.map(drop).map_err(|refused| match refused {
         super::writer::Refused::Other(error) => error,
         super::writer::Refused::Statement { error, .. } => {
-            start.target.exec_error("write the first checkpoint", &mysql_async::Error::Server(error))
+            target.exec_error("write the first checkpoint", &mysql_async::Error::Server(error))
         }
-    })?;
-    start.control_batch += 1;
-    Ok(())
+    })
 }
