@@ -1,4 +1,5 @@
-//! A JSON document as MySQL stores it: its text, and the scalars that text can't tell (decimals, dates, binary data).
+//! A JSON document as MySQL stores it: its text, and the scalars that text can't tell (decimals, dates, binary data) or
+//! not surely (long doubles).
 //!
 //! MySQL's JSON knows more types than JSON text: `1.10` may be a DECIMAL, `"2024-01-01"` a DATE. Read back from text the
 //! first becomes a DOUBLE and the second a STRING. [`write_sql`] keeps the types where the target is MySQL, by setting
@@ -34,6 +35,8 @@ pub struct TypedScalar {
 #[derive(Clone, PartialEq)]
 pub enum Scalar {
     Decimal(Decimal),
+    /// A number whose text some servers don't read exactly.
+    Double(f64),
     Date(Date),
     Time(Time),
     DateTime(DateTime),
@@ -94,7 +97,13 @@ pub fn write_sql(json: &Json, out: &mut String) {
     literal::quoted(json, out);
     for scalar in json.typed() {
         out.push(',');
-        literal::quoted(&scalar.path, out);
+        // A dump puts the expression into comments, which a key must not end.
+        if scalar.path.contains("*/") || scalar.path.contains("/*") {
+            out.push_str("_utf8mb4 ");
+            literal::hex(scalar.path.as_bytes(), out);
+        } else {
+            literal::quoted(&scalar.path, out);
+        }
         out.push(',');
         write_scalar(&scalar.scalar, out);
     }
@@ -110,6 +119,7 @@ fn write_scalar(scalar: &Scalar, out: &mut String) {
         // Without a point the literal would be an integer.
         Scalar::Decimal(n) if n.as_str().contains('.') => put(format_args!("{}", n.as_str())),
         Scalar::Decimal(n) => put(format_args!("CAST({} AS DECIMAL(65,0))", n.as_str())),
+        Scalar::Double(n) => put(format_args!("{n:e}")),
         Scalar::Date(date) => put(format_args!("CAST('{date}' AS DATE)")),
         Scalar::Time(time) => put(format_args!("CAST('{time}' AS TIME(6))")),
         Scalar::DateTime(time) => put(format_args!("CAST('{time}' AS DATETIME(6))")),

@@ -23,7 +23,7 @@ pub enum Encoding {
     Ascii,
     /// Text in another character set, by its name; bytes below 128 are ASCII.
     Charset(String),
-    /// Text in a character set where bytes below 128 may be anything: utf16, utf32, swe7...
+    /// Text in a character set where bytes below 128 may be anything: utf16, utf32, swe7, sjis.
     Wide(String),
     /// BINARY(n): the binlog leaves trailing zero bytes out.
     Padded(usize),
@@ -85,7 +85,8 @@ impl Encoding {
         match name {
             "" | "utf8mb4" | "utf8mb3" | "utf8" => Encoding::Text,
             "ascii" => Encoding::Ascii,
-            "ucs2" | "utf16" | "utf16le" | "utf32" | "swe7" => Encoding::Wide(name.to_owned()),
+            // In sjis the byte of the backslash is another character.
+            "ucs2" | "utf16" | "utf16le" | "utf32" | "swe7" | "sjis" => Encoding::Wide(name.to_owned()),
             "binary" => Encoding::Plain,
             other => Encoding::Charset(other.to_owned()),
         }
@@ -159,7 +160,8 @@ fn number(value: impl std::fmt::Display, out: &mut String) {
     write(format_args!("{value}"), out);
 }
 
-fn bytes_literal(bytes: &[u8], encoding: &Encoding, out: &mut String) {
+/// Appends the bytes of a string column as a literal.
+pub fn bytes_literal(bytes: &[u8], encoding: &Encoding, out: &mut String) {
     let introduced = |charset: &str, out: &mut String| {
         write(format_args!("_{charset} "), out);
         hex(bytes, out);

@@ -8,9 +8,11 @@ pub mod gtid;
 pub mod ident;
 pub mod json;
 pub mod literal;
+pub mod parameter;
 pub mod position;
 pub mod server;
 pub mod sql_text;
+pub mod text_value;
 pub mod tls;
 pub mod value;
 

@@ -23,7 +23,8 @@ const REMOVED_MODES: [&str; 6] = [
 ];
 const ADDED_MODES: [&str; 3] = ["IGNORE_SPACE", "NO_AUTO_VALUE_ON_ZERO", "ALLOW_INVALID_DATES"];
 /// Modes (and the combinations that contain them) under which a literal's text would mean something else.
-const LITERAL_MODES: [&str; 10] = [
+/// (PAD_CHAR_TO_FULL_LENGTH: what a CHAR column is compared as).
+const LITERAL_MODES: [&str; 11] = [
     "ANSI_QUOTES",
     "NO_BACKSLASH_ESCAPES",
     "ANSI",
@@ -34,6 +35,7 @@ const LITERAL_MODES: [&str; 10] = [
     "MAXDB",
     "PIPES_AS_CONCAT",
     "EMPTY_STRING_IS_NULL",
+    "PAD_CHAR_TO_FULL_LENGTH",
 ];
 
 /// The variables that a session on the target sets, names in lower case, values as a user writes them.

@@ -4,6 +4,9 @@ mod connections;
 mod replay;
 mod stream;
 mod values;
+mod values_diff;
+mod values_kinds;
+mod values_random;
 
 use std::time::Duration;
 

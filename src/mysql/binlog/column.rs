@@ -72,7 +72,7 @@ fn string(cursor: &mut Cursor<'_>, longest: u16) -> Parsed<Bytes> {
     cursor.bytes(length)
 }
 
-fn blob(cursor: &mut Cursor<'_>, length_bytes: u16) -> Parsed<Bytes> {
+pub(super) fn blob(cursor: &mut Cursor<'_>, length_bytes: u16) -> Parsed<Bytes> {
     if !(1..=4).contains(&length_bytes) {
         return Err(Malformed("a blob's length has a wrong size"));
     }

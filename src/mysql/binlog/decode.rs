@@ -173,11 +173,7 @@ impl EventDecoder {
             TABLE_MAP => self.table_map(body)?,
             WRITE_ROWS_V1..=DELETE_ROWS_V1 | WRITE_ROWS..=DELETE_ROWS => self.rows(header.event_type, body)?,
             MARIA_WRITE_ROWS_COMPRESSED_V1..=MARIA_DELETE_ROWS_COMPRESSED => self.rows(header.event_type, body)?,
-            PARTIAL_UPDATE_ROWS => {
-                return Err(Malformed(
-                    "the source logs JSON updates in part; set binlog_row_value_options='' at the source",
-                ));
-            }
+            PARTIAL_UPDATE_ROWS => self.rows(header.event_type, body)?,
             GTID => EventBody::Gtid(gtid_event::mysql(body, false)?),
             ANONYMOUS_GTID => EventBody::Gtid(gtid_event::mysql(body, true)?),
             GTID_TAGGED => EventBody::Gtid(gtid_event::tagged(body)?),
@@ -264,6 +260,7 @@ impl EventDecoder {
             return Err(Malformed("no table map came before it"));
         };
         let mut rows = RowsEvent::parse(kind, known.map.clone(), flags, &cursor.rest())?;
+        rows.partial = event_type == PARTIAL_UPDATE_ROWS;
         if compressed {
             let data = compress::maria_block(rows.data())?;
             rows = rows.with_data(data);
@@ -287,10 +284,13 @@ fn rows_type(event_type: u8) -> (RowsKind, bool, bool) {
         UPDATE_ROWS_V1 | UPDATE_ROWS | MARIA_UPDATE_ROWS_COMPRESSED_V1 | MARIA_UPDATE_ROWS_COMPRESSED => {
             RowsKind::Update
         }
+        PARTIAL_UPDATE_ROWS => RowsKind::Update,
         _ => RowsKind::Delete,
     };
     let compressed = event_type >= MARIA_WRITE_ROWS_COMPRESSED_V1;
-    let version2 = event_type >= MARIA_WRITE_ROWS_COMPRESSED || (WRITE_ROWS..=DELETE_ROWS).contains(&event_type);
+    let version2 = event_type >= MARIA_WRITE_ROWS_COMPRESSED
+        || event_type == PARTIAL_UPDATE_ROWS
+        || (WRITE_ROWS..=DELETE_ROWS).contains(&event_type);
     (kind, version2, compressed)
 }
 

@@ -101,6 +101,10 @@ impl Printer {
             return Err(Malformed("a JSON number is not finite"));
         }
         write_double(number, &mut self.text);
+        if !reads_back(number) {
+            let path = self.path();
+            self.typed.push(TypedScalar { path, scalar: Scalar::Double(number) });
+        }
         Ok(())
     }
 
@@ -155,6 +159,8 @@ impl Printer {
             Scalar::Date(date) => self.number(format_args!("\"{date}\""))?,
             Scalar::Time(time) => self.number(format_args!("\"{time}\""))?,
             Scalar::DateTime(time) | Scalar::Timestamp(time) => self.number(format_args!("\"{time}\""))?,
+            // Not an opaque value.
+            Scalar::Double(_) => {}
             Scalar::Opaque { kind, data } => {
                 self.number(format_args!("\"base64:type{kind}:"))?;
                 self.base64(data);
@@ -213,8 +219,8 @@ fn packed_time(packed: i64) -> Time {
     }
 }
 
-/// The shortest digits that read back the same, placed as the server does: an exponent only from 1e15 and below 1e-15.
-/// Always with a point or an exponent, so that it reads back as a double.
+/// The shortest digits that read back the same, placed as the server does: with an exponent below 1e-15 and from 1e15 on
+/// (unless there are digits behind the point). Always with a point or an exponent, so that it reads back as a double.
 fn write_double(number: f64, out: &mut String) {
     let scientific = format!("{number:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -228,7 +234,7 @@ fn write_double(number: f64, out: &mut String) {
             out.extend(std::iter::repeat_n('0', -exponent as usize - 1));
             out.push_str(&digits);
         }
-        0..=14 => {
+        0..=15 if exponent < 15 || digits.len() > 16 => {
             let whole = exponent as usize + 1;
             if digits.len() <= whole {
                 out.push_str(&digits);
@@ -247,6 +253,16 @@ fn write_double(number: f64, out: &mut String) {
             let _ = write!(out, "{exponent}");
         }
     }
+}
+
+/// Whether all servers read a double's text exactly. The JSON parser of MySQL 5.7 and 8.0 has its own way of rounding
+/// numbers with more than 15 digits or a large exponent, and is off by the last bit at times.
+pub fn reads_back(number: f64) -> bool {
+    let scientific = format!("{number:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count() as i32;
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    digits <= 15 && (-22..=22).contains(&(exponent + 1 - digits))
 }
 
 #[cfg(test)]
@@ -270,6 +286,8 @@ mod tests {
             (1e14, "100000000000000.0"),
             (1e15, "1e15"),
             (123456789012345.6, "123456789012345.6"),
+            (1.2345678901234568e15, "1234567890123456.8"),
+            (1.234567890123455e15, "1.234567890123455e15"),
             (1.25e22, "1.25e22"),
             (-5e-324, "-5e-324"),
         ];

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::{
     column,
     cursor::{Cursor, Malformed, Parsed},
+    json, json_diff,
     plan::{Fields, RowImage, RowPlan},
-    table_map::TableMap,
+    table_map::{TableMap, column_type},
 };
 use crate::{
     error::{Code, DmError, Result},
@@ -172,7 +173,7 @@ impl RowsEvent {
 
     /// Decodes the changes one by one; integers whose sign the source does not write come as [`Value::Int`].
     pub fn rows(&self) -> Rows<'_> {
-        Rows { event: self, unsigned: None, cursor: Cursor::new(&self.data), failed: false }
+        Rows { event: self, unsigned: None, documents: Vec::new(), cursor: Cursor::new(&self.data), failed: false }
     }
 
     /// The same, with the columns' signs taken from the table's structure where the source does not write them.
@@ -243,16 +244,21 @@ impl Images<'_> {
 pub struct Rows<'a> {
     event: &'a RowsEvent,
     unsigned: Option<&'a [bool]>,
+    /// In a partial event: the stored documents of the row before, by column.
+    documents: Vec<Bytes>,
     cursor: Cursor<'a>,
     failed: bool,
 }
 
 impl Rows<'_> {
-    fn image(&mut self, set: &ColumnSet) -> Parsed<Row> {
+    /// `changed` has a bit for each JSON column of the table: it holds changes to the document before.
+    fn image(&mut self, set: &ColumnSet, changed: &[u8]) -> Parsed<Row> {
         let nulls = self.cursor.slice(set.present.div_ceil(8))?;
         let mut values = Vec::with_capacity(set.columns);
-        let mut at = 0;
+        let (mut at, mut documents) = (0, 0);
         for (i, column) in self.event.table.columns.iter().enumerate() {
+            let document = documents;
+            documents += usize::from(column.kind == column_type::JSON);
             if !set.is_full() && !set.contains(i) {
                 values.push(Value::Null);
                 continue;
@@ -263,16 +269,45 @@ impl Rows<'_> {
                 values.push(Value::Null);
                 continue;
             }
+            if self.event.partial && column.kind == column_type::JSON {
+                let is_changed = changed.get(document / 8).is_some_and(|byte| byte >> (document % 8) & 1 == 1);
+                values.push(self.document(i, column.meta, is_changed)?);
+                continue;
+            }
             let unsigned = column.unsigned.unwrap_or_else(|| self.unsigned.and_then(|u| u.get(i)) == Some(&true));
             values.push(column::decode(&mut self.cursor, column, unsigned)?);
         }
         Ok(Row { values })
     }
 
+    /// A JSON value of a partial event: the document of the row before, or the one after in whole or as changes.
+    fn document(&mut self, column: usize, meta: u16, changed: bool) -> Parsed<Value> {
+        let stored = column::blob(&mut self.cursor, meta)?;
+        if changed {
+            let before = self.documents.get(column).filter(|document| !document.is_empty()).ok_or(Malformed(
+                "it changes a part of a JSON document that the row before doesn't hold; set binlog_row_image = FULL",
+            ))?;
+            return Ok(Value::Json(json_diff::apply(before, &stored)?));
+        }
+        if self.documents.len() <= column {
+            self.documents.resize(column + 1, Bytes::new());
+        }
+        if let Some(kept) = self.documents.get_mut(column) {
+            *kept = stored.clone();
+        }
+        Ok(Value::Json(json::read(&stored)?))
+    }
+
     fn change(&mut self) -> Parsed<RowChange> {
         let event = self.event;
-        let before = (event.kind != RowsKind::Insert).then(|| self.image(&event.before)).transpose()?;
-        let after = (event.kind != RowsKind::Delete).then(|| self.image(&event.after)).transpose()?;
+        self.documents.clear();
+        let before = (event.kind != RowsKind::Insert).then(|| self.image(&event.before, &[])).transpose()?;
+        let mut changed: &[u8] = &[];
+        if event.partial && self.cursor.lenenc()? & 1 == 1 {
+            let documents = event.table.columns.iter().filter(|column| column.kind == column_type::JSON).count();
+            changed = self.cursor.slice(documents.div_ceil(8))?;
+        }
+        let after = (event.kind != RowsKind::Delete).then(|| self.image(&event.after, changed)).transpose()?;
         Ok(RowChange { before, after })
     }
 }

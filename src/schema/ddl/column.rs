@@ -105,6 +105,14 @@ impl Parser<'_> {
                 self.compressed()?;
                 column.compressed = true;
             }
+            // How MariaDB prints a compressed text: the attribute stands before the character set.
+            "CHARACTER" | "CHARSET" if column.compressed => {
+                let start = self.span().start;
+                if !self.charset_keyword() {
+                    return Ok(false);
+                }
+                column.charset = Some(self.charset_name(start, false, CharsetLevel::Column(column.name.clone()))?);
+            }
             "ENGINE_ATTRIBUTE" | "SECONDARY_ENGINE_ATTRIBUTE" => {
                 self.advance();
                 self.take_symbol('=');

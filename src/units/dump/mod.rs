@@ -3,6 +3,7 @@
 //! `run` is the whole story: plan, snapshot, chunks, metadata. The metadata is written last; a folder with it is a
 //! complete dump, any other is emptied and dumped again.
 
+mod document;
 pub mod files;
 pub mod metadata;
 pub mod names;
@@ -93,7 +94,7 @@ impl DumpUnit {
         files::prepare(&dir, &signature(config))?;
         let (mut control, server) = snapshot::control(&config.from).await?;
         let started = now();
-        let plan = plan::read(&mut control, lists, options).await?;
+        let plan = plan::read(&mut control, &server, lists, options).await?;
         for name in &plan.skipped {
             tracing::warn!(task = %config.name, %name, "not migrated: only tables are");
         }

@@ -8,7 +8,7 @@ use super::{options::DumpOptions, row::ColumnKind};
 use crate::{
     error::{Code, Result, Scope},
     rules::{BlockAllow, is_system_schema},
-    schema::model::quote_name,
+    schema::{ServerInfo, model::quote_name},
     units::link,
 };
 
@@ -46,7 +46,7 @@ fn text(row: &Row, at: usize) -> String {
 }
 
 /// Reads the structures of everything that the lists let in.
-pub async fn read(conn: &mut Conn, lists: &BlockAllow, options: &DumpOptions) -> Result<DumpPlan> {
+pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, options: &DumpOptions) -> Result<DumpPlan> {
     let mut plan = DumpPlan::default();
     let mut schemas: BTreeMap<String, bool> = BTreeMap::new();
     for row in rows(conn, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await? {
@@ -88,11 +88,13 @@ pub async fn read(conn: &mut Conn, lists: &BlockAllow, options: &DumpOptions) ->
         let sql = created.first().map(|row| text(row, 1)).unwrap_or_default();
         plan.schemas.push((schema, sql));
     }
-    read_structures(conn, &mut plan).await?;
+    // JSON_TABLE over a column of the row.
+    let json_types = !server.is_mariadb() && server.version >= 80_014;
+    read_structures(conn, &mut plan, json_types).await?;
     Ok(plan)
 }
 
-async fn read_structures(conn: &mut Conn, plan: &mut DumpPlan) -> Result<()> {
+async fn read_structures(conn: &mut Conn, plan: &mut DumpPlan, json_types: bool) -> Result<()> {
     let mut by_name: BTreeMap<(String, String), &mut TablePlan> = BTreeMap::new();
     let mut list: Vec<String> = Vec::new();
     for table in &mut plan.tables {
@@ -107,8 +109,8 @@ async fn read_structures(conn: &mut Conn, plan: &mut DumpPlan) -> Result<()> {
     }
     let inside = format!("TABLE_SCHEMA IN ({})", list.join(", "));
     let columns = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA FROM information_schema.COLUMNS WHERE {inside} \
-         ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COLUMN_TYPE, IFNULL(CHARACTER_SET_NAME, '') \
+         FROM information_schema.COLUMNS WHERE {inside} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
     let mut integers: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for row in rows(conn, &columns).await? {
@@ -121,7 +123,8 @@ async fn read_structures(conn: &mut Conn, plan: &mut DumpPlan) -> Result<()> {
         if data_type.ends_with("int") || data_type == "integer" {
             integers.entry(key).or_default().push(name.clone());
         }
-        table.columns.push((name, ColumnKind::of(&data_type)));
+        let (column_type, charset) = (text(&row, 5).to_lowercase(), text(&row, 6));
+        table.columns.push((name, ColumnKind::of(&data_type, &column_type, &charset, json_types)));
     }
     let keys = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE {inside} AND \

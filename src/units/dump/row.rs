@@ -2,42 +2,89 @@
 
 use mysql_async::{Row, Value};
 
-use crate::schema::model::quote_name;
+use super::document;
+use crate::{
+    mysql::literal::{Encoding, bytes_literal},
+    schema::model::quote_name,
+};
 
 /// How a column's values are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ColumnKind {
     /// Exact numbers: as the server prints them.
     Number,
+    /// Doubles, with an exponent: without one the target would read a DECIMAL, which has no negative zero and 30 digits
+    /// behind the point.
+    Double,
     /// Single precision: the server prints only six digits, so it is read as the double of the same value.
     Float,
     /// Bytes: hexadecimal.
     Binary,
-    /// Everything else: quoted text in utf8mb4.
+    /// Dates and other text in the character set of the connection.
     Text,
+    /// Text in a character set whose every byte is a character: quoted text in utf8mb4.
+    Converted,
+    /// Text in another character set: quoted text in utf8mb4, or its own bytes where those would not come back.
+    Charset(String),
+    /// ENUM with an empty member, which looks like the error value.
+    EmptyEnum,
+    /// JSON of a server that can tell its types, or not.
+    Json { types: bool },
 }
 
 impl ColumnKind {
-    /// By `information_schema.COLUMNS.DATA_TYPE` in lower case.
-    pub fn of(data_type: &str) -> Self {
+    /// By `information_schema.COLUMNS`: DATA_TYPE and COLUMN_TYPE in lower case, CHARACTER_SET_NAME. `json_types`: the
+    /// server has what [`document::types_of`] needs.
+    pub fn of(data_type: &str, column_type: &str, charset: &str, json_types: bool) -> Self {
         match data_type {
-            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "decimal" | "numeric" | "double" => {
+            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "decimal" | "numeric" => {
                 ColumnKind::Number
             }
+            "double" => ColumnKind::Double,
             "float" => ColumnKind::Float,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "bit" | "geometry" | "point"
             | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
             | "geomcollection" | "vector" => ColumnKind::Binary,
-            _ => ColumnKind::Text,
+            "json" => ColumnKind::Json { types: json_types },
+            "enum" if column_type.contains("('',") || column_type.contains(",'',") || column_type.contains("'')") => {
+                ColumnKind::EmptyEnum
+            }
+            _ => match charset {
+                "" | "binary" | "utf8mb4" | "utf8mb3" | "utf8" => ColumnKind::Text,
+                // Members of these are characters, whatever their bytes.
+                _ if matches!(data_type, "enum" | "set") => ColumnKind::Converted,
+                "latin1" => ColumnKind::Converted,
+                other => ColumnKind::Charset(other.to_owned()),
+            },
         }
+    }
+
+    /// A second expression is selected, which says how the first is to be written.
+    fn has_second(&self) -> bool {
+        matches!(self, ColumnKind::Charset(_) | ColumnKind::EmptyEnum | ColumnKind::Json { types: true })
     }
 }
 
-/// The columns as a SELECT list.
+/// The columns as a SELECT list, for a session whose `character_set_results` is NULL.
 pub fn select_list(columns: &[(String, ColumnKind)]) -> String {
-    let one = |(name, kind): &(String, ColumnKind)| match kind {
-        ColumnKind::Float => format!("{} * 1e0", quote_name(name)),
-        _ => quote_name(name),
+    let one = |(name, kind): &(String, ColumnKind)| {
+        let name = quote_name(name);
+        match kind {
+            ColumnKind::Float => format!("{name} * 1e0"),
+            ColumnKind::Converted => format!("CONVERT({name} USING utf8mb4)"),
+            // Some of its bytes share a character, of which servers choose different ones on the way back.
+            ColumnKind::Charset(charset) if charset == "armscii8" => format!(
+                "CONVERT({name} USING utf8mb4),IF(CAST(CONVERT({name} USING ascii) AS BINARY) = CAST({name} AS BINARY), \
+                 NULL, CAST({name} AS BINARY))"
+            ),
+            ColumnKind::Charset(charset) => format!(
+                "CONVERT({name} USING utf8mb4),IF(CAST(CONVERT(CONVERT({name} USING utf8mb4) USING {charset}) AS BINARY) = \
+                 CAST({name} AS BINARY), NULL, CAST({name} AS BINARY))"
+            ),
+            ColumnKind::EmptyEnum => format!("CONVERT({name} USING utf8mb4),{name} = 0"),
+            ColumnKind::Json { types: true } => format!("{name},{}", document::types_of(&name)),
+            _ => name,
+        }
     };
     columns.iter().map(one).collect::<Vec<_>>().join(",")
 }
@@ -51,38 +98,69 @@ pub fn insert_head(table: &str, columns: &[(String, ColumnKind)]) -> String {
 /// Appends `(value,value,...)`.
 pub fn append_row(out: &mut Vec<u8>, row: &Row, columns: &[(String, ColumnKind)]) {
     out.push(b'(');
-    for (at, (_, kind)) in columns.iter().enumerate() {
-        if at > 0 {
+    let mut at = 0;
+    for (i, (_, kind)) in columns.iter().enumerate() {
+        if i > 0 {
             out.push(b',');
         }
-        match row.as_ref(at) {
-            Some(Value::Bytes(bytes)) => append_value(out, bytes, *kind),
-            None | Some(Value::NULL) => out.extend_from_slice(b"NULL"),
-            // The text protocol sends nothing else.
-            Some(other) => out.extend_from_slice(other.as_sql(false).as_bytes()),
+        let bytes = |at: usize| match row.as_ref(at) {
+            Some(Value::Bytes(bytes)) => Some(bytes.as_slice()),
+            // The text protocol sends nothing but bytes and NULL.
+            _ => None,
+        };
+        let second = if kind.has_second() { bytes(at + 1) } else { None };
+        match bytes(at) {
+            Some(bytes) => append_value(out, bytes, second, kind),
+            None => out.extend_from_slice(b"NULL"),
         }
+        at += if kind.has_second() { 2 } else { 1 };
     }
     out.push(b')');
 }
 
-fn append_value(out: &mut Vec<u8>, bytes: &[u8], kind: ColumnKind) {
-    match kind {
-        ColumnKind::Number | ColumnKind::Float => out.extend_from_slice(bytes),
-        ColumnKind::Binary => {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            out.extend_from_slice(b"x'");
-            out.reserve(bytes.len() * 2 + 1);
-            for b in bytes {
-                out.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &ColumnKind) {
+    match (kind, second) {
+        (ColumnKind::Number, _) => out.extend_from_slice(bytes),
+        (ColumnKind::Double | ColumnKind::Float, _) => {
+            out.extend_from_slice(bytes);
+            if !bytes.contains(&b'e') {
+                out.extend_from_slice(b"e0");
             }
-            out.push(b'\'');
         }
-        ColumnKind::Text => {
-            out.push(b'\'');
-            append_escaped(out, bytes);
-            out.push(b'\'');
+        (ColumnKind::Binary, _) => append_hex(out, bytes),
+        (ColumnKind::EmptyEnum, Some(b"1")) => out.push(b'0'),
+        (ColumnKind::Charset(charset), Some(raw)) => {
+            let mut text = String::new();
+            bytes_literal(raw, &Encoding::of_charset(charset), &mut text);
+            out.extend_from_slice(text.as_bytes());
         }
+        (ColumnKind::Json { .. }, types) => match std::str::from_utf8(bytes) {
+            Ok(text) => document::append(out, text, types.and_then(|t| std::str::from_utf8(t).ok())),
+            Err(_) => append_text(out, bytes),
+        },
+        _ => append_text(out, bytes),
     }
+}
+
+/// Bytes that are not UTF-8 go as they are, which the target takes or refuses; in quotes it would cut them and go on.
+fn append_text(out: &mut Vec<u8>, bytes: &[u8]) {
+    if std::str::from_utf8(bytes).is_err() {
+        out.extend_from_slice(b"_utf8mb4 ");
+        return append_hex(out, bytes);
+    }
+    out.push(b'\'');
+    append_escaped(out, bytes);
+    out.push(b'\'');
+}
+
+fn append_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend_from_slice(b"x'");
+    out.reserve(bytes.len() * 2 + 1);
+    for b in bytes {
+        out.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+    }
+    out.push(b'\'');
 }
 
 /// Backslash escapes for what ends a literal or a line, or confuses tools.
@@ -108,23 +186,47 @@ fn append_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 mod tests {
     use super::*;
 
+    fn text(bytes: &[u8], second: Option<&[u8]>, kind: ColumnKind) -> String {
+        let mut out = Vec::new();
+        append_value(&mut out, bytes, second, &kind);
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn values_as_text() {
-        let text = |bytes: &[u8], kind| {
-            let mut out = Vec::new();
-            append_value(&mut out, bytes, kind);
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(text(b"18446744073709551615", ColumnKind::Number), "18446744073709551615");
-        assert_eq!(text(&[0, 255, 16], ColumnKind::Binary), "x'00FF10'");
-        assert_eq!(text(b"", ColumnKind::Binary), "x''");
-        assert_eq!(text("a'b\\c\n\0\"é".as_bytes(), ColumnKind::Text), "'a\\'b\\\\c\\n\\0\\\"é'");
+        assert_eq!(text(b"18446744073709551615", None, ColumnKind::Number), "18446744073709551615");
+        assert_eq!(text(b"-0", None, ColumnKind::Double), "-0e0");
+        assert_eq!(text(b"1.5e300", None, ColumnKind::Float), "1.5e300");
+        assert_eq!(text(&[0, 255, 16], None, ColumnKind::Binary), "x'00FF10'");
+        assert_eq!(text(b"", None, ColumnKind::Binary), "x''");
+        assert_eq!(text("a'b\\c\n\0\"é".as_bytes(), None, ColumnKind::Text), "'a\\'b\\\\c\\n\\0\\\"é'");
+        assert_eq!(text(b"a\xff", None, ColumnKind::Text), "_utf8mb4 x'61FF'");
+    }
+
+    #[test]
+    fn bytes_without_a_character_keep_their_charset() {
+        let gbk = ColumnKind::Charset("gbk".into());
+        assert_eq!(text("中".as_bytes(), None, gbk.clone()), "'中'");
+        assert_eq!(text(b"?", Some(b"\xa2\xa0"), gbk), "_gbk x'a2a0'");
+    }
+
+    #[test]
+    fn the_error_value_of_an_enum_is_no_member() {
+        assert_eq!(ColumnKind::of("enum", "enum('a','')", "utf8mb4", false), ColumnKind::EmptyEnum);
+        assert_eq!(ColumnKind::of("enum", "enum('a','b')", "utf8mb4", false), ColumnKind::Text);
+        assert_eq!(ColumnKind::of("enum", "enum('a','b')", "gbk", false), ColumnKind::Converted);
+        assert_eq!(text(b"", Some(b"1"), ColumnKind::EmptyEnum), "0");
+        assert_eq!(text(b"", Some(b"0"), ColumnKind::EmptyEnum), "''");
     }
 
     #[test]
     fn lists() {
-        let columns = vec![("a".to_owned(), ColumnKind::Number), ("f`".to_owned(), ColumnKind::Float)];
-        assert_eq!(select_list(&columns), "`a`,`f``` * 1e0");
-        assert_eq!(insert_head("t", &columns), "INSERT INTO `t` (`a`,`f```) VALUES\n");
+        let columns = vec![
+            ("a".to_owned(), ColumnKind::Number),
+            ("f`".to_owned(), ColumnKind::Float),
+            ("e".to_owned(), ColumnKind::EmptyEnum),
+        ];
+        assert_eq!(select_list(&columns), "`a`,`f``` * 1e0,CONVERT(`e` USING utf8mb4),`e` = 0");
+        assert_eq!(insert_head("t", &columns), "INSERT INTO `t` (`a`,`f```,`e`) VALUES\n");
     }
 }

@@ -63,6 +63,8 @@ pub async fn take(
     for _ in 0..readers {
         let mut conn = link::connect(db, &variables, Scope::Upstream).await?;
         execute(&mut conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        // Text comes as it is stored (`row` asks for UTF-8 where it wants it), lists of types in full.
+        execute(&mut conn, "SET character_set_results = NULL, group_concat_max_len = 4294967295").await?;
         conns.push(conn);
     }
     let newer_command = !server.is_mariadb() && server.version >= 80_200;

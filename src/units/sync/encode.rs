@@ -46,6 +46,10 @@ pub enum Compare {
     /// Byte by byte: under most collations `=` would also find a row that differs in case. Text in the target column's
     /// character set, given here.
     Bytes(String),
+    /// A SET: one with its 64th member is a negative number in comparisons.
+    Set,
+    /// A VECTOR: MySQL compares none with bytes.
+    Vector,
     /// A JSON column.
     Json,
     /// JSON kept as text (MariaDB), written by another server: spacing doesn't count.
@@ -58,6 +62,10 @@ impl Compare {
         let base = target.ty.base;
         if base == BaseType::Json {
             Compare::Json
+        } else if base == BaseType::Vector {
+            Compare::Vector
+        } else if base == BaseType::Set {
+            Compare::Set
         } else if source.ty.base == BaseType::Json {
             Compare::JsonText
         } else if base.has_charset() && !matches!(base, BaseType::Enum | BaseType::Set) {
@@ -74,7 +82,16 @@ impl Compare {
             return;
         };
         match self {
-            Compare::Equal => {
+            Compare::Set if has_64th_member(value) => {
+                out.push_all(&["CAST(", column, " AS UNSIGNED) = "]);
+                out.push_bytes(value);
+            }
+            Compare::Vector => {
+                out.push_all(&["HEX(", column, ") = HEX("]);
+                out.push_bytes(value);
+                out.push(b')');
+            }
+            Compare::Equal | Compare::Set => {
                 out.push_all(&[column, " = "]);
                 out.push_bytes(value);
             }
@@ -102,6 +119,11 @@ impl Compare {
     }
 }
 
+/// A SET's mask, as a number.
+fn has_64th_member(literal: &[u8]) -> bool {
+    std::str::from_utf8(literal).ok().and_then(|text| text.parse::<u64>().ok()).is_some_and(|mask| mask >> 63 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +138,10 @@ mod tests {
         assert_eq!(write(Compare::Equal, None), "`c` IS NULL");
         assert_eq!(write(Compare::JsonText, None), "`c` IS NULL");
         assert_eq!(write(Compare::Equal, Some("3")), "`c` = 3");
+        assert_eq!(write(Compare::Set, Some("9223372036854775808")), "CAST(`c` AS UNSIGNED) = 9223372036854775808");
+        assert_eq!(write(Compare::Set, Some("7")), "`c` = 7");
+        assert_eq!(write(Compare::Set, Some("'a,b'")), "`c` = 'a,b'");
+        assert_eq!(write(Compare::Vector, Some("x'00'")), "HEX(`c`) = HEX(x'00')");
         assert_eq!(
             write(Compare::Bytes("latin1".into()), Some("'A'")),
             "`c` = 'A' AND CAST(`c` AS BINARY) = CAST(CONVERT('A' USING latin1) AS BINARY)"

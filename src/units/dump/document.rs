@@ -1,0 +1,290 @@
+//! JSON documents of a dump: text loses the types of decimals, dates and binary data, so the server is asked for them.
+
+use bytes::Bytes;
+
+use crate::mysql::{
+    binlog::json_text::reads_back,
+    json::{self, Json, Scalar, TypedScalar},
+    value::{Date, DateTime, Time},
+};
+
+/// An expression that is NULL when text tells all types of a document, else the types of its scalars: the root's, those of
+/// the members of all objects, those of the elements of all arrays, parts joined by `|`, each container's children before
+/// those of the containers in it. For MySQL 8.0.14 and later (JSON_TABLE, lateral).
+pub fn types_of(column: &str) -> String {
+    let list = |path: &str| {
+        format!(
+            "IFNULL((SELECT GROUP_CONCAT(JSON_TYPE(v) ORDER BY n) FROM JSON_TABLE({column}, '{path}' \
+             COLUMNS (n FOR ORDINALITY, v JSON PATH '$')) AS t), '')"
+        )
+    };
+    format!(
+        "IF(JSON_STORAGE_SIZE({column}) = JSON_STORAGE_SIZE(CAST({column} AS CHAR)), NULL, \
+         CONCAT_WS('|', JSON_TYPE({column}), {}, {}))",
+        list("$**.*"),
+        list("$**[*]")
+    )
+}
+
+/// Appends a document as a literal. What its text doesn't tell is in comments that only MySQL reads; `types` as
+/// [`types_of`] gives them.
+pub fn append(out: &mut Vec<u8>, text: &str, types: Option<&str>) {
+    // MySQL 5.7 prints the line breaks of base64 data bare, which no server takes back.
+    let text = text.replace('\n', "\\n");
+    let typed = Node::parse(&text).map(|root| root.typed(&text, types)).unwrap_or_default();
+    let mut sql = String::with_capacity(text.len() + 32);
+    let plain = typed.is_empty();
+    json::write_sql(&Json::new(text, typed), &mut sql);
+    if !plain {
+        sql = commented(&sql);
+    }
+    out.extend_from_slice(sql.as_bytes());
+}
+
+/// `JSON_SET('text',...)` with everything but the text in comments for MySQL 5.7.8 and later.
+fn commented(sql: &str) -> String {
+    let (Some(body), Some(end)) = (sql.strip_prefix("JSON_SET("), literal_end(sql, "JSON_SET(".len())) else {
+        return sql.to_owned();
+    };
+    let text = &body[..end - "JSON_SET(".len()];
+    let tail = sql[end..].replace("/*!80004 ", "*//*!80004 ").replace(" AS t), */", " AS t), *//*!50708 ");
+    format!("/*!50708 JSON_SET( */{text}/*!50708 {tail} */")
+}
+
+/// Where the literal ends that begins at `start`.
+fn literal_end(sql: &str, start: usize) -> Option<usize> {
+    let bytes = sql.as_bytes();
+    let mut at = start + 1;
+    loop {
+        match (bytes.get(at)?, bytes.get(at + 1)) {
+            (b'\\', _) | (b'\'', Some(b'\'')) => at += 2,
+            (b'\'', _) => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+/// A document's shape; scalars and keys by their place in the text.
+enum Node {
+    Scalar(std::ops::Range<usize>),
+    Array(Vec<Node>),
+    Object(Vec<(std::ops::Range<usize>, Node)>),
+}
+
+impl Node {
+    /// Reads text as servers print it; None when it is something else.
+    fn parse(text: &str) -> Option<Node> {
+        let mut at = 0;
+        let node = Node::read(text.as_bytes(), &mut at, 0)?;
+        (at == text.len()).then_some(node)
+    }
+
+    fn read(text: &[u8], at: &mut usize, depth: usize) -> Option<Node> {
+        let open = *text.get(*at)?;
+        if !matches!(open, b'{' | b'[') || depth > 110 {
+            return (depth <= 110).then(|| Node::Scalar(scalar(text, at)));
+        }
+        let close = open + 2;
+        let (mut members, mut elements) = (Vec::new(), Vec::new());
+        *at += 1;
+        while *text.get(*at)? != close {
+            while matches!(text.get(*at)?, b',' | b' ') {
+                *at += 1;
+            }
+            if open == b'{' {
+                let key = scalar(text, at);
+                while matches!(text.get(*at)?, b':' | b' ') {
+                    *at += 1;
+                }
+                members.push((key, Node::read(text, at, depth + 1)?));
+            } else {
+                elements.push(Node::read(text, at, depth + 1)?);
+            }
+        }
+        *at += 1;
+        Some(if open == b'{' { Node::Object(members) } else { Node::Array(elements) })
+    }
+
+    fn typed(&self, text: &str, types: Option<&str>) -> Vec<TypedScalar> {
+        let mut parts = types.unwrap_or_default().split('|');
+        let mut list = || parts.next().filter(|p| !p.is_empty()).map(|p| p.split(',').collect()).unwrap_or_default();
+        let root: Vec<&str> = list();
+        let mut walk =
+            Walk { text, known: types.is_some(), members: list(), elements: list(), at: [0, 0], out: Vec::new() };
+        if let Node::Scalar(place) = self {
+            walk.scalar("$", place, root.first().copied());
+        }
+        walk.children(self, "$");
+        walk.out
+    }
+}
+
+/// The scalar at `at`: up to the quote that ends a string, or to what can't be in a number or a word.
+fn scalar(text: &[u8], at: &mut usize) -> std::ops::Range<usize> {
+    let start = *at;
+    let string = text.get(start) == Some(&b'"');
+    *at += 1;
+    while let Some(byte) = text.get(*at) {
+        match byte {
+            b'\\' if string => *at += 1,
+            b'"' if string => {
+                *at += 1;
+                break;
+            }
+            b',' | b']' | b'}' | b':' | b' ' if !string => break,
+            _ => {}
+        }
+        *at += 1;
+    }
+    *at = (*at).min(text.len());
+    start..*at
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    /// The server told the types; else all numbers with a point are doubles.
+    known: bool,
+    members: Vec<&'a str>,
+    elements: Vec<&'a str>,
+    /// How many of both lists were used.
+    at: [usize; 2],
+    out: Vec<TypedScalar>,
+}
+
+impl Walk<'_> {
+    /// All children of a container take their types before the children of the first child.
+    fn children<'n>(&mut self, node: &'n Node, path: &str) {
+        let children: Vec<(String, &'n Node, Option<&str>)> = match node {
+            Node::Scalar(_) => return,
+            Node::Array(elements) => {
+                let first = self.at[1];
+                self.at[1] += elements.len();
+                let child = |(i, node)| (format!("{path}[{i}]"), node, self.elements.get(first + i).copied());
+                elements.iter().enumerate().map(child).collect()
+            }
+            Node::Object(members) => {
+                let first = self.at[0];
+                self.at[0] += members.len();
+                let child = |(i, (key, node)): (usize, &'n (std::ops::Range<usize>, Node))| {
+                    let key = self.text.get(key.clone()).unwrap_or_default();
+                    (format!("{path}.{key}"), node, self.members.get(first + i).copied())
+                };
+                members.iter().enumerate().map(child).collect()
+            }
+        };
+        for (path, node, kind) in &children {
+            if let Node::Scalar(place) = node {
+                self.scalar(path, place, *kind);
+            }
+        }
+        for (path, node, _) in children {
+            self.children(node, &path);
+        }
+    }
+
+    fn scalar(&mut self, path: &str, place: &std::ops::Range<usize>, kind: Option<&str>) {
+        let Some(text) = self.text.get(place.clone()) else { return };
+        let string = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        let scalar = match (kind, string) {
+            (Some("DECIMAL"), None) => Some(Scalar::Decimal(text.into())),
+            (Some("DOUBLE"), None) => long_double(text),
+            (None, None) if !self.known => long_double(text),
+            (Some("DATE"), Some(text)) => date(text).map(Scalar::Date),
+            (Some("DATETIME"), Some(text)) => datetime(text).map(Scalar::DateTime),
+            (Some("TIMESTAMP"), Some(text)) => datetime(text).map(Scalar::Timestamp),
+            (Some("TIME"), Some(text)) => time(text).map(Scalar::Time),
+            (Some("BLOB" | "BIT" | "OPAQUE"), Some(text)) => opaque(text),
+            _ => None,
+        };
+        self.out.extend(scalar.map(|scalar| TypedScalar { path: path.to_owned(), scalar }));
+    }
+}
+
+/// A double that some servers don't read back exactly from text.
+fn long_double(text: &str) -> Option<Scalar> {
+    if !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+        return None;
+    }
+    let number: f64 = text.parse().ok()?;
+    (!reads_back(number)).then_some(Scalar::Double(number))
+}
+
+fn date(text: &str) -> Option<Date> {
+    let mut parts = text.splitn(3, '-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Date { year: year.parse().ok()?, month: month.parse().ok()?, day: day.parse().ok()? })
+}
+
+fn datetime(text: &str) -> Option<DateTime> {
+    let (day, clock) = text.split_once(' ')?;
+    let clock = time(clock)?;
+    let hour = u8::try_from(clock.hours).ok()?;
+    let (minute, second) = (clock.minutes, clock.seconds);
+    Some(DateTime { date: date(day)?, hour, minute, second, micros: clock.micros, fsp: 6 })
+}
+
+fn time(text: &str) -> Option<Time> {
+    let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, micros) = text.split_once('.').unwrap_or((text, "0"));
+    let mut parts = whole.splitn(3, ':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    let (hours, minutes, seconds) = (hours.parse().ok()?, minutes.parse().ok()?, seconds.parse().ok()?);
+    let micros = format!("{micros:0<6}").get(..6)?.parse().ok()?;
+    Some(Time { negative, hours, minutes, seconds, micros, fsp: 6 })
+}
+
+/// `base64:type<N>:<data>`, the data in lines.
+fn opaque(text: &str) -> Option<Scalar> {
+    use base64::Engine;
+    let (kind, data) = text.strip_prefix("base64:type")?.split_once(':')?;
+    let data = base64::engine::general_purpose::STANDARD.decode(data.replace("\\n", "")).ok()?;
+    Some(Scalar::Opaque { kind: kind.parse().ok()?, data: Bytes::from(data) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sql(text: &str, types: Option<&str>) -> String {
+        let mut out = Vec::new();
+        append(&mut out, text, types);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn plain_text_stays_plain() {
+        assert_eq!(sql(r#"{"a": [1, 2.5, "it's"]}"#, None), r#"'{"a": [1, 2.5, "it''s"]}'"#);
+        assert_eq!(sql("not JSON", None), "'not JSON'");
+        assert_eq!(sql("", None), "''");
+        assert_eq!(sql("{", None), "'{'");
+    }
+
+    #[test]
+    fn types_find_their_scalars() {
+        let text =
+            r#"{"a": {"b": 1.10, "c": [true, {"d": "2024-01-02"}, [null, 1.5]]}, "e": [2, {"f": false}], "g": "z"}"#;
+        let types =
+            "OBJECT|OBJECT,ARRAY,STRING,DECIMAL,ARRAY,DATE,BOOLEAN|BOOLEAN,OBJECT,ARRAY,NULL,DOUBLE,INTEGER,OBJECT";
+        let want = format!(
+            "/*!50708 JSON_SET( */'{text}'/*!50708 ,'$.\"a\".\"b\"',1.10,'$.\"a\".\"c\"[1].\"d\"',CAST('2024-01-02' AS DATE)) */"
+        );
+        assert_eq!(sql(text, Some(types)), want);
+        assert_eq!(sql("1.10", Some("DECIMAL||")), "/*!50708 JSON_SET( */'1.10'/*!50708 ,'$',1.10) */");
+    }
+
+    #[test]
+    fn binary_data_in_lines_is_read() {
+        let data = format!("base64:type252:{}\nYQ==", "YWFh".repeat(19));
+        let text = sql(&format!("[\"{data}\"]"), Some("ARRAY||BLOB"));
+        assert!(text.contains("\\\\nYQ==") && text.contains(&format!("x'{}'", "61".repeat(58))), "{text}");
+        assert!(text.contains("(*//*!80004 (SELECT v FROM"), "{text}");
+        assert!(text.contains(" AS t), *//*!50708 CAST(x'"), "{text}");
+        assert_eq!(text.matches("/*!").count(), text.matches("*/").count());
+    }
+
+    #[test]
+    fn long_doubles_are_numbers_of_sql() {
+        assert!(sql("[123456789012345.67]", None).contains(",'$[0]',1.2345678901234567e14)"));
+        assert_eq!(sql("[1.5]", None), "'[1.5]'");
+    }
+}
