@@ -6,6 +6,7 @@ mod stream;
 mod values;
 mod values_diff;
 mod values_kinds;
+mod values_lone;
 mod values_random;
 
 use std::time::Duration;

@@ -17,9 +17,13 @@ use dm::{
 use futures::future::join_all;
 use mysql_async::{Conn, Row, Value, prelude::Queryable};
 use rand::{SeedableRng, rngs::StdRng};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::values_kinds::{Column, families};
+use super::{
+    values_kinds::{Column, Random, families},
+    values_lone::lone,
+};
 use crate::support::{
     servers::{Kind, Release, Server},
     wait,
@@ -57,7 +61,12 @@ impl Table {
 
     /// At least `least` rows, and all extremes.
     fn rows(&self, rng: &mut StdRng, least: usize) -> Vec<String> {
-        let rows = self.columns.iter().map(|c| c.extremes.len()).max().unwrap_or(0).max(least);
+        let most = self.columns.iter().map(|c| c.extremes.len()).max().unwrap_or(0);
+        if self.name.starts_with("lone") {
+            let twice = self.columns.iter().flat_map(|c| c.extremes.iter().chain(&c.extremes));
+            return twice.map(|value| format!("(0, {value})")).collect();
+        }
+        let rows = most.max(least);
         (0..rows)
             .map(|row| {
                 let value = |c: &Column| c.extremes.get(row).cloned().unwrap_or_else(|| c.random.draw(rng));
@@ -76,8 +85,9 @@ fn nullable(sql: &str) -> String {
 fn tables(source: Release, target: Release) -> Vec<Table> {
     let mut out = Vec::new();
     for keyed in [true, false] {
-        for (name, columns) in families(source, target) {
-            let loads = !(source == Release::Mysql57 && name == "documents");
+        let alike = if keyed { Vec::new() } else { lone(source, target) };
+        for (name, columns) in families(source, target).into_iter().chain(alike) {
+            let loads = !(source == Release::Mysql57 && name.contains("documents"));
             let name = format!("{name}_{}", if keyed { "keyed" } else { "keyless" });
             out.push(Table { name, columns, keyed, loads });
         }
@@ -140,16 +150,18 @@ fn shorten(text: &str) -> String {
     text.chars().take(3000).collect()
 }
 
-/// The table's rows in an exact form, one text a value, sorted.
-async fn contents(conn: &mut Conn, schema: &str, table: &Table) -> Vec<Vec<String>> {
-    let facts: Vec<(String, String)> = conn
-        .query(format!(
-            "SELECT column_name, data_type FROM information_schema.columns \
-             WHERE table_schema = '{schema}' AND table_name = '{}' ORDER BY ordinal_position",
-            table.name
-        ))
-        .await
-        .unwrap();
+/// Names and types of the source's columns.
+async fn kinds(conn: &mut Conn, table: &Table) -> Vec<(String, String)> {
+    let sql = format!(
+        "SELECT column_name, data_type FROM information_schema.columns \
+         WHERE table_schema = 'd' AND table_name = '{}' ORDER BY ordinal_position",
+        table.name
+    );
+    conn.query(sql).await.unwrap()
+}
+
+/// The table's rows in an exact form, one text a value, sorted. `kinds` are those of the source, also for the target.
+async fn contents(conn: &mut Conn, schema: &str, table: &Table, kinds: &[(String, String)]) -> Vec<Vec<String>> {
     let exact = |(name, kind): &(String, String)| match kind.as_str() {
         // Their bits, by the binary protocol.
         "float" | "double" | "int" => name.clone(),
@@ -160,7 +172,7 @@ async fn contents(conn: &mut Conn, schema: &str, table: &Table) -> Vec<Vec<Strin
         | "timestamp" | "inet4" | "inet6" | "uuid" | "json" => format!("CAST({name} AS CHAR)"),
         _ => format!("HEX({name})"),
     };
-    let list: Vec<String> = facts.iter().map(exact).collect();
+    let list: Vec<String> = kinds.iter().map(exact).collect();
     let sql = format!("SELECT {} FROM {schema}.{}", list.join(", "), table.name);
     let rows: Vec<Row> = conn.exec(&sql, ()).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
     let mut out: Vec<Vec<String>> = rows.into_iter().map(|row| row.unwrap().iter().map(shown).collect()).collect();
@@ -225,8 +237,9 @@ async fn differences(source: &Server, target: &Server, way: Way, tables: &[Table
     let (mut from, mut to) = (session(source).await, session(target).await);
     let mut out = Vec::new();
     for table in tables.iter().filter(|table| table.loads || way == Way::Sync) {
-        let mut a = contents(&mut from, "d", table).await;
-        let mut b = contents(&mut to, &way.schema(source), table).await;
+        let kinds = kinds(&mut from, table).await;
+        let mut a = contents(&mut from, "d", table, &kinds).await;
+        let mut b = contents(&mut to, &way.schema(source), table, &kinds).await;
         if source.release != target.release {
             for value in a.iter_mut().chain(&mut b).flatten() {
                 *value = same_print(value, source.release == Release::Mysql57);
@@ -253,60 +266,73 @@ async fn load(name: &str, source: &Server, target: &Server) -> Result<(), DmErro
     Ok(())
 }
 
-/// One source and one target (which may be the same server): everything through both ways. Returns what went wrong.
-async fn pair(source: &Server, target: &Server, seed: u64, rows: usize) -> Vec<String> {
-    let name = format!("v{}_{}", source.port, target.port);
-    let tables = tables(source.release, target.release);
-    let mut at_target = session(target).await;
-    let mut at_source = session(source).await;
+/// A sync unit at work.
+struct Sync {
+    stop: CancellationToken,
+    running: JoinHandle<Result<Ended, DmError>>,
+}
+
+impl Sync {
+    /// Starts it and waits for the checkpoint that the start writes.
+    async fn start(name: &str, source: &Server, target: &Server) -> Sync {
+        let unit = units::build(UnitType::Sync, env(&subtask(name, source, target, Way::Sync))).unwrap();
+        let stop = CancellationToken::new();
+        let child = stop.clone();
+        let running = tokio::spawn(async move { unit.run(child).await });
+        let stored = format!("SELECT COUNT(*) FROM dm_meta.{name}_syncer_checkpoint WHERE is_global = 1");
+        wait::until("the first checkpoint", Duration::from_secs(60), || async {
+            let mut conn = target.conn().await;
+            let there: Result<Option<u8>, _> = conn.query_first(&stored).await;
+            if matches!(there, Ok(Some(1))) || running.is_finished() { Ok(()) } else { Err("none".into()) }
+        })
+        .await;
+        Sync { stop, running }
+    }
+
+    async fn end(self) -> Result<Ended, DmError> {
+        self.stop.cancel();
+        self.running.await.unwrap()
+    }
+}
+
+/// Empty tables on both sides.
+async fn create(source: &Server, target: &Server, tables: &[Table]) {
+    let (mut at_source, mut at_target) = (session(source).await, session(target).await);
     at_source.query_drop("DROP DATABASE IF EXISTS d; CREATE DATABASE d CHARACTER SET utf8mb4").await.unwrap();
     for schema in [Way::Load, Way::Sync].map(|way| way.schema(source)) {
         let sql = format!("DROP DATABASE IF EXISTS {schema}; CREATE DATABASE {schema} CHARACTER SET utf8mb4");
         at_target.query_drop(sql).await.unwrap();
-    }
-    for table in &tables {
-        at_source.query_drop(table.create("d")).await.unwrap_or_else(|e| panic!("{e}: {}", table.create("d")));
-        for schema in [Way::Load, Way::Sync].map(|way| way.schema(source)) {
-            at_target
-                .query_drop(table.create(&schema))
-                .await
-                .unwrap_or_else(|e| panic!("{e}: {}", table.create(&schema)));
+        for table in tables {
+            let sql = table.create(&schema);
+            at_target.query_drop(&sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
         }
     }
-    let config = subtask(&format!("{name}_s"), source, target, Way::Sync);
-    let unit = units::build(UnitType::Sync, env(&config)).unwrap();
-    let stop = CancellationToken::new();
-    let running = tokio::spawn({
-        let stop = stop.clone();
-        async move { unit.run(stop).await }
-    });
-    let stored = format!("SELECT COUNT(*) FROM dm_meta.{name}_s_syncer_checkpoint WHERE is_global = 1");
-    wait::until("the first checkpoint", Duration::from_secs(40), || async {
-        let mut conn = target.conn().await;
-        let there: Result<Option<u8>, _> = conn.query_first(&stored).await;
-        if matches!(there, Ok(Some(1))) || running.is_finished() { Ok(()) } else { Err("none".into()) }
-    })
-    .await;
+    for table in tables {
+        let sql = table.create("d");
+        at_source.query_drop(&sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+    }
+}
+
+/// One source and one target (which may be the same server): everything through both ways. Returns what went wrong.
+async fn pair(source: &Server, target: &Server, tables: Vec<Table>, seed: u64, rows: usize) -> Vec<String> {
+    let name = format!("v{}_{}", source.port, target.port);
+    create(source, target, &tables).await;
+    let sync = Sync::start(&format!("{name}_s"), source, target).await;
     let mut rng = StdRng::seed_from_u64(seed);
+    let mut at_source = session(source).await;
     for table in &tables {
         let rows = table.rows(&mut rng, rows);
         write(&mut at_source, table, &rows).await;
     }
     let title = format!("{} to {}", source.release.title(), target.release.title());
-    let mut out: Vec<String> = Vec::new();
-    match load(&format!("{name}_l"), source, target).await {
-        Ok(()) => out.extend(
-            differences(source, target, Way::Load, &tables, seed)
-                .await
-                .into_iter()
-                .map(|d| format!("{title}, load: {d}")),
-        ),
-        Err(e) => out.push(format!("{title}, load: {e}")),
-    }
-    let left = synced(source, target, &tables, seed, &running).await;
+    let mut out: Vec<String> = match load(&format!("{name}_l"), source, target).await {
+        Ok(()) => differences(source, target, Way::Load, &tables, seed).await,
+        Err(e) => vec![e.to_string()],
+    };
+    out.iter_mut().for_each(|d| *d = format!("{title}, load: {d}"));
+    let left = synced(source, target, &tables, seed, &sync.running).await;
     out.extend(left.into_iter().map(|d| format!("{title}, sync: {d}")));
-    stop.cancel();
-    if let Err(e) = running.await.unwrap() {
+    if let Err(e) = sync.end().await {
         out.push(format!("{title}, sync: {e}"));
     }
     out
@@ -318,7 +344,7 @@ async fn synced(
     target: &Server,
     tables: &[Table],
     seed: u64,
-    running: &tokio::task::JoinHandle<Result<Ended, DmError>>,
+    running: &JoinHandle<Result<Ended, DmError>>,
 ) -> Vec<String> {
     let last = std::sync::Mutex::new((Vec::new(), 0));
     wait::until("sync to settle", Duration::from_secs(90), || async {
@@ -357,7 +383,8 @@ async fn every_value_of_every_release_arrives_exactly() {
             let mut out = Vec::new();
             for seed in 0..=seeds {
                 for target in &targets {
-                    out.extend(pair(&source, target, seed, if seed == 0 { 24 } else { 200 }).await);
+                    let tables = tables(source.release, target.release);
+                    out.extend(pair(&source, target, tables, seed, if seed == 0 { 24 } else { 200 }).await);
                 }
             }
             out
@@ -365,4 +392,60 @@ async fn every_value_of_every_release_arrives_exactly() {
     });
     let wrong: Vec<String> = join_all(runs).await.into_iter().flat_map(Result::unwrap).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Updates that the source logs as changes of parts of documents (`binlog_row_value_options=PARTIAL_JSON`).
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn updates_of_parts_of_documents_arrive_whole() {
+    let column = |sql: &str| Column { sql: sql.into(), extremes: Vec::new(), random: Random::Json };
+    let columns = || vec![column("JSON"), column("VARCHAR(20)"), column("JSON")];
+    let table = |keyed: bool| Table {
+        name: if keyed { "parts_keyed".into() } else { "parts_keyless".into() },
+        columns: columns(),
+        keyed,
+        loads: false,
+    };
+    let tables = [table(true), table(false)];
+    let document =
+        "JSON_OBJECT('a', 1, 'b', JSON_ARRAY(1.10, 'x', JSON_OBJECT('c d', TRUE)), 'long', REPEAT('y', 500))";
+    let changes = [
+        "c0 = JSON_REPLACE(c0, '$.a', 70000)",
+        "c0 = JSON_SET(c0, '$.b[1]', 'other', '$.\"n\\\\\"ew\"', CAST('2024-02-29' AS DATE))",
+        "c0 = JSON_REMOVE(c0, '$.b[0]'), c2 = JSON_SET(c2, '$.b[2].\"c d\"', NULL)",
+        "c0 = JSON_SET(c0, '$.b[9]', 1.5, '$.b[1].k', JSON_ARRAY(1, 2))",
+        "c1 = 'text', c2 = JSON_REMOVE(c2, '$.long')",
+        "c0 = JSON_REPLACE(c0, '$.long', REPEAT('z', 400)), c2 = NULL",
+        "c0 = '[]', c2 = c0",
+    ];
+    for release in [Release::Mysql80, Release::Mysql97] {
+        let server = Server::of(release, &["--binlog-row-value-options=PARTIAL_JSON"]);
+        create(&server, &server, &tables).await;
+        let sync = Sync::start("parts", &server, &server).await;
+        let mut conn = session(&server).await;
+        for table in &tables {
+            let values: Vec<String> = (0..3).map(|i| format!("({i}, {document}, NULL, {document})")).collect();
+            conn.query_drop(format!("INSERT INTO d.{} VALUES {}", table.name, values.join(", "))).await.unwrap();
+            for change in changes {
+                let key = if table.keyed { "id" } else { "n" };
+                let sql = format!("UPDATE d.{} SET {change} WHERE {key} < 2", table.name);
+                conn.query_drop(&sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+            }
+        }
+        let left = synced(&server, &server, &tables, 0, &sync.running).await;
+        let ended = sync.end().await;
+        assert!(left.is_empty() && ended.is_ok(), "{}: {ended:?}\n{}", release.title(), left.join("\n"));
+    }
+}
+
+/// Columns in MariaDB's form of before 10.1, whose fractions the binlog doesn't describe.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn times_in_their_old_form_arrive_exactly() {
+    for release in [Release::Mariadb105, Release::Mariadb1011] {
+        let server = Server::of(release, &["--mysql56-temporal-format=OFF"]);
+        let times =
+            |table: &Table| ["dates", "times", "lone_time", "lone_date"].iter().any(|n| table.name.starts_with(n));
+        let tables = tables(release, release).into_iter().filter(times).collect();
+        let wrong = pair(&server, &server, tables, 1, 60).await;
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
 }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::{
     compress,
     cursor::{Cursor, Malformed, Parsed},
-    decimal, json,
+    decimal, json, old_time,
     table_map::{Column, column_type as ty},
 };
 use crate::mysql::value::{Date, DateTime, Decimal, Time, Timestamp, Value};
@@ -42,14 +42,14 @@ pub(super) fn decode(cursor: &mut Cursor<'_>, column: &Column, unsigned: bool) -
             let packed = cursor.uint_le(3)?;
             Value::Date(Date { year: (packed >> 9) as u16, month: (packed >> 5 & 15) as u8, day: (packed & 31) as u8 })
         }
-        ty::TIMESTAMP => Value::Timestamp(Timestamp { seconds: cursor.u32()?, micros: 0, fsp: 0 }),
+        ty::TIMESTAMP => Value::Timestamp(old_time::timestamp(cursor, meta)?),
         ty::TIMESTAMP2 => {
             let seconds = cursor.uint_be(4)? as u32;
             Value::Timestamp(Timestamp { seconds, micros: fraction(cursor, meta)?, fsp: meta as u8 })
         }
-        ty::TIME => old_time(cursor)?,
+        ty::TIME => Value::Time(old_time::time(cursor, meta)?),
         ty::TIME2 => Value::Time(time2(cursor, meta)?),
-        ty::DATETIME => old_datetime(cursor.u64()?),
+        ty::DATETIME => Value::DateTime(old_time::datetime(cursor, meta)?),
         ty::DATETIME2 => datetime2(cursor, meta)?,
         ty::NULL => Value::Null,
         _ => return Err(Malformed("a column has a type this reader does not know")),
@@ -113,27 +113,6 @@ pub(super) fn time2(cursor: &mut Cursor<'_>, fsp: u16) -> Parsed<Time> {
         seconds: (whole & 63) as u8,
         micros,
         fsp: fsp as u8,
-    })
-}
-
-/// TIME of servers before MySQL 5.6: hhmmss as a decimal number.
-fn old_time(cursor: &mut Cursor<'_>) -> Parsed<Value> {
-    let value = ((cursor.uint_le(3)? << 40) as i64) >> 40;
-    let n = value.unsigned_abs();
-    let (minutes, seconds) = ((n / 100 % 100) as u8, (n % 100) as u8);
-    Ok(Value::Time(Time { negative: value < 0, hours: (n / 10_000) as u16, minutes, seconds, micros: 0, fsp: 0 }))
-}
-
-/// DATETIME of servers before MySQL 5.6: YYYYMMDDhhmmss as a decimal number.
-fn old_datetime(n: u64) -> Value {
-    let two = |divisor: u64| (n / divisor % 100) as u8;
-    Value::DateTime(DateTime {
-        date: Date { year: (n / 10_000_000_000 % 10_000) as u16, month: two(100_000_000), day: two(1_000_000) },
-        hour: two(10_000),
-        minute: two(100),
-        second: two(1),
-        micros: 0,
-        fsp: 0,
     })
 }
 

@@ -14,6 +14,7 @@ mod json;
 mod json_diff;
 pub(crate) mod json_text;
 mod login;
+mod old_time;
 pub mod plan;
 mod plan_print;
 #[cfg(test)]

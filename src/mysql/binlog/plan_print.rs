@@ -2,6 +2,7 @@
 
 use super::{
     cursor::{Malformed, Parsed},
+    old_time,
     table_map::{Column, column_type as ty},
 };
 use crate::mysql::{
@@ -25,13 +26,20 @@ impl Size {
     pub(super) fn of_column(column: &Column) -> Size {
         let meta = u32::from(column.meta);
         let fraction = meta.div_ceil(2);
+        let old = |sizes: [u8; 7]| match sizes.get(usize::from(column.meta)) {
+            Some(size) => Size::Fixed((*size).into()),
+            None => Size::Wrong(Malformed("a time has too many fractional digits")),
+        };
         match column.kind {
+            ty::TIME => old(old_time::TIME_BYTES),
+            ty::DATETIME => old(old_time::DATETIME_BYTES),
+            ty::TIMESTAMP => old(old_time::TIMESTAMP_BYTES),
             ty::NULL => Size::Fixed(0),
             ty::TINY | ty::YEAR => Size::Fixed(1),
             ty::SHORT => Size::Fixed(2),
-            ty::INT24 | ty::DATE | ty::NEWDATE | ty::TIME => Size::Fixed(3),
-            ty::LONG | ty::FLOAT | ty::TIMESTAMP => Size::Fixed(4),
-            ty::LONGLONG | ty::DOUBLE | ty::DATETIME => Size::Fixed(8),
+            ty::INT24 | ty::DATE | ty::NEWDATE => Size::Fixed(3),
+            ty::LONG | ty::FLOAT => Size::Fixed(4),
+            ty::LONGLONG | ty::DOUBLE => Size::Fixed(8),
             ty::TIMESTAMP2 | ty::TIME2 | ty::DATETIME2 if meta > 6 => {
                 Size::Wrong(Malformed("a time has too many fractional digits"))
             }

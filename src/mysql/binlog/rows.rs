@@ -111,6 +111,11 @@ impl RowsEvent {
         RowsEvent { data, ..self }
     }
 
+    /// The same event, its rows read by another layout.
+    pub fn with_table(self, table: Arc<TableMap>) -> RowsEvent {
+        RowsEvent { table, ..self }
+    }
+
     pub(super) fn data(&self) -> &Bytes {
         &self.data
     }

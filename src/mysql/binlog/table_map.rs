@@ -50,7 +50,8 @@ pub struct Column {
     /// One of [`column_type`]; ENUM and SET are told apart from STRING.
     pub kind: u8,
     /// By type: longest value in bytes (strings, ENUM, SET), bytes of the length (blobs, JSON), fractional digits (times),
-    /// precision in the high byte and scale in the low (DECIMAL), bits (BIT).
+    /// precision in the high byte and scale in the low (DECIMAL), bits (BIT). For times of before MySQL 5.6 see
+    /// [`TableMap::with_old_fractions`].
     pub meta: u16,
     pub nullable: bool,
     /// Numbers: whether unsigned; `None` when the source does not write it (MariaDB by default, MySQL before 8.0).
@@ -136,6 +137,21 @@ impl TableMap {
             map.optional(field, cursor.part(length)?, mariadb);
         }
         Ok(map)
+    }
+
+    /// The layout with the fractional digits of times that the source stores in MariaDB's form of before 10.1
+    /// (`mysql56_temporal_format=OFF`): the event doesn't tell them. None: no column is of that kind.
+    pub fn with_old_fractions(&self, digits: &[u8]) -> Option<TableMap> {
+        let mut map = None;
+        for (i, digits) in digits.iter().enumerate().filter(|(_, digits)| **digits > 0) {
+            let old = |column: &&Column| matches!(column.kind, ty::TIME | ty::DATETIME | ty::TIMESTAMP);
+            if self.columns.get(i).filter(old).is_some()
+                && let Some(column) = map.get_or_insert_with(|| self.clone()).columns.get_mut(i)
+            {
+                column.meta = (*digits).into();
+            }
+        }
+        map
     }
 
     /// Takes in one optional field. What can't be read is left unknown: the table's own structure tells the same.

@@ -17,7 +17,10 @@ use crate::{
         value::Value,
     },
     rules::{ExtraColumn, expression::Compiled},
-    schema::model::{Generated, TableId, TableInfo, quote_name},
+    schema::{
+        column_type::BaseType,
+        model::{Column, Generated, TableId, TableInfo, quote_name},
+    },
 };
 
 /// A source table's rows, as its target wants them.
@@ -30,6 +33,8 @@ pub struct TargetTable {
     pub row_end: Option<usize>,
     /// One for each column of a source row.
     encodings: Vec<Encoding>,
+    /// Fractional digits of the times among them.
+    fractions: Vec<u8>,
     written: Vec<Written>,
     /// Of `written`.
     offsets: Vec<usize>,
@@ -113,6 +118,7 @@ impl TargetTable {
         TargetTable {
             width: source.columns.len(),
             row_end: row_end(source),
+            fractions: source.columns.iter().map(fraction).collect(),
             encodings: encodings.collect(),
             table_hash: keys::table_hash(&target_id),
             insert_head: format!("INSERT INTO {target_id} ({columns}) VALUES "),
@@ -129,6 +135,11 @@ impl TargetTable {
             transactional,
             expressions: None,
         }
+    }
+
+    /// How the rows of a table map are laid out; None: as it says.
+    pub fn layout(&self, map: &TableMap) -> Option<TableMap> {
+        map.with_old_fractions(&self.fractions)
     }
 
     /// For a target that has no types for JSON's decimals and dates.
@@ -337,6 +348,12 @@ fn push_new(keys: &mut Keys, hash: u64) {
     if !keys.contains(&hash) {
         keys.push(hash);
     }
+}
+
+/// Fractional digits of a time, 0 for other columns.
+fn fraction(column: &Column) -> u8 {
+    let digits = column.ty.decimals.and_then(|digits| u8::try_from(digits).ok()).unwrap_or(0);
+    if matches!(column.ty.base, BaseType::Time | BaseType::DateTime | BaseType::Timestamp) { digits } else { 0 }
 }
 
 /// Where a column of the target is found in a source row.

@@ -75,6 +75,22 @@ pub struct RowState {
     text: SqlText,
     /// By the table id of the source's server, for as long as both structures stay.
     plans: HashMap<u64, (Arc<TargetTable>, Arc<RowPlan>)>,
+    /// The last table map that doesn't tell its layout, and the one that does.
+    layout: Option<(Arc<TableMap>, Arc<TableMap>)>,
+}
+
+impl RowState {
+    /// The event with the layout of its rows, where its table map leaves out what only the structure tells.
+    fn laid_out(&mut self, event: RowsEvent, table: &TargetTable) -> RowsEvent {
+        if let Some((map, whole)) = &self.layout
+            && Arc::ptr_eq(map, &event.table)
+        {
+            return event.with_table(whole.clone());
+        }
+        let Some(whole) = table.layout(&event.table).map(Arc::new) else { return event };
+        self.layout = Some((event.table.clone(), whole.clone()));
+        event.with_table(whole)
+    }
 }
 
 impl TranslateTask {
@@ -153,6 +169,7 @@ impl TranslateTask {
                 event.table.columns.len()
             )));
         }
+        let event = self.row.laid_out(event, &table);
         self.changes(transaction, event, &table, end_pos).await
     }
 
