@@ -26,7 +26,7 @@ use crate::{
 
 /// The command line.
 pub const SPEC: Spec = Spec::new(
-    "match <task-file> [-s source ...] [--table db.table ...] [--event event ...] [--sql statement] [--explain]",
+    "match <task-file> [-s source ...] [--table db.table ...] [--event event ...] [--sql statement] [--row json] [--explain]",
     "Tells which rules of a task take a table, an event or a statement, and why",
 )
 .unlisted()
@@ -35,8 +35,10 @@ pub const SPEC: Spec = Spec::new(
         .short('t'),
     Flag::list("event", "events by their names in filters, such as insert or \"drop table\"; default all").short('e'),
     Flag::text("sql", "", "a statement of the source's binlog"),
-    Flag::text("database", "", "default database of --sql").short('d'),
-    Flag::text("create-table", "", "structure of the table that --sql alters, as CREATE TABLE"),
+    Flag::text("database", "", "default database of --sql and --create-table").short('d'),
+    Flag::text("row", "", "an inserted row, or an updated one after the change, as a JSON object; needs --create-table"),
+    Flag::text("old-row", "", "a deleted row, or an updated one before the change"),
+    Flag::text("create-table", "", "structure of the table of --row, or of the one that --sql alters"),
     Flag::text("sql-mode", "", "sql_mode under which --sql was executed"),
     Flag::text("server-version", "", "SELECT VERSION() of the source, for executable comments in --sql"),
     Flag::list("source-file", "source files; without one the master is asked, if its address is known"),
@@ -83,6 +85,8 @@ struct Asked {
     sql: String,
     context: ParseContext,
     create_table: String,
+    row: String,
+    old_row: String,
 }
 
 impl Asked {
@@ -105,9 +109,14 @@ impl Asked {
                 server,
             },
             create_table: matches.one("create-table").to_owned(),
+            row: matches.one("row").to_owned(),
+            old_row: matches.one("old-row").to_owned(),
         };
-        if asked.tables.is_empty() && asked.sql.is_empty() {
-            return Err(Failure::Usage("flag --table or --sql is needed".to_owned()));
+        if asked.has_row() && asked.create_table.is_empty() {
+            return Err(Failure::Usage("flag --row needs --create-table".to_owned()));
+        }
+        if asked.tables.is_empty() && asked.sql.is_empty() && !asked.has_row() {
+            return Err(Failure::Usage("flag --table, --sql or --row is needed".to_owned()));
         }
         Ok(asked)
     }
@@ -126,14 +135,28 @@ impl Asked {
         let explainer = Explainer::new(subtask, names)?;
         report.hints = explainer.hints();
         report.tables = self.tables.iter().map(|table| explainer.table(table, &self.events)).collect();
+        let mut tracker = Tracker::new(context.server, 0);
+        let mut structure = None;
+        if !self.create_table.is_empty() {
+            let statement = ddl::parse(&self.create_table, &context)?;
+            tracker.apply(&statement)?;
+            structure = statement.tables.first().and_then(|table| tracker.get(&table.schema, &table.name));
+        }
         if !self.sql.is_empty() {
-            let mut tracker = Tracker::new(context.server, 0);
-            if !self.create_table.is_empty() {
-                tracker.apply(&ddl::parse(&self.create_table, &context)?)?;
-            }
             report.statement = Some(explainer.statement(&self.sql, &context, &tracker));
         }
+        if self.has_row() {
+            let info = structure.ok_or_else(|| Failure::Refused("--create-table creates no table".to_owned()))?;
+            let [old, new] = [&self.old_row, &self.row].map(|row| Some(row.as_str()).filter(|row| !row.is_empty()));
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let now = i64::try_from(now.as_micros()).unwrap_or_default();
+            report.row = Some(explainer.row(&info, old, new, now)?);
+        }
         Ok(report)
+    }
+
+    fn has_row(&self) -> bool {
+        !(self.row.is_empty() && self.old_row.is_empty())
     }
 }
 
@@ -238,7 +261,12 @@ fn names(subtask: &SubtaskConfig, instance: &crate::config::MysqlInstance) -> Ru
     let mut filters = instance.filter_rules.clone();
     let own = filters.len();
     filters.extend((own..subtask.filters.len()).map(|index| format!("{} of the source", index - own + 1)));
-    RuleNames { list: instance.block_allow_list.clone(), routes: instance.route_rules.clone(), filters }
+    RuleNames {
+        list: instance.block_allow_list.clone(),
+        routes: instance.route_rules.clone(),
+        filters,
+        expressions: instance.expression_filters.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! The steps are taken by the structures that the units use, so what is explained is what happens.
 
 mod report;
+mod row;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -10,11 +11,13 @@ mod text;
 pub use report::*;
 pub use text::print;
 
-use super::{Event, EventKind, FilterStep, StepOutcome, TaskRules, is_system_schema, selector::Selector};
+use super::{
+    Event, EventKind, FilterStep, StepOutcome, TaskRules, expression::Filters, is_system_schema, selector::Selector,
+};
 use crate::{
     config::{SubtaskConfig, subtask::FilterRule},
-    error::Result,
-    schema::model::TableId,
+    error::{Code, DmError, Result},
+    schema::{TableInfo, model::TableId},
 };
 
 /// What the task file calls the rules of one source, each list in the order of the subtask's.
@@ -23,6 +26,7 @@ pub struct RuleNames {
     pub list: String,
     pub routes: Vec<String>,
     pub filters: Vec<String>,
+    pub expressions: Vec<String>,
 }
 
 /// A task's rules on one source, with their names.
@@ -30,13 +34,15 @@ pub struct Explainer {
     config: SubtaskConfig,
     names: RuleNames,
     rules: TaskRules,
+    expressions: Filters,
 }
 
 impl Explainer {
     /// Compiles the rules; errors as a task's start would give them.
     pub fn new(config: SubtaskConfig, names: RuleNames) -> Result<Explainer> {
         let rules = TaskRules::new(&config)?;
-        Ok(Explainer { config, names, rules })
+        let expressions = Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?;
+        Ok(Explainer { config, names, rules, expressions })
     }
 
     /// What applies to every table: rules that are skipped, patterns that may mean something else.
@@ -78,6 +84,7 @@ impl Explainer {
             list,
             helper: helper.map(|kind| kind.to_lowercase()),
             route,
+            expression_filters: self.expressions_of(id),
             filters: self
                 .rules
                 .filter
@@ -88,6 +95,32 @@ impl Explainer {
             events,
             all_events: asked.is_empty(),
         }
+    }
+
+    /// A row change of a table with this structure, as JSON objects: an insert has only `new`, a delete only `old`.
+    /// `now` is the moment of the change in microseconds since 1970. Error 20041: a value isn't one of its column, or an
+    /// expression can't be evaluated.
+    pub fn row(&self, info: &TableInfo, old: Option<&str>, new: Option<&str>, now: i64) -> Result<RowReport> {
+        let read = |text: Option<&str>| {
+            let invalid =
+                |why| DmError::new(Code::ConfigExprFilterWrongGrammar).msg(why).workaround("Please correct the row.");
+            text.map(|text| row::row(text, info)).transpose().map_err(invalid)
+        };
+        let (old_row, new_row) = (read(old)?, read(new)?);
+        let kind = match (&old_row, &new_row) {
+            (Some(_), Some(_)) => EventKind::Update,
+            (Some(_), None) => EventKind::Delete,
+            _ => EventKind::Insert,
+        };
+        let table = self.table(&info.id(), &[kind.into()]);
+        let taken = self.expressions.explain(info, old_row.as_deref(), new_row.as_deref(), now)?;
+        let by_event = table.events.iter().any(|event| event.action != EventAction::Migrate);
+        Ok(RowReport {
+            event: kind.name().to_owned(),
+            migrated: table.migrated && !by_event && taken.is_none(),
+            expressions: taken.map(|taken| taken.expressions).unwrap_or_default(),
+            table,
+        })
     }
 
     fn list(&self, id: &TableId) -> ListReport {
@@ -185,6 +218,13 @@ impl Explainer {
             ));
         }
         notes
+    }
+
+    fn expressions_of(&self, id: &TableId) -> Vec<String> {
+        let same = |a: &str, b: &str| a == b || !self.config.case_sensitive && a.to_lowercase() == b.to_lowercase();
+        let filters = self.config.expression_filters.iter().enumerate();
+        let own = filters.filter(|(_, filter)| same(&filter.schema, &id.schema) && same(&filter.table, &id.name));
+        own.map(|(index, _)| name_of(&self.names.expressions, index, "expression filter")).collect()
     }
 
     fn filter_name(&self, index: usize) -> String {

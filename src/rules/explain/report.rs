@@ -23,6 +23,8 @@ pub struct SourceReport {
     pub tables: Vec<TableReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<StatementReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<RowReport>,
 }
 
 /// One table; of a schema `table` is empty.
@@ -41,6 +43,8 @@ pub struct TableReport {
     pub route: RouteReport,
     /// Filters that concern it, in order.
     pub filters: Vec<String>,
+    /// Expression filters of its rows.
+    pub expression_filters: Vec<String>,
     pub events: Vec<EventReport>,
     /// Nobody asked for certain events: these are all.
     #[serde(skip)]
@@ -148,4 +152,15 @@ pub struct PartReport {
     /// What the target gets (character sets excepted, which depend on it).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+}
+
+/// One row change.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowReport {
+    pub event: String,
+    pub migrated: bool,
+    /// The expressions that skip it.
+    pub expressions: Vec<String>,
+    pub table: TableReport,
 }

@@ -38,7 +38,12 @@ fn explainer() -> Explainer {
         filter("*", "", &[], &["^lox"], "Ignore"),
         filter("shop_*", "order_9", &["truncate table"], &[], "Error"),
     ];
-    let names = RuleNames { list: "bw".into(), routes: vec!["orders".into()], filters: vec!["keep".into()] };
+    let names = RuleNames {
+        list: "bw".into(),
+        routes: vec!["orders".into()],
+        filters: vec!["keep".into()],
+        ..RuleNames::default()
+    };
     Explainer::new(config, names).unwrap()
 }
 

@@ -18,6 +18,14 @@ pub fn print(report: &Report, explain: bool) -> String {
         if let Some(statement) = &source.statement {
             statement_lines(&mut out, statement, explain);
         }
+        if let Some(row) = &source.row {
+            describe(&mut out, &row.table, explain);
+            let verdict = if row.migrated { "migrated" } else { "not migrated" };
+            line(&mut out, 2, &format!("{} of the row: {verdict}", row.event));
+            for expression in &row.expressions {
+                line(&mut out, 3, &format!("skipped by expression-filter: {expression} is true"));
+            }
+        }
     }
     out.trim_end().to_owned()
 }
@@ -66,6 +74,9 @@ fn describe(out: &mut String, table: &TableReport, explain: bool) {
         }
         let filters = if table.filters.is_empty() { "none concerns it".to_owned() } else { table.filters.join(", ") };
         line(out, 2, &format!("filters: {filters}"));
+        if !table.expression_filters.is_empty() {
+            line(out, 2, &format!("expression filters: {}", table.expression_filters.join(", ")));
+        }
     }
     if table.migrated {
         for column in &route.columns {
