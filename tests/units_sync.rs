@@ -21,7 +21,7 @@ use crate::support::{
     wait, writer,
 };
 
-fn subtask(source: &Server, target: &Server, gtid: bool) -> SubtaskConfig {
+pub fn subtask(source: &Server, target: &Server, gtid: bool) -> SubtaskConfig {
     let mut config = SubtaskConfig {
         name: "t".into(),
         mode: TaskMode::Incremental,
@@ -41,14 +41,14 @@ fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
     UnitEnv { config: Arc::new(config.clone()), fence: Fence { cluster_id: 7, epoch }, worker: "w".into() }
 }
 
-struct Running {
+pub struct Running {
     name: String,
     stop: CancellationToken,
     task: JoinHandle<Result<Ended, DmError>>,
 }
 
 impl Running {
-    fn start(config: &SubtaskConfig, epoch: u64) -> Running {
+    pub fn start(config: &SubtaskConfig, epoch: u64) -> Running {
         let unit = units::build(UnitType::Sync, env(config, epoch)).unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn({
@@ -59,7 +59,7 @@ impl Running {
     }
 
     /// Waits for the checkpoint that the start writes.
-    async fn started(self, target: &Server) -> Running {
+    pub async fn started(self, target: &Server) -> Running {
         let table = format!("{}_syncer_checkpoint", self.name);
         let exists = format!("SELECT COUNT(*) FROM information_schema.tables WHERE table_name = '{table}'");
         let stored = format!("SELECT COUNT(*) FROM dm_meta.{table} WHERE is_global = 1");
@@ -74,7 +74,12 @@ impl Running {
         self
     }
 
-    async fn stop(self) -> Result<Ended, DmError> {
+    /// The unit ended by itself.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    pub async fn stop(self) -> Result<Ended, DmError> {
         self.stop.cancel();
         self.task.await.unwrap()
     }
@@ -91,7 +96,7 @@ impl Running {
 }
 
 /// Waits until the target's schemas hold what the source's do.
-async fn until_equal(source: &Server, target: &Server, schemas: &[&str], running: &Running) {
+pub async fn until_equal(source: &Server, target: &Server, schemas: &[&str], running: &Running) {
     let (source, target) = (source.opts(), target.opts());
     wait::until("equal data", Duration::from_secs(60), || async {
         if running.task.is_finished() {

@@ -1,6 +1,6 @@
 //! The numbers in TiDB's JSON: MySQL protocol type codes and TiDB's column flags.
 
-use crate::schema::column_type::BaseType;
+use crate::schema::{column_type::BaseType, model::ReferenceAction};
 
 pub(super) const NOT_NULL: u64 = 1;
 pub(super) const PRIMARY: u64 = 1 << 1;
@@ -103,4 +103,24 @@ pub(super) fn default_length(base: BaseType, unsigned: bool) -> i64 {
         LongBlob | LongText | Json => 4_294_967_295,
         _ => -1,
     }
+}
+
+/// In the order of TiDB's numbers.
+const ACTIONS: [ReferenceAction; 6] = [
+    ReferenceAction::Unsaid,
+    ReferenceAction::Restrict,
+    ReferenceAction::Cascade,
+    ReferenceAction::SetNull,
+    ReferenceAction::NoAction,
+    ReferenceAction::SetDefault,
+];
+
+/// TiDB's number of what a foreign key does.
+pub(super) fn action_code(action: ReferenceAction) -> usize {
+    ACTIONS.iter().position(|known| *known == action).unwrap_or(0)
+}
+
+/// What a number means; an unknown one is nothing said.
+pub(super) fn action(code: i64) -> ReferenceAction {
+    usize::try_from(code).ok().and_then(|code| ACTIONS.get(code)).copied().unwrap_or_default()
 }

@@ -6,7 +6,8 @@ use super::codes;
 use crate::schema::{
     charset::canonical_collation,
     column_type::{BaseType, ColumnType},
-    model::{Column, DefaultValue, Generated, Index, IndexColumn, IndexKind, TableInfo},
+    model::{Column, DefaultValue, ForeignKey, Generated, Index, IndexColumn, IndexKind, TableId, TableInfo},
+    tracker::default::stored,
 };
 
 /// Err: which member is wrong.
@@ -30,6 +31,9 @@ pub(super) fn table(schema: &str, json: &Value) -> Result<TableInfo, String> {
     }
     for json in list(json, "index_info").iter().filter(is_public) {
         table.indexes.push(index(json)?);
+    }
+    for json in list(json, "fk_info").iter().filter(is_public) {
+        table.foreign_keys.push(foreign_key(json)?);
     }
     add_handle(&mut table, json);
     table.sort_indexes(true);
@@ -74,7 +78,7 @@ fn column(json: &Value) -> Result<Column, String> {
         charset: character.then(|| charset.as_str().into()),
         collation: character.then(|| our_name(text(ty, "Collate")).into()),
         nullable: !has(codes::NOT_NULL),
-        default: default_value(json, column_type.base),
+        default: default_value(json, column_type.base).map(|value| stored(value, &column_type)),
         generated,
         auto_increment: has(codes::AUTO_INCREMENT),
         on_update_now: has(codes::ON_UPDATE_NOW),
@@ -152,6 +156,21 @@ fn index(json: &Value) -> Result<Index, String> {
         comment: text(json, "comment").to_owned(),
         generated: false,
         hash: false,
+    })
+}
+
+fn foreign_key(json: &Value) -> Result<ForeignKey, String> {
+    let names = |member: &str| -> Result<Vec<String>, String> {
+        let text = |name: &Value| name.get("O").and_then(Value::as_str).map(str::to_owned);
+        list(json, member).iter().map(text).collect::<Option<_>>().ok_or_else(|| format!("{member} is not names"))
+    };
+    Ok(ForeignKey {
+        name: name(json, "fk_name")?,
+        columns: names("cols")?,
+        parent: TableId::new(name(json, "ref_schema").unwrap_or_default(), name(json, "ref_table")?),
+        parent_columns: names("ref_cols")?,
+        on_delete: codes::action(number(json, "on_delete")),
+        on_update: codes::action(number(json, "on_update")),
     })
 }
 

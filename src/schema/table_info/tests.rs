@@ -89,3 +89,21 @@ fn malformed_texts() {
         assert!(!error.workaround_text().is_empty());
     }
 }
+
+#[test]
+fn foreign_keys_have_tidbs_form() {
+    let table = table(
+        "CREATE TABLE t (id INT PRIMARY KEY, a INT, KEY ka (a), CONSTRAINT f FOREIGN KEY (a) REFERENCES x.Y (z) \
+         ON DELETE CASCADE ON UPDATE SET NULL, FOREIGN KEY (id) REFERENCES p (q))",
+    );
+    let text = to_json(&table).unwrap();
+    assert!(!text.contains(OWN_FORM), "TiDB's form is enough here");
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let key = &json["fk_info"][0];
+    assert_eq!(key["fk_name"], serde_json::json!({ "O": "f", "L": "f" }));
+    assert_eq!(key["ref_table"], serde_json::json!({ "O": "Y", "L": "y" }));
+    assert_eq!((&key["on_delete"], &key["on_update"]), (&Value::from(2), &Value::from(3)));
+    assert_eq!(json["fk_info"][1]["fk_name"]["O"], "t_ibfk_1");
+    assert_eq!(json["max_fk_id"], 2);
+    assert_eq!(from_json("d", &text).unwrap().unwrap(), table);
+}

@@ -23,7 +23,7 @@ pub(super) fn table(table: &TableInfo) -> Value {
         "cols": columns,
         "index_info": indexes,
         "constraint_info": null,
-        "fk_info": null,
+        "fk_info": foreign_keys(table),
         "state": PUBLIC,
         "pk_is_handle": is_handle(table),
         "is_common_handle": false,
@@ -34,7 +34,7 @@ pub(super) fn table(table: &TableInfo) -> Value {
         "auto_rand_id": 0,
         "max_col_id": table.columns.len(),
         "max_idx_id": table.indexes.len(),
-        "max_fk_id": 0,
+        "max_fk_id": table.foreign_keys.len(),
         "max_cst_id": 0,
         "update_timestamp": 0,
         "ShardRowIDBits": 0,
@@ -216,6 +216,28 @@ fn index_info(table: &TableInfo, at: usize, index: &Index) -> Value {
         "full_text_index": null,
         "condition_expr_string": "",
     })
+}
+
+/// TiDB's FKInfo; null when there are none, as it writes it.
+fn foreign_keys(table: &TableInfo) -> Value {
+    let names = |columns: &[String]| -> Vec<Value> { columns.iter().map(|column| name(column)).collect() };
+    let keys: Vec<Value> = (table.foreign_keys.iter().enumerate())
+        .map(|(at, key)| {
+            json!({
+                "id": at + 1,
+                "fk_name": name(&key.name),
+                "ref_schema": name(&key.parent.schema),
+                "ref_table": name(&key.parent.name),
+                "ref_cols": names(&key.parent_columns),
+                "cols": names(&key.columns),
+                "on_delete": codes::action_code(key.on_delete),
+                "on_update": codes::action_code(key.on_update),
+                "state": PUBLIC,
+                "version": 1,
+            })
+        })
+        .collect();
+    if keys.is_empty() { Value::Null } else { Value::Array(keys) }
 }
 
 /// Standard base64 with padding: how Go writes bytes.

@@ -71,6 +71,7 @@ impl TranslateTask {
         drained.await.map_err(|_| gone())?;
         let started = std::time::Instant::now();
         let count = outcome.statements.len();
+        let subjects: Vec<Subject> = outcome.statements.iter().map(|statement| statement.subject.clone()).collect();
         let job = DdlJob {
             transaction: event.transaction.clone(),
             number: event.number,
@@ -87,7 +88,7 @@ impl TranslateTask {
         self.control.send(Request::Ddl(Box::new(job), reply)).await.map_err(|_| gone())?;
         done.await.map_err(|_| gone())??;
         self.structures.tracker = tracker;
-        self.structures.forget();
+        self.structures.forget(&subjects);
         tracing::info!(sql = %super::location::shorten(&sql), statements = count, took = ?started.elapsed(),
             "finish to handle ddls in normal mode");
         Ok(())

@@ -21,6 +21,7 @@ mod filter;
 mod fold;
 mod keys;
 mod lane;
+mod layout;
 mod ledger;
 mod location;
 mod memory;

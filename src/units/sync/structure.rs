@@ -3,25 +3,32 @@
 //! Where a source table's structure comes from, first match wins:
 //! 1. the tracker: the checkpoint's `table_info`, the dump's schema files, and every DDL since;
 //! 2. the source's present structure, if each column fits the binlog's row layout;
-//! 3. the target's structure, as the original does, if it fits.
+//! 3. the target's structure, as the original does, if it fits;
+//! 4. the table map, when the source writes all that it can into it.
 //!
-//! A target with more columns than the source is found by 2; a table altered since the start position by 3.
+//! The table map also checks what is tracked: types always, names and signs when the source writes them. A target with more columns than the source is found by 2; a table altered since the start position by 3.
 
 use std::{collections::HashMap, sync::Arc};
 
 use mysql_async::{Conn, prelude::Queryable};
 
-use super::{counters::Counters, filter::Rules, table::TargetTable, target::Target};
+use super::{
+    counters::Counters,
+    ddl_run::Subject,
+    filter::Rules,
+    layout::{self, fits},
+    table::TargetTable,
+    target::Target,
+};
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Scope},
-    mysql::binlog::table_map::{TableMap, column_type as kind},
+    mysql::binlog::table_map::TableMap,
     rules::check_places,
     schema::{
         Tracker,
         charset::CharsetPair,
         collation::Mapping,
-        column_type::BaseType,
         load::fetch_table,
         logged::correct_charsets,
         model::{TableId, TableInfo, quote_name, quote_text},
@@ -37,7 +44,8 @@ pub struct Structures {
     counters: Arc<Counters>,
     source_conn: Option<Conn>,
     target_conn: Option<Conn>,
-    tables: HashMap<TableId, Arc<TargetTable>>,
+    /// By source table: how its rows are written, and the tracked structure that this rests on.
+    tables: HashMap<TableId, (Arc<TargetTable>, Arc<TableInfo>)>,
 }
 
 impl Structures {
@@ -54,14 +62,18 @@ impl Structures {
         rules: &Rules,
     ) -> Result<(Arc<TargetTable>, Option<Arc<TableInfo>>), DmError> {
         let source = TableId::new(map.schema.as_str(), map.table.as_str());
-        if let Some(known) = self.tables.get(&source) {
+        if let Some((known, _)) = self.tables.get(&source) {
             return Ok((known.clone(), None));
         }
         let target_info = self.target_info(target, &source).await?;
         let (info, fresh) = match self.tracker.get(&source.schema, &source.name) {
-            Some(info) => (info, false),
+            Some(info) => match layout::contradiction(map, &info) {
+                Some(why) => return Err(layout::mismatch(&source, &why)),
+                None => (info, false),
+            },
             None => (self.first_touch(map, &source, &target_info).await?, true),
         };
+        let tracked = info.clone();
         // The rows' own character sets win over inherited ones.
         let logged = map.columns.iter().map(|column| column.collation);
         let info = correct_charsets(&info, logged, &self.tracker.server());
@@ -89,7 +101,7 @@ impl Structures {
             table = table.with_json_as_text();
         }
         let table = Arc::new(table);
-        self.tables.insert(source, table.clone());
+        self.tables.insert(source, (table.clone(), tracked));
         Ok((table, fresh.then_some(info)))
     }
 
@@ -142,9 +154,17 @@ impl Structures {
         }
     }
 
-    /// Forgets what was fetched: a DDL ran.
-    pub fn forget(&mut self) {
-        self.tables.clear();
+    /// Forgets what was fetched of tables that a DDL changed, on either side; the others stay, however many they are.
+    pub fn forget(&mut self, subjects: &[Subject]) {
+        let Structures { tables, tracker, .. } = self;
+        tables.retain(|source, (table, tracked)| {
+            let same = tracker.get(&source.schema, &source.name).is_some_and(|now| Arc::ptr_eq(&now, tracked));
+            let touched = subjects.iter().any(|subject| match subject {
+                Subject::Table(id) => table.target == *id,
+                Subject::Schema(schema) => table.target.schema == *schema,
+            });
+            same && !touched
+        });
     }
 
     /// The target's structure; error 44007 when there is none.
@@ -182,7 +202,9 @@ impl Structures {
         let info = match present.filter(|info| fits(map, info)) {
             Some(info) => info,
             None if fits(map, &renamed) => renamed,
-            None => return Err(unknown_structure(map, source, target)),
+            None => {
+                layout::from_map(map, &self.tracker.server()).ok_or_else(|| unknown_structure(map, source, target))?
+            }
         };
         self.tracker.put(info);
         self.tracker.get(&source.schema, &source.name).ok_or_else(|| {
@@ -231,44 +253,4 @@ fn unknown_structure(map: &TableMap, source: &TableId, target: &TableInfo) -> Dm
             "The table was altered after the position where the task reads. Please start the task with a dump (mode \
              `all`), or from a position after the change.",
         )
-}
-
-/// Whether a structure can be that of rows with this layout.
-fn fits(map: &TableMap, info: &TableInfo) -> bool {
-    map.columns.len() == info.columns.len()
-        && map.columns.iter().zip(&info.columns).all(|(logged, column)| {
-            let named = logged.name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&column.name));
-            named && kind_fits(logged.kind, column.ty.base)
-        })
-}
-
-fn kind_fits(logged: u8, base: BaseType) -> bool {
-    use BaseType::*;
-    match base {
-        TinyInt => logged == kind::TINY,
-        SmallInt => logged == kind::SHORT,
-        MediumInt => logged == kind::INT24,
-        Int => logged == kind::LONG,
-        BigInt => logged == kind::LONGLONG,
-        Float => logged == kind::FLOAT,
-        Double => logged == kind::DOUBLE,
-        Decimal => logged == kind::NEWDECIMAL,
-        Bit => logged == kind::BIT,
-        Year => logged == kind::YEAR,
-        Date => matches!(logged, kind::DATE | kind::NEWDATE),
-        Time => matches!(logged, kind::TIME | kind::TIME2),
-        DateTime => matches!(logged, kind::DATETIME | kind::DATETIME2),
-        Timestamp => matches!(logged, kind::TIMESTAMP | kind::TIMESTAMP2),
-        Enum => matches!(logged, kind::ENUM | kind::STRING),
-        Set => matches!(logged, kind::SET | kind::STRING),
-        Json => matches!(logged, kind::JSON | kind::BLOB | kind::LONG_BLOB),
-        Vector => matches!(logged, kind::VECTOR | kind::VARCHAR | kind::BLOB),
-        Char | VarChar | Binary | VarBinary | Inet4 | Inet6 | Uuid => {
-            matches!(logged, kind::STRING | kind::VAR_STRING | kind::VARCHAR | kind::VARCHAR_COMPRESSED)
-        }
-        _ if base.is_blob() || base.is_text() => {
-            matches!(logged, kind::BLOB | kind::TINY_BLOB | kind::MEDIUM_BLOB | kind::LONG_BLOB | kind::BLOB_COMPRESSED)
-        }
-        _ => matches!(logged, kind::GEOMETRY | kind::BLOB),
-    }
 }

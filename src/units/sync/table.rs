@@ -87,6 +87,7 @@ impl TargetTable {
         });
         let written: Vec<Written> = (source.columns.iter().enumerate())
             .filter(|(_, column)| !column.generated.as_ref().is_some_and(Generated::is_row_time))
+            .filter(|(_, column)| !column.is_hidden())
             .filter(|(_, column)| target.column(&column.name).is_none_or(|c| c.generated.is_none()))
             .map(|(offset, column)| Written {
                 offset,
