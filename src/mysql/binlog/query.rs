@@ -86,18 +86,7 @@ fn status_var(cursor: &mut Cursor<'_>, vars: &mut StatusVars) -> Parsed<bool> {
         128 => drop(cursor.slice(3)?),
         129 => drop(cursor.u64()?),
         // MariaDB: flags of the GTID; the end of an ALTER names the number of its beginning.
-        130 => {
-            let flags = cursor.u8()?;
-            vars.alter_phase = match flags {
-                flags if flags & 4 != 0 => Some(AlterPhase::Commit),
-                flags if flags & 8 != 0 => Some(AlterPhase::Rollback),
-                flags if flags & 2 != 0 => Some(AlterPhase::Start),
-                _ => None,
-            };
-            if flags & 12 != 0 {
-                cursor.u64()?;
-            }
-        }
+        130 => vars.alter_phase = alter_phase(cursor)?,
         131 => {
             let count = cursor.u8()?;
             let pairs = (0..count).map(|_| Ok((cursor.u16()?, cursor.u16()?)));
@@ -106,6 +95,19 @@ fn status_var(cursor: &mut Cursor<'_>, vars: &mut StatusVars) -> Parsed<bool> {
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+fn alter_phase(cursor: &mut Cursor<'_>) -> Parsed<Option<AlterPhase>> {
+    let flags = cursor.u8()?;
+    if flags & 12 != 0 {
+        cursor.u64()?;
+    }
+    Ok(match flags {
+        flags if flags & 4 != 0 => Some(AlterPhase::Commit),
+        flags if flags & 8 != 0 => Some(AlterPhase::Rollback),
+        flags if flags & 2 != 0 => Some(AlterPhase::Start),
+        _ => None,
+    })
 }
 
 fn skip_text(cursor: &mut Cursor<'_>, trailing: usize) -> Parsed<()> {
