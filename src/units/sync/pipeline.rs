@@ -44,6 +44,8 @@ use crate::{
 
 /// Row data in flight.
 const BUDGET: u32 = 128 << 20;
+/// Lots of changes in a channel: one event's at most, of a busy lane a whole batch of single changes and more.
+const LOTS: usize = 128;
 /// A graceful stop takes at most this long.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -73,7 +75,7 @@ pub async fn run(
     let checkpoint = spawn_control(&shared, &start, requests);
     let _abort = AbortOnDrop(checkpoint.abort_handle());
     let lanes = spawn_lanes(&shared, &start, &mut stages);
-    let (steps, received) = mpsc::channel(1024);
+    let (steps, received) = mpsc::channel(LOTS);
     let (ledger, ends) = (shared.ledger.clone(), shared.ends.clone());
     stages.spawn(DispatchTask { steps: received, lanes, ledger, ends }.run());
     spawn_readers(&shared, start, rules, steps, control.clone(), &stop, &mut stages);
@@ -106,7 +108,7 @@ fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<m
     let syncer = &shared.env.config.syncer;
     let mut senders = Vec::with_capacity(start.lanes.len());
     for (lane, (batch, _)) in start.lanes.iter().enumerate() {
-        let (sender, changes) = mpsc::channel(syncer.queue_size.clamp(1, 1 << 16));
+        let (sender, changes) = mpsc::channel((syncer.queue_size / 8).clamp(LOTS, 1 << 14));
         senders.push(sender);
         let task = LaneTask {
             lane: lane as u16,
