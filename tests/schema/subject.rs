@@ -119,6 +119,7 @@ impl Sides {
                 StatementKind::CreateDatabase { .. } => self.policy.target.server.as_ref(),
                 _ => inherited.as_ref(),
             },
+            target_table: None,
         };
         let mut changes = statement.changes(routed, true);
         changes.extend(statement.charset_changes(&rules)?.0);
