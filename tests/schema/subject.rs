@@ -129,6 +129,14 @@ impl Sides {
             statement.tables.iter().map(|table| tracker.get(&table.schema, &table.name)).collect()
         };
         let before = known(tracker);
+        // A table that nobody has seen yet stays unknown: its first row will find its structure.
+        let needed = match &statement.kind {
+            StatementKind::CreateTable(create) => create.like.clone(),
+            _ => statement.tables.first().map(|table| table.id()),
+        };
+        if needed.is_some_and(|id| tracker.get(&id.schema, &id.name).is_none()) {
+            return Ok(());
+        }
         tracker.apply(statement)?;
         let same = |(a, b): (&Option<Arc<TableInfo>>, &Option<Arc<TableInfo>>)| match (a, b) {
             (Some(a), Some(b)) => TableInfo { create_sql: b.create_sql.clone(), ..TableInfo::clone(a) } == **b,
