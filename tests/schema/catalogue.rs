@@ -147,7 +147,7 @@ fn key_lines(rows: &[Cells]) -> Vec<String> {
         let part = |row: &&Cells| {
             let prefix = cell(row, 3).parse().ok().filter(|_| kind == "ordinary");
             let column = match row.get(8).cloned().flatten() {
-                Some(expression) => facts::folded(&expression),
+                Some(expression) => facts::key_expression(&expression),
                 None => cell(row, 2),
             };
             facts::part(&column, prefix, cell(row, 4) == "D")

@@ -91,7 +91,7 @@ impl Follower {
             match self.sides.follow(&mut self.tracker, event) {
                 Ok(followed) => {
                     touched.extend(followed.touched);
-                    rewritten.extend(followed.rewritten.into_iter().map(|sql| (followed.sql_mode.clone(), sql)));
+                    rewritten.extend(followed.rewritten.into_iter().map(|sql| (followed.session.clone(), sql)));
                     skipped += followed.skipped;
                     changed |= followed.changed;
                     problems.extend(followed.problems);
@@ -103,11 +103,15 @@ impl Follower {
                 }
             }
         }
-        let unknown = touched.iter().all(|id| self.tracker.get(&id.schema, &id.name).is_none());
-        for (sql_mode, sql) in &rewritten {
-            match answer_of_copy(&mut self.rig, sql_mode, sql).await {
-                // A view or a temporary table, which the target never got: the task stops with the target's error.
-                Err(error) if unknown && error.starts_with("1146:") => return Verdict::Refused(error),
+        // A view, a temporary table or a sequence, which the target never got: the task stops with the target's error.
+        let unknown = touched.iter().any(|id| self.tracker.get(&id.schema, &id.name).is_none());
+        let missing = |error: &str| unknown && (error.starts_with("1146:") || error.starts_with("1017:"));
+        for (session, sql) in &rewritten {
+            match answer_of_copy(&mut self.rig, session, sql).await {
+                Err(error) if missing(&error) => {
+                    self.start_over().await;
+                    return Verdict::Refused(error);
+                }
                 Err(error) => problems.push(format!("[rewrite] the target refuses: {sql}\n    {error}")),
                 Ok(()) => {}
             }
@@ -347,8 +351,8 @@ impl Follower {
     }
 }
 
-async fn answer_of_copy(rig: &mut Rig, sql_mode: &str, sql: &str) -> Result<(), String> {
-    rig.copy.query_drop(format!("SET sql_mode='{sql_mode}'")).await.unwrap();
+async fn answer_of_copy(rig: &mut Rig, session: &str, sql: &str) -> Result<(), String> {
+    rig.copy.query_drop(session).await.unwrap();
     answer(rig.copy.query_drop(sql).await)
 }
 
