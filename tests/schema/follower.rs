@@ -82,6 +82,7 @@ impl Follower {
         if sql.to_ascii_uppercase().contains("DATABASE") || sql.to_ascii_uppercase().contains("SCHEMA") {
             self.see_schemas().await;
         }
+        let before = self.tracker.clone();
         let mut touched = Vec::new();
         let mut rewritten = Vec::new();
         let mut skipped = 0;
@@ -104,7 +105,8 @@ impl Follower {
             }
         }
         // A view, a temporary table or a sequence, which the target never got: the task stops with the target's error.
-        let unknown = touched.iter().any(|id| self.tracker.get(&id.schema, &id.name).is_none());
+        let known = |id: &TableId| [&before, &self.tracker].iter().any(|t| t.get(&id.schema, &id.name).is_some());
+        let unknown = !touched.iter().all(known);
         let missing = |error: &str| unknown && (error.starts_with("1146:") || error.starts_with("1017:"));
         for (session, sql) in &rewritten {
             match answer_of_copy(&mut self.rig, session, sql).await {
@@ -351,8 +353,14 @@ impl Follower {
     }
 }
 
-async fn answer_of_copy(rig: &mut Rig, session: &str, sql: &str) -> Result<(), String> {
-    rig.copy.query_drop(session).await.unwrap();
+async fn answer_of_copy(rig: &mut Rig, session: &[String], sql: &str) -> Result<(), String> {
+    for setting in session {
+        match rig.copy.query_drop(setting).await {
+            // Old servers can't set explicit_defaults_for_timestamp.
+            Err(mysql_async::Error::Server(_)) | Ok(()) => {}
+            Err(lost) => panic!("{}: {lost}", rig.label),
+        }
+    }
     answer(rig.copy.query_drop(sql).await)
 }
 

@@ -24,7 +24,7 @@ pub struct Followed {
     /// For the target, names mapped by [`routed`].
     pub rewritten: Vec<String>,
     /// Sets the target's session up for them.
-    pub session: String,
+    pub session: Vec<String>,
     /// Something that the tracker knows became another.
     pub changed: bool,
     /// Statements of a kind that isn't migrated.
@@ -33,8 +33,9 @@ pub struct Followed {
     pub problems: Vec<String>,
 }
 
-/// A bit of `flags2`.
+/// Bits of `flags2`; the second is MariaDB's.
 const NO_FOREIGN_KEY_CHECKS: u32 = 1 << 26;
+const EXPLICIT_TIMESTAMPS: u32 = 1 << 24;
 
 /// The test's route: every schema gets a prefix.
 pub fn routed(schema: &str, table: &str) -> (String, String) {
@@ -77,7 +78,12 @@ impl Sides {
         let sql_mode = ddl_sql_mode("", event.status.sql_mode.unwrap_or_default());
         // Names of unnamed foreign keys depend on it.
         let unchecked = event.status.flags2.is_some_and(|flags| flags & NO_FOREIGN_KEY_CHECKS != 0);
-        let session = format!("SET sql_mode='{sql_mode}', foreign_key_checks={}", u8::from(!unchecked));
+        let mut session = vec![format!("SET sql_mode='{sql_mode}', foreign_key_checks={}", u8::from(!unchecked))];
+        let option = event.status.flags2.filter(|_| self.server.is_mariadb() && self.server.version >= 100_500);
+        let option = option.map(|flags| flags & EXPLICIT_TIMESTAMPS != 0);
+        if let Some(on) = event.status.explicit_defaults_for_timestamp.or(option) {
+            session.push(format!("SET explicit_defaults_for_timestamp={}", u8::from(on)));
+        }
         let mut followed = Followed { session, ..Followed::default() };
         match statement.split() {
             None => self.part(tracker, event, &sql, &statement, &mut followed)?,
