@@ -205,12 +205,13 @@ impl Follower {
         let (schema, name) = subject::routed(&id.schema, &id.name);
         let copy = TableId::new(schema.clone(), name);
         let row: Option<Row> = self.rig.look.query_first(format!("SHOW CREATE TABLE {id}")).await.unwrap_or_default();
-        let Some(sql) = row.and_then(|row| row.get::<String, _>(1)) else { return };
+        // A default of bytes that are no text stands in it as it is.
+        let Some(sql) = row.and_then(|row| row.get::<Vec<u8>, _>(1)) else { return };
         let schema = schema.replace('`', "``");
         for statement in [
-            format!("CREATE DATABASE IF NOT EXISTS `{schema}`"),
-            format!("USE `{schema}`"),
-            format!("DROP TABLE IF EXISTS {copy}"),
+            format!("CREATE DATABASE IF NOT EXISTS `{schema}`").into_bytes(),
+            format!("USE `{schema}`").into_bytes(),
+            format!("DROP TABLE IF EXISTS {copy}").into_bytes(),
             sql,
         ] {
             let _ = self.rig.copy.query_drop(statement).await;
