@@ -3,12 +3,12 @@
 
 mod cases;
 mod collations;
+mod expression;
 mod faults;
 mod mysql;
 mod nodes;
 mod recovery;
 mod schema;
-mod splitting;
 mod structures;
 mod support;
 mod tidy;

@@ -105,7 +105,7 @@ fn expressions(rounds: Rounds, report: &mut Report) {
         "YEAR(at) >= 2020 AND DATE_ADD(at, INTERVAL 1 DAY) < '2030-01-01'",
     ];
     for text in texts {
-        let expression = match Expression::new(text, &table, Zone::UTC) {
+        let expression = match Expression::new(text, &table, Zone::UTC, dm::config::subtask::Flavor::Mysql) {
             Ok(expression) => expression,
             Err(why) => panic!("{text}: {why}"),
         };

@@ -35,6 +35,7 @@ pub fn scale_of(ty: &Type) -> u8 {
     match numeric(ty) {
         Numeric::Integer => 0,
         Numeric::Decimal => ty.scale.min(MAX_SCALE),
+        Numeric::Real if ty.kind.is_real() => ty.scale,
         Numeric::Real => Type::FREE,
     }
 }
@@ -64,6 +65,7 @@ pub fn binary(operator: Binary, a: Node, b: Node) -> Built {
     let (x, y) = (scale_of(&a.ty), scale_of(&b.ty));
     let whole = a.ty.whole.max(b.ty.whole).saturating_add(1).min(65);
     let decimal = |scale: u8| Type { unsigned: false, ..Type::decimal(whole, scale.min(MAX_SCALE)) };
+    let real = |scale: u8| Type { scale: scale.min(Type::FREE), ..Type::double() };
     let (function, ty): (Function, Type) = match (operator, class) {
         (Div, Numeric::Real) => (real_div, Type::double()),
         (Div, _) => (decimal_div, decimal(x.saturating_add(DIVISION_DIGITS))),
@@ -79,9 +81,9 @@ pub fn binary(operator: Binary, a: Node, b: Node) -> Built {
             (|_, args, cx| decimals(args, cx, |a, b| Some(a.mul(b))), decimal(x.saturating_add(y)))
         }
         (Mod, Numeric::Decimal) => (|_, args, cx| decimals(args, cx, Dec::rem), decimal(x.max(y))),
-        (Add, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a + b)), Type::double()),
-        (Sub, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a - b)), Type::double()),
-        (Mul, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a * b)), Type::double()),
+        (Add, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a + b)), real(x.max(y))),
+        (Sub, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a - b)), real(x.max(y))),
+        (Mul, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| Some(a * b)), real(x.saturating_add(y))),
         (Mod, Numeric::Real) => (|_, args, cx| reals(args, cx, |a, b| (b != 0.0).then(|| a % b)), Type::double()),
         _ => return Err("this operator is not arithmetic".into()),
     };
@@ -137,15 +139,20 @@ fn real_div<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     reals(args, cx, |a, b| (b != 0.0).then(|| a / b))
 }
 
-/// Keeps more digits than the type shows: the servers divide in groups of nine digits, and a comparison sees them all.
-fn decimal_div<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
-    decimals(args, cx, |a, b| {
+/// MySQL rounds to the digits that it shows. MariaDB keeps more: it divides in groups of nine digits, and a comparison
+/// sees them all.
+fn decimal_div<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    let quotient = decimals(args, cx, |a, b| {
         let full = |digits: u8| u32::from(digits).div_ceil(9) * 9;
         let (x, y) = (full(a.scale()), full(b.scale()));
         let spare = x - u32::from(a.scale()) + y - u32::from(b.scale());
         let more = u32::from(DIVISION_DIGITS).saturating_sub(spare);
         let scale = (x + y + more).div_ceil(9) * 9;
         a.div(b, scale.min(90) as u8)
+    })?;
+    Ok(match quotient {
+        Val::Dec(n) if !cx.mariadb && n.scale() > node.ty.scale => Val::Dec(n.round(node.ty.scale)),
+        other => other,
     })
 }
 
@@ -179,7 +186,14 @@ fn bitwise(operator: Binary, a: Node, b: Node) -> Built {
 
 fn bit_pair<'a>(args: &'a [Node], cx: &Cx<'a>, operation: fn(u64, u64) -> u64) -> Evaluated<'a> {
     let Some((a, b)) = pair(args, cx)? else { return Ok(Val::Null) };
-    let (Some(a), Some(b)) = (convert::bits(&a), convert::bits(&b)) else { return Ok(Val::Null) };
+    for (value, arg) in [&a, &b].into_iter().zip(args) {
+        // MySQL takes a stored double that is too large as the nearest integer, but not a computed one.
+        let large = matches!(value, Val::Real(n) if n.abs() >= 9.3e18);
+        if large && !cx.mariadb && matches!(arg.op, Op::Call(..)) {
+            return Err(overflow("BIGINT"));
+        }
+    }
+    let (Some(a), Some(b)) = (convert::bits(&a, cx), convert::bits(&b, cx)) else { return Ok(Val::Null) };
     Ok(Val::UInt(operation(a, b)))
 }
 
@@ -210,7 +224,7 @@ fn only<'a>(args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
 }
 
 fn bit_not<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
-    Ok(convert::bits(&only(args, cx)?).map_or(Val::Null, |bits| Val::UInt(!bits)))
+    Ok(convert::bits(&only(args, cx)?, cx).map_or(Val::Null, |bits| Val::UInt(!bits)))
 }
 
 fn int_neg<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {

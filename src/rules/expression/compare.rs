@@ -3,9 +3,9 @@
 use std::{borrow::Cow, cmp::Ordering};
 
 use super::{
-    collation::Collation,
+    collation::{Charset, Collation},
     convert, json,
-    node::{Cx, Node, stored},
+    node::{Cx, Node, Op, stored},
     number, temporal,
     typed::{Kind, Type, Val, strength},
 };
@@ -37,11 +37,12 @@ impl Comparison {
                 Some(collation.compare(&a, &b))
             }
             Comparison::DateTime => {
-                let (a, b) = (convert::datetime(&a, cx)?, convert::datetime(&b, cx)?);
-                Some(temporal::rank(&a).cmp(&temporal::rank(&b)))
+                // A text that is no date counts as the zero date.
+                let moment = |value: &Val<'_>| convert::datetime(value, cx).unwrap_or_default();
+                Some(temporal::rank(&moment(&a)).cmp(&temporal::rank(&moment(&b))))
             }
             Comparison::Time => {
-                let (a, b) = (convert::time(&a)?, convert::time(&b)?);
+                let (a, b) = (convert::time(&a).unwrap_or_default(), convert::time(&b).unwrap_or_default());
                 Some(temporal::time_micros(&a).cmp(&temporal::time_micros(&b)))
             }
             Comparison::Json => Some(json::compare(&*json::of(a, a_type)?, &*json::of(b, b_type)?)),
@@ -52,7 +53,31 @@ impl Comparison {
 fn as_text<'a>(value: Val<'a>, ty: &Type, collation: &Collation) -> Option<Cow<'a, [u8]>> {
     let text = convert::text(value, ty)?;
     // Compared as bytes, a text is what its own character set stores.
-    if collation.is_binary() && !ty.collation.is_binary() { Some(stored(text, ty.collation)) } else { Some(text) }
+    if collation.is_binary() && !ty.collation.is_binary() {
+        return Some(stored(text, ty.collation));
+    }
+    // Bytes beside a text are taken as stored in the text's character set.
+    let bytes = !collation.is_binary() && ty.collation.is_binary();
+    Some(if bytes { decoded(text, collation) } else { text })
+}
+
+/// Bytes as a text of a collation's character set.
+pub fn decoded<'a>(bytes: Cow<'a, [u8]>, collation: &Collation) -> Cow<'a, [u8]> {
+    // Where characters have several bytes, missing ones are zeros in front.
+    let width = match collation.charset {
+        Charset::Ucs2 | Charset::Utf16 | Charset::Utf16le => 2,
+        Charset::Utf32 => 4,
+        _ => 1,
+    };
+    if !bytes.len().is_multiple_of(width) {
+        let mut padded = vec![0; width - bytes.len() % width];
+        padded.extend_from_slice(&bytes);
+        return Cow::Owned(collation.charset.decode(&padded).into_owned());
+    }
+    match collation.charset.decode(&bytes) {
+        Cow::Borrowed(_) => bytes,
+        Cow::Owned(text) => Cow::Owned(text),
+    }
 }
 
 /// The collation under which texts of these types are compared or joined.
@@ -85,28 +110,44 @@ fn join(a: (Collation, u8), b: (Collation, u8)) -> Result<(Collation, u8), Strin
 
 /// Decides how two expressions are compared; a constant may be brought into the column's type.
 pub fn comparison(a: &mut Node, b: &mut Node, cx: &Cx<'_>) -> Result<Comparison, String> {
+    for side in [&mut *a, &mut *b] {
+        // MariaDB keeps all digits of a division, but compares a constant with those that it shows.
+        if let Op::Const(Val::Dec(n)) = &side.op
+            && n.scale() > side.ty.scale
+        {
+            side.op = Op::Const(Val::Dec(n.round(side.ty.scale)));
+        }
+    }
     let (x, y) = (a.ty.kind, b.ty.kind);
     if x == Kind::Null || y == Kind::Null {
         return Ok(Comparison::Integer);
     }
     if x == Kind::Json || y == Kind::Json {
-        return if x.is_temporal() || y.is_temporal() || [x, y].iter().any(|k| matches!(k, Kind::Hex | Kind::Bit)) {
+        let other_text = [&*a, &*b].iter().any(|node| {
+            node.ty.kind.is_text()
+                && !matches!(node.ty.collation.charset, Charset::Utf8mb4 | Charset::Utf8mb3 | Charset::Ascii)
+        });
+        return if x.is_temporal() || y.is_temporal() || other_text || x == Kind::Bit || y == Kind::Bit {
             Err("JSON can't be compared with this; take the value out with ->> first".into())
         } else {
             Ok(Comparison::Json)
         };
     }
     if x.is_temporal() || y.is_temporal() {
-        return temporal_comparison(a, b, cx);
+        return super::compare_time::comparison(a, b, cx);
     }
-    if (x == Kind::Year || y == Kind::Year) && year_constant(a, b) {
-        return Ok(Comparison::Integer);
+    if x == Kind::Year || y == Kind::Year {
+        super::compare_time::year_constant(a, b)?;
     }
+    let (x, y) = (a.ty.kind, b.ty.kind);
     if x.is_text() && y.is_text() {
         let (collation, _) = aggregate([&a.ty, &b.ty])?;
         check_literal(a, collation)?;
         check_literal(b, collation)?;
         return Ok(Comparison::Text(collation));
+    }
+    if cx.mariadb && (x == Kind::Hex || y == Kind::Hex) {
+        return Err(HEX_ON_MARIADB.into());
     }
     if x.is_integer() && y.is_integer() || x.is_integer() && y == Kind::Hex || x == Kind::Hex && y.is_integer() {
         return Ok(Comparison::Integer);
@@ -117,6 +158,10 @@ pub fn comparison(a: &mut Node, b: &mut Node, cx: &Cx<'_>) -> Result<Comparison,
     }
     Ok(Comparison::Decimal)
 }
+
+/// MariaDB takes `x'..'` as a text where MySQL takes it as a number, but not `0x..`.
+pub const HEX_ON_MARIADB: &str =
+    "a hexadecimal or bit literal beside a number means different things to servers; write a decimal number";
 
 /// A literal must be writable in the character set of the column it is compared with; the server refuses else.
 fn check_literal(node: &Node, collation: Collation) -> Result<(), String> {
@@ -143,86 +188,4 @@ fn integer_constant(column: &Node, constant: &Node) -> bool {
             }
             _ => false,
         }
-}
-
-/// A constant beside a YEAR column may have two digits.
-fn year_constant(a: &mut Node, b: &mut Node) -> bool {
-    let (column, constant) = if a.ty.kind == Kind::Year && a.is_column() { (a, b) } else { (b, a) };
-    if column.ty.kind != Kind::Year || !column.is_column() {
-        return false;
-    }
-    let (n, text) = match constant.as_const() {
-        Some(Val::Int(n)) => (i128::from(*n), false),
-        Some(Val::UInt(n)) => (i128::from(*n), false),
-        Some(Val::Text(text)) => match number::to_integer(text) {
-            (n, true) => (n, text.len() < 4),
-            _ => return false,
-        },
-        _ => return constant.ty.kind.is_integer(),
-    };
-    let year = match n {
-        0 if !text => 0,
-        0..=69 => 2000 + n,
-        70..=99 => 1900 + n,
-        other => other,
-    };
-    *constant = Node::constant(Type::int(false), Val::Int(year as i64));
-    true
-}
-
-fn temporal_comparison(a: &mut Node, b: &mut Node, cx: &Cx<'_>) -> Result<Comparison, String> {
-    let (x, y) = (a.ty.kind, b.ty.kind);
-    if x.is_temporal() && y.is_temporal() {
-        return match (x == Kind::Time, y == Kind::Time) {
-            (true, true) => Ok(Comparison::Time),
-            (false, false) => Ok(Comparison::DateTime),
-            _ => Err("a time of day can't be compared with a date; use TIME() or DATE()".into()),
-        };
-    }
-    let (time, other) = if x.is_temporal() { (a, b) } else { (b, a) };
-    if time.ty.kind == Kind::Time {
-        return time_comparison(time, other);
-    }
-    if other.ty.kind.is_text() {
-        if let Some(value) = other.as_const() {
-            let at = convert::datetime(value, cx).ok_or("a text that is compared with a date is no date")?;
-            *other = Node::constant(Type::temporal(Kind::DateTime, 6), Val::DateTime(at));
-        }
-        return Ok(Comparison::DateTime);
-    }
-    if time.is_column()
-        && let Some(value) = other.as_const()
-        && let Some(at) = convert::datetime(value, cx)
-    {
-        *other = Node::constant(Type::temporal(Kind::DateTime, 6), Val::DateTime(at));
-        return Ok(Comparison::DateTime);
-    }
-    Ok(numeric(&time.ty, &other.ty))
-}
-
-fn time_comparison(time: &Node, other: &mut Node) -> Result<Comparison, String> {
-    if other.ty.kind.is_text() {
-        if let Some(value) = other.as_const() {
-            let at = convert::time(value).ok_or("a text that is compared with a time is no time")?;
-            *other = Node::constant(Type::temporal(Kind::Time, 6), Val::Time(at));
-        }
-        return Ok(Comparison::Time);
-    }
-    if time.is_column()
-        && let Some(value) = other.as_const()
-        && let Some(at) = convert::time(value)
-    {
-        *other = Node::constant(Type::temporal(Kind::Time, 6), Val::Time(at));
-        return Ok(Comparison::Time);
-    }
-    Ok(numeric(&time.ty, &other.ty))
-}
-
-/// As numbers: exactly where both are.
-fn numeric(a: &Type, b: &Type) -> Comparison {
-    if a.kind.is_real() || b.kind.is_real() || a.kind.is_text() || b.kind.is_text() {
-        Comparison::Real
-    } else {
-        Comparison::Decimal
-    }
 }

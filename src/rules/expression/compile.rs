@@ -27,12 +27,14 @@ pub struct Compiler<'a> {
     /// None: only names and functions are checked, each column counts as a text.
     pub table: Option<&'a TableInfo>,
     pub zone: Zone,
+    /// The source is MariaDB.
+    pub mariadb: bool,
 }
 
 impl Compiler<'_> {
     /// For constants: there is no row.
     pub fn cx(&self) -> Cx<'static> {
-        Cx { row: &[], zone: self.zone, now: 0 }
+        Cx { row: &[], zone: self.zone, now: 0, mariadb: self.mariadb }
     }
 
     /// Compiles a tree.
@@ -60,6 +62,12 @@ impl Compiler<'_> {
         }
     }
 
+    /// A side that is taken as a number.
+    fn number(&self, ast: &Ast) -> Built {
+        let node = self.node(ast)?;
+        if self.mariadb && node.ty.kind == Kind::Hex { Err(compare::HEX_ON_MARIADB.into()) } else { Ok(node) }
+    }
+
     fn nodes(&self, list: &[Ast]) -> Result<Vec<Node>, String> {
         list.iter().map(|ast| self.node(ast)).collect()
     }
@@ -78,7 +86,7 @@ impl Compiler<'_> {
             Ast::Temporal(kind, text) => self.temporal_literal(*kind, text)?,
             Ast::Column(parts) => self.column(parts)?,
             Ast::Unary(Unary::Not, value) => functions::flow::not(self.node(value)?),
-            Ast::Unary(unary, value) => arith::unary(*unary, self.node(value)?)?,
+            Ast::Unary(unary, value) => arith::unary(*unary, self.number(value)?)?,
             Ast::Binary(operator, a, b) => self.binary(*operator, a, b)?,
             Ast::And(parts) => Node { ty: boolean(), op: Op::And(self.nodes(parts)?) },
             Ast::Or(parts) => Node { ty: boolean(), op: Op::Or(self.nodes(parts)?) },
@@ -92,6 +100,12 @@ impl Compiler<'_> {
                 let mut items = Vec::with_capacity(list.len());
                 for item in list {
                     let mut item = self.node(item)?;
+                    if value.ty.kind == Kind::Year && !self.mariadb && list.len() > 1 && item.as_const().is_some() {
+                        // A list of constants is compared as plain numbers: 24 isn't 2024 there.
+                        year_item(&item)?;
+                        items.push((compare::Comparison::Integer, item));
+                        continue;
+                    }
                     items.push((compare::comparison(&mut value, &mut item, &self.cx())?, item));
                 }
                 Node { ty: boolean(), op: Op::In { value: Box::new(value), list: items, negated: *negated } }
@@ -102,6 +116,9 @@ impl Compiler<'_> {
             Ast::Regexp { value, pattern, negated } => self.regexp(self.node(value)?, self.node(pattern)?, *negated)?,
             Ast::Case { operand, branches, otherwise } => {
                 self.case(operand.as_deref(), branches, otherwise.as_deref())?
+            }
+            Ast::Cast(value, target @ (CastType::Signed | CastType::Unsigned | CastType::Decimal(..))) => {
+                functions::cast::cast(self.number(value)?, target)?
             }
             Ast::Cast(value, target) => functions::cast::cast(self.node(value)?, target)?,
             Ast::ConvertUsing(value, charset) => functions::cast::using(self.node(value)?, charset)?,
@@ -170,7 +187,7 @@ impl Compiler<'_> {
                 if matches!(a, Ast::Interval(..)) || matches!(b, Ast::Interval(..)) {
                     return self.shifted(arithmetic, a, b);
                 }
-                return arith::binary(arithmetic, self.node(a)?, self.node(b)?);
+                return arith::binary(arithmetic, self.number(a)?, self.number(b)?);
             }
         };
         self.comparison(test, self.node(a)?, self.node(b)?)
@@ -257,10 +274,10 @@ impl Compiler<'_> {
         let mut otherwise = otherwise.map(|ast| self.node(ast)).transpose()?;
         let ty = functions::flow::merge(out.iter().map(|b| &b.then.ty).chain(otherwise.iter().map(|node| &node.ty)))?;
         for branch in &mut out {
-            functions::flow::coerce(&mut branch.then, &ty);
+            functions::flow::coerce_branch(&mut branch.then, &ty, self.mariadb);
         }
         if let Some(node) = &mut otherwise {
-            functions::flow::coerce(node, &ty);
+            functions::flow::coerce_branch(node, &ty, self.mariadb);
         }
         let op = Op::Case { operand: operand.map(Box::new), branches: out, otherwise: otherwise.map(Box::new) };
         Ok(Node { ty, op })
@@ -272,6 +289,14 @@ impl Compiler<'_> {
         }
         let nodes = self.nodes(args)?;
         functions::build(self, name, nodes)
+    }
+}
+
+/// A constant of a list beside a YEAR column.
+fn year_item(item: &Node) -> Result<(), String> {
+    match item.as_const() {
+        Some(Val::Int(_) | Val::UInt(_) | Val::Null) => Ok(()),
+        _ => Err("in a list beside a YEAR column stand numbers of four digits".into()),
     }
 }
 
@@ -343,11 +368,15 @@ fn column_type(column: &Column) -> Result<(Type, Reader), String> {
             let whole = ty.length.unwrap_or(10).min(65) as u8;
             (Type { unsigned: ty.unsigned, ..Type::decimal(whole.saturating_sub(scale), scale) }, Reader::Plain)
         }
-        Bit => (Type { kind: Kind::Bit, collation: Collation::BINARY, ..Type::int(true) }, Reader::Plain),
+        Bit => {
+            let bytes = Type { collation: Collation::BINARY, strength: strength::IMPLICIT, ..Type::int(true) };
+            (Type { kind: Kind::Bit, ..bytes }, Reader::Plain)
+        }
         Year => (Type { kind: Kind::Year, ..Type::int(true) }, Reader::Plain),
         Date => (Type::temporal(Kind::Date, 0), Reader::Plain),
         Time => (Type::temporal(Kind::Time, fsp), Reader::Plain),
-        DateTime | Timestamp => (Type::temporal(Kind::DateTime, fsp), Reader::Plain),
+        DateTime => (Type::temporal(Kind::DateTime, fsp), Reader::Plain),
+        Timestamp => (Type::temporal(Kind::DateTime, fsp), Reader::Timestamp),
         base if base.has_charset() => text_column(column)?,
         Binary => (Type::text(Collation::BINARY, strength::IMPLICIT), Reader::Binary(ty.length.unwrap_or(1) as usize)),
         VarBinary | TinyBlob | Blob | MediumBlob | LongBlob => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     decimal::Dec,
     json,
-    node::Cx,
+    node::{Cx, Node},
     number, temporal,
     typed::{Kind, Type, Val},
 };
@@ -93,10 +93,16 @@ pub fn integer(value: &Val<'_>) -> Option<i128> {
         Val::Set(mask, _) => (*mask).into(),
         Val::Year(year) => (*year).into(),
         Val::Bit(bits, _) => (*bits).into(),
-        Val::Json(value) => number::to_real(json::number_text(value).as_bytes()).0.round_ties_even() as i128,
+        Val::Json(value) => {
+            json::integer(value).unwrap_or_else(|| round_real(number::to_real(json::number_text(value).as_bytes()).0))
+        }
         Val::Date(date) => date_number(date).into(),
         Val::Time(time) => time_number(&temporal::round_time(*time, 0)).into(),
-        Val::DateTime(at) => datetime_number(&temporal::round_datetime(*at, 0).unwrap_or(*at)).into(),
+        Val::DateTime(at) => match temporal::round_datetime(*at, 0) {
+            Some(rounded) => datetime_number(&rounded).into(),
+            // The last second of the year 9999 can't be rounded up; the server's answer is the day's beginning.
+            None => (date_number(&at.date) * 1_000_000).into(),
+        },
     })
 }
 
@@ -110,9 +116,31 @@ pub fn int64(value: &Val<'_>) -> Option<i64> {
     integer(value).map(|n| n.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
 }
 
-/// The bits of the integer, as bit operators see them.
-pub fn bits(value: &Val<'_>) -> Option<u64> {
-    integer(value).map(|n| if n < 0 { n.max(i64::MIN.into()) as i64 as u64 } else { n.min(u64::MAX.into()) as u64 })
+/// As [`integer`], where servers differ: MariaDB cuts fractions of seconds; MySQL gives the least integer for a FLOAT that
+/// is too large.
+pub fn integer_in(value: &Val<'_>, cx: &Cx<'_>) -> Option<i128> {
+    match value {
+        Val::Time(time) if cx.mariadb => Some(time_number(time).into()),
+        Val::DateTime(at) if cx.mariadb => Some(datetime_number(at).into()),
+        Val::Float(n) if !cx.mariadb && n.abs() >= 9.223_372e18 => Some(i64::MIN.into()),
+        other => integer(other),
+    }
+}
+
+/// The bits of the integer, as bit operators see them. Decimals and doubles count as signed integers.
+pub fn bits(value: &Val<'_>, cx: &Cx<'_>) -> Option<u64> {
+    let most: i128 = match value {
+        Val::Dec(_) | Val::Real(_) | Val::Float(_) => i64::MAX.into(),
+        _ => u64::MAX.into(),
+    };
+    let n = match value {
+        // MariaDB goes by way of the exact number, and rounds halves away from zero.
+        Val::Time(_) | Val::DateTime(_) if cx.mariadb => decimal(value)?.to_integer(),
+        Val::Text(text) if cx.mariadb => Dec::parse_prefix(text).0.to_integer(),
+        Val::Real(_) | Val::Float(_) if cx.mariadb => real(value).map(|n| n.round() as i128),
+        other => integer_in(other, cx),
+    };
+    n.map(|n| if n < 0 { n.max(i64::MIN.into()) as i64 as u64 } else { n.min(most) as u64 })
 }
 
 /// As a truth value; None for NULL.
@@ -139,6 +167,7 @@ pub fn text<'a>(value: Val<'a>, ty: &Type) -> Option<Cow<'a, [u8]>> {
         Val::Float(n) if ty.scale < Type::FREE => owned(format!("{n:.*}", usize::from(ty.scale))),
         Val::Real(n) => owned(number::real_text(n)),
         Val::Float(n) => owned(number::float_text(n)),
+        Val::Dec(n) if ty.kind == Kind::Decimal && n.scale() > ty.scale => owned(n.round(ty.scale).to_text()),
         Val::Dec(n) => owned(n.to_text()),
         Val::Enum(_, name) => Some(Cow::Borrowed(name.as_bytes())),
         Val::Set(_, names) => owned(names),
@@ -229,6 +258,18 @@ pub fn time(value: &Val<'_>) -> Option<Time> {
             let extra = i64::try_from(micros).ok()?;
             Some(temporal::time_from_micros(temporal::time_micros(&time) + extra, 6))
         }
+    }
+}
+
+/// How many fractional digits an expression has as a time; a constant text has as many as it shows.
+pub fn node_time_scale(node: &Node) -> u8 {
+    match node.as_const() {
+        Some(Val::Text(text)) => {
+            let point = text.iter().rposition(|b| *b == b'.');
+            let digits = point.and_then(|at| text.get(at + 1..)).unwrap_or_default();
+            digits.iter().take_while(|b| b.is_ascii_digit()).count().min(6) as u8
+        }
+        _ => time_scale(&node.ty),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Expression, Zone, check_grammar};
 use crate::{
-    config::subtask::ExpressionFilter,
+    config::subtask::{ExpressionFilter, Flavor},
     error::{Code, DmError, Result},
     mysql::value::Value,
     rules::EventKind,
@@ -15,6 +15,7 @@ pub struct Filters {
     filters: Vec<ExpressionFilter>,
     zone: Zone,
     case_sensitive: bool,
+    flavor: Flavor,
 }
 
 /// One table's filters, compiled against one structure.
@@ -82,7 +83,12 @@ impl Filters {
                 DmError::new(Code::ConfigInvalidTimezone).msg(format!("timezone {name:?} is not understood"))
             })?,
         };
-        Ok(Filters { filters: filters.to_vec(), zone, case_sensitive })
+        Ok(Filters { filters: filters.to_vec(), zone, case_sensitive, flavor: Flavor::Mysql })
+    }
+
+    /// The same for a source of this flavor; without it, MySQL's results count where the two differ.
+    pub fn of_flavor(self, flavor: Flavor) -> Filters {
+        Filters { flavor, ..self }
     }
 
     /// Whether there are none.
@@ -116,8 +122,8 @@ impl Filters {
                 if text.trim().is_empty() {
                     return Ok(None);
                 }
-                let expression =
-                    Expression::new(text, table, self.zone).map_err(|why| refused(filter, key, text, &why))?;
+                let expression = Expression::new(text, table, self.zone, self.flavor)
+                    .map_err(|why| refused(filter, key, text, &why))?;
                 Ok(Some((format!("{key} {text:?}"), expression)))
             };
             let insert = one("insert-value-expr", &filter.insert_value_expr)?;
@@ -160,7 +166,7 @@ impl std::fmt::Debug for Compiled {
 
 impl Compiled {
     /// Whether a change is skipped: an insert has only `new`, a delete only `old`. `now` is the moment of the change in
-    /// microseconds since 1970. Error 36001-class texts never hold values; see [`Compiled::explain`].
+    /// microseconds since 1970. Errors as [`Compiled::explain`].
     pub fn skips(&self, old: Option<&[Value]>, new: Option<&[Value]>, now: i64) -> Result<bool> {
         Ok(self.taken(old, new, now)?.is_some())
     }

@@ -71,6 +71,14 @@ pub fn number_text(value: &Value) -> Cow<'_, str> {
     }
 }
 
+/// An integer, exactly.
+pub fn integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::Number(n) if !n.is_f64() => exact(n),
+        _ => None,
+    }
+}
+
 /// Whether a value counts as true: all but the number zero.
 pub fn truth(value: &Value) -> bool {
     match value {
@@ -140,11 +148,16 @@ fn objects(x: &serde_json::Map<String, Value>, y: &serde_json::Map<String, Value
 }
 
 fn numbers(x: &Number, y: &Number) -> Ordering {
-    let exact = |n: &Number| n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
     match (exact(x), exact(y)) {
         (Some(x), Some(y)) => x.cmp(&y),
         _ => x.as_f64().partial_cmp(&y.as_f64()).unwrap_or(Ordering::Equal),
     }
+}
+
+/// A number as an integer, if it is one; doubles too, so that they compare exactly beside large integers.
+fn exact(n: &Number) -> Option<i128> {
+    let integer = n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
+    integer.or_else(|| n.as_f64().filter(|real| real.fract() == 0.0 && real.abs() < 1e30).map(|real| real as i128))
 }
 
 /// A step of a path.

@@ -110,6 +110,24 @@ impl Parser {
         Ok(Ast::Introduced { charset, bytes })
     }
 
+    /// CASE; the current token is the word.
+    pub(super) fn case(&mut self) -> Parsed {
+        self.next()?;
+        let operand = if self.is_word(0, "WHEN") { None } else { Some(Box::new(self.expression()?)) };
+        let mut branches = Vec::new();
+        while self.eat_word("WHEN") {
+            let when = self.expression()?;
+            self.expect_word("THEN")?;
+            branches.push((when, self.expression()?));
+        }
+        if branches.is_empty() {
+            return Err("CASE without WHEN".into());
+        }
+        let otherwise = if self.eat_word("ELSE") { Some(Box::new(self.expression()?)) } else { None };
+        self.expect_word("END")?;
+        Ok(Ast::Case { operand, branches, otherwise })
+    }
+
     /// A function call. `name` is in lower case; the current token is the name.
     pub(super) fn call(&mut self, name: &str) -> Parsed {
         self.next()?;

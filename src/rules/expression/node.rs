@@ -20,6 +20,8 @@ pub struct Cx<'a> {
     pub zone: Zone,
     /// The moment of the change: microseconds since 1970 in UTC.
     pub now: i64,
+    /// Where MariaDB's result differs from MySQL's, the source's counts.
+    pub mariadb: bool,
 }
 
 impl Cx<'_> {
@@ -92,6 +94,8 @@ impl Test {
 pub enum Reader {
     /// Numbers, dates and times.
     Plain,
+    /// A TIMESTAMP column: the servers know its zero moment from other zero dates.
+    Timestamp,
     /// Integers of an unsigned column of this many bits, where the row doesn't say it.
     Unsigned(u8),
     Text(Charset),
@@ -254,7 +258,11 @@ fn connect<'a>(parts: &'a [Node], cx: &Cx<'a>, decisive: bool) -> Evaluated<'a> 
 }
 
 fn compare<'a>(test: Test, how: &Comparison, sides: &'a (Node, Node), cx: &Cx<'a>) -> Evaluated<'a> {
-    let (a, b) = (sides.0.eval(cx)?, sides.1.eval(cx)?);
+    let a = sides.0.eval(cx)?;
+    if a.is_null() && test != Test::NullSafe {
+        return Ok(Val::Null);
+    }
+    let b = sides.1.eval(cx)?;
     if test == Test::NullSafe && (a.is_null() || b.is_null()) {
         return Ok(Val::Int((a.is_null() && b.is_null()).into()));
     }

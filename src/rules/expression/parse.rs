@@ -452,23 +452,6 @@ impl Parser {
         Ok(Ast::Column(parts))
     }
 
-    fn case(&mut self) -> Parsed {
-        self.at += 1;
-        let operand = if self.is_word(0, "WHEN") { None } else { Some(Box::new(self.expression()?)) };
-        let mut branches = Vec::new();
-        while self.eat_word("WHEN") {
-            let when = self.expression()?;
-            self.expect_word("THEN")?;
-            branches.push((when, self.expression()?));
-        }
-        if branches.is_empty() {
-            return Err("CASE without WHEN".into());
-        }
-        let otherwise = if self.eat_word("ELSE") { Some(Box::new(self.expression()?)) } else { None };
-        self.expect_word("END")?;
-        Ok(Ast::Case { operand, branches, otherwise })
-    }
-
     pub(super) fn interval(&mut self) -> Parsed {
         self.expect_word("INTERVAL")?;
         let value = self.expression()?;

@@ -172,7 +172,20 @@ pub fn round_time(time: Time, fsp: u8) -> Time {
     let unit = 10i64.pow(6 - u32::from(fsp.min(6)));
     let micros = time_micros(&time);
     let rounded = (micros.abs() + unit / 2) / unit * unit;
-    Time { negative: time.negative, ..time_from_micros(if time.negative { -rounded } else { rounded }, fsp) }
+    time_from_micros(if time.negative { -rounded } else { rounded }, fsp)
+}
+
+/// Cuts to fractional digits.
+pub fn cut_datetime(at: DateTime, fsp: u8) -> DateTime {
+    let unit = 10u32.pow(6 - u32::from(fsp.min(6)));
+    DateTime { micros: at.micros / unit * unit, fsp, ..at }
+}
+
+/// Cuts to fractional digits.
+pub fn cut_time(time: Time, fsp: u8) -> Time {
+    let unit = 10u32.pow(6 - u32::from(fsp.min(6)));
+    let micros = time_micros(&Time { micros: time.micros / unit * unit, ..time });
+    time_from_micros(micros, fsp)
 }
 
 /// A fraction's digits as microseconds; the seventh digit rounds.

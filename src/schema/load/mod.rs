@@ -88,8 +88,7 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
     let inherited = CharsetPair::server_default(&session.server);
     let setting = Setting {
         defaults: &CollationDefaults::of(session.server),
-        // SHOW CREATE TABLE prints what a TIMESTAMP column is: nothing is implied.
-        explicit_timestamps: true,
+        explicit_timestamps: session.explicit_defaults_for_timestamp,
         inherited: &inherited,
     };
     build(&create, &setting).map_err(|reason| not_parsed(id).cause(reason))

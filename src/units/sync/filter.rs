@@ -37,7 +37,8 @@ impl Rules {
     pub fn new(config: &SubtaskConfig) -> Result<Rules, DmError> {
         Ok(Rules {
             task: TaskRules::new(config)?,
-            expressions: Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?,
+            expressions: Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?
+                .of_flavor(config.flavor),
             source_id: config.source_id.clone(),
             seen: HashMap::new(),
         })

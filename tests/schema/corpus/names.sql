@@ -61,4 +61,5 @@ CREATE TABLE `d.b`.`t` (a INT)
 DROP TABLE `d.b`.t
 CREATE TABLE é (ü INT, ñ INT DEFAULT 5)
 ALTER TABLE é ADD COLUMN ﬀ INT, RENAME TO è
--- Not here: letters beyond the BMP, which MySQL stores as `?`.
+CREATE TABLE `emoji😀` (a INT)
+CREATE TABLE emo (`😀` INT)

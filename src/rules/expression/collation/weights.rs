@@ -21,6 +21,8 @@ pub struct Table {
     words: Vec<u16>,
     /// 1: base letters; 2: accents too; 3: case too.
     levels: u8,
+    /// 0 divides levels; otherwise it is a weight like others.
+    divided: bool,
     /// Of a single-byte character set: most characters are none of it.
     single: bool,
 }
@@ -120,12 +122,12 @@ fn load(name: &str) -> Option<Table> {
         other => (other, 1),
     };
     let (_, data) = FILES.iter().find(|(found, _)| *found == file)?;
-    unpack(&inflate(data), levels)
+    unpack(&inflate(data), levels, file.ends_with("_as_cs"))
 }
 
 /// File form: characters, words (u32 each); words of each character (u8); differences of the words, low bytes first,
 /// then all high bytes.
-fn unpack(raw: &[u8], levels: u8) -> Option<Table> {
+fn unpack(raw: &[u8], levels: u8, divided: bool) -> Option<Table> {
     let number =
         |at: usize| -> Option<usize> { Some(u32::from_le_bytes(raw.get(at..at + 4)?.try_into().ok()?) as usize) };
     let (characters, total) = (number(0)?, number(4)?);
@@ -148,7 +150,7 @@ fn unpack(raw: &[u8], levels: u8) -> Option<Table> {
             last
         })
         .collect();
-    Some(Table { starts, words, levels, single: false })
+    Some(Table { starts, words, levels, divided, single: false })
 }
 
 /// Weights by character instead of by byte, in one level.
@@ -158,11 +160,11 @@ fn single_byte(collation: &str, weights: &[u8]) -> Option<Table> {
     for (code, weight) in codes.iter().zip(weights) {
         by_code.entry(*code).or_insert(*weight);
     }
-    let mut table = Table { starts: Vec::with_capacity(0x10001), words: Vec::new(), levels: 1, single: true };
+    let mut table =
+        Table { starts: Vec::with_capacity(0x10001), words: Vec::new(), levels: 1, divided: false, single: true };
     for code in 0..=u16::MAX {
         table.starts.push(table.words.len() as u32);
-        // 0 divides levels; weights are only compared, so all may be one higher.
-        table.words.extend(by_code.get(&code).map(|weight| u16::from(*weight) + 1));
+        table.words.extend(by_code.get(&code).map(|weight| u16::from(*weight)));
     }
     table.starts.push(table.words.len() as u32);
     Some(table)
@@ -186,10 +188,10 @@ impl Table {
         if words.is_empty() && self.single {
             return Level { words: &[], beyond: [0xfffe, code as u16] };
         }
-        let part = if self.levels == 1 && !words.contains(&0) {
-            words
-        } else {
+        let part = if self.divided {
             words.split(|word| *word == 0).nth(usize::from(level)).unwrap_or_default()
+        } else {
+            words
         };
         Level { words: part, beyond: [0, 0] }
     }

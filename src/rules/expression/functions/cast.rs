@@ -32,6 +32,9 @@ pub fn cast(value: Node, target: &CastType) -> Built {
         CastType::Float => (Type { kind: Kind::Float, ..Type::double() }, |_, args, cx| {
             Ok(convert::real(&value_arg(args, 0, cx)?).map_or(Val::Null, |n| Val::Float(n as f32)))
         }),
+        CastType::Char(..) if given.kind == Kind::Bit => {
+            return Err("a cast of a BIT column to a text is not supported; use BIN() or `+ 0`".into());
+        }
         CastType::Char(n, charset) => {
             length(n);
             let collation = match charset {
@@ -109,7 +112,7 @@ fn lossy(text: Cow<'_, [u8]>, charset: Charset) -> Cow<'_, [u8]> {
 /// nearest, and unsigned bits as they are.
 fn signed<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let value = value_arg(args, 0, cx)?;
-    let Some(n) = convert::integer(&value) else { return Ok(Val::Null) };
+    let Some(n) = convert::integer_in(&value, cx) else { return Ok(Val::Null) };
     let wraps = matches!(value, Val::UInt(_) | Val::Bit(..) | Val::Hex(_) | Val::Set(..) | Val::Text(_));
     let n = if wraps && n > i64::MAX.into() { n.min(u64::MAX.into()) as u64 as i64 } else { clamp(n) };
     Ok(Val::Int(n))
@@ -121,7 +124,7 @@ fn clamp(n: i128) -> i64 {
 
 fn unsigned<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let value = value_arg(args, 0, cx)?;
-    let Some(n) = convert::integer(&value) else { return Ok(Val::Null) };
+    let Some(n) = convert::integer_in(&value, cx) else { return Ok(Val::Null) };
     // A negative decimal has no unsigned value; integers, texts and doubles keep their bits.
     if n < 0 && matches!(value, Val::Dec(_)) {
         return Ok(Val::UInt(0));
@@ -185,13 +188,17 @@ fn date<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
 }
 
 fn datetime<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
-    let at = convert::datetime(&value_arg(args, 0, cx)?, cx);
-    Ok(at.and_then(|at| temporal::round_datetime(at, node.ty.scale)).map_or(Val::Null, Val::DateTime))
+    let Some(at) = convert::datetime(&value_arg(args, 0, cx)?, cx) else { return Ok(Val::Null) };
+    if cx.mariadb {
+        return Ok(Val::DateTime(temporal::cut_datetime(at, node.ty.scale)));
+    }
+    Ok(temporal::round_datetime(at, node.ty.scale).map_or(Val::Null, Val::DateTime))
 }
 
 fn time<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    let cut = if cx.mariadb { temporal::cut_time } else { temporal::round_time };
     let time = convert::time(&value_arg(args, 0, cx)?);
-    Ok(time.map_or(Val::Null, |time| Val::Time(temporal::round_time(time, node.ty.scale))))
+    Ok(time.map_or(Val::Null, |time| Val::Time(cut(time, node.ty.scale))))
 }
 
 fn to_json<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {

@@ -8,7 +8,7 @@ use crate::{
         convert,
         decimal::Dec,
         functions::{date_format, parts::whole_date},
-        node::{Cx, Function, Node, Op},
+        node::{Cx, Function, Node, Op, Reader},
         temporal,
         typed::{Evaluated, Kind, Type, Val},
         zone::Zone,
@@ -32,7 +32,7 @@ pub fn build(args: Args<'_>) -> Topic<'_> {
         "utc_time" => args.call(0, 1, Type::temporal(Kind::Time, fsp), utc_clock),
         "date" => args.call(1, 1, Type::temporal(Kind::Date, 0), date),
         "time" => {
-            let scale = convert::time_scale(&args.ty(0));
+            let scale = args.time_scale(0);
             args.call(1, 1, Type::temporal(Kind::Time, scale), time)
         }
         "timestamp" => timestamp_call(args),
@@ -44,17 +44,17 @@ pub fn build(args: Args<'_>) -> Topic<'_> {
         "last_day" => args.call(1, 1, Type::temporal(Kind::Date, 0), last_day),
         "makedate" => args.call(2, 2, Type::temporal(Kind::Date, 0), make_date),
         "maketime" => {
-            let scale = convert::time_scale(&args.ty(2));
+            let scale = args.time_scale(2);
             args.call(3, 3, Type::temporal(Kind::Time, scale), make_time)
         }
         "sec_to_time" => {
-            let scale = convert::time_scale(&args.ty(0));
+            let scale = args.time_scale(0);
             args.call(1, 1, Type::temporal(Kind::Time, scale), sec_to_time)
         }
         "unix_timestamp" => unix_timestamp_call(args),
         "from_unixtime" => from_unixtime_call(args),
         "convert_tz" => {
-            let scale = convert::time_scale(&args.ty(0));
+            let scale = args.time_scale(0);
             args.call(3, 3, Type::temporal(Kind::DateTime, scale), convert_tz)
         }
         "to_seconds" => args.call(1, 1, int, to_seconds),
@@ -119,8 +119,8 @@ fn time<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
 fn timestamp_call(args: Args<'_>) -> Built {
     args.check(1, 2)?;
     let given = args.ty(0);
-    let second = if args.nodes.len() == 2 { convert::time_scale(&args.ty(1)) } else { 0 };
-    let ty = Type::temporal(Kind::DateTime, convert::time_scale(&given).max(second));
+    let second = if args.nodes.len() == 2 { args.time_scale(1) } else { 0 };
+    let ty = Type::temporal(Kind::DateTime, args.time_scale(0).max(second));
     if given.kind == Kind::Time {
         return Ok(Node { ty, op: Op::Call(time_of_day_as_date, args.nodes) });
     }
@@ -130,6 +130,9 @@ fn timestamp_call(args: Args<'_>) -> Built {
             return Ok(temporal::round_datetime(at, node.ty.scale).map_or(Val::Null, Val::DateTime));
         }
         let Some(time) = convert::time(&value_arg(args, 1, cx)?) else { return Ok(Val::Null) };
+        if temporal::is_partial(at.date) && !cx.mariadb {
+            return Ok(Val::Null);
+        }
         let sum = temporal::datetime_micros(&at) + temporal::time_micros(&time);
         Ok(temporal::datetime_from_micros(sum, node.ty.scale).map_or(Val::Null, Val::DateTime))
     })
@@ -143,8 +146,7 @@ fn datediff<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
 
 /// The result is a text where the first argument is one.
 fn timediff_call(args: Args<'_>) -> Built {
-    let (a, b) = (args.ty(0), args.ty(1));
-    let scale = convert::time_scale(&a).max(convert::time_scale(&b));
+    let scale = args.time_scale(0).max(args.time_scale(1));
     args.call(2, 2, Type::temporal(Kind::Time, scale), |node, args, cx| {
         let (Some(a), Some(b)) = (moment_or_time(args, 0, cx)?, moment_or_time(args, 1, cx)?) else {
             return Ok(Val::Null);
@@ -178,9 +180,8 @@ fn moment_or_time<'a>(
 }
 
 fn time_shift(args: Args<'_>, function: Function) -> Built {
-    let (a, b) = (args.ty(0), args.ty(1));
-    let scale = convert::time_scale(&a).max(convert::time_scale(&b));
-    let ty = match a.kind {
+    let scale = args.time_scale(0).max(args.time_scale(1));
+    let ty = match args.ty(0).kind {
         Kind::DateTime | Kind::Date => Type::temporal(Kind::DateTime, scale),
         Kind::Time => Type::temporal(Kind::Time, scale),
         _ => plain_text(),
@@ -197,6 +198,10 @@ fn add_time<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, sign: i64) -> Eva
         return Ok(Val::Null);
     };
     let sum = first + sign * temporal::time_micros(&time);
+    let partial = moment && first_is_partial(args, cx)?;
+    if !cx.mariadb && (partial || !moment && sum.abs() > 3_020_399_000_000) {
+        return Ok(Val::Null);
+    }
     let text = node.ty.kind == Kind::Text;
     let fsp = if !text {
         node.ty.scale.min(6)
@@ -213,15 +218,17 @@ fn add_time<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, sign: i64) -> Eva
     Ok(if text { Val::owned(time.to_string()) } else { Val::Time(time) })
 }
 
+fn first_is_partial<'a>(args: &'a [Node], cx: &Cx<'a>) -> Result<bool, crate::rules::expression::typed::Failure> {
+    Ok(convert::datetime(&value_arg(args, 0, cx)?, cx).is_some_and(|at| temporal::is_partial(at.date)))
+}
+
 fn from_days<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     Ok(int_arg(args, 0, cx)?.map_or(Val::Null, |days| Val::Date(temporal::from_day_number(days))))
 }
 
 fn last_day<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
-    let at = convert::datetime(&value_arg(args, 0, cx)?, cx);
-    Ok(at.filter(|at| at.date.month > 0).map_or(Val::Null, |at| {
-        Val::Date(Date { day: temporal::days_in_month(at.date.year, at.date.month), ..at.date })
-    }))
+    let date = whole_date(args, cx)?;
+    Ok(date.map_or(Val::Null, |date| Val::Date(Date { day: temporal::days_in_month(date.year, date.month), ..date })))
 }
 
 fn make_date<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
@@ -262,19 +269,28 @@ fn unix_timestamp_call(args: Args<'_>) -> Built {
     if args.nodes.is_empty() {
         return args.call(0, 0, Type::int(false), unix_now);
     }
-    let scale = convert::time_scale(&args.ty(0));
+    let scale = args.time_scale(0);
     let ty = if scale > 0 { Type::decimal(20, scale) } else { Type::int(false) };
     args.call(1, 1, ty, |node, args, cx| {
         let Some(at) = convert::datetime(&value_arg(args, 0, cx)?, cx) else { return Ok(Val::Null) };
-        let zero = if node.ty.scale > 0 { Val::Dec(Dec::new(0, node.ty.scale)) } else { Val::Int(0) };
-        let last = 32_536_771_199_999_999;
+        let stored = matches!(args.first().map(|arg| &arg.op), Some(Op::Column(_, Reader::Timestamp)));
+        let zero = match cx.mariadb && !(stored && at.date == Date::default()) {
+            true => Val::Null,
+            false if node.ty.scale > 0 => Val::Dec(Dec::new(0, node.ty.scale)),
+            false => Val::Int(0),
+        };
         Ok(match cx.zone.utc(&at) {
-            Some(micros) if micros < 1_000_000 || micros > last => zero,
+            Some(micros) if micros < 0 || !cx.mariadb && micros < 1_000_000 || micros > last_moment(cx) => zero,
             Some(micros) if node.ty.scale > 0 => Val::Dec(Dec::new(micros.into(), 6).truncate(node.ty.scale.into())),
             Some(micros) => Val::Int(micros / 1_000_000),
             None => zero,
         })
     })
+}
+
+/// The last microsecond of TIMESTAMP in functions: MariaDB's is of 2038.
+fn last_moment(cx: &Cx<'_>) -> i64 {
+    if cx.mariadb { 2_147_483_647_999_999 } else { 32_536_771_199_999_999 }
 }
 
 fn from_unixtime_call(args: Args<'_>) -> Built {
@@ -307,9 +323,10 @@ fn from_unixtime<'a>(
         return Ok(None);
     }
     let micros = seconds.round(scale).mul(&Dec::from(1_000_000i64)).to_integer().unwrap_or(i128::MAX);
-    // The last second that the servers take.
-    let last = 32_536_771_199_999_999;
-    Ok(i64::try_from(micros).ok().filter(|micros| *micros <= last).and_then(|micros| cx.zone.local(micros, scale)))
+    Ok(i64::try_from(micros)
+        .ok()
+        .filter(|micros| *micros <= last_moment(cx))
+        .and_then(|micros| cx.zone.local(micros, scale)))
 }
 
 fn convert_tz<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
@@ -323,7 +340,7 @@ fn convert_tz<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a
     let at = DateTime { fsp: node.ty.scale.min(6), ..at };
     let Some(micros) = from.utc(&at) else { return Ok(Val::Null) };
     // Outside of the range of TIMESTAMP the servers leave the moment as it is.
-    if !(1_000_000..=32_536_771_199_999_999).contains(&micros) {
+    if !(1_000_000..=last_moment(cx)).contains(&micros) {
         return Ok(Val::DateTime(at));
     }
     Ok(to.local(micros, at.fsp).map_or(Val::Null, Val::DateTime))

@@ -12,7 +12,7 @@ use crate::rules::expression::{
 
 pub fn build<'n>(compiler: &Compiler<'_>, args: Args<'n>) -> super::Topic<'n> {
     Ok(match args.name {
-        "if" => if_call(args),
+        "if" => if_call(args, compiler.mariadb),
         "ifnull" | "nvl" => choice(args, 2, 2),
         "coalesce" => choice(args, 1, usize::MAX),
         "nullif" => null_if(compiler, args),
@@ -37,14 +37,19 @@ pub fn xor(a: Node, b: Node) -> Node {
 }
 
 fn eval_xor<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
-    let (a, b) = (convert::truth(&value_arg(args, 0, cx)?), convert::truth(&value_arg(args, 1, cx)?));
-    Ok(Val::truth(a.zip(b).map(|(a, b)| a != b)))
+    // The second side isn't looked at when the first is NULL.
+    let Some(a) = convert::truth(&value_arg(args, 0, cx)?) else { return Ok(Val::Null) };
+    let b = convert::truth(&value_arg(args, 1, cx)?);
+    Ok(Val::truth(b.map(|b| a != b)))
 }
 
 /// The type of a value that is one of several (manual 14.5, under CASE).
 pub fn merge<'t>(types: impl Iterator<Item = &'t Type>) -> Result<Type, String> {
     let types: Vec<&Type> = types.filter(|ty| ty.kind != Kind::Null).collect();
     let Some((first, rest)) = types.split_first() else { return Ok(Type::null()) };
+    if types.iter().any(|ty| ty.kind == Kind::Bit) && types.iter().any(|ty| ty.kind != Kind::Bit) {
+        return Err("a BIT column beside values of other types: use `+ 0` to take it as a number".into());
+    }
     let mut out = **first;
     for ty in rest {
         out = two(&out, ty);
@@ -89,6 +94,14 @@ fn two(a: &Type, b: &Type) -> Type {
 }
 
 /// Brings a branch into the common type, so that what works on the whole sees one kind of value.
+pub fn coerce_branch(node: &mut Node, ty: &Type, mariadb: bool) {
+    // MySQL gives a branch's own digits where the whole is a decimal.
+    if mariadb || ty.kind != Kind::Decimal || !(node.ty.kind.is_integer() || node.ty.kind == Kind::Decimal) {
+        coerce(node, ty);
+    }
+}
+
+/// The same for functions that always give the common type.
 pub fn coerce(node: &mut Node, ty: &Type) {
     if node.ty.kind == ty.kind && node.ty.scale == ty.scale && node.ty.unsigned == ty.unsigned
         || matches!(node.ty.kind, Kind::Null)
@@ -114,10 +127,10 @@ pub fn coerce(node: &mut Node, ty: &Type) {
     }
 }
 
-fn if_call(mut args: Args<'_>) -> Built {
+fn if_call(mut args: Args<'_>, mariadb: bool) -> Built {
     args.check(3, 3)?;
     let ty = merge(args.nodes.iter().skip(1).map(|node| &node.ty))?;
-    args.nodes.iter_mut().skip(1).for_each(|node| coerce(node, &ty));
+    args.nodes.iter_mut().skip(1).for_each(|node| coerce_branch(node, &ty, mariadb));
     args.call(3, 3, ty, |_, args, cx| {
         let truth = convert::truth(&value_arg(args, 0, cx)?) == Some(true);
         value_arg(args, if truth { 1 } else { 2 }, cx)

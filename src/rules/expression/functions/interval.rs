@@ -178,6 +178,9 @@ fn add_to_time<'a>(time: &Time, interval: &Interval, fsp: u8) -> Val<'a> {
 
 fn add(at: &DateTime, interval: &Interval) -> Option<DateTime> {
     let mut at = *at;
+    if temporal::is_partial(at.date) {
+        return None;
+    }
     if interval.months != 0 {
         let months = i128::from(at.date.year) * 12 + i128::from(at.date.month) - 1 + interval.months;
         if !(0..120_000).contains(&months) {
@@ -187,9 +190,6 @@ fn add(at: &DateTime, interval: &Interval) -> Option<DateTime> {
         let day = at.date.day.min(temporal::days_in_month(year, month));
         at.date = Date { year, month, day };
         return Some(at);
-    }
-    if temporal::is_partial(at.date) {
-        return None;
     }
     let sum = i128::from(temporal::datetime_micros(&at)) + interval.micros;
     temporal::datetime_from_micros(i64::try_from(sum).ok()?, at.fsp)

@@ -118,7 +118,8 @@ fn type_name<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
         Value::Null => "NULL",
         Value::Bool(_) => "BOOLEAN",
         Value::Number(n) if n.is_f64() => "DOUBLE",
-        Value::Number(n) if n.is_u64() && n.as_i64().is_none() => "UNSIGNED INTEGER",
+        // The server's parser reads integers from 2^32 on as unsigned.
+        Value::Number(n) if n.as_u64().is_some_and(|n| n > u64::from(u32::MAX)) => "UNSIGNED INTEGER",
         Value::Number(_) => "INTEGER",
         Value::String(_) => "STRING",
         Value::Array(_) => "ARRAY",

@@ -52,6 +52,11 @@ impl Args<'_> {
         self.nodes.get(at).map_or(Type::null(), |node| node.ty)
     }
 
+    /// Fractional digits of an argument as a time.
+    pub fn time_scale(&self, at: usize) -> u8 {
+        self.nodes.get(at).map_or(0, super::convert::node_time_scale)
+    }
+
     pub fn constant_int(&self, at: usize) -> Option<i64> {
         self.nodes.get(at).and_then(|node| node.as_const()).and_then(super::convert::int64)
     }
@@ -145,7 +150,12 @@ pub fn text_arg<'a>(args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<C
 /// The text of an argument as a call's own collation needs it: bytes when that is binary.
 pub fn joined_arg<'a>(node: &Node, args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<Cow<'a, [u8]>>, Failure> {
     let Some(arg) = args.get(at) else { return Ok(None) };
-    if node.ty.collation.is_binary() && !arg.ty.collation.is_binary() { arg.stored(cx) } else { arg.text(cx) }
+    if node.ty.collation.is_binary() && !arg.ty.collation.is_binary() {
+        return arg.stored(cx);
+    }
+    let text = arg.text(cx)?;
+    let bytes = !node.ty.collation.is_binary() && is_bytes(&arg.ty);
+    Ok(if bytes { text.map(|text| super::compare::decoded(text, &node.ty.collation)) } else { text })
 }
 
 pub fn int_arg<'a>(args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<i64>, Failure> {

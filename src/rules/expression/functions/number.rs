@@ -36,7 +36,7 @@ pub fn build(args: Args<'_>) -> Topic<'_> {
         "atan" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.atan()))),
         "radians" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.to_radians()))),
         "degrees" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.to_degrees()))),
-        "pi" => args.call(0, 0, double, |_, _, _| Ok(Val::Real(std::f64::consts::PI))),
+        "pi" => args.call(0, 0, Type { scale: 6, ..double }, |_, _, _| Ok(Val::Real(std::f64::consts::PI))),
         "conv" => args.call(3, 3, plain_text(), conv),
         "bin" => args.call(1, 1, plain_text(), |_, args, cx| radix(args, cx, |n| format!("{n:b}"))),
         "oct" => args.call(1, 1, plain_text(), |_, args, cx| radix(args, cx, |n| format!("{n:o}"))),
@@ -117,16 +117,9 @@ fn rounding(args: Args<'_>, function: Function) -> super::Built {
                 Some(digits) => digits.clamp(0, i64::from(MAX_SCALE)) as u8,
                 None => scale_of(&given),
             };
-            let scale = if args.name == "round" && digits.is_some() {
-                scale.min(scale_of(&given))
-            } else {
-                scale.min(scale_of(&given))
-            };
-            Type::decimal(given.whole.saturating_add(1), scale)
+            Type::decimal(given.whole.saturating_add(1), scale.min(scale_of(&given)))
         }
-        Numeric::Real => {
-            Type { scale: digits.map_or(Type::FREE, |d| d.clamp(0, i64::from(Type::FREE)) as u8), ..Type::double() }
-        }
+        Numeric::Real => Type::double(),
     };
     Ok(Node { ty, op: Op::Call(function, args.nodes) })
 }
@@ -165,7 +158,8 @@ fn cut<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, round: bool) -> Evalua
         Kind::Decimal => {
             let Some(n) = convert::decimal(&value) else { return Ok(Val::Null) };
             let digits = digits.min(n.scale().into());
-            Ok(Val::Dec(if round { n.round_at(digits) } else { n.truncate(digits) }))
+            let cut = if round { n.round_at(digits) } else { n.truncate(digits) };
+            Ok(Val::Dec(if cut.scale() < node.ty.scale { cut.round(node.ty.scale) } else { cut }))
         }
         _ => {
             let Some(n) = convert::real(&value) else { return Ok(Val::Null) };
@@ -285,7 +279,7 @@ fn bit_count<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     if args.first().is_some_and(|arg| arg.ty.kind == Kind::Text && arg.ty.is_binary()) {
         return Err(Failure("BIT_COUNT over a binary string is not supported".into()));
     }
-    Ok(convert::bits(&value_arg(args, 0, cx)?).map_or(Val::Null, |bits| Val::Int(bits.count_ones().into())))
+    Ok(convert::bits(&value_arg(args, 0, cx)?, cx).map_or(Val::Null, |bits| Val::Int(bits.count_ones().into())))
 }
 
 /// GREATEST and LEAST.
@@ -330,7 +324,9 @@ fn choose<'a>(args: &'a [Node], cx: &Cx<'a>, greatest: bool) -> Evaluated<'a> {
                     _ => Comparison::Text(arg.ty.collation),
                 };
                 let order = how.order((borrow(&value), &arg.ty), (borrow(held), &node.ty), cx);
-                order.is_some_and(|order| if greatest { order.is_gt() } else { order.is_lt() })
+                // Of equal texts MySQL's GREATEST gives the last one.
+                let last = greatest && !cx.mariadb;
+                order.is_some_and(|order| if greatest { order.is_gt() || last && order.is_eq() } else { order.is_lt() })
             }
         };
         if better {

@@ -201,6 +201,8 @@ fn time_digits(time: Time) -> i64 {
 
 fn signed<'a>(args: &'a [Node], cx: &Cx<'a>, part: fn(Time) -> i64) -> Evaluated<'a> {
     let time = convert::time(&value_arg(args, 0, cx)?);
+    // MariaDB takes the days out of a time first.
+    let time = time.map(|time| if cx.mariadb { Time { hours: time.hours % 24, ..time } } else { time });
     Ok(time.map_or(Val::Null, |time| Val::Int(if time.negative { -part(time) } else { part(time) })))
 }
 

@@ -7,7 +7,7 @@ use crate::rules::expression::{
     collation::pieces,
     compare::{self, Comparison},
     convert,
-    node::{Cx, Node, Op, borrow},
+    node::{Cx, Node, Op, Reader, borrow},
     typed::{Evaluated, Failure, Kind, Type, Val},
 };
 
@@ -187,10 +187,9 @@ fn replace<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
 fn hex<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let Some(arg) = args.first() else { return Ok(Val::Null) };
     let number = arg.ty.kind.is_integer() || arg.ty.kind.is_real() || arg.ty.kind == Kind::Decimal;
-    if number && arg.ty.kind != Kind::Bit {
-        let Some(n) = convert::integer(&arg.eval(cx)?) else { return Ok(Val::Null) };
-        let n = if n < 0 { n.max(i64::MIN.into()) as i64 as u64 } else { n.min(u64::MAX.into()) as u64 };
-        return Ok(Val::owned(format!("{n:X}")));
+    if number {
+        let bits = convert::bits(&arg.eval(cx)?, cx);
+        return Ok(bits.map_or(Val::Null, |bits| Val::owned(format!("{bits:X}"))));
     }
     let Some(bytes) = arg.stored(cx)? else { return Ok(Val::Null) };
     Ok(Val::owned(to_hex(&bytes, b"0123456789ABCDEF")))
@@ -249,7 +248,10 @@ fn text_comparison(args: Args<'_>, function: crate::rules::expression::node::Fun
     Ok(Node { ty, op: Op::Call(function, args.nodes) })
 }
 
-fn two<'a>(node: &Node, args: &'a [Node], cx: &Cx<'a>) -> Result<Option<(Cow<'a, [u8]>, Cow<'a, [u8]>)>, Failure> {
+/// Two texts; None when one is NULL.
+type Pair<'a> = Option<(Cow<'a, [u8]>, Cow<'a, [u8]>)>;
+
+fn two<'a>(node: &Node, args: &'a [Node], cx: &Cx<'a>) -> Result<Pair<'a>, Failure> {
     Ok(joined_arg(node, args, 0, cx)?.zip(joined_arg(node, args, 1, cx)?))
 }
 
@@ -259,6 +261,15 @@ fn strcmp<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
 }
 
 fn find_in_set<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    if let [wanted, Node { op: Op::Column(_, Reader::Set(names)), .. }] = args
+        && let Some(Val::Text(wanted)) = wanted.as_const()
+    {
+        // A constant in a SET column is looked up among the members: its place there counts.
+        let Val::Set(mask, _) = value_arg(args, 1, cx)? else { return Ok(Val::Null) };
+        let same = |name: &String| node.ty.collation.compare(wanted, name.as_bytes()).is_eq();
+        let at = names.iter().take(64).position(same).filter(|at| mask >> at & 1 == 1);
+        return Ok(Val::Int(at.map_or(0, |at| at as i64 + 1)));
+    }
     let Some((wanted, list)) = two(node, args, cx)? else { return Ok(Val::Null) };
     if list.is_empty() || wanted.contains(&b',') {
         return Ok(Val::Int(0));

@@ -127,13 +127,20 @@ fn find<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, text: usize, needle: 
     };
     let collation = &node.ty.collation;
     let (text, needle) = (characters(&text, collation), characters(&needle, collation));
+    // MariaDB finds nothing behind the end, and holds characters of different width apart.
+    if cx.mariadb && needle.is_empty() && from > 1 && from > text.len() as i64 {
+        return Ok(Val::Int(0));
+    }
     let Some(start) = from.checked_sub(1).and_then(|from| usize::try_from(from).ok()).filter(|s| *s <= text.len())
     else {
         return Ok(Val::Int(0));
     };
     let last = text.len().checked_sub(needle.len());
     let same = |at: usize| {
-        needle.iter().enumerate().all(|(i, wanted)| text.get(at + i).is_some_and(|c| same_piece(collation, c, wanted)))
+        needle.iter().enumerate().all(|(i, wanted)| {
+            text.get(at + i)
+                .is_some_and(|c| (!cx.mariadb || c.len() == wanted.len()) && same_piece(collation, c, wanted))
+        })
     };
     let found = last.and_then(|last| (start..=last).find(|at| same(*at)));
     Ok(Val::Int(found.map_or(0, |at| at as i64 + 1)))

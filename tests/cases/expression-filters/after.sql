@@ -1,0 +1,18 @@
+SET sql_mode = '';
+INSERT INTO ef.t VALUES (10, 10, 'even', '2024-02-02'), (11, 11, 'odd', '2024-02-02'), (12, NULL, 'null stays', NULL), (13, 13, 'SECRET plan', '2024-02-02'), (14, 15, 'late', '2030-01-01');
+INSERT INTO kept.t VALUES (11, 11, 'odd', '2024-02-02'), (12, NULL, 'null stays', NULL);
+UPDATE ef.t SET name = 'changed' WHERE id = 11;
+UPDATE kept.t SET name = 'changed' WHERE id = 11;
+UPDATE ef.u SET state = 'done' WHERE id = 1;
+UPDATE ef.u SET n = 99.99 WHERE id = 2;
+UPDATE ef.u SET state = 'done' WHERE id = 3;
+UPDATE kept.u SET state = 'done' WHERE id = 3;
+UPDATE ef.u SET n = 5 WHERE id = 4;
+UPDATE kept.u SET n = 5 WHERE id = 4;
+DELETE FROM ef.d WHERE id IN (1, 2);
+DELETE FROM kept.d WHERE id = 2;
+INSERT INTO ef.free VALUES (2, 2); UPDATE ef.free SET c = 4; INSERT INTO kept.free VALUES (2, 4);
+ALTER TABLE ef.d ADD COLUMN extra VARCHAR(10) DEFAULT 'x';
+ALTER TABLE kept.d ADD COLUMN extra VARCHAR(10) DEFAULT 'x';
+DELETE FROM ef.d WHERE id = 3;
+INSERT INTO ef.d VALUES (4, b'0', 'y'); INSERT INTO kept.d VALUES (4, b'0', 'y');
