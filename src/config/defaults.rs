@@ -121,6 +121,7 @@ impl Default for SubtaskConfig {
             start_time: None,
             collation_map: BTreeMap::new(),
             on_unknown_collation: "map".into(),
+            migrate_statements: Vec::new(),
         }
     }
 }

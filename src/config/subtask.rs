@@ -250,4 +250,6 @@ pub struct SubtaskConfig {
     pub collation_map: BTreeMap<String, String>,
     /// `map` or `error`: what is done about other collations that the target lacks.
     pub on_unknown_collation: String,
+    /// `view`, `trigger`, `routine`, `event`, `sequence`: statements about them go to the target as text.
+    pub migrate_statements: Vec<String>,
 }

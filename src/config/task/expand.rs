@@ -67,6 +67,7 @@ impl TaskConfig {
             start_time: None,
             collation_map: self.collation_map.clone(),
             on_unknown_collation: self.on_unknown_collation.clone(),
+            migrate_statements: self.migrate_statements.clone(),
         })
     }
 }

@@ -41,6 +41,8 @@ pub struct TaskConfig {
     pub collation_map: BTreeMap<String, String>,
     /// Ours: `map` or `error`.
     pub on_unknown_collation: String,
+    /// Ours: kinds of statement that DM skips or refuses, which go to the target as text.
+    pub migrate_statements: Vec<String>,
     pub target_database: Option<DbConfig>,
     /// `None` stands for an empty list entry, which is an error (20012).
     pub mysql_instances: Vec<Option<MysqlInstance>>,
@@ -156,6 +158,7 @@ yaml_struct!(TaskConfig, "config.TaskConfig", {
     "collation_compatible" => collation_compatible,
     "collation-map" => collation_map,
     "on-unknown-collation" => on_unknown_collation,
+    "migrate-statements" => migrate_statements,
     "target-database" => target_database,
     "mysql-instances" => mysql_instances,
     "online-ddl" => online_ddl,
@@ -196,6 +199,7 @@ impl Default for TaskConfig {
             collation_compatible: "loose".into(),
             collation_map: BTreeMap::new(),
             on_unknown_collation: "map".into(),
+            migrate_statements: Vec::new(),
             target_database: None,
             mysql_instances: Vec::new(),
             online_ddl: true,
@@ -252,6 +256,9 @@ impl TaskConfig {
         }
         if self.on_unknown_collation == "map" {
             yaml.remove("on-unknown-collation");
+        }
+        if self.migrate_statements.is_empty() {
+            yaml.remove("migrate-statements");
         }
         yaml
     }

@@ -106,6 +106,7 @@ fn top_level(subtask: &SubtaskConfig) -> TaskConfig {
         collation_compatible: subtask.collation_compatible.clone(),
         collation_map: subtask.collation_map.clone(),
         on_unknown_collation: subtask.on_unknown_collation.clone(),
+        migrate_statements: subtask.migrate_statements.clone(),
         target_database: Some(subtask.to.clone()),
         online_ddl: subtask.online_ddl,
         shadow_table_rules: rules(&subtask.shadow_table_rules, SHADOW_TABLE_RULE),

@@ -156,6 +156,10 @@ impl TaskConfig {
             return Err(DmError::new(Code::ConfigCollationCompatibleNotSupport)
                 .msg(format!("collation-map: {from:?}: {to:?} lacks a name")));
         }
+        for kind in &self.migrate_statements {
+            let kinds = &["view", "trigger", "routine", "event", "sequence"];
+            one_of(Code::ConfigCheckItemNotSupport, "migrate-statements", kind, kinds)?;
+        }
         one_of(
             Code::ConfigOnlineSchemeNotSupport,
             "online-ddl-scheme",

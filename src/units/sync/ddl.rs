@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::{
     checkpoint::TableRow,
     control::Request,
+    ddl_object,
     ddl_run::{DdlJob, DdlStatement, Subject},
     ddl_text::Sending,
     dispatch::{Step, gone},
@@ -147,6 +148,12 @@ impl TranslateTask {
             let migrated = named.is_empty() || named.iter().any(|table| self.rules.allows(table));
             return if migrated { Err(ddl::statement_format_error(*verb)) } else { Ok(()) };
         }
+        if let Some(kind) = ddl_object::kind(statement)
+            && self.rules.migrates(kind)
+        {
+            outcome.statements.extend(self.object(sql, statement, &event.schema)?);
+            return Ok(());
+        }
         let named = match self.rules.admit(statement)? {
             Admission::Nothing | Admission::Helper(_) => return Ok(()),
             Admission::Unlisted(_) => return self.track(statement, tracker, &mut Outcome::default()),
@@ -184,7 +191,8 @@ impl TranslateTask {
             true => Subject::Schema(target.schema.clone()),
             false => Subject::Table(target.clone()),
         };
-        outcome.statements.extend(texts.into_iter().map(|sql| DdlStatement { sql, subject: subject.clone() }));
+        let statement = |sql| DdlStatement { sql, subject: subject.clone(), default_schema: None };
+        outcome.statements.extend(texts.into_iter().map(statement));
         Ok(())
     }
 

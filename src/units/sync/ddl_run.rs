@@ -17,8 +17,10 @@ use crate::{
     units::{link, session::ddl_sql_mode},
 };
 
-/// Server errors which say that the statement's effect is already there (behaviours.md 4).
-const IGNORED: [u16; 12] = [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1176, 1507, 1517];
+/// Server errors which say that the statement's effect is already there (behaviours.md 4); from 1304 on of ours, for
+/// programs, triggers, events and views (a program exists, doesn't exist ...).
+const IGNORED: [u16; 19] =
+    [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1176, 1507, 1517, 1304, 1305, 1359, 1360, 1537, 1539, 4092];
 /// Split statements of one event are numbered `event * SPLIT + part`.
 const SPLIT: u32 = 1000;
 /// Seconds of one wait for the lock, and how many waits before giving up: half an hour.
@@ -49,6 +51,8 @@ impl Subject {
 pub struct DdlStatement {
     pub sql: String,
     pub subject: Subject,
+    /// For texts whose names are not all qualified: the session's schema.
+    pub default_schema: Option<String>,
 }
 
 /// One DDL event.
@@ -162,7 +166,7 @@ impl ControlTask {
         failpoint::pass(self.target.task(), "ddl-before-run")?;
         let mut connects = 0;
         loop {
-            let Err(error) = self.execute(job, &statement.sql).await else { break };
+            let Err(error) = self.execute(job, statement).await else { break };
             if link::is_broken(&error) {
                 connects += 1;
                 if connects >= MAX_CONNECTS {
@@ -221,7 +225,7 @@ impl ControlTask {
         Ok(())
     }
 
-    async fn execute(&mut self, job: &DdlJob, sql: &str) -> Result<(), MysqlError> {
+    async fn execute(&mut self, job: &DdlJob, statement: &DdlStatement) -> Result<(), MysqlError> {
         let (own, wanted) = (self.target.sql_mode().to_owned(), ddl_sql_mode(self.target.sql_mode(), job.sql_mode));
         let conn = match self.writer.connection().await {
             Ok(conn) => conn,
@@ -236,7 +240,10 @@ impl ControlTask {
             }
         }
         conn.query_drop(format!("SET timestamp = {}, sql_mode = {}", job.timestamp, quote_text(&wanted))).await?;
-        let outcome = conn.query_drop(sql).await;
+        if let Some(schema) = &statement.default_schema {
+            conn.query_drop(format!("USE {}", quote_name(schema))).await?;
+        }
+        let outcome = conn.query_drop(&statement.sql).await;
         let reset = format!("SET timestamp = DEFAULT, time_zone = '+00:00', sql_mode = {}", quote_text(&own));
         match conn.query_drop(reset).await {
             Ok(()) => outcome,

@@ -20,6 +20,8 @@ pub struct Rules {
     task: TaskRules,
     expressions: Filters,
     source_id: String,
+    /// `migrate-statements` of the task.
+    migrated: Vec<String>,
     /// Decisions about tables that were seen: nothing is matched twice.
     seen: HashMap<TableId, RowDecision>,
 }
@@ -40,8 +42,14 @@ impl Rules {
             expressions: Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?
                 .of_flavor(config.flavor),
             source_id: config.source_id.clone(),
+            migrated: config.migrate_statements.clone(),
             seen: HashMap::new(),
         })
+    }
+
+    /// Whether the task wants statements of this kind (see `migrate-statements`) on the target.
+    pub fn migrates(&self, kind: &str) -> bool {
+        self.migrated.iter().any(|migrated| migrated == kind)
     }
 
     /// The target of a table's inserted, updated or deleted rows; None when they aren't migrated.

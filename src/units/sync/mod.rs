@@ -11,6 +11,7 @@ mod control;
 mod counters;
 mod cover;
 mod ddl;
+mod ddl_object;
 mod ddl_run;
 mod ddl_text;
 mod dispatch;
