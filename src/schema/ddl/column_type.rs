@@ -49,6 +49,10 @@ impl Parser<'_> {
             clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(base) };
         } else if let Some(base) = plain_type(word) {
             clause.ty = ColumnType::of(base);
+            if base.is_spatial() {
+                // MariaDB reads a length and forgets it.
+                self.one_length()?;
+            }
         } else if !(self.real_type(word, &mut clause)?
             || self.temporal_type(word, &mut clause)?
             || self.string_type(word, &mut clause)?)

@@ -200,6 +200,10 @@ impl<'a> Parser<'a> {
             _ => return Err(self.unexpected("a name")),
         };
         self.advance();
+        // Identifiers are utf8mb3 on the server: what they can't hold is a question mark there, too.
+        if name.bytes().any(|byte| byte >= 0xf0) {
+            return Ok(Cow::Owned(name.chars().map(|c| if c > '\u{ffff}' { '?' } else { c }).collect()));
+        }
         Ok(name)
     }
 

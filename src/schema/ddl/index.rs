@@ -24,8 +24,9 @@ impl Parser<'_> {
             "PERIOD" if self.is_word_at(1, "FOR") => {
                 return self.period().map(|period| Some(Constraint::Period(period)));
             }
-            // VECTOR is no reserved word: a column may have that name.
+            // VECTOR is a reserved word since MariaDB 11.7 only: elsewhere a column may have that name.
             "VECTOR" if self.is_one_of(1, &["INDEX", "KEY"]) || self.is_symbol_at(1, '(') => {}
+            "VECTOR" if self.context.server.is_mariadb() && self.context.server.version >= 110_700 => {}
             "CONSTRAINT" | "FOREIGN" | "CHECK" | "PRIMARY" | "UNIQUE" | "FULLTEXT" | "SPATIAL" | "KEY" | "INDEX" => {}
             _ => return Ok(None),
         }

@@ -28,6 +28,8 @@ mod statement;
 mod unquote;
 
 #[cfg(test)]
+mod form_tests;
+#[cfg(test)]
 mod rewrite_tests;
 #[cfg(test)]
 mod tests;

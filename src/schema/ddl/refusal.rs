@@ -20,10 +20,15 @@ pub(super) fn refused(sql: &str, what: &str) -> DmError {
         .workaround(WORKAROUND)
 }
 
-/// The text cut to DM's 1024 bytes. Statements that can hold passwords never come here: they are skipped before.
+/// The text cut to DM's 1024 bytes, and before a password: accounts' statements never come here (they are skipped), but
+/// a table option may hold one, and a text that isn't understood may be anything.
 fn shortened(sql: &str) -> String {
-    match sql.char_indices().find(|(i, _)| *i >= 1024) {
-        Some((i, _)) => format!("{}...", &sql[..i]),
-        None => sql.to_owned(),
+    let upper = sql.to_ascii_uppercase();
+    let secret = ["PASSWORD", "IDENTIFIED", "CONNECTION"].iter().filter_map(|word| upper.find(word)).min();
+    let end = secret.unwrap_or(sql.len()).min(1024);
+    let end = (0..=end).rev().find(|at| sql.is_char_boundary(*at)).unwrap_or(0);
+    match sql.get(..end) {
+        Some(text) if end < sql.len() => format!("{text}..."),
+        _ => sql.to_owned(),
     }
 }

@@ -80,12 +80,11 @@ impl Parser<'_> {
             "ALTER" => Skipped::AlterView,
             _ => Skipped::DropView,
         };
-        let objects: [(&[&str], Skipped); 28] = [
+        let objects: [(&[&str], Skipped); 27] = [
             (&["TEMPORARY"], Skipped::TemporaryTable),
             (&["VIEW"], view),
             (&["JSON", "DUALITY"], view),
             (&["JSON", "RELATIONAL", "DUALITY"], view),
-            (&["MATERIALIZED", "VIEW"], view),
             (&["TRIGGER"], Skipped::Trigger),
             (&["PROCEDURE"], Skipped::Routine),
             (&["FUNCTION"], Skipped::Routine),
@@ -154,6 +153,7 @@ impl Parser<'_> {
                 } else if self.take_symbol('(') {
                     self.take_symbol(')');
                 }
+            } else if self.take_word("MATERIALIZED") {
             } else if self.is_words(&["SQL", "SECURITY"]) {
                 for _ in 0..3 {
                     self.advance();
