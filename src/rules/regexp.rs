@@ -145,7 +145,7 @@ impl Translator<'_> {
             text.push('<');
             self.out.push('<');
         }
-        while let Some(c) = self.rest.next() {
+        for c in self.rest.by_ref() {
             text.push(c);
             self.out.push(c);
             match c {
