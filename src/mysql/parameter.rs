@@ -4,7 +4,7 @@ use mysql_async::Value as Parameter;
 
 use super::{
     literal::{Encoding, literal},
-    value::{Date, Time, Value},
+    value::{Date, Value},
 };
 
 /// How a value goes into a prepared statement.
@@ -33,7 +33,8 @@ pub fn bind(value: &Value, encoding: &Encoding) -> Bound {
         Value::Set(mask) => Parameter::UInt(*mask),
         Value::Year(year) => Parameter::UInt((*year).into()),
         Value::Date(date) => of_date(*date, [0; 3], 0),
-        Value::Time(time) => of_time(time),
+        // As text: MySQL refuses the longest times in their binary form (error 1690).
+        Value::Time(time) => Parameter::Bytes(time.to_string().into_bytes()),
         Value::DateTime(time) => of_date(time.date, [time.hour, time.minute, time.second], time.micros),
         Value::Timestamp(time) => {
             let time = time.to_datetime();
@@ -70,16 +71,12 @@ fn of_date(date: Date, [hour, minute, second]: [u8; 3], micros: u32) -> Paramete
     Parameter::Date(date.year, date.month, date.day, hour, minute, second, micros)
 }
 
-fn of_time(time: &Time) -> Parameter {
-    let (days, hours) = (u32::from(time.hours / 24), (time.hours % 24) as u8);
-    Parameter::Time(time.negative, days, hours, time.minutes, time.seconds, time.micros)
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::mysql::value::Time;
 
     fn value(value: Value, encoding: Encoding) -> (&'static str, Parameter) {
         match bind(&value, &encoding) {
@@ -91,7 +88,7 @@ mod tests {
     #[test]
     fn most_values_are_one_parameter() {
         let time = Time { negative: true, hours: 838, minutes: 59, seconds: 58, micros: 7, fsp: 6 };
-        assert_eq!(value(Value::Time(time), Encoding::Plain).1, Parameter::Time(true, 34, 22, 59, 58, 7));
+        assert_eq!(value(Value::Time(time), Encoding::Plain).1, Parameter::Bytes(b"-838:59:58.000007".to_vec()));
         let date = Date { year: 2024, month: 0, day: 0 };
         assert_eq!(value(Value::Date(date), Encoding::Plain).1, Parameter::Date(2024, 0, 0, 0, 0, 0, 0));
         let blob = value(Value::Bytes(Bytes::from_static(b"\xff\0")), Encoding::Plain);
