@@ -90,6 +90,7 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
         defaults: &CollationDefaults::of(session.server),
         explicit_timestamps: session.explicit_defaults_for_timestamp,
         inherited: &inherited,
+        database: None,
     };
     build(&create, &setting).map_err(|reason| not_parsed(id).cause(reason))
 }

@@ -104,9 +104,8 @@ fn set_options(table: &mut TableInfo, specs: &[AlterSpec], setting: &Setting) ->
         .map_err(unknown)?;
     for spec in specs {
         if let AlterSpec::ConvertTo { charset, collation } = spec {
-            // `DEFAULT` is the schema's.
-            let base = if charset.is_none() { setting.inherited } else { &pair };
-            pair = CharsetPair::resolve(charset.as_deref(), collation.as_deref(), base, defaults).map_err(unknown)?;
+            let base = if charset.is_none() { setting.converted_to_default() } else { pair };
+            pair = CharsetPair::resolve(charset.as_deref(), collation.as_deref(), &base, defaults).map_err(unknown)?;
             let characters = table.columns.iter_mut().filter(|column| column.charset.is_some());
             characters.for_each(|column| convert_charset(column, &pair, &defaults.server));
         }

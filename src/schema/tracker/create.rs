@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        charset::{CharsetPair, CollationDefaults},
+        charset::{CharsetPair, CollationDefaults, default_collation},
         ddl::{ColumnDef, CreateTable, ForeignKeyDef},
         model::TableInfo,
         server::ServerInfo,
@@ -19,6 +19,23 @@ pub(in crate::schema) struct Setting<'a> {
     pub(in crate::schema) explicit_timestamps: bool,
     /// The schema's character set.
     pub(in crate::schema) inherited: &'a CharsetPair,
+    /// The session's `collation_database`, when the binlog tells it.
+    pub(in crate::schema) database: Option<&'a CharsetPair>,
+}
+
+impl Setting<'_> {
+    /// What CONVERT TO CHARACTER SET DEFAULT means: the session's, but since MariaDB 10.6 the schema's character set
+    /// with the collation it was built with (seen on 10.11 and 11.8).
+    pub(super) fn converted_to_default(&self) -> CharsetPair {
+        let server = &self.defaults.server;
+        if server.is_mariadb() && server.version >= 100_600 {
+            let built = ServerInfo { version: server.version.min(110_400), ..*server };
+            let charset = self.inherited.charset.clone();
+            let collation = default_collation(&charset, &built).into();
+            return CharsetPair { charset, collation };
+        }
+        self.database.unwrap_or(self.inherited).clone()
+    }
 }
 
 /// The structure that a CREATE TABLE (not LIKE) makes.

@@ -49,6 +49,8 @@ pub struct Tracker {
     explicit_timestamps: bool,
     /// What a character set's default collation is for the statement's session.
     defaults: CollationDefaults,
+    /// The session's `collation_database`.
+    database: Option<CharsetPair>,
     store: Store,
 }
 
@@ -68,6 +70,7 @@ impl Tracker {
             server_charset,
             explicit_timestamps,
             defaults: CollationDefaults::of(server),
+            database: None,
             store: Store::default(),
         }
     }
@@ -326,7 +329,12 @@ impl Tracker {
     }
 
     fn setting<'a>(&'a self, inherited: &'a CharsetPair) -> Setting<'a> {
-        Setting { defaults: &self.defaults, explicit_timestamps: self.explicit_timestamps, inherited }
+        Setting {
+            defaults: &self.defaults,
+            explicit_timestamps: self.explicit_timestamps,
+            inherited,
+            database: self.database.as_ref(),
+        }
     }
 
     fn tracked(&self, id: &TableId) -> Result<Arc<TableInfo>> {

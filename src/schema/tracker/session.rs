@@ -24,6 +24,7 @@ impl Tracker {
         if let Some(charset) = status.collation_server.and_then(pair) {
             self.server_charset = charset;
         }
+        let database = status.charset_database.and_then(pair);
         let mut defaults = CollationDefaults::of(self.server);
         if let Some(list) = &status.charset_collations {
             defaults.complete = true;
@@ -31,5 +32,6 @@ impl Tracker {
         }
         defaults.session.extend(status.default_collation_utf8mb4.and_then(pair));
         self.defaults = defaults;
+        self.database = database;
     }
 }
