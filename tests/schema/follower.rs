@@ -199,7 +199,8 @@ impl Follower {
         let (schema, name) = subject::routed(&id.schema, &id.name);
         let copy = TableId::new(schema.clone(), name);
         let row: Option<Row> = self.rig.look.query_first(format!("SHOW CREATE TABLE {id}")).await.unwrap_or_default();
-        let Some(sql) = row.and_then(|row| row.get::<String, _>(1)) else { return };
+        let Some(sql) = row.and_then(|row| row.get::<Vec<u8>, _>(1)) else { return };
+        let sql = String::from_utf8_lossy(&sql).into_owned();
         let schema = schema.replace('`', "``");
         for statement in [
             format!("CREATE DATABASE IF NOT EXISTS `{schema}`"),
