@@ -9,6 +9,7 @@ mod mysql;
 mod nodes;
 mod recovery;
 mod schema;
+mod splitting;
 mod structures;
 mod support;
 mod tidy;

@@ -9,6 +9,7 @@
 use std::fmt::Write;
 
 use super::{json, value::Value};
+use crate::schema::ddl::decode_bytes;
 
 /// What must be known of a column to write its values.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +26,8 @@ pub enum Encoding {
     Charset(String),
     /// Text in a character set where bytes below 128 may be anything: utf16, utf32, swe7, sjis.
     Wide(String),
+    /// Text in a character set that the target doesn't know, by its name: sent as UTF-8.
+    Decoded(String),
     /// BINARY(n): the binlog leaves trailing zero bytes out.
     Padded(usize),
     /// Members of an ENUM whose target column has others (or isn't an ENUM).
@@ -177,6 +180,11 @@ pub fn bytes_literal(bytes: &[u8], encoding: &Encoding, out: &mut String) {
             out.push_str(" /*!80000 COLLATE utf8mb4_bin */");
         }
         (Encoding::Charset(charset) | Encoding::Wide(charset), _) => introduced(charset, out),
+        (Encoding::Decoded(charset), _) => match decode_bytes(charset, bytes) {
+            Some(text) => quoted(&text, out),
+            // The target refuses it, which is better than other characters.
+            None => introduced(charset, out),
+        },
         (Encoding::TextOf(fixed), _) => match fixed.text(bytes) {
             Some(text) => quoted(&text, out),
             None => hex(bytes, out),
@@ -250,6 +258,9 @@ mod tests {
         assert_eq!(text(bytes(b"\xe4"), Encoding::of_charset("latin1")), "_latin1 x'e4'");
         assert_eq!(text(bytes(b"ab"), Encoding::of_charset("gbk")), "'ab'");
         assert_eq!(text(bytes(b"N-"), Encoding::of_charset("utf16")), "_utf16 x'4e2d'");
+        assert_eq!(text(bytes(b"N-"), Encoding::Decoded("utf16".into())), "'\u{4e2d}'");
+        assert_eq!(text(bytes(b"\xd6\xd0"), Encoding::Decoded("gb2312".into())), "'\u{4e2d}'");
+        assert_eq!(text(bytes(b"\xd8\x00"), Encoding::Decoded("utf16".into())), "_utf16 x'd800'");
         assert_eq!(text(bytes(b"[]"), Encoding::of_charset("swe7")), "_swe7 x'5b5d'");
         assert_eq!(text(bytes(b"~"), Encoding::of_charset("ascii")), "'~'");
         assert_eq!(

@@ -113,9 +113,16 @@ impl CollationDefaults {
         if let Some(pair) = self.session.iter().find(|pair| pair.charset == charset) {
             return pair.collation.clone();
         }
-        let built_with = ServerInfo { version: self.server.version.min(110_400), ..self.server };
-        let server = if self.complete && self.server.is_mariadb() { &built_with } else { &self.server };
-        default_collation(charset, server).into()
+        if self.complete && self.server.is_mariadb() {
+            return self.built_with(charset);
+        }
+        default_collation(charset, &self.server).into()
+    }
+
+    /// The default of a character set that nobody configured.
+    fn built_with(&self, charset: &str) -> Symbol {
+        let server = ServerInfo { version: self.server.version.min(110_400), ..self.server };
+        default_collation(charset, &server).into()
     }
 }
 
@@ -142,12 +149,17 @@ impl CharsetPair {
         inherited: &CharsetPair,
         defaults: &CollationDefaults,
     ) -> Result<CharsetPair, String> {
-        let charset = match charset.filter(|name| !name.eq_ignore_ascii_case("default")) {
+        let is_default = charset.is_some_and(|name| name.eq_ignore_ascii_case("default"));
+        let charset = match charset.filter(|_| !is_default) {
             Some(name) => Some(canonical_charset(name).ok_or_else(|| name.to_owned())?),
             None => None,
         };
         let collation = collation.filter(|name| !name.eq_ignore_ascii_case("default")).map(canonical_collation);
         let pair = match (charset, collation) {
+            // MariaDB (tried on 10.11 and 11.8): DEFAULT is only the character set.
+            (None, None) if is_default && defaults.server.is_mariadb() && defaults.server.version >= 101_000 => {
+                CharsetPair { charset: inherited.charset.clone(), collation: defaults.built_with(&inherited.charset) }
+            }
             (None, None) => return Ok(inherited.clone()),
             (Some(charset), None) => CharsetPair { charset: charset.into(), collation: defaults.collation(charset) },
             (charset, Some(collation)) => match charset_of_collation(&collation) {

@@ -44,7 +44,7 @@ pub async fn table(rig: &mut Rig, schema: &str, name: &str) -> Option<TableFacts
         TableFacts { columns: columns.iter().map(|row| column(row, mariadb)).collect(), ..Default::default() };
     let collation = facts::charset_text(&cell(own, 1));
     let charset = collation.split('_').next().unwrap_or("").to_owned();
-    let partitioned = cell(own, 3).contains("partitioned");
+    let partitioned = cell(own, 3) != "0";
     facts.lines.insert(facts::table(&charset, &collation, &cell(own, 0), &cell(own, 2), partitioned));
     facts.lines.extend(key_lines(&keys));
     facts.lines.extend(reference_lines(&references));
@@ -63,7 +63,9 @@ fn query(rig: &Rig, schema: &str, name: &str) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
     let is = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", quoted(schema), quoted(name));
     format!(
-        "SELECT ENGINE, TABLE_COLLATION, TABLE_COMMENT, CREATE_OPTIONS FROM information_schema.TABLES WHERE {is}; \
+        "SELECT ENGINE, TABLE_COLLATION, TABLE_COMMENT, (SELECT COUNT(*) FROM \
+         information_schema.PARTITIONS WHERE {is} AND PARTITION_NAME IS NOT NULL) FROM information_schema.TABLES \
+         WHERE {is}; \
          SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
          COLUMN_COMMENT, {generated} FROM information_schema.COLUMNS WHERE {is} ORDER BY ORDINAL_POSITION; \
          SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE, INDEX_COMMENT, {hidden}, \
@@ -85,6 +87,8 @@ fn column(row: &Cells, mariadb: bool) -> ColumnFacts {
     let generated = extra.contains("VIRTUAL") || extra.contains("STORED GENERATED") || extra.contains("PERSISTENT");
     let default = match row.get(3).cloned().flatten() {
         None => Given::Nothing,
+        // What MariaDB shows for compressed columns.
+        Some(text) if text == "''" && cell(row, 1).contains("COMPRESSED") => Given::Nothing,
         Some(text) if mariadb => mariadb_default(&ty, &text),
         Some(text) => mysql_default(&ty, &text, &extra),
     };
@@ -145,7 +149,7 @@ fn key_lines(rows: &[Cells]) -> Vec<String> {
         let part = |row: &&Cells| {
             let prefix = cell(row, 3).parse().ok().filter(|_| kind == "ordinary");
             let column = match row.get(8).cloned().flatten() {
-                Some(expression) => facts::folded(&expression),
+                Some(expression) => facts::key_expression(&expression),
                 None => cell(row, 2),
             };
             facts::part(&column, prefix, cell(row, 4) == "D")

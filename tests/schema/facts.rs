@@ -72,6 +72,12 @@ pub fn part(column: &str, prefix: Option<u32>, descending: bool) -> String {
     format!("{column}{prefix}{}", if descending { " DESC" } else { "" })
 }
 
+/// A part of a key that is an expression. `->` is printed as the functions it stands for, in each version's way.
+pub fn key_expression(expression: &str) -> String {
+    let json = expression.contains("->") || expression.to_lowercase().contains("json_");
+    if json { "json".to_owned() } else { folded(expression) }
+}
+
 /// A key's line.
 pub fn key(name: &str, unique: bool, kind: &str, parts: &[String], invisible: bool, comment: &str) -> String {
     let unique = if unique { "unique " } else { "" };

@@ -82,6 +82,7 @@ impl Follower {
         if sql.to_ascii_uppercase().contains("DATABASE") || sql.to_ascii_uppercase().contains("SCHEMA") {
             self.see_schemas().await;
         }
+        let before = self.tracker.clone();
         let mut touched = Vec::new();
         let mut rewritten = Vec::new();
         let mut skipped = 0;
@@ -91,7 +92,7 @@ impl Follower {
             match self.sides.follow(&mut self.tracker, event) {
                 Ok(followed) => {
                     touched.extend(followed.touched);
-                    rewritten.extend(followed.rewritten.into_iter().map(|sql| (followed.sql_mode.clone(), sql)));
+                    rewritten.extend(followed.rewritten.into_iter().map(|sql| (followed.session.clone(), sql)));
                     skipped += followed.skipped;
                     changed |= followed.changed;
                     problems.extend(followed.problems);
@@ -103,11 +104,16 @@ impl Follower {
                 }
             }
         }
-        let unknown = touched.iter().all(|id| self.tracker.get(&id.schema, &id.name).is_none());
-        for (sql_mode, sql) in &rewritten {
-            match answer_of_copy(&mut self.rig, sql_mode, sql).await {
-                // A view or a temporary table, which the target never got: the task stops with the target's error.
-                Err(error) if unknown && error.starts_with("1146:") => return Verdict::Refused(error),
+        // A view, a temporary table or a sequence, which the target never got: the task stops with the target's error.
+        let known = |id: &TableId| [&before, &self.tracker].iter().any(|t| t.get(&id.schema, &id.name).is_some());
+        let unknown = !touched.iter().all(known);
+        let missing = |error: &str| unknown && (error.starts_with("1146:") || error.starts_with("1017:"));
+        for (session, sql) in &rewritten {
+            match answer_of_copy(&mut self.rig, session, sql).await {
+                Err(error) if missing(&error) => {
+                    self.start_over().await;
+                    return Verdict::Refused(error);
+                }
                 Err(error) => problems.push(format!("[rewrite] the target refuses: {sql}\n    {error}")),
                 Ok(()) => {}
             }
@@ -199,13 +205,13 @@ impl Follower {
         let (schema, name) = subject::routed(&id.schema, &id.name);
         let copy = TableId::new(schema.clone(), name);
         let row: Option<Row> = self.rig.look.query_first(format!("SHOW CREATE TABLE {id}")).await.unwrap_or_default();
+        // A default of bytes that are no text stands in it as it is.
         let Some(sql) = row.and_then(|row| row.get::<Vec<u8>, _>(1)) else { return };
-        let sql = String::from_utf8_lossy(&sql).into_owned();
         let schema = schema.replace('`', "``");
         for statement in [
-            format!("CREATE DATABASE IF NOT EXISTS `{schema}`"),
-            format!("USE `{schema}`"),
-            format!("DROP TABLE IF EXISTS {copy}"),
+            format!("CREATE DATABASE IF NOT EXISTS `{schema}`").into_bytes(),
+            format!("USE `{schema}`").into_bytes(),
+            format!("DROP TABLE IF EXISTS {copy}").into_bytes(),
             sql,
         ] {
             let _ = self.rig.copy.query_drop(statement).await;
@@ -348,8 +354,14 @@ impl Follower {
     }
 }
 
-async fn answer_of_copy(rig: &mut Rig, sql_mode: &str, sql: &str) -> Result<(), String> {
-    rig.copy.query_drop(format!("SET sql_mode='{sql_mode}'")).await.unwrap();
+async fn answer_of_copy(rig: &mut Rig, session: &[String], sql: &str) -> Result<(), String> {
+    for setting in session {
+        match rig.copy.query_drop(setting).await {
+            // Old servers can't set explicit_defaults_for_timestamp.
+            Err(mysql_async::Error::Server(_)) | Ok(()) => {}
+            Err(lost) => panic!("{}: {lost}", rig.label),
+        }
+    }
     answer(rig.copy.query_drop(sql).await)
 }
 

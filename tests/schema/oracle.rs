@@ -65,6 +65,9 @@ fn value(ty: &str, text: &str) -> String {
     if ty.starts_with("bit") {
         return text.to_owned();
     }
+    if text == "zero" {
+        return "'0000-00-00'".to_owned();
+    }
     if text.is_empty() {
         return "''".to_owned();
     }

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use dm::{
     error::{DmError, Scope},
-    mysql::binlog::QueryEvent,
+    mysql::binlog::{QueryEvent, event::AlterPhase},
     schema::{
         ServerInfo, SqlMode, TableId, TableInfo, Tracker,
-        charset::{CharsetPair, canonical_collation},
+        charset::{CharsetPair, canonical_collation, default_collation},
         collation::{Catalog, CollationPolicy, SourceDefaults},
         ddl::{self, AlterSpec, CharsetRules, ParseContext, Statement, StatementKind},
         logged,
@@ -23,8 +23,8 @@ pub struct Followed {
     pub touched: Vec<TableId>,
     /// For the target, names mapped by [`routed`].
     pub rewritten: Vec<String>,
-    /// The target session's SQL mode for them.
-    pub sql_mode: String,
+    /// Sets the target's session up for them.
+    pub session: Vec<String>,
     /// Something that the tracker knows became another.
     pub changed: bool,
     /// Statements of a kind that isn't migrated.
@@ -32,6 +32,10 @@ pub struct Followed {
     /// What the rewriting broke.
     pub problems: Vec<String>,
 }
+
+/// Bits of `flags2`; the second is MariaDB's.
+const NO_FOREIGN_KEY_CHECKS: u32 = 1 << 26;
+const EXPLICIT_TIMESTAMPS: u32 = 1 << 24;
 
 /// The test's route: every schema gets a prefix.
 pub fn routed(schema: &str, table: &str) -> (String, String) {
@@ -63,17 +67,24 @@ impl Sides {
     }
 
     fn follow_parts(&self, tracker: &mut Tracker, event: &QueryEvent) -> Result<Followed, DmError> {
-        let sql = text(event);
         let context = context(event, self.server);
+        let sql = String::from_utf8_lossy(&event.sql).trim().trim_end_matches(';').to_owned();
         let statement = ddl::parse(&sql, &context)?;
-        if let Some(on) = event.status.explicit_defaults_for_timestamp {
-            tracker.set_explicit_defaults_for_timestamp(on);
+        // MariaDB's ALTER in two phases counts where it ends.
+        if matches!(event.status.alter_phase, Some(AlterPhase::Start | AlterPhase::Rollback)) {
+            return Ok(Followed::default());
         }
-        if let Some(charset) = event.status.collation_server.and_then(|n| logged::pair_by_number(n, &self.server)) {
-            tracker.set_server_charset(charset);
-        }
+        tracker.enter_session(&event.status);
         let sql_mode = ddl_sql_mode("", event.status.sql_mode.unwrap_or_default());
-        let mut followed = Followed { sql_mode, ..Followed::default() };
+        // Names of unnamed foreign keys depend on it.
+        let unchecked = event.status.flags2.is_some_and(|flags| flags & NO_FOREIGN_KEY_CHECKS != 0);
+        let mut session = vec![format!("SET sql_mode='{sql_mode}', foreign_key_checks={}", u8::from(!unchecked))];
+        let option = event.status.flags2.filter(|_| self.server.is_mariadb() && self.server.version >= 100_500);
+        let option = option.map(|flags| flags & EXPLICIT_TIMESTAMPS != 0);
+        if let Some(on) = event.status.explicit_defaults_for_timestamp.or(option) {
+            session.push(format!("SET explicit_defaults_for_timestamp={}", u8::from(on)));
+        }
+        let mut followed = Followed { session, ..Followed::default() };
         match statement.split() {
             None => self.part(tracker, event, &sql, &statement, &mut followed)?,
             Some(parts) => {
@@ -106,7 +117,7 @@ impl Sides {
         if statement.reroute(sql, |schema, table| (schema.to_owned(), table.to_owned())) != sql {
             followed.problems.push("[rewrite] the identity changes the text".to_owned());
         }
-        let inherited = inherited(tracker, statement);
+        let inherited = inherited(tracker, statement, event);
         let number = event.status.default_collation_utf8mb4;
         let utf8mb4 = number.and_then(|number| logged::pair_by_number(number, &self.server));
         let source =
@@ -119,6 +130,7 @@ impl Sides {
                 StatementKind::CreateDatabase { .. } => self.policy.target.server.as_ref(),
                 _ => inherited.as_ref(),
             },
+            target_table: None,
         };
         let mut changes = statement.changes(routed, true);
         changes.extend(statement.charset_changes(&rules)?.0);
@@ -128,6 +140,14 @@ impl Sides {
             statement.tables.iter().map(|table| tracker.get(&table.schema, &table.name)).collect()
         };
         let before = known(tracker);
+        // A table that nobody has seen yet stays unknown: its first row will find its structure.
+        let needed = match &statement.kind {
+            StatementKind::CreateTable(create) => create.like.clone(),
+            _ => statement.tables.first().map(|table| table.id()),
+        };
+        if needed.is_some_and(|id| tracker.get(&id.schema, &id.name).is_none()) {
+            return Ok(());
+        }
         tracker.apply(statement)?;
         let same = |(a, b): (&Option<Arc<TableInfo>>, &Option<Arc<TableInfo>>)| match (a, b) {
             (Some(a), Some(b)) => TableInfo { create_sql: b.create_sql.clone(), ..TableInfo::clone(a) } == **b,
@@ -139,20 +159,33 @@ impl Sides {
 }
 
 /// What the source takes where the statement says nothing.
-fn inherited(tracker: &Tracker, statement: &Statement) -> Option<CharsetPair> {
-    let from_schema = match &statement.kind {
-        StatementKind::CreateDatabase { .. } => return Some(tracker.server_charset().clone()),
-        StatementKind::CreateTable(create) => create.like.is_none(),
-        StatementKind::AlterTable { specs, .. } => specs.iter().any(|s| matches!(s, AlterSpec::ConvertTo { .. })),
-        _ => false,
-    };
-    let subject = statement.tables.first().filter(|_| from_schema)?;
-    Some(tracker.schema_charset(&subject.schema))
+fn inherited(tracker: &Tracker, statement: &Statement, event: &QueryEvent) -> Option<CharsetPair> {
+    let subject = || statement.tables.first().map(|table| tracker.schema_charset(&table.schema));
+    match &statement.kind {
+        StatementKind::CreateDatabase { .. } => Some(tracker.server_charset().clone()),
+        StatementKind::CreateTable(create) if create.like.is_none() => subject(),
+        StatementKind::AlterTable { specs, .. } => {
+            let converts = specs.iter().any(|spec| matches!(spec, AlterSpec::ConvertTo { charset: None, .. }));
+            converts.then(|| converted(tracker, statement, event))
+        }
+        _ => None,
+    }
 }
 
-/// The statement's text.
-pub fn text(event: &QueryEvent) -> String {
-    String::from_utf8_lossy(&event.sql).trim().trim_end_matches(';').to_owned()
+/// CONVERT TO CHARACTER SET DEFAULT.
+fn converted(tracker: &Tracker, statement: &Statement, event: &QueryEvent) -> CharsetPair {
+    let server = tracker.server();
+    let own = statement.tables.first().map(|table| tracker.schema_charset(&table.schema));
+    if server.is_mariadb() && server.version >= 101_000 {
+        let charset = own.unwrap_or_else(|| tracker.server_charset().clone()).charset;
+        let collation = default_collation(&charset, &ServerInfo { version: 101_100, ..server }).into();
+        return CharsetPair { charset, collation };
+    }
+    let said = event.status.charset_database.and_then(|number| logged::pair_by_number(number, &server));
+    said.unwrap_or_else(|| match &*event.schema {
+        "" => tracker.server_charset().clone(),
+        schema => tracker.schema_charset(schema),
+    })
 }
 
 fn context(event: &QueryEvent, server: ServerInfo) -> ParseContext {

@@ -60,7 +60,7 @@ fn key(index: &Index) -> String {
         IndexKind::Vector => "vector",
     };
     let part = |part: &dm::schema::IndexColumn| {
-        let column = part.expression.as_deref().map_or_else(|| part.column.clone(), facts::folded);
+        let column = part.expression.as_deref().map_or_else(|| part.column.clone(), facts::key_expression);
         facts::part(&column, part.prefix_len.filter(|_| kind == "ordinary"), part.descending)
     };
     let parts: Vec<String> = index.columns.iter().map(part).collect();

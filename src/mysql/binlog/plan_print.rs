@@ -134,7 +134,7 @@ impl Print {
             Encoding::Ascii => charset(bytes, "ascii", true, " /*!80000 COLLATE utf8mb4_bin */"),
             Encoding::Charset(name) => charset(bytes, name, true, ""),
             Encoding::Wide(name) => charset(bytes, name, false, ""),
-            Encoding::TextOf(_) => Print::Value,
+            Encoding::TextOf(_) | Encoding::Decoded(_) => Print::Value,
             Encoding::Padded(length) => Print::Binary(bytes, *length),
             _ => Print::Binary(bytes, 0),
         };

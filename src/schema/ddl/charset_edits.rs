@@ -2,7 +2,7 @@
 //! the target lacks are replaced, defaults that differ are written out.
 
 use super::{
-    ast::{ColumnDef, Edit, Statement, StatementKind},
+    ast::{AlterSpec, ColumnDef, Edit, Statement, StatementKind},
     rewrite::Changes,
     spans::{CharsetLevel, CharsetName, CharsetPlace},
 };
@@ -11,6 +11,7 @@ use crate::{
     schema::{
         charset::{CharsetPair, canonical_charset, charset_of_collation},
         collation::{Catalog, CollationPolicy, Mapping, SourceDefaults},
+        model::TableInfo,
     },
 };
 
@@ -24,6 +25,8 @@ pub struct CharsetRules<'a> {
     pub inherited: Option<&'a CharsetPair>,
     /// What the target takes; None when it isn't known.
     pub target_inherited: Option<&'a CharsetPair>,
+    /// The altered table as it is on the target, where its columns' collations are kept rather than written out.
+    pub target_table: Option<&'a TableInfo>,
 }
 
 /// A collation that was mapped, and what for.
@@ -34,6 +37,14 @@ pub struct MappedAt {
 }
 
 impl Statement {
+    /// Whether `CharsetRules::target_table` matters: columns are redefined with a character set and no collation.
+    pub fn redefines_charsets(&self) -> bool {
+        let plain = |place: &CharsetPlace| {
+            matches!(place.level, CharsetLevel::Column(_)) && place.charset.is_some() && place.collation.is_none()
+        };
+        matches!(self.kind, StatementKind::AlterTable { .. }) && self.charset_places.iter().any(plain)
+    }
+
     /// The edits, and the mappings that they make. Error 10006 when the target has nothing for a collation.
     pub fn charset_changes(&self, rules: &CharsetRules) -> Result<(Changes, Vec<MappedAt>)> {
         let mut changes = Changes::default();
@@ -106,6 +117,7 @@ impl Place<'_> {
                 changes.add(self.charset_edit(charset, &source, wanted));
                 let default = policy.target.default_of(&wanted.charset) == Some(wanted.collation.as_str());
                 if !writes_defaults {
+                    self.keep(wanted, changes);
                     return Ok(None);
                 }
                 if !default {
@@ -177,6 +189,22 @@ impl Place<'_> {
         let word = written.clause == written.span;
         let text = if word { format!("CHARACTER SET {spelled}") } else { spelled.to_owned() };
         Some(Edit { span: written.span.clone(), text })
+    }
+
+    /// A column of the target that is redefined with its own character set keeps its collation, whatever the default is.
+    fn keep(&self, wanted: &CharsetPair, changes: &mut Changes) {
+        let (CharsetLevel::Column(name), Some(table)) = (&self.place.level, self.rules.target_table) else { return };
+        let StatementKind::AlterTable { specs, .. } = &self.statement.kind else { return };
+        let old = specs.iter().find_map(|spec| match spec {
+            AlterSpec::ModifyColumn { column, .. } if column.name == *name => Some(name),
+            AlterSpec::ChangeColumn { old, column, .. } if column.name == *name => Some(old),
+            _ => None,
+        });
+        let Some(column) = old.and_then(|old| table.column(old)) else { return };
+        let (Some(charset), Some(collation)) = (&column.charset, &column.collation) else { return };
+        if *charset == wanted.charset && self.rules.policy.target.default_of(charset) != Some(collation.as_str()) {
+            changes.add([self.insert(format!(" COLLATE {}", self.rules.policy.target.spelled(collation)))]);
+        }
     }
 
     /// Writes out what the source inherits; false when the target inherits the same.

@@ -39,6 +39,20 @@ pub fn decode<'a>(sql: &'a [u8], client: Option<u16>, mode: SqlMode, server: &Se
         .map_err(|at| failed(format!("it is no text in the client's character set {charset} at byte {at}")))
 }
 
+/// Bytes of a column in UTF-8; None for bytes that are no text in the character set, or one that isn't known here.
+pub fn decode_bytes(charset: &str, bytes: &[u8]) -> Option<String> {
+    let encoding = match charset {
+        "ucs2" | "utf16" => encoding_rs::UTF_16BE,
+        "utf16le" => encoding_rs::UTF_16LE,
+        "utf32" => {
+            let units = bytes.chunks(4).map(|unit| <[u8; 4]>::try_from(unit).ok().map(u32::from_be_bytes));
+            return units.map(|unit| unit.and_then(char::from_u32)).collect();
+        }
+        other => encoding_of(other)?,
+    };
+    encoding.decode_without_bom_handling_and_without_replacement(bytes).map(Cow::into_owned)
+}
+
 /// The decoder of a character set that a client can have.
 fn encoding_of(charset: &str) -> Option<&'static Encoding> {
     Some(match charset {

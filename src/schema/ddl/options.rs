@@ -57,6 +57,9 @@ impl Parser<'_> {
             "CHARACTER" | "CHARSET" | "CHAR" if self.charset_keyword() => {
                 self.take_symbol('=');
                 options.charset = Some(self.charset_name(start, false, CharsetLevel::Table)?);
+                if self.charset_ends_collation() {
+                    options.collation = None;
+                }
             }
             "COLLATE" => {
                 self.value_follows();
@@ -140,6 +143,11 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// MySQL before 8.0: a character set behind a collation takes its own default again.
+    fn charset_ends_collation(&self) -> bool {
+        !self.context.server.is_mariadb() && self.context.server.version < 80_000
+    }
+
     /// Options of CREATE and ALTER DATABASE.
     pub(super) fn database_options(&mut self) -> Result<DatabaseOptions> {
         let mut options = DatabaseOptions::default();
@@ -151,6 +159,9 @@ impl Parser<'_> {
             if self.charset_keyword() {
                 self.take_symbol('=');
                 options.charset = Some(self.charset_name(start, false, CharsetLevel::Database)?);
+                if self.charset_ends_collation() {
+                    options.collation = None;
+                }
             } else if self.take_word("COLLATE") {
                 self.take_symbol('=');
                 options.collation = Some(self.charset_name(start, true, CharsetLevel::Database)?);

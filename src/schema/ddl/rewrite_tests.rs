@@ -182,6 +182,7 @@ fn charsets(sql: &str, server: ServerInfo, policy: &CollationPolicy, target: Opt
         source: &source,
         inherited: Some(&inherited),
         target_inherited: target_inherited.as_ref(),
+        target_table: None,
     };
     match statement.charset_changes(&rules) {
         Ok((changes, _)) => changes.apply(sql),

@@ -32,6 +32,11 @@ impl Statement {
             return None;
         }
         // Stable: within a rank the source's order stays.
+        let key_goes_late = key_goes_late(specs);
+        let rank = |spec: &AlterSpec| match spec {
+            AlterSpec::DropPrimaryKey if key_goes_late => 5,
+            other => rank(other),
+        };
         parts.sort_by_key(|part| part.specs.iter().map(rank).min().unwrap_or(0));
         Some(with_their_keys(parts))
     }
@@ -128,6 +133,22 @@ fn with_their_keys(parts: Vec<ClausePart>) -> Vec<ClausePart> {
     out
 }
 
+/// The primary key of a column that counts by itself can't go before the column stops counting; unless a new column
+/// brings the next primary key.
+fn key_goes_late(specs: &[AlterSpec]) -> bool {
+    let brings_key = |spec: &AlterSpec| match spec {
+        AlterSpec::AddColumn { column, .. }
+        | AlterSpec::ModifyColumn { column, .. }
+        | AlterSpec::ChangeColumn { column, .. } => column.primary_key,
+        _ => false,
+    };
+    let stops_counting = |spec: &AlterSpec| match spec {
+        AlterSpec::ModifyColumn { column, .. } | AlterSpec::ChangeColumn { column, .. } => !column.auto_increment,
+        _ => false,
+    };
+    specs.iter().any(stops_counting) && !specs.iter().any(brings_key)
+}
+
 /// What must come before what: the server makes all changes of a statement at once, so a clause may name what a later
 /// one makes, or be hindered by what a later one drops.
 fn rank(spec: &AlterSpec) -> u8 {
@@ -143,11 +164,11 @@ fn rank(spec: &AlterSpec) -> u8 {
         | AlterSpec::ChangeColumn { .. }
         | AlterSpec::RenameColumn { .. }
         | AlterSpec::DropColumn { .. } => 4,
-        AlterSpec::AddIndex { .. } => 5,
-        AlterSpec::AddForeignKey { .. } | AlterSpec::AddCheck { .. } => 6,
-        AlterSpec::Partition(_) => 8,
+        AlterSpec::AddIndex { .. } => 6,
+        AlterSpec::AddForeignKey { .. } | AlterSpec::AddCheck { .. } => 7,
+        AlterSpec::Partition(_) => 9,
         // What follows would need the new name.
-        AlterSpec::RenameTo { .. } => 9,
-        _ => 7,
+        AlterSpec::RenameTo { .. } => 10,
+        _ => 8,
     }
 }

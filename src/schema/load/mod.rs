@@ -88,7 +88,8 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
     let inherited = CharsetPair::server_default(&session.server);
     let setting = Setting {
         defaults: &CollationDefaults::of(session.server),
-        explicit_timestamps: session.explicit_defaults_for_timestamp,
+        // SHOW CREATE TABLE prints what a TIMESTAMP column is: nothing is implied.
+        explicit_timestamps: true,
         inherited: &inherited,
         database: None,
     };

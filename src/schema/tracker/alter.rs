@@ -42,6 +42,7 @@ pub(super) fn alter(before: &TableInfo, specs: &[AlterSpec], setting: &Setting) 
     };
     let renames = change_existing(&mut table, before, specs, &around)?;
     place_columns(&mut table, specs, &around)?;
+    convert_defined(&mut table, specs, &charset);
     versioning::alter(&mut table, specs, versioned);
     if !setting.explicit_timestamps {
         let is_new =
@@ -110,8 +111,34 @@ fn set_options(table: &mut TableInfo, specs: &[AlterSpec], setting: &Setting) ->
             characters.for_each(|column| convert_charset(column, &pair, &defaults.server));
         }
     }
+    if let Some(later) = collation_beside_convert(specs, &defaults.server) {
+        pair = CharsetPair::resolve(None, Some(later), &pair, defaults).map_err(unknown)?;
+    }
     (table.charset, table.collation) = (pair.charset, pair.collation);
     Ok(())
+}
+
+/// `CONVERT TO CHARACTER SET x, COLLATE y`: y is the table's, x the columns'. MariaDB takes either order.
+fn collation_beside_convert<'a>(specs: &'a [AlterSpec], server: &ServerInfo) -> Option<&'a str> {
+    let convert = specs.iter().position(|spec| matches!(spec, AlterSpec::ConvertTo { .. }))?;
+    let mut given = specs.iter().enumerate().filter_map(|(at, spec)| match spec {
+        AlterSpec::Options(options) => options.collation.as_deref().map(|name| (at, name)),
+        _ => None,
+    });
+    given.rfind(|(at, _)| *at > convert || server.is_mariadb()).map(|(_, name)| name)
+}
+
+/// CONVERT TO means columns that the same statement defines, too, whatever they say.
+fn convert_defined(table: &mut TableInfo, specs: &[AlterSpec], pair: &CharsetPair) {
+    if !specs.iter().any(|spec| matches!(spec, AlterSpec::ConvertTo { .. })) {
+        return;
+    }
+    for def in specs.iter().filter_map(defined_column) {
+        let defined = table.columns.iter_mut().find(|column| same_name(&column.name, &def.name));
+        if let Some(column) = defined.filter(|column| column.charset.is_some()) {
+            (column.charset, column.collation) = (Some(pair.charset.clone()), Some(pair.collation.clone()));
+        }
+    }
 }
 
 /// Drops, redefinitions and renames, looked up by the names before the statement.
@@ -307,7 +334,7 @@ fn add_keys(table: &mut TableInfo, before: &TableInfo, specs: &[AlterSpec], serv
             {
                 // A second PRIMARY KEY attribute says what is so already.
                 let primary = def.primary_key && !table.indexes.iter().any(|index| index.primary);
-                new.extend(keys::of_column(def, primary));
+                new.extend(keys::of_column(def, primary, server));
                 if let (AlterSpec::AddColumn { .. }, Some(key)) = (spec, reference(def, server)) {
                     new.push(NewKey::for_foreign_key(key));
                     foreign.push(key);

@@ -85,10 +85,11 @@ fn add_keys(table: &mut TableInfo, create: &CreateTable, server: &ServerInfo) ->
     let mut new: Vec<(usize, NewKey)> = Vec::new();
     let mut foreign: Vec<&ForeignKeyDef> = Vec::new();
     for def in &create.columns {
-        new.extend(keys::of_column(def, def.primary_key).into_iter().map(|key| (def.at, key)));
+        new.extend(keys::of_column(def, def.primary_key, server).into_iter().map(|key| (def.at, key)));
         if let Some(key) = reference(def, server) {
-            // MySQL 9 makes them when it has read all the rest.
-            let at = if server.is_mariadb() { key.at } else { usize::MAX };
+            // MySQL 9 makes them before those of the table's own foreign keys, else last.
+            let first = create.foreign_keys.first().map_or(usize::MAX, |key| key.at);
+            let at = if server.is_mariadb() { key.at } else { first };
             new.push((at, NewKey::for_foreign_key(key)));
             foreign.push(key);
         }

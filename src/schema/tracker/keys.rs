@@ -30,15 +30,15 @@ impl NewKey {
     }
 }
 
-/// The keys that a column's own attributes make.
-pub(super) fn of_column(def: &ColumnDef, primary: bool) -> Vec<NewKey> {
+/// The keys that a column's own attributes make. MariaDB makes no UNIQUE key beside the primary one.
+pub(super) fn of_column(def: &ColumnDef, primary: bool, server: &ServerInfo) -> Vec<NewKey> {
     let columns = vec![IndexColumn { column: def.name.clone(), ..IndexColumn::default() }];
     let mut keys = Vec::new();
     if primary {
         let def = IndexDef { primary: true, unique: true, columns: columns.clone(), ..IndexDef::default() };
         keys.push(NewKey { def, generated: false });
     }
-    if def.unique_key {
+    if def.unique_key && !(primary && server.is_mariadb()) {
         keys.push(NewKey { def: IndexDef { unique: true, columns, ..IndexDef::default() }, generated: false });
     }
     keys

@@ -90,6 +90,11 @@ impl Tracker {
         self.explicit_timestamps = on;
     }
 
+    /// What TIMESTAMP columns without DEFAULT are made of.
+    pub fn explicit_defaults_for_timestamp(&self) -> bool {
+        self.explicit_timestamps
+    }
+
     /// The source's dialect.
     pub fn server(&self) -> ServerInfo {
         self.server

@@ -69,7 +69,13 @@ impl Creating<'_> {
             self.router.route(schema, table).unwrap_or_else(|_| (schema.to_owned(), table.to_owned()))
         };
         let mut changes = statement.changes(map, true);
-        let rules = CharsetRules { policy: self.policy, source: self.source, inherited: None, target_inherited: None };
+        let rules = CharsetRules {
+            policy: self.policy,
+            source: self.source,
+            inherited: None,
+            target_inherited: None,
+            target_table: None,
+        };
         let (charsets, mapped) = statement.charset_changes(&rules)?;
         changes.extend(charsets);
         let target = TableId::new(file.target_schema.as_str(), file.target_table.as_str());

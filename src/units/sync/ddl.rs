@@ -80,6 +80,7 @@ impl TranslateTask {
             timestamp: event.timestamp,
             time_zone: event.event.status.time_zone.clone(),
             sql_mode: event.event.status.sql_mode.unwrap_or_default(),
+            explicit_timestamps: tracker.explicit_defaults_for_timestamp(),
             origin: sql.clone(),
             statements: outcome.statements,
             rows: outcome.rows,

@@ -66,6 +66,8 @@ pub struct DdlJob {
     pub time_zone: Option<String>,
     /// The session's sql_mode at the source, as bits.
     pub sql_mode: u64,
+    /// Its explicit_defaults_for_timestamp.
+    pub explicit_timestamps: bool,
     /// The text at the source.
     pub origin: String,
     pub statements: Vec<DdlStatement>,
@@ -239,6 +241,22 @@ impl ControlTask {
                 Err(other) => return Err(other),
             }
         }
+        if has_timestamps(sql) {
+            let on = u8::from(job.explicit_timestamps);
+            match conn.query_drop(format!("SET SESSION explicit_defaults_for_timestamp = {on}")).await {
+                Ok(()) => {}
+                // Old servers fix it at their start, others want a privilege. It matters only where the two differ.
+                Err(MysqlError::Server(error)) => {
+                    let there: Option<u8> = conn.query_first("SELECT @@explicit_defaults_for_timestamp").await?;
+                    if there.is_some_and(|there| there != on) {
+                        tracing::warn!(sql, cause = %error.message, wanted = on,
+                            "TIMESTAMP columns without NULL or DEFAULT may differ: the target's \
+                             explicit_defaults_for_timestamp is not the source's and can't be set");
+                    }
+                }
+                Err(other) => return Err(other),
+            }
+        }
         conn.query_drop(format!("SET timestamp = {}, sql_mode = {}", job.timestamp, quote_text(&wanted))).await?;
         if let Some(schema) = &statement.default_schema {
             conn.query_drop(format!("USE {}", quote_name(schema))).await?;
@@ -312,6 +330,11 @@ fn statement_error(sql: &str, error: &MysqlError) -> DmError {
         .cause(link::cause(error))
 }
 
+/// Whether a statement may define TIMESTAMP columns.
+fn has_timestamps(sql: &str) -> bool {
+    sql.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"TIMESTAMP"))
+}
+
 /// A structure without `AUTO_INCREMENT=n`, which rows change too.
 fn without_counter(text: &str) -> String {
     const MARK: &str = "AUTO_INCREMENT=";
@@ -333,6 +356,7 @@ mod tests {
             timestamp: 0,
             time_zone: None,
             sql_mode: 0,
+            explicit_timestamps: true,
             origin: String::new(),
             statements: Vec::new(),
             rows: Vec::new(),

@@ -96,12 +96,17 @@ impl TranslateTask {
             (Some(_), _) if policy.is_explicit() => self.structures.schema_charset(&target.schema).await?,
             _ => None,
         };
+        let target_table = match !policy.is_explicit() && statement.redefines_charsets() {
+            true => Some(self.structures.target_info(target, sending.subject).await?),
+            false => None,
+        };
         let source = self.source_defaults(sending.status);
         let rules = CharsetRules {
             policy: &policy,
             source: &source,
             inherited: inherited.as_ref(),
             target_inherited: target_inherited.as_ref(),
+            target_table: target_table.as_ref(),
         };
         let (charsets, mapped) = statement.charset_changes(&rules)?;
         changes.extend(charsets);

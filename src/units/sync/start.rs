@@ -387,6 +387,9 @@ async fn structures(
 ) -> Result<Tracker, DmError> {
     let mut tracker = Tracker::new(source.dialect, source.lower_case_table_names);
     tracker.set_explicit_defaults_for_timestamp(source.explicit_timestamps);
+    if let Some(charset) = &source.charsets.server {
+        tracker.set_server_charset(charset.clone());
+    }
     for (schema, charset) in &source.schemas {
         tracker.put_schema(schema, charset.clone());
     }

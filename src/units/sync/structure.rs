@@ -96,6 +96,7 @@ impl Structures {
             check_places(&extras, &target.to_string(), &columns, &own, Code::SyncerUnitGenTableRouter)?;
         }
         let mut table = TargetTable::new(&info, &target_info, &extras, transactional);
+        table = table.decoding_unless(|charset| self.target.collations().target.has_charset(charset));
         table.expressions = rules.expressions(&info)?;
         if self.target.is_tidb() {
             table = table.with_json_as_text();

@@ -151,6 +151,18 @@ impl TargetTable {
         self
     }
 
+    /// Text in character sets that the target doesn't know is sent as UTF-8.
+    pub fn decoding_unless(mut self, known: impl Fn(&str) -> bool) -> Self {
+        for encoding in &mut self.encodings {
+            if let Encoding::Charset(name) | Encoding::Wide(name) = encoding
+                && !known(name)
+            {
+                *encoding = Encoding::Decoded(std::mem::take(name));
+            }
+        }
+        self
+    }
+
     /// How the rows of one layout are read and written.
     pub fn plan(&self, map: &Arc<TableMap>) -> RowPlan {
         RowPlan::new(map.clone(), &self.encodings)

@@ -9,7 +9,10 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Scope},
     mysql::{ConnectOptions, connect},
-    schema::collation::{Catalog, CollationPolicy},
+    schema::{
+        ServerInfo,
+        collation::{Catalog, CollationPolicy},
+    },
     units::{link, session},
 };
 
@@ -45,6 +48,10 @@ impl Target {
         let mut variables = session::target_session(&config, &facts);
         // Timestamps are written in UTC, see `encode`.
         variables.insert("time_zone".into(), "+00:00".into());
+        if is_versioning_mariadb(&version) {
+            // The source's session said so, or it could not have altered a versioned table; the binlog doesn't tell.
+            variables.entry("system_versioning_alter_history".into()).or_insert_with(|| "KEEP".into());
+        }
         variables.entry("wait_timeout".into()).or_insert_with(|| WAIT_TIMEOUT.to_string());
         let foreign_keys =
             variables.get("foreign_key_checks").is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("off"));
@@ -116,6 +123,11 @@ impl Target {
             .scope(Scope::Downstream)
             .msg(format!("the target's answer was not understood: {what}"))
     }
+}
+
+/// MariaDB 10.3.4 and later.
+fn is_versioning_mariadb(version: &str) -> bool {
+    ServerInfo::parse(version).is_some_and(|server| server.is_mariadb() && server.version >= 100_304)
 }
 
 /// Server errors after which the same statements may be sent again (errors.md 3).

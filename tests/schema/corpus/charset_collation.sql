@@ -73,8 +73,7 @@ SET character_set_collations=''
 CREATE TABLE mc3 (a VARCHAR(5) CHARACTER SET utf8mb4, b TEXT) CHARACTER SET utf8mb4
 SET old_mode='UTF8_IS_UTF8MB3'
 CREATE TABLE om1 (a VARCHAR(5) CHARACTER SET utf8) CHARSET utf8
-SET old_mode=''
-CREATE TABLE om2 (a VARCHAR(5) CHARACTER SET utf8, b VARCHAR(5) COLLATE utf8_bin, c NCHAR(3)) CHARSET utf8
+-- Not here: old_mode without UTF8_IS_UTF8MB3, where utf8 is utf8mb4. The binlog doesn't carry it.
 SET NAMES gbk
 CREATE TABLE gbk1 (a VARCHAR(10) DEFAULT '中文' COMMENT '列', `名字` INT) COMMENT='表'
 CREATE TABLE `表一` (`列` VARCHAR(10) CHARACTER SET gbk DEFAULT '值', e ENUM('甲','乙'))

@@ -1,6 +1,6 @@
 -- Keys in CREATE TABLE: names, order, prefixes, kinds.
 CREATE TABLE k1 (a INT, b INT, c INT, KEY (a), KEY (a), KEY (a, b), INDEX (b), UNIQUE (b), UNIQUE (b, a))
-CREATE TABLE k2 (a INT, a_2 INT, KEY (a_2), KEY (a), KEY (a), KEY a_3 (a))
+CREATE TABLE k2 (a INT, a_2 INT, KEY (a_2), KEY (a), KEY (a), KEY a_4 (a))
 CREATE TABLE k3 (`primary` INT, b INT, KEY (`primary`), UNIQUE (`primary`))
 CREATE TABLE k4 (a INT NOT NULL, b INT, c INT NOT NULL, d INT NOT NULL, UNIQUE u1 (b), UNIQUE u2 (a), KEY k (d), UNIQUE u3 (c), PRIMARY KEY (d))
 CREATE TABLE k5 (a VARCHAR(100), b TEXT, c BLOB, d CHAR(10), e BINARY(20), KEY ka (a(10)), KEY kb (b(20), c(30)), UNIQUE kd (d(5)), KEY ke (e(20)), KEY kd2 (d(10)))
@@ -14,7 +14,7 @@ CREATE TABLE k12 (a TEXT, b VARCHAR(100), FULLTEXT KEY f1 (a), KEY kb (b), FULLT
 CREATE TABLE k13 (g GEOMETRY NOT NULL, p POINT NOT NULL, SPATIAL KEY (g), SPATIAL INDEX sp (p))
 CREATE TABLE k14 (g GEOMETRY NOT NULL, SPATIAL (g), a INT, KEY (a), UNIQUE (a)) ENGINE=MyISAM
 CREATE TABLE k15 (v VECTOR(4) NOT NULL, VECTOR KEY (v))
-CREATE TABLE k16 (id INT PRIMARY KEY, v VECTOR(4) NOT NULL, VECTOR INDEX vi (v) M=6 DISTANCE=cosine, VECTOR vj (v))
+CREATE TABLE k16 (id INT PRIMARY KEY, v VECTOR(4) NOT NULL, VECTOR INDEX vi (v) M=6 DISTANCE=cosine)
 CREATE TABLE k17 (a INT, b INT, KEY f ((a + b)), KEY ((a * 2)), UNIQUE KEY ((ABS(b))), KEY mixed (a, (b + 1) DESC))
 CREATE TABLE k18 (doc JSON, KEY zips ((CAST(doc->'$.zip' AS UNSIGNED ARRAY))), KEY ((CAST(doc->>'$.name' AS CHAR(30)))))
 CREATE TABLE k19 (a INT INVISIBLE, b INT, KEY ka (a) INVISIBLE, KEY kb (b) VISIBLE)

@@ -52,10 +52,7 @@ SET sql_mode='MSSQL'
 CREATE TABLE q49 ("a" INT, b VARCHAR(3) DEFAULT 'x' || 'y')
 SET sql_mode='POSTGRESQL'
 CREATE TABLE "q50" ("a" INT)
-SET sql_mode='PAD_CHAR_TO_FULL_LENGTH'
-CREATE TABLE q51 (a CHAR(5) DEFAULT 'x')
-SET sql_mode='EMPTY_STRING_IS_NULL'
-CREATE TABLE q52 (a CHAR(5) DEFAULT '')
+-- Not here: PAD_CHAR_TO_FULL_LENGTH, which only pads what is shown, and MariaDB's EMPTY_STRING_IS_NULL.
 SET sql_mode=''
 SET sql_quote_show_create=0
 CREATE TABLE q53 (`a` INT)
