@@ -241,7 +241,7 @@ impl ControlTask {
                 Err(other) => return Err(other),
             }
         }
-        if has_timestamps(sql) {
+        if has_timestamps(&statement.sql) {
             let on = u8::from(job.explicit_timestamps);
             match conn.query_drop(format!("SET SESSION explicit_defaults_for_timestamp = {on}")).await {
                 Ok(()) => {}
@@ -249,7 +249,7 @@ impl ControlTask {
                 Err(MysqlError::Server(error)) => {
                     let there: Option<u8> = conn.query_first("SELECT @@explicit_defaults_for_timestamp").await?;
                     if there.is_some_and(|there| there != on) {
-                        tracing::warn!(sql, cause = %error.message, wanted = on,
+                        tracing::warn!(sql = %statement.sql, cause = %error.message, wanted = on,
                             "TIMESTAMP columns without NULL or DEFAULT may differ: the target's \
                              explicit_defaults_for_timestamp is not the source's and can't be set");
                     }
