@@ -87,8 +87,6 @@ fn column(row: &Cells, mariadb: bool) -> ColumnFacts {
     let generated = extra.contains("VIRTUAL") || extra.contains("STORED GENERATED") || extra.contains("PERSISTENT");
     let default = match row.get(3).cloned().flatten() {
         None => Given::Nothing,
-        // What MariaDB shows for compressed columns.
-        Some(text) if text == "''" && cell(row, 1).contains("COMPRESSED") => Given::Nothing,
         Some(text) if mariadb => mariadb_default(&ty, &text),
         Some(text) => mysql_default(&ty, &text, &extra),
     };

@@ -100,7 +100,11 @@ pub fn table(charset: &str, collation: &str, engine: &str, comment: &str, partit
 /// A type in the spelling that all servers share: display widths, year(4), and escapes in members differ.
 pub fn type_text(text: &str) -> String {
     // MariaDB's compression is a property of the storage; information_schema can't print what utf8mb3 lacks.
-    let mut text = text.replace("year(4)", "year").replace("\\\\", "\\").replace(" /*M!100301 COMPRESSED*/", "");
+    let mut text = text
+        .replace("year(4)", "year")
+        .replace("\\\\", "\\")
+        .replace(" /*M!100301 COMPRESSED*/", "")
+        .replace(" /*!100301 COMPRESSED*/", "");
     text = text.chars().map(|c| if u32::from(c) > 0xFFFF { '?' } else { c }).collect();
     if text == "geometrycollection" {
         text = "geomcollection".into();
@@ -178,6 +182,7 @@ fn decimal(text: &str, scale: usize) -> String {
 
 /// Old servers print bytes as text of their own character set, up to the first that is none; MySQL 8 prints hex.
 fn binary(text: &str) -> String {
+    let text = &*text.replace("\\0", "\0");
     let hex = text.strip_prefix("0x").filter(|digits| digits.len() % 2 == 0).and_then(|digits| {
         let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
         (0..digits.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()

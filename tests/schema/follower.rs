@@ -15,6 +15,9 @@ use super::{
     tracked,
 };
 
+/// MariaDB's bit of `sql_mode`.
+const ORACLE_MODE: u64 = 1 << 9;
+
 /// What became of a statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -108,9 +111,12 @@ impl Follower {
         let known = |id: &TableId| [&before, &self.tracker].iter().any(|t| t.get(&id.schema, &id.name).is_some());
         let unknown = !touched.iter().all(known);
         let missing = |error: &str| unknown && (error.starts_with("1146:") || error.starts_with("1017:"));
+        // Types of MariaDB's Oracle mode go as they are written.
+        let oracle = self.sql_mode & ORACLE_MODE != 0;
+        let refused = |error: &str| missing(error) || (oracle && error.starts_with("1064:"));
         for (session, sql) in &rewritten {
             match answer_of_copy(&mut self.rig, session, sql).await {
-                Err(error) if missing(&error) => {
+                Err(error) if refused(&error) => {
                     self.start_over().await;
                     return Verdict::Refused(error);
                 }

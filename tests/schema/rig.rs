@@ -148,6 +148,8 @@ async fn target_session(server: &Server) -> Conn {
     let mut conn = server.conn().await;
     conn.query_drop("SET NAMES utf8mb4").await.unwrap();
     conn.query_drop("SET sql_mode='', foreign_key_checks=0, time_zone='+00:00', sql_log_bin=0").await.unwrap();
+    // As the sync unit has it; only MariaDB knows it.
+    let _ = conn.query_drop("SET system_versioning_alter_history=KEEP").await;
     conn
 }
 

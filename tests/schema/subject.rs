@@ -7,7 +7,7 @@ use dm::{
     mysql::binlog::{QueryEvent, event::AlterPhase},
     schema::{
         ServerInfo, SqlMode, TableId, TableInfo, Tracker,
-        charset::{CharsetPair, canonical_collation, default_collation},
+        charset::{CharsetPair, default_collation},
         collation::{Catalog, CollationPolicy, SourceDefaults},
         ddl::{self, AlterSpec, CharsetRules, ParseContext, Statement, StatementKind},
         logged,
@@ -52,7 +52,7 @@ pub struct Sides {
 impl Sides {
     pub async fn of(conn: &mut Conn, server: ServerInfo) -> Sides {
         let catalog = Catalog::fetch(conn, Scope::Upstream).await.unwrap();
-        let source = SourceDefaults { catalog: Some(catalog.clone()), server, utf8mb4: None };
+        let source = SourceDefaults { catalog: Some(catalog.clone()), server, ..SourceDefaults::default() };
         Sides { server, source, policy: CollationPolicy::new(catalog, "strict", &BTreeMap::new(), "map").unwrap() }
     }
 
@@ -68,7 +68,8 @@ impl Sides {
 
     fn follow_parts(&self, tracker: &mut Tracker, event: &QueryEvent) -> Result<Followed, DmError> {
         let context = context(event, self.server);
-        let sql = String::from_utf8_lossy(&event.sql).trim().trim_end_matches(';').to_owned();
+        let decoded = ddl::decode(&event.sql, event.status.charset_client, context.sql_mode, &self.server)?;
+        let sql = decoded.trim().trim_end_matches(';').to_owned();
         let statement = ddl::parse(&sql, &context)?;
         // MariaDB's ALTER in two phases counts where it ends.
         if matches!(event.status.alter_phase, Some(AlterPhase::Start | AlterPhase::Rollback)) {
@@ -118,10 +119,7 @@ impl Sides {
             followed.problems.push("[rewrite] the identity changes the text".to_owned());
         }
         let inherited = inherited(tracker, statement, event);
-        let number = event.status.default_collation_utf8mb4;
-        let utf8mb4 = number.and_then(|number| logged::pair_by_number(number, &self.server));
-        let source =
-            SourceDefaults { utf8mb4: utf8mb4.map(|pair| canonical_collation(&pair.collation)), ..self.source.clone() };
+        let source = self.source.in_session(&event.status);
         let rules = CharsetRules {
             policy: &self.policy,
             source: &source,

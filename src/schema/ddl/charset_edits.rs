@@ -170,7 +170,10 @@ impl Place<'_> {
             return Some(CharsetPair { charset: own.into(), collation: name.into() });
         }
         // MariaDB: `uca1400_ai_ci` takes the character set that it stands beside.
-        let charset = charset.or_else(|| self.rules.inherited.map(|pair| pair.charset.to_string()))?;
+        // A column's is the table's, which is not known here: the name stays as it is.
+        let column = matches!(self.place.level, CharsetLevel::Column(_));
+        let inherited = self.rules.inherited.filter(|_| !column);
+        let charset = charset.or_else(|| inherited.map(|pair| pair.charset.to_string()))?;
         name.starts_with("uca1400")
             .then(|| CharsetPair { collation: format!("{charset}_{name}").into(), charset: charset.into() })
     }

@@ -166,10 +166,10 @@ impl Parser<'_> {
             "VARBINARY" | "RAW" => {
                 clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarBinary) };
             }
-            "BLOB" => clause.ty = ColumnType::of(blob_for(self.one_length()?.filter(|bytes| *bytes > 0))),
+            "BLOB" => clause.ty = ColumnType::of(blob_for(self.one_length()?.filter(|bytes| self.sized(*bytes)))),
             // How large a TEXT(n) must be depends on the character set: the length stays until that is known.
             "TEXT" => {
-                let length = self.one_length()?.filter(|length| *length > 0);
+                let length = self.one_length()?.filter(|length| self.sized(*length));
                 clause.ty = ColumnType { length, ..ColumnType::of(BaseType::Text) };
             }
             "LONG" => {
@@ -235,6 +235,11 @@ impl Parser<'_> {
         let name = CharsetName { name: charset.to_owned(), clause: span.clone(), span, collation: false, level };
         self.charset_names.push(name);
         clause.charset = Some(charset.to_owned());
+    }
+
+    /// TEXT(0) and BLOB(0) are without a length, but on MySQL 8 and later the smallest (measured on every release).
+    fn sized(&self, length: u32) -> bool {
+        length > 0 || (!self.context.server.is_mariadb() && self.context.server.version >= 80_000)
     }
 
     fn one_length(&mut self) -> Result<Option<u32>> {

@@ -143,9 +143,10 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// MySQL before 8.0: a character set behind a collation takes its own default again.
+    /// MySQL before 8.0 and MariaDB before 10.9: a character set behind a collation takes its own default again.
     fn charset_ends_collation(&self) -> bool {
-        !self.context.server.is_mariadb() && self.context.server.version < 80_000
+        let server = &self.context.server;
+        server.version < if server.is_mariadb() { 100_900 } else { 80_000 }
     }
 
     /// Options of CREATE and ALTER DATABASE.

@@ -91,6 +91,7 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
         // SHOW CREATE TABLE prints what a TIMESTAMP column is: nothing is implied.
         explicit_timestamps: true,
         inherited: &inherited,
+        printed: true,
         database: None,
     };
     build(&create, &setting).map_err(|reason| not_parsed(id).cause(reason))

@@ -125,7 +125,7 @@ fn collation_beside_convert<'a>(specs: &'a [AlterSpec], server: &ServerInfo) -> 
         AlterSpec::Options(options) => options.collation.as_deref().map(|name| (at, name)),
         _ => None,
     });
-    given.rfind(|(at, _)| *at > convert || server.is_mariadb()).map(|(_, name)| name)
+    given.rfind(|(at, _)| *at > convert || (server.is_mariadb() && server.version >= 101_000)).map(|(_, name)| name)
 }
 
 /// CONVERT TO means columns that the same statement defines, too, whatever they say.
@@ -192,6 +192,12 @@ fn needed_column(spec: &AlterSpec) -> Option<&str> {
     }
 }
 
+/// ALTER ... DEFAULT doesn't take CURRENT_TIMESTAMP away on MariaDB 10.5, nor does a new value on MySQL 5.6 (measured;
+/// later releases are right).
+fn keeps_now(another: bool, server: &ServerInfo) -> bool {
+    server.version < if server.is_mariadb() { 100_600 } else { 50_700 } && (another || server.is_mariadb())
+}
+
 /// One existing column after the clauses that name it; None when it is dropped.
 fn change_column(mut column: Column, specs: &[AlterSpec], around: &Surroundings) -> Result<Option<Column>, String> {
     let original = column.name.clone();
@@ -207,7 +213,10 @@ fn change_column(mut column: Column, specs: &[AlterSpec], around: &Surroundings)
             AlterSpec::RenameColumn { old, new, .. } if same_name(old, &original) => column.name.clone_from(new),
             AlterSpec::SetDefault { column: name, default, .. } if same_name(name, &original) => {
                 let given = default.clone().filter(|default| *default != DefaultValue::Null);
-                column.default = given.map(|value| stored(value, &column.ty));
+                let now = column.default == Some(DefaultValue::CurrentTimestamp);
+                if !(now && keeps_now(given.is_some(), &around.defaults.server)) {
+                    column.default = given.map(|value| stored(value, &column.ty));
+                }
             }
             AlterSpec::SetColumnVisibility { column: name, invisible } if same_name(name, &original) => {
                 column.invisible = *invisible;
@@ -298,7 +307,10 @@ fn change_constraints(
         let original = index.name.clone();
         for spec in specs {
             match spec {
-                AlterSpec::RenameIndex { old, new } if same_name(old, &original) => index.name.clone_from(new),
+                // An index with a name that somebody gave is no longer the server's.
+                AlterSpec::RenameIndex { old, new } if same_name(old, &original) => {
+                    (index.name, index.generated) = (new.clone(), false);
+                }
                 AlterSpec::SetIndexVisibility { index: name, invisible } if same_name(name, &original) => {
                     index.invisible = *invisible;
                 }

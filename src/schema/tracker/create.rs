@@ -19,6 +19,8 @@ pub(in crate::schema) struct Setting<'a> {
     pub(in crate::schema) explicit_timestamps: bool,
     /// The schema's character set.
     pub(in crate::schema) inherited: &'a CharsetPair,
+    /// The text is SHOW CREATE TABLE's: it has every key, the server adds none.
+    pub(in crate::schema) printed: bool,
     /// The session's `collation_database`, when the binlog tells it.
     pub(in crate::schema) database: Option<&'a CharsetPair>,
 }
@@ -70,7 +72,7 @@ pub(in crate::schema) fn build(create: &CreateTable, setting: &Setting) -> Resul
     if create.versioned {
         versioning::add_row_times(&mut table);
     }
-    add_keys(&mut table, create, &defaults.server)?;
+    add_keys(&mut table, create, setting.printed, &defaults.server)?;
     versioning::add_hashes(&mut table);
     let of_table = create.checks.iter().map(|def| NewCheck { def, of_column: false });
     let of_columns = create.columns.iter().flat_map(|column| &column.checks);
@@ -81,7 +83,7 @@ pub(in crate::schema) fn build(create: &CreateTable, setting: &Setting) -> Resul
 }
 
 /// All keys in the order of the text.
-fn add_keys(table: &mut TableInfo, create: &CreateTable, server: &ServerInfo) -> Result<(), String> {
+fn add_keys(table: &mut TableInfo, create: &CreateTable, printed: bool, server: &ServerInfo) -> Result<(), String> {
     let mut new: Vec<(usize, NewKey)> = Vec::new();
     let mut foreign: Vec<&ForeignKeyDef> = Vec::new();
     for def in &create.columns {
@@ -97,6 +99,9 @@ fn add_keys(table: &mut TableInfo, create: &CreateTable, server: &ServerInfo) ->
     new.extend(create.indexes.iter().map(|def| (def.at, NewKey::of(def))));
     new.extend(create.foreign_keys.iter().map(|def| (def.at, NewKey::for_foreign_key(def))));
     foreign.extend(&create.foreign_keys);
+    if printed {
+        new.retain(|(_, key)| !key.is_generated());
+    }
     new.sort_by_key(|(at, _)| *at);
     let mut highest = 0;
     for def in foreign {

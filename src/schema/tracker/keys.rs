@@ -30,6 +30,13 @@ impl NewKey {
     }
 }
 
+impl NewKey {
+    /// The server makes it for a foreign key.
+    pub(super) fn is_generated(&self) -> bool {
+        self.generated
+    }
+}
+
 /// The keys that a column's own attributes make. MariaDB makes no UNIQUE key beside the primary one.
 pub(super) fn of_column(def: &ColumnDef, primary: bool, server: &ServerInfo) -> Vec<NewKey> {
     let columns = vec![IndexColumn { column: def.name.clone(), ..IndexColumn::default() }];

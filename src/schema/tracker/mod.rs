@@ -166,6 +166,8 @@ impl Tracker {
             }
             StatementKind::AlterDatabase { name, options } => {
                 let default = options.charset.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("default"));
+                // MariaDB 10.5 leaves the database as it is.
+                let default = default && !(self.server.is_mariadb() && self.server.version < 101_000);
                 let base = if default { self.server_charset.clone() } else { self.schema_charset(name) };
                 let charset = self.database_charset(options, &base)?;
                 self.put_schema(name, charset);
@@ -339,6 +341,7 @@ impl Tracker {
             explicit_timestamps: self.explicit_timestamps,
             inherited,
             database: self.database.as_ref(),
+            printed: false,
         }
     }
 

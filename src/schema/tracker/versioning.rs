@@ -59,7 +59,7 @@ pub(in crate::schema) fn add_hashes(table: &mut TableInfo) {
     for (at, nullable) in hashed.into_iter().enumerate() {
         table.columns.push(Column {
             name: format!("DB_ROW_HASH_{}", at + 1),
-            ty: ColumnType::of(BaseType::BigInt),
+            ty: ColumnType { unsigned: true, ..ColumnType::of(BaseType::BigInt) },
             nullable,
             generated: Some(Generated { expression: ROW_HASH.to_owned(), stored: false }),
             invisible: true,

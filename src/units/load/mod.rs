@@ -283,7 +283,7 @@ async fn facts(config: &SubtaskConfig, target: &mut Conn) -> Result<(ServerFacts
         if let (Some(server), Ok(catalog)) =
             (version.and_then(|text| ServerInfo::parse(&text)), Catalog::fetch(&mut source, Scope::Upstream).await)
         {
-            defaults = SourceDefaults { catalog: Some(catalog), server, utf8mb4: None };
+            defaults = SourceDefaults { catalog: Some(catalog), server, ..SourceDefaults::default() };
         }
     }
     Ok((facts, defaults))

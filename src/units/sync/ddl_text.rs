@@ -8,7 +8,7 @@ use crate::{
     rules::{self, EventKind},
     schema::{
         ServerInfo, Tracker,
-        charset::{CharsetPair, canonical_collation, default_collation},
+        charset::{CharsetPair, default_collation},
         collation::SourceDefaults,
         ddl::{AlterSpec, Changes, CharsetRules, ClausePart, Statement, StatementKind},
         logged,
@@ -118,12 +118,7 @@ impl TranslateTask {
 
     /// The source's defaults as the statement's session had them.
     fn source_defaults(&self, status: &StatusVars) -> SourceDefaults {
-        let number = status.default_collation_utf8mb4;
-        let pair = number.and_then(|number| logged::pair_by_number(number, &self.source_info));
-        SourceDefaults {
-            utf8mb4: pair.map(|pair| canonical_collation(&pair.collation)),
-            ..self.source_charsets.clone()
-        }
+        self.source_charsets.in_session(status)
     }
 
     /// What the source takes where the statement says nothing. For a new table the session's `collation_database` plays

@@ -148,7 +148,7 @@ fn spawn_readers(
         source_charsets: SourceDefaults {
             catalog: Some(start.source.charsets.clone()),
             server: start.source.dialect,
-            utf8mb4: None,
+            ..SourceDefaults::default()
         },
         foreign_keys,
         row: Default::default(),
