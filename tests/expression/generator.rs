@@ -202,7 +202,6 @@ impl Maker {
             0 => format!("DATE({})", self.moment(depth)),
             1 => format!("DATE_ADD({}, INTERVAL {} {unit})", self.moment(depth), self.pick(&["1", "-1", "30", "12"])),
             2 => format!("({} - INTERVAL {} {unit})", self.moment(depth), self.pick(&["1", "5", "100"])),
-            3 if !self.mysql => format!("LAST_DAY({})", self.moment(depth)),
             3 => format!("DATE_SUB({}, INTERVAL 1 {unit})", self.moment(depth)),
             _ => format!("IF({}, {}, {})", self.truth(depth), self.moment(depth), self.moment(depth)),
         }

@@ -4,8 +4,10 @@ use std::{borrow::Cow, cmp::Ordering};
 
 use super::{
     collation::{Charset, Collation},
-    convert, json,
-    node::{Cx, Node, Op, stored},
+    convert,
+    decimal::Dec,
+    json,
+    node::{Cx, Node, stored},
     number, temporal,
     typed::{Kind, Type, Val, strength},
 };
@@ -15,7 +17,10 @@ use super::{
 pub enum Comparison {
     Integer,
     Real,
+    /// MariaDB keeps all digits of a division, but compares with those that it shows.
     Decimal,
+    /// With all digits, as BETWEEN does on both.
+    AllDigits,
     Text(Collation),
     DateTime,
     Time,
@@ -31,7 +36,8 @@ impl Comparison {
         match self {
             Comparison::Integer => Some(convert::integer(&a)?.cmp(&convert::integer(&b)?)),
             Comparison::Real => convert::real(&a)?.partial_cmp(&convert::real(&b)?),
-            Comparison::Decimal => Some(convert::decimal(&a)?.compare(&convert::decimal(&b)?)),
+            Comparison::Decimal if cx.mariadb => Some(shown(&a, a_type)?.compare(&shown(&b, b_type)?)),
+            Comparison::Decimal | Comparison::AllDigits => Some(convert::decimal(&a)?.compare(&convert::decimal(&b)?)),
             Comparison::Text(collation) => {
                 let (a, b) = (as_text(a, a_type, collation)?, as_text(b, b_type, collation)?);
                 Some(collation.compare(&a, &b))
@@ -48,6 +54,12 @@ impl Comparison {
             Comparison::Json => Some(json::compare(&*json::of(a, a_type)?, &*json::of(b, b_type)?)),
         }
     }
+}
+
+/// A decimal with the digits that its type shows.
+fn shown(value: &Val<'_>, ty: &Type) -> Option<Dec> {
+    let n = convert::decimal(value)?;
+    Some(if ty.kind == Kind::Decimal && n.scale() > ty.scale { n.round(ty.scale) } else { n })
 }
 
 fn as_text<'a>(value: Val<'a>, ty: &Type, collation: &Collation) -> Option<Cow<'a, [u8]>> {
@@ -110,14 +122,6 @@ fn join(a: (Collation, u8), b: (Collation, u8)) -> Result<(Collation, u8), Strin
 
 /// Decides how two expressions are compared; a constant may be brought into the column's type.
 pub fn comparison(a: &mut Node, b: &mut Node, cx: &Cx<'_>) -> Result<Comparison, String> {
-    for side in [&mut *a, &mut *b] {
-        // MariaDB keeps all digits of a division, but compares a constant with those that it shows.
-        if let Op::Const(Val::Dec(n)) = &side.op
-            && n.scale() > side.ty.scale
-        {
-            side.op = Op::Const(Val::Dec(n.round(side.ty.scale)));
-        }
-    }
     let (x, y) = (a.ty.kind, b.ty.kind);
     if x == Kind::Null || y == Kind::Null {
         return Ok(Comparison::Integer);

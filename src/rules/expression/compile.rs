@@ -106,7 +106,10 @@ impl Compiler<'_> {
                         items.push((compare::Comparison::Integer, item));
                         continue;
                     }
-                    items.push((compare::comparison(&mut value, &mut item, &self.cx())?, item));
+                    let how = compare::comparison(&mut value, &mut item, &self.cx())?;
+                    // A list of several is searched with all digits; one alone is a plain comparison.
+                    let several = list.len() > 1 && how == compare::Comparison::Decimal;
+                    items.push((if several { compare::Comparison::AllDigits } else { how }, item));
                 }
                 Node { ty: boolean(), op: Op::In { value: Box::new(value), list: items, negated: *negated } }
             }
@@ -219,7 +222,7 @@ impl Compiler<'_> {
         // All three are compared as one type.
         let widest = |a, b| match (a, b) {
             (compare::Comparison::Real, _) | (_, compare::Comparison::Real) => compare::Comparison::Real,
-            (compare::Comparison::Decimal, _) | (_, compare::Comparison::Decimal) => compare::Comparison::Decimal,
+            (compare::Comparison::Decimal, _) | (_, compare::Comparison::Decimal) => compare::Comparison::AllDigits,
             (first, _) => first,
         };
         use compare::Comparison::{Decimal, Integer, Real};
