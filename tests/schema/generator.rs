@@ -103,7 +103,7 @@ const PARTITIONS: [&str; 4] = [
 /// What a sequence's session says first.
 pub fn settings(random: &mut Random) -> Vec<String> {
     let all = ["SET sql_mode=''", "SET explicit_defaults_for_timestamp=OFF", "SET sql_mode='STRICT_TRANS_TABLES'"];
-    vec![random.one(&all).to_owned(), "SET foreign_key_checks=0".to_owned()]
+    vec![random.one(&all).to_owned()]
 }
 
 /// The next statement.

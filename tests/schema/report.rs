@@ -86,7 +86,8 @@ fn refusals(outcomes: &[Outcome]) -> BTreeMap<Refusal, Vec<String>> {
 
 /// Writes the file, or says what got worse than the file says: more refusals, fewer statements that are followed.
 pub fn check(outcomes: &[Outcome]) -> Vec<String> {
-    if std::env::var_os("DM_DDL_REPORT").is_some() {
+    // A narrowed run doesn't know the whole table.
+    if std::env::var_os("DM_DDL_REPORT").is_some() && std::env::var_os("DM_DDL_SERVERS").is_none() {
         std::fs::write(path(), text(outcomes)).unwrap();
         return Vec::new();
     }

@@ -75,8 +75,8 @@ SET old_mode='UTF8_IS_UTF8MB3'
 CREATE TABLE om1 (a VARCHAR(5) CHARACTER SET utf8) CHARSET utf8
 -- Not here: old_mode without UTF8_IS_UTF8MB3, where utf8 is utf8mb4. The binlog doesn't carry it.
 SET NAMES gbk
-CREATE TABLE gbk1 (a VARCHAR(10) DEFAULT '中文' COMMENT '列', `名字` INT) COMMENT='表'
-CREATE TABLE `表一` (`列` VARCHAR(10) CHARACTER SET gbk DEFAULT '值', e ENUM('甲','乙'))
+CREATE TABLE gbk1 (a VARCHAR(10) CHARACTER SET utf8mb4 DEFAULT '中文' COMMENT '列', `名字` INT) COMMENT='表'
+CREATE TABLE `表一` (`列` VARCHAR(10) CHARACTER SET gbk DEFAULT '值', e ENUM('甲','乙') CHARACTER SET gbk)
 ALTER TABLE `表一` ADD COLUMN `新列` INT COMMENT '誠', CHANGE `列` `欄` VARCHAR(20)
 DROP TABLE gbk1, `表一`
 SET NAMES latin1
