@@ -85,7 +85,7 @@ async fn scenarios_with_mysql_sources() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs tidb-server: make test-tidb"]
+#[ignore = "tier: make test-tidb"]
 async fn tidb_scenarios() {
     let mut failed = run_all(Kind::Mariadb, Some("tidb")).await;
     failed.extend(run_all(Kind::Mysql, Some("tidb")).await);

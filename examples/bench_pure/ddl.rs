@@ -46,9 +46,9 @@ pub fn measure(rounds: Rounds, report: &mut Report) {
     let context = ParseContext::default();
     for (name, sql) in [("CREATE TABLE, 20 columns", CREATE), ("ALTER TABLE, 3 clauses", ALTER)] {
         let mut ours = || drop(black_box(ddl::parse(black_box(sql), &context).unwrap()));
-        let allocations = alloc::counted(&mut ours);
+        let allocations = alloc::counted(ours);
         let mut theirs = || drop(black_box(Parser::parse_sql(&MySqlDialect {}, black_box(sql)).unwrap()));
-        let their_allocations = alloc::counted(&mut theirs);
+        let their_allocations = alloc::counted(theirs);
         let [a, b] = compare(rounds, [&mut ours, &mut theirs]);
         let note = format!("{allocations} allocations, {:.1} times as fast as sqlparser", b.median / a.median);
         report.line(name, a.median / 1000.0, "µs", a, &note);

@@ -46,9 +46,9 @@ fn one(table: &Table, rounds: Rounds, report: &mut Report) {
     let allocations = alloc::counted(&mut by_plan) as f64 / table.rows as f64;
     let mut by_values = || events.iter().for_each(|event| write_by_values(event, table, &mut text));
     let mut values = || events.iter().for_each(|event| event.rows().for_each(|row| drop(black_box(row.unwrap()))));
-    let value_allocations = alloc::counted(&mut values) as f64 / table.rows as f64;
+    let value_allocations = alloc::counted(values) as f64 / table.rows as f64;
     let mut their_values = || their.values();
-    let their_allocations = alloc::counted(&mut their_values) as f64 / table.rows as f64;
+    let their_allocations = alloc::counted(their_values) as f64 / table.rows as f64;
     let mut their_text = || their.text();
     let times = compare(rounds, [&mut by_plan, &mut by_values, &mut values, &mut their_values, &mut their_text]);
     let gigabytes = |i: usize| table.image_bytes as f64 / times[i].median;
@@ -151,7 +151,7 @@ impl Theirs {
         table.events.iter().for_each(|raw| file.extend(raw));
         let mut reader = BinlogFile::new(BinlogVersion::Version4, &file[..]).unwrap();
         let mut events = Vec::new();
-        while let Some(event) = reader.next() {
+        for event in reader.by_ref() {
             let event = event.unwrap();
             if matches!(event.read_data().unwrap(), Some(EventData::RowsEvent(_))) {
                 events.push(event);

@@ -111,7 +111,7 @@ fn expressions(rounds: Rounds, report: &mut Report) {
         };
         let mut run = || drop(black_box(expression.truth(black_box(&row), 0)));
         run();
-        let allocations = alloc::counted(&mut run);
+        let allocations = alloc::counted(run);
         let [time] = compare(rounds, [&mut run]);
         report.line(text, time.median, "ns", time, &format!("{allocations} allocations"));
     }

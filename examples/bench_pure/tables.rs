@@ -251,9 +251,7 @@ fn format_description() -> Vec<u8> {
     body.push(19);
     let mut lengths = [0u8; 41];
     lengths[18] = 8;
-    for rows in 22..32 {
-        lengths[rows] = 10;
-    }
+    lengths[22..32].fill(10);
     body.extend(lengths);
     body.push(1);
     event(15, &body)

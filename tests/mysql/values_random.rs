@@ -72,7 +72,7 @@ fn finite<T: Copy>(mut draw: impl FnMut() -> T, good: impl Fn(&T) -> bool) -> T 
 fn decimal(rng: &mut StdRng, precision: usize, scale: usize) -> String {
     let mut digits = |n: usize| (0..n).map(|_| char::from(b'0' + rng.random_range(0..10u8))).collect::<String>();
     let (whole, part) = (digits(precision - scale), digits(scale));
-    let sign = if digits(1) < "5".to_owned() { "-" } else { "" };
+    let sign = if digits(1).as_str() < "5" { "-" } else { "" };
     format!("{sign}0{whole}.{part}")
 }
 
