@@ -236,7 +236,11 @@ async fn the_check_says_what_is_missing_and_what_to_grant() {
             "fail to check synchronization configuration with type: no errors but some warnings\n detail: {"
         ));
         assert!(text.contains("table `d`.`keyless` primary/unique key does not exist"), "{text}");
-        assert_eq!((report.summary.total, report.summary.warning), (13, 2), "{text}");
+        // MySQL's default collation is another one on the MariaDB target: one item more, and it warns
+        let mapped = server.kind == servers::Kind::Mysql;
+        assert_eq!(text.contains("collation mapping check"), mapped, "{text}");
+        let counts = if mapped { (14, 3) } else { (13, 2) };
+        assert_eq!((report.summary.total, report.summary.warning), counts, "{text}");
         config.from.user = "poor".into();
         config.from.password.0 = "pw".into();
         let error = units::check::run(&[config.clone()], Default::default()).await.unwrap().into_result().unwrap_err();

@@ -160,6 +160,21 @@ async fn rows_flow_between_all_flavors() {
     }
 }
 
+#[tokio::test]
+async fn the_values_of_a_sequence_stop_nothing() {
+    let (source, target) = (servers::mariadb(), servers::mariadb());
+    let table = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, v BIGINT)";
+    source.exec(table).await;
+    target.exec(table).await;
+    source.exec("CREATE SEQUENCE d.s CACHE 1").await;
+    let running = Running::start(&subtask(&source, &target, true), 1).started(&target).await;
+    source.exec("USE d; INSERT INTO t VALUES (1, NEXT VALUE FOR s), (2, NEXT VALUE FOR s); SELECT NEXTVAL(s)").await;
+    source.exec("USE d; BEGIN; INSERT INTO t VALUES (3, NEXT VALUE FOR s); UPDATE t SET v = v + 10; COMMIT").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    assert_eq!(target.text("SELECT GROUP_CONCAT(v ORDER BY id) FROM d.t").await, "11,12,14");
+    assert_eq!(running.stop().await.unwrap(), Ended::Stopped);
+}
+
 const CASES: [(&str, &str, &str); 4] = [
     ("types_db", include_str!("cases/every-type/source.sql"), include_str!("cases/every-type/after.sql")),
     ("shop", include_str!("cases/everyday-changes/source.sql"), include_str!("cases/everyday-changes/after.sql")),

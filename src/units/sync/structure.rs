@@ -8,7 +8,10 @@
 //!
 //! The table map also checks what is tracked: types always, names and signs when the source writes them. A target with more columns than the source is found by 2; a table altered since the start position by 3.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -21,9 +24,12 @@ use super::{
     target::Target,
 };
 use crate::{
-    config::SubtaskConfig,
+    config::{Flavor, SubtaskConfig},
     error::{Code, DmError, Scope},
-    mysql::binlog::table_map::TableMap,
+    mysql::{
+        binlog::table_map::{TableMap, column_type as ty},
+        error::db_error_sql,
+    },
     rules::check_places,
     schema::{
         Tracker,
@@ -46,12 +52,67 @@ pub struct Structures {
     target_conn: Option<Conn>,
     /// By source table: how its rows are written, and the tracked structure that this rests on.
     tables: HashMap<TableId, (Arc<TargetTable>, Arc<TableInfo>)>,
+    /// MariaDB's sequences that rows came of.
+    sequences: HashSet<TableId>,
 }
 
 impl Structures {
     /// With what the start knows.
     pub fn new(tracker: Tracker, config: Arc<SubtaskConfig>, target: Target, counters: Arc<Counters>) -> Self {
-        Structures { tracker, config, target, counters, source_conn: None, target_conn: None, tables: HashMap::new() }
+        let (tables, sequences) = (HashMap::new(), HashSet::new());
+        Structures { tracker, config, target, counters, source_conn: None, target_conn: None, tables, sequences }
+    }
+
+    /// True when the rows are a sequence's own row, which MariaDB writes for NEXTVAL, SETVAL and CREATE SEQUENCE. They
+    /// aren't migrated: a sequence is no table, and its values are set by hand when the target takes over. Only a table
+    /// of a sequence's shape that nobody has tracked is asked for.
+    pub async fn is_sequence(&mut self, map: &TableMap) -> Result<bool, DmError> {
+        let integer = |kind| matches!(kind, ty::TINY | ty::SHORT | ty::INT24 | ty::LONG | ty::LONGLONG);
+        let kinds = map.columns.iter().map(|column| column.kind);
+        if self.config.flavor != Flavor::Mariadb || map.columns.len() != 8 || !kinds.into_iter().all(integer) {
+            return Ok(false);
+        }
+        let source = TableId::new(map.schema.as_str(), map.table.as_str());
+        if self.tables.contains_key(&source) || self.tracker.get(&source.schema, &source.name).is_some() {
+            return Ok(false);
+        }
+        if self.sequences.contains(&source) {
+            return Ok(true);
+        }
+        if !self.is_sequence_at_source(&source).await? {
+            return Ok(false);
+        }
+        let text = format!("the values of the sequence {source} are not migrated: set them when the target takes over");
+        tracing::warn!(sequence = %source, "values of a sequence are not migrated");
+        self.counters.note(source.to_string(), text);
+        self.sequences.insert(source);
+        Ok(true)
+    }
+
+    async fn is_sequence_at_source(&mut self, source: &TableId) -> Result<bool, DmError> {
+        let sql = format!(
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {} AND table_name = {} AND \
+             table_type = 'SEQUENCE'",
+            quote_text(&source.schema),
+            quote_text(&source.name)
+        );
+        let mut attempts = 0;
+        loop {
+            let mut conn = match self.source_conn.take() {
+                Some(conn) => conn,
+                None => link::connect(&self.config.from, &[], Scope::Upstream).await?,
+            };
+            match conn.query_first::<u64, _>(&sql).await {
+                Ok(count) => {
+                    self.source_conn = Some(conn);
+                    return Ok(count == Some(1));
+                }
+                Err(error) if attempts > 0 => {
+                    return Err(db_error_sql(error, Code::DBQueryFailed, Scope::Upstream, &sql));
+                }
+                Err(_) => attempts += 1,
+            }
+        }
     }
 
     /// How rows with this layout are written. The second value is the table's structure when it was tracked just now.

@@ -150,6 +150,10 @@ impl TranslateTask {
             self.row.rows += event.count();
             return Ok(());
         };
+        if self.structures.is_sequence(&event.table).await? {
+            self.row.rows += event.count();
+            return Ok(());
+        }
         if !event.is_full() {
             return Err(DmError::new(Code::BinlogNotLogColumn)
                 .msg(format!("upstream didn't log enough columns in binlog: rows of {source} lack columns"))
