@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use dm::{
+    config::Flavor,
     mysql::value::{Date, DateTime, Time, Timestamp, Value},
     rules::expression::{Expression, Zone, check_grammar},
     schema::{
@@ -58,15 +59,17 @@ fn rows() -> [Vec<Value>; 2] {
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let grammar = check_grammar(text);
-    match Expression::new(text, table(), Zone::UTC) {
-        Ok(expression) => {
-            for row in rows() {
-                let now = 1_700_000_000_123_456;
-                assert_eq!(expression.truth(&row, now), expression.truth(&row, now));
-                let _ = expression.value(&row, now);
+    for flavor in [Flavor::Mysql, Flavor::Mariadb] {
+        match Expression::new(text, table(), Zone::UTC, flavor) {
+            Ok(expression) => {
+                for row in rows() {
+                    let now = 1_700_000_000_123_456;
+                    assert_eq!(expression.truth(&row, now), expression.truth(&row, now));
+                    let _ = expression.value(&row, now);
+                }
             }
+            Err(why) => assert!(!why.is_empty()),
         }
-        Err(why) => assert!(!why.is_empty()),
     }
     if let Err(why) = grammar {
         assert!(!why.is_empty());

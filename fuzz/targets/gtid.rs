@@ -32,7 +32,8 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(both, other, "the order of a union does not count");
         set.encode();
     }
-    if a.contains_set(&b) && b.contains_set(&a) {
+    // MariaDB's sets compare by sequence numbers alone
+    if matches!(a, GtidSet::Mysql(_)) && a.contains_set(&b) && b.contains_set(&a) {
         assert_eq!(a, b);
     }
 });

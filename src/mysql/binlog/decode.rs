@@ -110,7 +110,7 @@ impl EventDecoder {
         let low = u64::from(header.log_pos);
         let mut pos = self.position.pos & !0xffff_ffff | low;
         if pos < self.position.pos && self.position.pos - pos > 1 << 31 {
-            pos += 1 << 32;
+            pos = pos.saturating_add(1 << 32);
         }
         // What is sent again (a format description in the middle of a file) does not lead back.
         self.position.pos = pos.max(self.position.pos);

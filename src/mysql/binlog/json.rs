@@ -94,7 +94,7 @@ impl Container {
         let cursor = &mut Cursor::new(data);
         let (count, size) = (cursor.uint_le(width)? as usize, cursor.uint_le(width)? as usize);
         let entries = count.saturating_mul(if object { 2 * width + 3 } else { width + 1 });
-        if size > data.len() || entries > size {
+        if size > data.len() || entries.saturating_add(2 * width) > size {
             return Err(Malformed("a JSON value ends too early"));
         }
         Ok(Container { object, large, count, data: data.slice(..size) })

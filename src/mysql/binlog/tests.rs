@@ -242,6 +242,28 @@ fn positions_pass_4_gib() {
 }
 
 #[test]
+fn a_json_array_without_room_for_its_head_is_refused() {
+    // a small array of one element that says it is 3 bytes long: its entry would begin behind them
+    assert!(super::json::read(&Bytes::from_static(&[2, 1, 0, 3, 0, 4, 1])).is_err());
+}
+
+#[test]
+fn a_rotate_to_an_impossible_position_overflows_nothing() {
+    let events = raw_events(MARIADB);
+    let (mut decoder, mut out) = (decoder(Flavor::Mariadb), VecDeque::new());
+    decoder.decode(events[0].clone(), &mut out).unwrap();
+    let rotate = events.iter().find(|raw| raw[4] == ROTATE).unwrap();
+    let mut raw = rotate[..rotate.len() - CHECKSUM_LEN].to_vec();
+    raw[HEADER_LEN..HEADER_LEN + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+    decoder.decode(seal(raw), &mut out).unwrap();
+    let xid = events.iter().find(|raw| raw[4] == XID).unwrap();
+    let mut raw = xid[..xid.len() - CHECKSUM_LEN].to_vec();
+    raw[13..17].copy_from_slice(&5u32.to_le_bytes());
+    decoder.decode(seal(raw), &mut out).unwrap();
+    assert_eq!(out.pop_back().unwrap().end, u64::MAX);
+}
+
+#[test]
 fn rows_without_their_table_are_refused_and_unknown_types_told() {
     let events = raw_events(MARIADB);
     let rows = events.iter().find(|raw| raw[4] == WRITE_ROWS_V1).unwrap();

@@ -169,9 +169,11 @@ pub(super) fn quote_edits(sql: &str, tokens: &[Token], mode: SqlMode) -> Vec<Edi
             }
             _ => return None,
         };
-        // Neighbouring strings are one string, but two single quotes in a row are a quote inside one.
+        // Neighbouring strings are one string, but two single quotes in a row are a quote inside one; and b'..', x'..',
+        // n'..' are literals of their own, which a word before a double quote never makes.
         if token.kind == TokenKind::DoubleText {
-            if sql.get(..span.start).is_some_and(|before| before.ends_with('\'')) {
+            let joins = ['\'', 'b', 'B', 'x', 'X', 'n', 'N'];
+            if sql.get(..span.start).is_some_and(|before| before.ends_with(joins)) {
                 text.insert(0, ' ');
             }
             if sql.get(span.end..).is_some_and(|after| after.starts_with(['\'', '"'])) {

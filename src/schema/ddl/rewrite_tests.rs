@@ -45,6 +45,13 @@ const STATEMENTS: [&str; 14] = [
 ];
 
 #[test]
+fn a_word_before_a_double_quote_makes_no_literal() {
+    let sql = "ALTER TABLE t ADD CHECK (a = b\"x\" AND n \"y\"\"z\")";
+    let text = parsed(sql, MYSQL8).rewrite(sql, same);
+    assert_eq!(text, "ALTER TABLE `d`.`t` ADD CHECK (a = b 'x' AND n 'y\"z')");
+}
+
+#[test]
 fn the_identity_route_changes_nothing() {
     for server in [MYSQL8, MARIADB] {
         for sql in STATEMENTS {
