@@ -36,6 +36,17 @@ packages() { # packages NAME...: installs what is missing
   $ROOT apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
+# what a datadir's bootstrap is told: root with a password, from this machine only
+MARIADB_ACCOUNTS=$(cat <<'SQL'
+FLUSH PRIVILEGES;
+DELETE FROM mysql.global_priv WHERE User='root' AND Host NOT IN ('localhost','127.0.0.1') OR User='';
+FLUSH PRIVILEGES;
+CREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '123456';
+GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
+ALTER USER 'root'@'localhost' IDENTIFIED BY '123456';
+SQL
+)
+
 mariadb() {
   PATH=$PATH:/usr/sbin
   if ! command -v mariadbd >/dev/null || ! command -v mariadb-install-db >/dev/null; then
@@ -48,14 +59,7 @@ mariadb() {
   local o=(--no-defaults $USEROPT --datadir="$d" --innodb-log-file-size=16M)
   # --force: a machine whose own name has no address is fine, nobody logs in by host name
   mariadb-install-db "${o[@]}" --force --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve >"$H/mariadb.log" 2>&1
-  mariadbd "${o[@]}" --bootstrap >>"$H/mariadb.log" 2>&1 <<'SQL'
-FLUSH PRIVILEGES;
-DELETE FROM mysql.global_priv WHERE User='root' AND Host NOT IN ('localhost','127.0.0.1') OR User='';
-FLUSH PRIVILEGES;
-CREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '123456';
-GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
-ALTER USER 'root'@'localhost' IDENTIFIED BY '123456';
-SQL
+  mariadbd "${o[@]}" --bootstrap >>"$H/mariadb.log" 2>&1 <<<"$MARIADB_ACCOUNTS"
   mv "$d" "$H/mariadb/template"
 }
 
@@ -131,14 +135,7 @@ mariadb_of() { # mariadb_of NAME SUITE PACKAGE...
   local o=(--no-defaults $USEROPT --basedir="$u" --datadir="$d" --innodb-log-file-size=16M --lc-messages-dir="$u/share/mysql"
     --character-sets-dir="$u/share/mysql/charsets" --plugin-dir="$u/lib/mysql/plugin")
   "$u/bin/mariadb-install-db" "${o[@]}" --force --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve >"$home/init.log" 2>&1
-  "$u/sbin/mariadbd" "${o[@]}" --bootstrap >>"$home/init.log" 2>&1 <<'SQL'
-FLUSH PRIVILEGES;
-DELETE FROM mysql.global_priv WHERE User='root' AND Host NOT IN ('localhost','127.0.0.1') OR User='';
-FLUSH PRIVILEGES;
-CREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '123456';
-GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
-ALTER USER 'root'@'localhost' IDENTIFIED BY '123456';
-SQL
+  "$u/sbin/mariadbd" "${o[@]}" --bootstrap >>"$home/init.log" 2>&1 <<<"$MARIADB_ACCOUNTS"
   mv "$d" "$home/template"
 }
 

@@ -7,10 +7,8 @@ use dm::{
     mysql::binlog::{QueryEvent, event::AlterPhase},
     schema::{
         ServerInfo, SqlMode, TableId, TableInfo, Tracker,
-        charset::{CharsetPair, default_collation},
         collation::{Catalog, CollationPolicy, SourceDefaults},
-        ddl::{self, AlterSpec, CharsetRules, ParseContext, Statement, StatementKind},
-        logged,
+        ddl::{self, CharsetRules, ParseContext, Statement, StatementKind},
     },
     units::session::ddl_sql_mode,
 };
@@ -118,7 +116,8 @@ impl Sides {
         if statement.reroute(sql, |schema, table| (schema.to_owned(), table.to_owned())) != sql {
             followed.problems.push("[rewrite] the identity changes the text".to_owned());
         }
-        let inherited = inherited(tracker, statement, event);
+        let schema = statement.tables.first().map_or("", |table| &table.schema);
+        let inherited = tracker.inherited_charset(statement, schema, &event.status, &event.schema);
         let source = self.source.in_session(&event.status);
         let rules = CharsetRules {
             policy: &self.policy,
@@ -157,35 +156,6 @@ impl Sides {
 }
 
 /// What the source takes where the statement says nothing.
-fn inherited(tracker: &Tracker, statement: &Statement, event: &QueryEvent) -> Option<CharsetPair> {
-    let subject = || statement.tables.first().map(|table| tracker.schema_charset(&table.schema));
-    match &statement.kind {
-        StatementKind::CreateDatabase { .. } => Some(tracker.server_charset().clone()),
-        StatementKind::CreateTable(create) if create.like.is_none() => subject(),
-        StatementKind::AlterTable { specs, .. } => {
-            let converts = specs.iter().any(|spec| matches!(spec, AlterSpec::ConvertTo { charset: None, .. }));
-            converts.then(|| converted(tracker, statement, event))
-        }
-        _ => None,
-    }
-}
-
-/// CONVERT TO CHARACTER SET DEFAULT.
-fn converted(tracker: &Tracker, statement: &Statement, event: &QueryEvent) -> CharsetPair {
-    let server = tracker.server();
-    let own = statement.tables.first().map(|table| tracker.schema_charset(&table.schema));
-    if server.is_mariadb() && server.version >= 101_000 {
-        let charset = own.unwrap_or_else(|| tracker.server_charset().clone()).charset;
-        let collation = default_collation(&charset, &ServerInfo { version: 101_100, ..server }).into();
-        return CharsetPair { charset, collation };
-    }
-    let said = event.status.charset_database.and_then(|number| logged::pair_by_number(number, &server));
-    said.unwrap_or_else(|| match &*event.schema {
-        "" => tracker.server_charset().clone(),
-        schema => tracker.schema_charset(schema),
-    })
-}
-
 fn context(event: &QueryEvent, server: ServerInfo) -> ParseContext {
     ParseContext {
         default_schema: event.schema.clone(),

@@ -69,9 +69,10 @@ impl MariadbGtidSet {
         self.domains.insert(gtid.domain, gtid);
     }
 
-    /// True when the domain has come to this sequence number or beyond; the server id plays no part.
+    /// True when the domain has come to this sequence number or beyond; the server id plays no part. Sequence number 0
+    /// says that nothing was written yet, and every set contains that.
     pub fn contains(&self, gtid: &MariadbGtid) -> bool {
-        self.domains.get(&gtid.domain).is_some_and(|last| gtid.sequence <= last.sequence)
+        gtid.sequence == 0 || self.domains.get(&gtid.domain).is_some_and(|last| gtid.sequence <= last.sequence)
     }
 
     /// Whether each domain of `other` has been reached.
@@ -154,6 +155,14 @@ mod tests {
         let mut a = set("0-1-100,1-1-3");
         a.union(&set("0-2-50,1-2-4,2-1-1"));
         assert_eq!(a.to_string(), "0-1-100,1-2-4,2-1-1");
+    }
+
+    #[test]
+    fn a_domain_without_transactions_is_contained() {
+        let mut both = set("0-1-5");
+        both.union(&set("7-1-0"));
+        assert!(both.contains_set(&set("0-1-5,7-1-0")));
+        assert!(!both.contains_set(&set("7-1-1")));
     }
 
     #[test]

@@ -54,13 +54,29 @@ impl Changes {
             if edit.span.start < at {
                 continue;
             }
-            out.push_str(sql.get(at..edit.span.start).unwrap_or(""));
-            out.push_str(&edit.text);
+            append(&mut out, sql.get(at..edit.span.start).unwrap_or(""));
+            append(&mut out, &edit.text);
             at = edit.span.end;
         }
-        out.push_str(sql.get(at..part.end).unwrap_or(""));
+        append(&mut out, sql.get(at..part.end).unwrap_or(""));
         out
     }
+}
+
+/// Puts a piece behind the text. Two quotes that meet would be one inside a longer string or name, and a string behind
+/// b, x or n a literal of another kind: a blank keeps apart what was apart in the source's quotes.
+fn append(out: &mut String, piece: &str) {
+    let meets = match (out.bytes().last(), piece.bytes().next()) {
+        (Some(last), Some(first)) => {
+            last == first && matches!(first, b'\'' | b'"' | b'`')
+                || first == b'\'' && matches!(last, b'b' | b'B' | b'x' | b'X' | b'n' | b'N')
+        }
+        _ => false,
+    };
+    if meets {
+        out.push(' ');
+    }
+    out.push_str(piece);
 }
 
 impl Statement {
@@ -160,7 +176,7 @@ pub(super) fn quote_edits(sql: &str, tokens: &[Token], mode: SqlMode) -> Vec<Edi
     let edit = |token: &Token| {
         let span = token.span();
         let raw = sql.get(span.clone())?;
-        let mut text = match token.kind {
+        let text = match token.kind {
             TokenKind::Quoted if raw.starts_with('"') => quote_name(&unquote::name(raw)),
             TokenKind::DoubleText => quote_escaped(&unquote::text(raw, escapes)),
             TokenKind::Text if !escapes && raw.contains('\\') => {
@@ -169,17 +185,6 @@ pub(super) fn quote_edits(sql: &str, tokens: &[Token], mode: SqlMode) -> Vec<Edi
             }
             _ => return None,
         };
-        // Neighbouring strings are one string, but two single quotes in a row are a quote inside one; and b'..', x'..',
-        // n'..' are literals of their own, which a word before a double quote never makes.
-        if token.kind == TokenKind::DoubleText {
-            let joins = ['\'', 'b', 'B', 'x', 'X', 'n', 'N'];
-            if sql.get(..span.start).is_some_and(|before| before.ends_with(joins)) {
-                text.insert(0, ' ');
-            }
-            if sql.get(span.end..).is_some_and(|after| after.starts_with(['\'', '"'])) {
-                text.push(' ');
-            }
-        }
         Some(Edit { span, text })
     };
     tokens.iter().filter_map(edit).collect()

@@ -45,6 +45,14 @@ const STATEMENTS: [&str; 14] = [
 ];
 
 #[test]
+fn quotes_never_meet() {
+    let sql = "ALTER TABLE t COMMENT 'a'\"b\"'c'";
+    assert_eq!(parsed(sql, MYSQL8).rewrite(sql, same), "ALTER TABLE `d`.`t` COMMENT 'a' 'b' 'c'");
+    let sql = "CREATE TABLE t(a INT REFERENCES p(`b`))COMMENT\"x\"";
+    assert_eq!(parsed(sql, MYSQL8).rewrite(sql, same), "CREATE TABLE `d`.`t`(a INT REFERENCES `d`.`p`(`b`))COMMENT'x'");
+}
+
+#[test]
 fn a_word_before_a_double_quote_makes_no_literal() {
     let sql = "ALTER TABLE t ADD CHECK (a = b\"x\" AND n \"y\"\"z\")";
     let text = parsed(sql, MYSQL8).rewrite(sql, same);

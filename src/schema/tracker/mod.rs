@@ -5,6 +5,7 @@ mod checks;
 pub(in crate::schema) mod column;
 pub(in crate::schema) mod create;
 pub(in crate::schema) mod default;
+mod inherited;
 mod keys;
 mod session;
 mod store;

@@ -7,11 +7,9 @@ use crate::{
     mysql::binlog::event::StatusVars,
     rules::{self, EventKind},
     schema::{
-        ServerInfo, Tracker,
-        charset::{CharsetPair, default_collation},
+        Tracker,
         collation::SourceDefaults,
-        ddl::{AlterSpec, Changes, CharsetRules, ClausePart, Statement, StatementKind},
-        logged,
+        ddl::{Changes, CharsetRules, ClausePart, Statement, StatementKind},
         model::{TableId, TableInfo},
     },
 };
@@ -89,7 +87,12 @@ impl TranslateTask {
             },
             true,
         );
-        let inherited = self.inherited(sending);
+        let inherited = sending.tracker.inherited_charset(
+            statement,
+            &sending.subject.schema,
+            sending.status,
+            sending.default_schema,
+        );
         let policy = self.structures.target().collations().clone();
         let target_inherited = match (&inherited, &statement.kind) {
             (Some(_), StatementKind::CreateDatabase { .. }) => policy.target.server.clone(),
@@ -119,39 +122,5 @@ impl TranslateTask {
     /// The source's defaults as the statement's session had them.
     fn source_defaults(&self, status: &StatusVars) -> SourceDefaults {
         self.source_charsets.in_session(status)
-    }
-
-    /// What the source takes where the statement says nothing. For a new table the session's `collation_database` plays
-    /// no part in it: servers take the default of the table's schema (tried on 5.7 to 9.7 and MariaDB 10.11).
-    fn inherited(&self, sending: &Sending<'_>) -> Option<CharsetPair> {
-        match &sending.statement.kind {
-            StatementKind::CreateDatabase { .. } => Some(sending.tracker.server_charset().clone()),
-            StatementKind::CreateTable(create) if create.like.is_none() => {
-                Some(sending.tracker.schema_charset(&sending.subject.schema))
-            }
-            StatementKind::AlterTable { specs, .. } => {
-                let converts = specs.iter().any(|spec| matches!(spec, AlterSpec::ConvertTo { charset: None, .. }));
-                converts.then(|| self.converted(sending))
-            }
-            _ => None,
-        }
-    }
-
-    /// CONVERT TO CHARACTER SET DEFAULT, as tried on every release: MySQL and MariaDB 10.5 take the session's
-    /// `collation_database`, which is the default of the session's schema unless the event says otherwise; MariaDB 10.11
-    /// takes the character set of the table's schema with the collation that is compiled in as its default.
-    fn converted(&self, sending: &Sending<'_>) -> CharsetPair {
-        let server = &self.source_info;
-        if server.is_mariadb() && server.version >= 101_000 {
-            let charset = sending.tracker.schema_charset(&sending.subject.schema).charset;
-            let plain = ServerInfo { version: 101_100, ..*server };
-            let collation = default_collation(&charset, &plain).into();
-            return CharsetPair { charset, collation };
-        }
-        let said = sending.status.charset_database.and_then(|number| logged::pair_by_number(number, server));
-        said.unwrap_or_else(|| match sending.default_schema {
-            "" => sending.tracker.server_charset().clone(),
-            schema => sending.tracker.schema_charset(schema),
-        })
     }
 }
