@@ -65,12 +65,22 @@ mariadb() {
 
 suite_tree() { # suite_tree FOLDER SUITE PACKAGE...: unpacks packages of another Debian suite with their whole dependency closure, own libc and loader included
   local prefix=$1 suite=$2 d; shift 2; d=$(mktemp -d)
-  local mirror
+  suite_debs "$d" "$suite" -y --no-install-recommends --download-only install "$@"
+  rm -rf "$prefix"; mkdir -p "$prefix"
+  for x in bin sbin lib lib64; do mkdir -p "$prefix/usr/$x"; [ -e "$prefix/$x" ] || ln -s "usr/$x" "$prefix/$x"; done
+  for deb in "$d"/cache/archives/*.deb; do
+    dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$prefix"
+  done
+  rm -rf "$prefix"/usr/share/{doc,man,lintian,bug,locale,info} "$prefix"/usr/lib/x86_64-linux-gnu/gconv "$prefix"/var "$d"
+}
+
+suite_debs() { # suite_debs FOLDER SUITE APT-GET-ARGUMENT...: what apt-get of another suite downloads, below FOLDER
+  local d=$1 suite=$2 mirror; shift 2
   mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
     awk '/^URIs:/{print $2} /^deb /{for(i=2;i<=NF;i++) if($i ~ /^(https?|mirror)[:+]/){print $i;break}}' |
     grep -E '/debian/?$' | head -n 1) || true
-  [ -n "$mirror" ] || { say "$1 comes from Debian's suite $suite, and the apt sources name no Debian mirror"; exit 1; }
-  rm -rf "$prefix"; mkdir -p "$d"/{lists/partial,cache/archives/partial,parts} "$prefix"
+  [ -n "$mirror" ] || { say "this comes from Debian's suite $suite, and the apt sources name no Debian mirror"; exit 1; }
+  mkdir -p "$d"/{lists/partial,cache/archives/partial,parts}
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$d/sources.list"
   for p in perl perl-base debconf dpkg tar; do # wanted only by maintainer scripts: count as installed
     printf 'Package: %s\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: allowed\nVersion: 99.0\nMaintainer: none\nDescription: stub\n\n' $p
@@ -81,12 +91,7 @@ suite_tree() { # suite_tree FOLDER SUITE PACKAGE...: unpacks packages of another
     -o APT::Sandbox::User=root -o APT::Architecture=amd64 -o Acquire::Retries=3 -o Acquire::Languages=none
     -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
   apt-get "${apt[@]}" -qq update
-  apt-get "${apt[@]}" -qq -y --no-install-recommends --download-only install "$@" >/dev/null
-  for x in bin sbin lib lib64; do mkdir -p "$prefix/usr/$x"; [ -e "$prefix/$x" ] || ln -s "usr/$x" "$prefix/$x"; done
-  for deb in "$d"/cache/archives/*.deb; do
-    dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$prefix"
-  done
-  rm -rf "$prefix"/usr/share/{doc,man,lintian,bug,locale,info} "$prefix"/usr/lib/x86_64-linux-gnu/gconv "$prefix"/var "$d"
+  (cd "$d" && apt-get "${apt[@]}" -qq "$@" >/dev/null)
 }
 
 own_loader() { # own_loader FOLDER PROGRAM...: programs below FOLDER/usr run with the libc that came with them
@@ -127,6 +132,14 @@ mariadb_of() { # mariadb_of NAME SUITE PACKAGE...
     rm -rf "$home"; mkdir -p "$home"
     suite_tree "$home/tree.new" "$suite" "$@" && mv "$home/tree.new" "$home/tree"
     own_loader "$home/tree" sbin/mariadbd bin/my_print_defaults bin/resolveip
+  fi
+  # The server's own package only: its plugins (logins, encryption) need nothing that the tree lacks.
+  if [ "$name" = mariadb118 ] && [ ! -e "$home/tree/usr/lib/mysql/plugin/auth_parsec.so" ]; then
+    say "fetching the plugins of $name"
+    local d; d=$(mktemp -d)
+    suite_debs "$d" "$suite" download mariadb-server
+    dpkg-deb --fsys-tarfile "$d"/mariadb-server_*.deb | tar -x --no-same-owner -C "$home/tree" --wildcards './usr/lib/mysql/plugin/*'
+    rm -rf "$d"
   fi
   [ -d "$home/template/mysql" ] && return
   say "initialising a datadir of $name"

@@ -72,7 +72,8 @@ pub async fn connect(cfg: &DbConfig, side: Scope, options: ConnectOptions) -> Re
         .wait_timeout(Some(28_800))
         .init(init.into_iter().collect::<Vec<_>>());
     if let Some(ssl) = cfg.security.as_ref().and_then(ssl_options) {
-        builder = builder.ssl_opts(ssl);
+        // A password may only be told in clear to whom it is encrypted for.
+        builder = builder.ssl_opts(ssl).enable_cleartext_plugin(true);
     }
     match timeout(options.connect_timeout, Conn::new(builder)).await {
         Ok(Ok(conn)) => Ok(conn),
@@ -118,8 +119,17 @@ pub(super) async fn resolve(cfg: &DbConfig, limit: Duration) -> std::result::Res
 fn dial_cause(cfg: &DbConfig, error: &mysql_async::Error) -> String {
     match error {
         mysql_async::Error::Io(mysql_async::IoError::Io(io)) => io_dial_cause(cfg, io),
+        mysql_async::Error::Driver(mysql_async::DriverError::UnknownAuthPlugin { name }) => unknown_login(name),
         other => cause(other),
     }
+}
+
+/// What is said of a login that can't be done.
+pub(super) fn unknown_login(plugin: &str) -> String {
+    format!(
+        "the server wants the login plugin `{plugin}` for this user, which is not supported: give the user one of \
+         caching_sha2_password, mysql_native_password, ed25519 or parsec"
+    )
 }
 
 /// `dial tcp host:port: connect: connection refused`.

@@ -1,6 +1,7 @@
 //! Connections, the binlog and SQL literals against real servers.
 
 mod connections;
+mod logins;
 mod replay;
 mod stream;
 mod values;

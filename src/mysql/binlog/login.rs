@@ -4,7 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use bytes::Bytes;
-use mysql_common::scramble::{scramble_native, scramble_sha256};
+use mysql_common::scramble::{
+    create_response_for_ed25519, create_response_for_parsec, scramble_native, scramble_sha256,
+};
 use rustls::pki_types::{ServerName, SubjectPublicKeyInfoDer, pem::PemObject};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -13,7 +15,10 @@ use super::{
     cursor::{Cursor, Malformed, Parsed},
     wire::{PacketStream, Wire, WireError, server_error},
 };
-use crate::{config::DbConfig, mysql::tls};
+use crate::{
+    config::DbConfig,
+    mysql::{connect, tls},
+};
 
 const LONG_PASSWORD: u32 = 1;
 const LONG_FLAG: u32 = 4;
@@ -28,6 +33,9 @@ const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
 const UTF8MB4: u8 = 45;
 
 const LARGEST_PACKET: u32 = 1 << 30;
+
+/// Of a parsec login, as the power of two above 1024; servers say 0 to 3.
+const MOST_ROUNDS: u8 = 10;
 
 impl From<Malformed> for WireError {
     fn from(Malformed(what): Malformed) -> Self {
@@ -162,15 +170,10 @@ async fn authenticate(
             Some(0xff) => return Err(server_error(&packet)),
             Some(0xfe) => {
                 (plugin, nonce) = switch(&packet)?;
-                let proof = match plugin.as_str() {
-                    "mysql_native_password" | "caching_sha2_password" => first_proof(&plugin, cfg, &nonce),
-                    "mysql_clear_password" | "sha256_password" if secure => clear_password(cfg),
-                    "sha256_password" if cfg.password.0.is_empty() => vec![0],
-                    "sha256_password" => vec![1],
-                    _ => return Err(WireError::Protocol(format!("unknown authentication plugin `{plugin}`"))),
-                };
-                stream.write(&proof).await?;
+                stream.write(&switched_proof(&plugin, cfg, &nonce, secure)?).await?;
             }
+            // The first servers with this plugin left out the byte 1 before what a plugin says.
+            _ if plugin == "parsec" => stream.write(&parsec_proof(cfg, &nonce, &packet)?).await?,
             Some(1) => match (plugin.as_str(), packet.get(1)) {
                 ("caching_sha2_password", Some(3)) => {}
                 ("caching_sha2_password", Some(4)) if secure => stream.write(&clear_password(cfg)).await?,
@@ -184,6 +187,34 @@ async fn authenticate(
     Err(WireError::Protocol("the server does not come to an end with the login".into()))
 }
 
+/// The proof for the plugin that the server switched to.
+fn switched_proof(plugin: &str, cfg: &DbConfig, nonce: &[u8], secure: bool) -> Wire<Vec<u8>> {
+    Ok(match plugin {
+        "mysql_native_password" | "caching_sha2_password" => first_proof(plugin, cfg, nonce),
+        "client_ed25519" => create_response_for_ed25519(cfg.password.0.as_bytes(), nonce).to_vec(),
+        // The server has a salt to tell first.
+        "parsec" => Vec::new(),
+        "mysql_clear_password" | "sha256_password" if secure => clear_password(cfg),
+        "sha256_password" if cfg.password.0.is_empty() => vec![0],
+        "sha256_password" => vec![1],
+        _ => return Err(WireError::Protocol(connect::unknown_login(plugin))),
+    })
+}
+
+/// MariaDB's parsec: `P`, the exponent of the rounds (1024 << n), then the user's salt. The answer is a nonce of ours and
+/// the signature over both nonces.
+fn parsec_proof(cfg: &DbConfig, nonce: &[u8], packet: &Bytes) -> Wire<Vec<u8>> {
+    let said = packet.strip_prefix(&[1]).unwrap_or(packet);
+    let (Some((&[b'P', exponent], salt)), Some(nonce)) = (said.split_first_chunk::<2>(), nonce.first_chunk::<32>())
+    else {
+        return Err(WireError::Protocol("malformed packet: login".into()));
+    };
+    if exponent > MOST_ROUNDS {
+        return Err(WireError::Protocol("the server asks for a proof that takes too long".into()));
+    }
+    Ok(create_response_for_parsec(cfg.password.0.as_bytes(), nonce, 1024 << exponent, salt).to_vec())
+}
+
 /// The plugin and nonce the server wants instead.
 fn switch(packet: &Bytes) -> Wire<(String, Vec<u8>)> {
     let parse = || -> Parsed<(String, Vec<u8>)> {
@@ -191,7 +222,7 @@ fn switch(packet: &Bytes) -> Wire<(String, Vec<u8>)> {
         cursor.u8()?;
         let plugin = String::from_utf8_lossy(cursor.until_zero()?).into_owned();
         let mut nonce = cursor.rest().to_vec();
-        nonce.truncate(20);
+        nonce.truncate(if plugin.starts_with("mysql_") || plugin.contains("sha") { 20 } else { 32 });
         Ok((plugin, nonce))
     };
     Ok(parse()?)
