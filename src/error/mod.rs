@@ -8,7 +8,7 @@ use std::fmt;
 
 pub use table::{Code, Entry};
 
-use crate::pb;
+use crate::{mysql::position::BinlogPosition, pb};
 
 /// The crate's result.
 pub type Result<T, E = DmError> = std::result::Result<T, E>;
@@ -62,6 +62,22 @@ struct Fields {
     message: String,
     raw_cause: String,
     workaround: String,
+    event: Option<EventRef>,
+}
+
+/// The event of a source's binlog that an error is about.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct EventRef {
+    /// Where it begins.
+    pub position: BinlogPosition,
+    /// Of its transaction; empty without GTIDs.
+    pub gtid: String,
+    /// A statement; otherwise row changes.
+    pub statement: bool,
+    /// Which of the statements that stand for the event failed; 0 is the first.
+    pub step: u32,
+    /// All that an operator put before the event had run.
+    pub injected: bool,
 }
 
 impl DmError {
@@ -74,6 +90,7 @@ impl DmError {
             message: entry.text.to_owned(),
             raw_cause: String::new(),
             workaround: entry.workaround.to_owned(),
+            event: None,
         }))
     }
 
@@ -107,6 +124,17 @@ impl DmError {
     pub fn annotate(mut self, prefix: impl fmt::Display) -> Self {
         self.0.message = format!("{prefix}: {}", self.0.message);
         self
+    }
+
+    /// Says which event it is about.
+    pub fn at_event(mut self, event: EventRef) -> Self {
+        self.0.event = Some(event);
+        self
+    }
+
+    /// The event it is about, if it is about one.
+    pub fn event(&self) -> Option<&EventRef> {
+        self.0.event.as_ref()
     }
 
     /// The code.

@@ -7,6 +7,7 @@ pub mod event_kind;
 pub mod explain;
 pub mod expression;
 pub mod ghost;
+pub mod operator;
 pub mod regexp;
 pub mod router;
 pub mod selector;

@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{SubtaskConfig, subtask::TaskMode},
-    error::{Code, DmError},
+    error::{Code, DmError, EventRef},
     pb,
+    rules::operator::Operator,
 };
 
 pub use remove_meta::remove_meta;
@@ -73,6 +74,14 @@ pub trait Unit: Send + Sync + 'static {
     /// Like `status`, but may ask the source (e.g. its current binlog position); called with a 5 s limit.
     async fn fresh_status(&self) -> pb::sub_task_status::Status {
         self.status()
+    }
+
+    /// What the user put in the place of events; given before the run and whenever it changes.
+    fn set_operators(&self, _operators: Vec<Operator>) {}
+
+    /// The event that the run failed on; None when it didn't, or on something else.
+    fn failed_event(&self) -> Option<EventRef> {
+        None
     }
 
     /// Remarks for query-status `msg`, such as tables under safe mode and why.

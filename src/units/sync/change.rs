@@ -42,8 +42,9 @@ pub struct Change {
     pub transaction: Arc<Transaction>,
     /// Its number within the transaction, counted over all row changes, also those that are filtered.
     pub index: u64,
-    /// Where its binlog event ends, for error texts.
+    /// Where its binlog event ends, and how long it is, for error texts.
     pub end_pos: u64,
+    pub event_size: u32,
     pub table: Arc<TargetTable>,
     pub kind: Kind,
     pub op: Op,

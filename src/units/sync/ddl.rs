@@ -11,10 +11,10 @@ use super::{
     checkpoint::TableRow,
     control::Request,
     ddl_object,
-    ddl_run::{DdlJob, DdlStatement, Subject},
+    ddl_run::{DdlJob, DdlStatement, DdlSteps, Subject},
     ddl_text::Sending,
     dispatch::{Step, gone},
-    location::Transaction,
+    location::{At, Transaction},
     translate::TranslateTask,
 };
 use crate::{
@@ -34,17 +34,26 @@ use crate::{
 pub struct DdlEvent {
     pub transaction: Arc<Transaction>,
     pub event: QueryEvent,
+    pub start_pos: u64,
     pub end_pos: u64,
     pub timestamp: u32,
-    pub number: u32,
+    /// Rises within the transaction.
+    pub number: u64,
     pub alone: bool,
+}
+
+impl DdlEvent {
+    /// Its place in error texts.
+    pub fn at<'a>(&self, sql: &'a str) -> At<'a> {
+        At { start: self.start_pos, end: self.end_pos, sql: Some(sql), ..At::default() }
+    }
 }
 
 /// What one event comes to.
 #[derive(Default)]
-struct Outcome {
-    statements: Vec<DdlStatement>,
-    rows: Vec<TableRow>,
+pub(super) struct Outcome {
+    pub statements: Vec<DdlStatement>,
+    pub rows: Vec<TableRow>,
 }
 
 impl TranslateTask {
@@ -54,15 +63,24 @@ impl TranslateTask {
         if matches!(event.event.status.alter_phase, Some(AlterPhase::Start | AlterPhase::Rollback)) {
             return Ok(());
         }
-        let sql = match self.text(&event) {
-            Ok(sql) => sql,
-            Err(error) => return Err(self.at(&event, "", error)),
-        };
+        if let Some(operator) = self.rules.operator(&event.transaction, event.start_pos, event.alone) {
+            return self.operated(event, operator).await;
+        }
+        let at = |sql, error| event.transaction.annotate(error, event.at(sql));
+        let sql = self.text(&event).map_err(|error| at("", error))?;
         let mut tracker = self.structures.tracker.clone();
-        let outcome = match self.plan(&event, &sql, &mut tracker).await {
-            Ok(outcome) => outcome,
-            Err(error) => return Err(self.at(&event, &sql, error)),
-        };
+        let outcome = self.plan(&event, &sql, &mut tracker).await.map_err(|error| at(&sql, error))?;
+        self.run_job(&event, DdlSteps::of_event(&event, &sql), outcome, tracker).await
+    }
+
+    /// Has an outcome brought in: everything before it first, then its statements, then the checkpoint behind it.
+    pub(super) async fn run_job(
+        &mut self,
+        event: &DdlEvent,
+        steps: DdlSteps,
+        outcome: Outcome,
+        tracker: Tracker,
+    ) -> Result<(), DmError> {
         if outcome.statements.is_empty() && outcome.rows.is_empty() {
             self.structures.tracker = tracker;
             return Ok(());
@@ -71,20 +89,20 @@ impl TranslateTask {
         self.steps.send(Step::Drain(reply)).await.map_err(|_| gone())?;
         drained.await.map_err(|_| gone())?;
         let started = std::time::Instant::now();
-        let count = outcome.statements.len();
+        let (count, sql) = (outcome.statements.len(), steps.origin.clone());
         let subjects: Vec<Subject> = outcome.statements.iter().map(|statement| statement.subject.clone()).collect();
         let job = DdlJob {
             transaction: event.transaction.clone(),
             number: event.number,
+            start_pos: event.start_pos,
             end_pos: event.end_pos,
             timestamp: event.timestamp,
             time_zone: event.event.status.time_zone.clone(),
             sql_mode: event.event.status.sql_mode.unwrap_or_default(),
             explicit_timestamps: tracker.explicit_defaults_for_timestamp(),
-            origin: sql.clone(),
             statements: outcome.statements,
             rows: outcome.rows,
-            after: event.alone.then(|| event.transaction.location_at(event.end_pos)),
+            steps,
         };
         let (reply, done) = oneshot::channel();
         self.control.send(Request::Ddl(Box::new(job), reply)).await.map_err(|_| gone())?;
@@ -96,19 +114,21 @@ impl TranslateTask {
         Ok(())
     }
 
-    fn at(&self, event: &DdlEvent, sql: &str, error: DmError) -> DmError {
-        event.transaction.annotate(error, event.end_pos, Some(sql))
-    }
-
     /// The statement in UTF-8.
-    fn text(&self, event: &DdlEvent) -> Result<String, DmError> {
+    pub(super) fn text(&self, event: &DdlEvent) -> Result<String, DmError> {
         let status = &event.event.status;
         let mode = SqlMode::from_bits(status.sql_mode.unwrap_or_default());
         let text = ddl::decode(&event.event.sql, status.charset_client, mode, &self.source_info)?;
         Ok(text.trim().trim_end_matches(';').to_owned())
     }
 
-    async fn plan(&mut self, event: &DdlEvent, sql: &str, tracker: &mut Tracker) -> Result<Outcome, DmError> {
+    /// What a statement comes to; `tracker` follows it.
+    pub(super) async fn plan(
+        &mut self,
+        event: &DdlEvent,
+        sql: &str,
+        tracker: &mut Tracker,
+    ) -> Result<Outcome, DmError> {
         let mut outcome = Outcome::default();
         let context = ParseContext {
             default_schema: event.event.schema.clone(),

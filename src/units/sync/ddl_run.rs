@@ -9,7 +9,13 @@ use std::{sync::Arc, time::Duration};
 use mysql_async::{Conn, Error as MysqlError, Row, prelude::Queryable};
 use sha2::{Digest, Sha256};
 
-use super::{checkpoint::TableRow, control::ControlTask, failpoint, location::Transaction};
+use super::{
+    checkpoint::TableRow,
+    control::ControlTask,
+    ddl::DdlEvent,
+    failpoint,
+    location::{At, Transaction},
+};
 use crate::{
     error::{Code, DmError, Scope},
     mysql::position::{BinlogPosition, Location},
@@ -22,7 +28,7 @@ use crate::{
 const IGNORED: [u16; 19] =
     [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1176, 1507, 1517, 1304, 1305, 1359, 1360, 1537, 1539, 4092];
 /// Split statements of one event are numbered `event * SPLIT + part`.
-const SPLIT: u32 = 1000;
+const SPLIT: u64 = 1_000_000;
 /// Seconds of one wait for the lock, and how many waits before giving up: half an hour.
 const LOCK_WAIT: u32 = 5;
 const LOCK_WAITS: u32 = 360;
@@ -59,8 +65,9 @@ pub struct DdlStatement {
 #[derive(Debug)]
 pub struct DdlJob {
     pub transaction: Arc<Transaction>,
-    /// Which statement of the transaction the event is.
-    pub number: u32,
+    /// Rises from event to event of the transaction.
+    pub number: u64,
+    pub start_pos: u64,
     pub end_pos: u64,
     pub timestamp: u32,
     pub time_zone: Option<String>,
@@ -68,13 +75,39 @@ pub struct DdlJob {
     pub sql_mode: u64,
     /// Its explicit_defaults_for_timestamp.
     pub explicit_timestamps: bool,
-    /// The text at the source.
-    pub origin: String,
     pub statements: Vec<DdlStatement>,
     /// Rows of the checkpoint that change with it.
     pub rows: Vec<TableRow>,
-    /// The checkpoint behind it; None inside a larger transaction.
+    pub steps: DdlSteps,
+}
+
+/// Which part of an event a job is: all of it, unless an operator puts statements before it or in its place.
+#[derive(Clone, Default, Debug)]
+pub struct DdlSteps {
+    /// The text that the statements come from.
+    pub origin: String,
+    /// The checkpoint behind it; None inside a larger transaction, and where more of the event follows.
     pub after: Option<Location>,
+    /// Digests of the statements that earlier jobs of the event ran.
+    pub earlier: Vec<String>,
+    /// For error texts: which of the texts that stand for the event each statement comes from, and whether those that
+    /// were put before it have run.
+    pub step: Vec<u32>,
+    pub injected: bool,
+}
+
+impl DdlSteps {
+    /// A whole event.
+    pub fn of_event(event: &DdlEvent, sql: &str) -> DdlSteps {
+        let after = event.alone.then(|| event.transaction.location_at(event.end_pos));
+        DdlSteps { origin: sql.to_owned(), after, ..DdlSteps::default() }
+    }
+}
+
+/// A statement in the record of what ran.
+pub fn digest(sql: &str) -> String {
+    let digest = Sha256::digest(sql.as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The stored record of the last DDL.
@@ -82,8 +115,10 @@ pub struct DdlJob {
 pub struct Intent {
     pub position: BinlogPosition,
     pub gtid: String,
-    pub statement_no: u32,
-    pub digest: String,
+    /// The event's number, and the place of the statement among those of the event.
+    pub statement_no: u64,
+    /// Digests of the event's statements up to this one.
+    pub plan: Vec<String>,
     pub before: Option<String>,
     pub done: bool,
 }
@@ -98,18 +133,25 @@ enum Known {
 
 impl Intent {
     /// The columns of `Intent` in the order in which the start reads them.
-    pub const COLUMNS: &'static str = "binlog_name, binlog_pos, gtid, statement_no, digest, structure_before, state";
+    pub const COLUMNS: &'static str = "binlog_name, binlog_pos, gtid, statement_no, plan, structure_before, state";
 
-    fn knows(&self, job: &DdlJob, number: u32, digest: &str) -> Known {
+    /// `plan` are the digests of the event's statements up to the one in question. Another plan than the recorded one
+    /// (the user put other statements there) counts as not begun, from the first difference on.
+    fn knows(&self, job: &DdlJob, plan: &[String]) -> Known {
         let gtid = job.transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default();
         let same = if gtid.is_empty() { self.position == job.transaction.before.position } else { self.gtid == gtid };
-        if !same || self.statement_no < number {
+        let event = self.statement_no / SPLIT;
+        if !same || event < job.number {
             return Known::New;
         }
-        if self.statement_no > number || self.done {
+        if event > job.number {
             return Known::Done;
         }
-        if self.digest == digest { Known::Started { before: self.before.clone() } } else { Known::New }
+        if !self.plan.starts_with(plan) {
+            return Known::New;
+        }
+        let later = self.plan.len() > plan.len();
+        if later || self.done { Known::Done } else { Known::Started { before: self.before.clone() } }
     }
 }
 
@@ -118,37 +160,47 @@ impl ControlTask {
     pub async fn ddl(&mut self, job: &DdlJob) -> Result<(), DmError> {
         self.flush().await?;
         let mut last = None;
-        for (part, statement) in (0u32..).zip(&job.statements) {
-            let number = job.number * SPLIT + part;
-            self.statement(job, number, statement)
-                .await
-                .map_err(|error| job.transaction.annotate(error, job.end_pos, Some(&job.origin)))?;
+        let DdlSteps { origin, step, injected, earlier, .. } = &job.steps;
+        let mut plan = earlier.clone();
+        for (part, statement) in job.statements.iter().enumerate() {
+            plan.push(digest(&statement.sql));
+            let number = job.number * SPLIT + plan.len() as u64 - 1;
+            let step = step.get(part).copied().unwrap_or_default();
+            let at =
+                At { start: job.start_pos, end: job.end_pos, sql: Some(origin.as_str()), step, injected: *injected };
+            self.statement(job, number, &plan, statement).await.map_err(|error| job.transaction.annotate(error, at))?;
             last = Some(number);
         }
         failpoint::pass(self.target.task(), "ddl-before-done")?;
-        if let Some(after) = &job.after {
+        if let Some(after) = &job.steps.after {
             self.state.at = after.clone();
         }
         self.state.rows.extend(job.rows.iter().cloned());
         let done = last.map(|number| {
             format!(
-                "UPDATE {} SET state = 'done', statement_no = {number} WHERE source_id = {}",
+                "UPDATE {} SET state = 'done', statement_no = {number}, plan = {} WHERE source_id = {}",
                 self.tables.ddl,
+                quote_text(&plan.join(" ")),
                 quote_text(&self.source_id)
             )
         });
         self.store(done.as_slice()).await?;
         failpoint::pass(self.target.task(), "ddl-after-done")?;
-        if let (Some(intent), Some(number)) = (&mut self.state.intent, last) {
-            (intent.done, intent.statement_no) = (true, number);
+        if let (Some(intent), Some(_)) = (&mut self.state.intent, last) {
+            intent.done = true;
         }
         self.release().await;
         Ok(())
     }
 
-    async fn statement(&mut self, job: &DdlJob, number: u32, statement: &DdlStatement) -> Result<(), DmError> {
-        let digest = format!("{:x}", Sha256::digest(statement.sql.as_bytes()));
-        let known = self.state.intent.as_ref().map_or(Known::New, |intent| intent.knows(job, number, &digest));
+    async fn statement(
+        &mut self,
+        job: &DdlJob,
+        number: u64,
+        plan: &[String],
+        statement: &DdlStatement,
+    ) -> Result<(), DmError> {
+        let known = self.state.intent.as_ref().map_or(Known::New, |intent| intent.knows(job, plan));
         self.lock().await?;
         let before = match known {
             Known::Done => return Ok(()),
@@ -161,7 +213,7 @@ impl ControlTask {
             }
             Known::New => {
                 let before = self.structure(&statement.subject).await?;
-                self.announce(job, number, digest, statement, before.clone()).await?;
+                self.announce(job, number, plan, statement, before.clone()).await?;
                 before
             }
         };
@@ -197,8 +249,8 @@ impl ControlTask {
     async fn announce(
         &mut self,
         job: &DdlJob,
-        number: u32,
-        digest: String,
+        number: u64,
+        plan: &[String],
         statement: &DdlStatement,
         before: Option<String>,
     ) -> Result<(), DmError> {
@@ -206,19 +258,19 @@ impl ControlTask {
             position: job.transaction.before.position.clone(),
             gtid: job.transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default(),
             statement_no: number,
-            digest,
+            plan: plan.to_vec(),
             before,
             done: false,
         };
         let body = format!(
-            "REPLACE INTO {} (source_id, binlog_name, binlog_pos, gtid, statement_no, digest, statement, \
+            "REPLACE INTO {} (source_id, binlog_name, binlog_pos, gtid, statement_no, plan, statement, \
              structure_before, state) VALUES ({}, {}, {}, {}, {number}, {}, {}, {}, 'started')",
             self.tables.ddl,
             quote_text(&self.source_id),
             quote_text(&intent.position.name),
             intent.position.pos,
             quote_text(&intent.gtid),
-            quote_text(&intent.digest),
+            quote_text(&intent.plan.join(" ")),
             quote_text(&statement.sql),
             intent.before.as_deref().map_or_else(|| "NULL".to_owned(), quote_text)
         );
@@ -347,21 +399,25 @@ fn without_counter(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn job() -> DdlJob {
+    fn job(number: u64) -> DdlJob {
         let before = Location::new(BinlogPosition::new("bin.000001", 100), None);
         DdlJob {
             transaction: Arc::new(Transaction { before, gtid: None, timestamp: 0 }),
-            number: 0,
+            number,
+            start_pos: 142,
             end_pos: 200,
             timestamp: 0,
             time_zone: None,
             sql_mode: 0,
             explicit_timestamps: true,
-            origin: String::new(),
             statements: Vec::new(),
             rows: Vec::new(),
-            after: None,
+            steps: DdlSteps::default(),
         }
+    }
+
+    fn plan(statements: &[&str]) -> Vec<String> {
+        statements.iter().map(|sql| digest(sql)).collect()
     }
 
     #[test]
@@ -369,18 +425,41 @@ mod tests {
         let intent = Intent {
             position: BinlogPosition::new("bin.000001", 100),
             gtid: String::new(),
-            statement_no: 1,
-            digest: "d".into(),
+            statement_no: SPLIT + 1,
+            plan: plan(&["a", "b"]),
             before: Some("s".into()),
             done: false,
         };
-        let job = job();
-        assert_eq!(intent.knows(&job, 0, "x"), Known::Done);
-        assert_eq!(intent.knows(&job, 1, "d"), Known::Started { before: Some("s".into()) });
-        assert_eq!(intent.knows(&job, 2, "d"), Known::New);
-        let other = Intent { position: BinlogPosition::new("bin.000001", 99), ..intent.clone() };
-        assert_eq!(other.knows(&job, 1, "d"), Known::New);
-        assert_eq!(Intent { done: true, ..intent }.knows(&job, 1, "d"), Known::Done);
+        let knows = |intent: &Intent, number, statements: &[&str]| intent.knows(&job(number), &plan(statements));
+        let started = Known::Started { before: Some("s".into()) };
+        assert_eq!(knows(&intent, 0, &["z"]), Known::Done);
+        assert_eq!(knows(&intent, 1, &["a"]), Known::Done);
+        assert_eq!(knows(&intent, 1, &["a", "b"]), started);
+        assert_eq!(knows(&intent, 1, &["a", "b", "c"]), Known::New);
+        assert_eq!(knows(&intent, 2, &["a"]), Known::New);
+        let done = Intent { done: true, ..intent.clone() };
+        assert_eq!(knows(&done, 1, &["a", "b"]), Known::Done);
+        let other = Intent { position: BinlogPosition::new("bin.000001", 99), ..intent };
+        assert_eq!(knows(&other, 1, &["a", "b"]), Known::New);
+    }
+
+    /// Two statements in the place of a split one whose first half ran: neither counts as done. What was put before the
+    /// event stays done when only the event itself is replaced.
+    #[test]
+    fn another_plan_begins_where_it_differs() {
+        let intent = Intent {
+            position: BinlogPosition::new("bin.000001", 100),
+            gtid: String::new(),
+            statement_no: 2,
+            plan: plan(&["i1", "i2", "original"]),
+            before: None,
+            done: false,
+        };
+        let knows = |statements: &[&str]| intent.knows(&job(0), &plan(statements));
+        assert_eq!(knows(&["r1"]), Known::New);
+        assert_eq!(knows(&["i1"]), Known::Done);
+        assert_eq!(knows(&["i1", "i2"]), Known::Done);
+        assert_eq!(knows(&["i1", "i2", "instead"]), Known::New);
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::location::Transaction;
 use crate::{
     config::SubtaskConfig,
     error::DmError,
     rules::{
         Admission, Event, EventKind, ExtraColumn, FilterAction, TaskRules,
         expression::{Compiled, Filters},
+        operator::{EventPlace, Operator, Operators},
     },
     schema::{
         ddl::Statement,
@@ -22,6 +24,8 @@ pub struct Rules {
     source_id: String,
     /// `migrate-statements` of the task.
     migrated: Vec<String>,
+    /// What the user put in the place of events.
+    operators: Arc<Operators>,
     /// Decisions about tables that were seen: nothing is matched twice.
     seen: HashMap<TableId, RowDecision>,
 }
@@ -43,8 +47,25 @@ impl Rules {
                 .of_flavor(config.flavor),
             source_id: config.source_id.clone(),
             migrated: config.migrate_statements.clone(),
+            operators: Arc::default(),
             seen: HashMap::new(),
         })
+    }
+
+    /// With the operators of the subtask.
+    pub fn with_operators(self, operators: Arc<Operators>) -> Rules {
+        Rules { operators, ..self }
+    }
+
+    /// What the user put in the place of the event that begins at `start`; `alone`: it is the whole transaction.
+    pub fn operator(&self, transaction: &Transaction, start: u64, alone: bool) -> Option<Operator> {
+        if self.operators.is_empty() {
+            return None;
+        }
+        let begin = &transaction.before.position;
+        let gtid = transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default();
+        let transaction = alone.then_some(begin.pos);
+        self.operators.at(EventPlace { file: &begin.name, start, transaction, gtid: &gtid })
     }
 
     /// Whether the task wants statements of this kind (see `migrate-statements`) on the target.

@@ -12,6 +12,7 @@ use super::{
     counters::Counters,
     failpoint,
     ledger::{Lane, Ledger},
+    location::At,
     target::is_retryable,
     writer::{FencedWriter, Refused},
 };
@@ -160,7 +161,10 @@ impl Failure {
             Failure::Other(error) => (batch.first(), error),
         };
         match change {
-            Some(change) => change.transaction.annotate(error, change.end_pos, None),
+            Some(change) => {
+                let start = change.end_pos.saturating_sub(u64::from(change.event_size));
+                change.transaction.annotate(error, At { start, end: change.end_pos, ..At::default() })
+            }
             None => error,
         }
     }

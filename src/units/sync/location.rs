@@ -1,7 +1,7 @@
 //! Transactions of the source, and where a change stands in them.
 
 use crate::{
-    error::DmError,
+    error::{DmError, EventRef},
     mysql::{
         gtid::{Gtid, GtidSet},
         position::{BinlogPosition, Location},
@@ -52,17 +52,73 @@ impl Transaction {
     }
 
     /// Puts the location before an error's message, as DM does.
-    pub fn annotate(&self, error: DmError, end_pos: u64, sql: Option<&str>) -> DmError {
-        let end = self.location_at(end_pos);
-        match sql {
-            Some(sql) => error.annotate(format!(
-                "startLocation: [{}], endLocation: [{end}], origin SQL: [{}]",
-                self.before,
-                shorten(sql)
-            )),
-            None => error.annotate(format!("startLocation: [{}], endLocation: [{end}]", self.before)),
+    pub fn annotate(&self, error: DmError, at: At<'_>) -> DmError {
+        let position = BinlogPosition::new(self.before.position.name.clone(), at.start);
+        let start = Location { position: position.clone(), gtid_set: self.before.gtid_set.clone() };
+        let end = self.location_at(at.end);
+        let suffix = if at.step > 0 { format!(", suffix: {}", at.step) } else { String::new() };
+        let mut place = format!("startLocation: [{start}{suffix}], endLocation: [{end}]");
+        if let Some(sql) = at.sql {
+            place.push_str(&format!(", origin SQL: [{}]", shorten(&without_values(sql))));
+        }
+        let gtid = self.gtid.as_ref().map(Gtid::to_string).unwrap_or_default();
+        let event = EventRef { position, gtid, statement: at.sql.is_some(), step: at.step, injected: at.injected };
+        error.annotate(place).at_event(event)
+    }
+}
+
+/// Which event of a transaction an error is about.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct At<'a> {
+    /// Where the event begins and ends.
+    pub start: u64,
+    pub end: u64,
+    /// The statement; None for row changes.
+    pub sql: Option<&'a str>,
+    /// Which of the statements that stand for the event.
+    pub step: u32,
+    /// Those that were put before the event had run.
+    pub injected: bool,
+}
+
+/// A statement for an error text: literals of a DDL may be shown, row values never.
+fn without_values(sql: &str) -> String {
+    const DDL: [&str; 6] = ["CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE", "SET"];
+    let word = sql.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    // Comments and what isn't known may hold anything.
+    if DDL.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+        return sql.to_owned();
+    }
+    let mut out = String::new();
+    let mut chars = sql.chars().peekable();
+    let mut in_word = false;
+    while let Some(c) = chars.next() {
+        if c == '\'' || c == '"' {
+            while let Some(inner) = chars.next() {
+                match inner {
+                    '\\' => drop(chars.next()),
+                    end if end == c => break,
+                    _ => {}
+                }
+            }
+            out.push('?');
+        } else if c == '`' {
+            out.push(c);
+            for inner in chars.by_ref() {
+                out.push(inner);
+                if inner == '`' {
+                    break;
+                }
+            }
+        } else if c.is_ascii_digit() && !in_word {
+            while chars.next_if(|next| next.is_ascii_alphanumeric() || *next == '.').is_some() {}
+            out.push('?');
+        } else {
+            in_word = c.is_alphanumeric() || matches!(c, '_' | '$');
+            out.push(c);
         }
     }
+    out
 }
 
 /// The end of a transaction, or a place between two where the source had nothing for us.
@@ -99,13 +155,34 @@ mod tests {
             gtid: Gtid::parse(Flavor::Mariadb, "0-3407-94939").ok(),
             timestamp: 0,
         };
-        let error = transaction.annotate(DmError::new(Code::DBExecuteFailed).msg("why"), 739_345_578, Some("drop x"));
+        let at = At { start: 739_345_485, end: 739_345_578, sql: Some("drop x"), step: 0, injected: false };
+        let why = DmError::new(Code::DBExecuteFailed).msg("why");
+        let error = transaction.annotate(why.clone(), at);
         assert_eq!(
             error.message(),
-            "startLocation: [position: (mysql-bin.000002, 739345443), gtid-set: 0-3407-94938], endLocation: \
+            "startLocation: [position: (mysql-bin.000002, 739345485), gtid-set: 0-3407-94938], endLocation: \
              [position: (mysql-bin.000002, 739345578), gtid-set: 0-3407-94939], origin SQL: [drop x]: why"
         );
+        let event = error.event().unwrap();
+        assert_eq!((event.position.pos, event.gtid.as_str(), event.statement), (739_345_485, "0-3407-94939", true));
+        let error = transaction.annotate(why, At { step: 2, ..at });
+        assert!(error.message().contains("gtid-set: 0-3407-94938, suffix: 2], endLocation"), "{error}");
         assert_eq!(transaction.progress(3).gtid, "0-3407-94939");
+    }
+
+    #[test]
+    fn row_values_are_no_part_of_an_error() {
+        for (sql, shown) in [
+            ("ALTER TABLE t ADD c INT DEFAULT 5", "ALTER TABLE t ADD c INT DEFAULT 5"),
+            (
+                "insert into t1 values (7, 'it\\'s', \"x\"\"y\", 0x41, 1.5e3, -3)",
+                "insert into t1 values (?, ?, ??, ?, ?, -?)",
+            ),
+            ("UPDATE `t 1` SET a2 = 'é' WHERE b = 'x", "UPDATE `t 1` SET a2 = ? WHERE b = ?"),
+            ("LOAD DATA '/*' 4", "LOAD DATA ? ?"),
+        ] {
+            assert_eq!(without_values(sql), shown);
+        }
     }
 
     #[test]

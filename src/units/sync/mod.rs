@@ -3,6 +3,7 @@
 //! `pipeline.rs` is the first file to read: it only connects the stages. `start.rs` is what happens before rows flow,
 //! `writer.rs` one fenced transaction, `ledger.rs` what is durable.
 
+mod advice;
 mod batch;
 mod causality;
 mod change;
@@ -26,6 +27,7 @@ mod layout;
 mod ledger;
 mod location;
 mod memory;
+mod operated;
 mod pipeline;
 mod progress;
 mod safe_mode;
@@ -40,16 +42,17 @@ mod translate;
 mod versions;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use self::counters::Counters;
 use crate::{
-    error::{DmError, Scope},
+    error::{DmError, EventRef, Scope},
     mysql::server::{ServerInfo, show_master_status},
     pb,
+    rules::operator::{Operator, Operators},
     units::{Ended, Unit, UnitEnv, link},
 };
 
@@ -57,6 +60,8 @@ use crate::{
 pub struct SyncUnit {
     env: UnitEnv,
     counters: Arc<Counters>,
+    operators: Arc<Operators>,
+    failed: Mutex<Option<EventRef>>,
 }
 
 impl SyncUnit {
@@ -64,7 +69,7 @@ impl SyncUnit {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
         let counters = Arc::new(Counters::new(&env));
-        Box::new(SyncUnit { env, counters })
+        Box::new(SyncUnit { env, counters, operators: Arc::default(), failed: Mutex::default() })
     }
 
     async fn ask_source(&self) -> Result<(), DmError> {
@@ -89,7 +94,7 @@ impl Unit for SyncUnit {
 
     async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
         failpoint::load_from_env();
-        let rules = filter::Rules::new(&self.env.config)?;
+        let rules = filter::Rules::new(&self.env.config)?.with_operators(self.operators.clone());
         let start = tokio::select! {
             start = start::start(&self.env) => start?,
             () = stop.cancelled() => return Ok(Ended::Stopped),
@@ -97,7 +102,19 @@ impl Unit for SyncUnit {
         self.counters.set_clock_offset(start.source.clock_offset);
         self.counters.set_source(start.source.location.clone());
         self.counters.set_flushed(&start.location);
-        pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await
+        let ended = pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await;
+        ended.map_err(|error| {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = error.event().cloned();
+            advice::advise(error, &self.env.config)
+        })
+    }
+
+    fn set_operators(&self, operators: Vec<Operator>) {
+        self.operators.set(operators);
+    }
+
+    fn failed_event(&self) -> Option<EventRef> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn status(&self) -> pb::sub_task_status::Status {

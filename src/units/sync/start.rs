@@ -424,13 +424,13 @@ async fn read_intent(
 ) -> Result<Option<Intent>, DmError> {
     let sql =
         format!("SELECT {} FROM {} WHERE source_id = {}", Intent::COLUMNS, tables.ddl, quote_text(&config.source_id));
-    type Columns = (String, u64, String, u32, String, Option<String>, String);
+    type Columns = (String, u64, String, u64, String, Option<String>, String);
     let row: Option<Columns> = conn.query_first(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
-    Ok(row.map(|(name, pos, gtid, statement_no, digest, before, state)| Intent {
+    Ok(row.map(|(name, pos, gtid, statement_no, plan, before, state)| Intent {
         position: BinlogPosition::new(name, pos),
         gtid,
         statement_no,
-        digest,
+        plan: plan.split_whitespace().map(str::to_owned).collect(),
         before,
         done: state == "done",
     }))

@@ -21,15 +21,13 @@ use crate::{
 /// What the next stage gets.
 #[derive(Debug)]
 pub enum Item {
-    Rows {
-        transaction: Arc<Transaction>,
-        event: RowsEvent,
-        end_pos: u64,
-    },
+    /// The event begins at `start_pos` and ends at `end_pos`.
+    Rows { transaction: Arc<Transaction>, event: RowsEvent, start_pos: u64, end_pos: u64 },
     /// `number`: which statement of the transaction; `alone`: it is the whole transaction.
     Statement {
         transaction: Arc<Transaction>,
         event: QueryEvent,
+        start_pos: u64,
         end_pos: u64,
         timestamp: u32,
         number: u32,
@@ -104,7 +102,8 @@ impl Assembler {
             EventBody::Query(query) => self.query(query, start, end, timestamp),
             EventBody::Rows(rows) => match &self.current {
                 Some(current) => {
-                    Ok(Some(Item::Rows { transaction: current.transaction.clone(), event: rows, end_pos: end }))
+                    let transaction = current.transaction.clone();
+                    Ok(Some(Item::Rows { transaction, event: rows, start_pos: start, end_pos: end }))
                 }
                 None => Err(outside(&self.at)),
             },
@@ -178,7 +177,15 @@ impl Assembler {
         current.statements += 1;
         let transaction = current.transaction.clone();
         let alone = !current.open;
-        Ok(Some(Item::Statement { transaction, event: query, end_pos: end, timestamp, number, alone }))
+        Ok(Some(Item::Statement {
+            transaction,
+            event: query,
+            start_pos: start,
+            end_pos: end,
+            timestamp,
+            number,
+            alone,
+        }))
     }
 
     fn end(&mut self, end: u64, timestamp: u32) -> Option<Item> {

@@ -9,9 +9,10 @@ use super::{
     change::{Change, Keys},
     control::Request,
     cover::Cover,
+    ddl::DdlEvent,
     dispatch::{Step, gone},
     filter::{FilteredRows, Rules},
-    location::Transaction,
+    location::{At, Transaction},
     memory::{Budget, Held},
     safe_mode::SafeMode,
     source_row::SourceRow,
@@ -66,7 +67,7 @@ pub struct TranslateTask {
 pub struct RowState {
     transaction: Option<Arc<Transaction>>,
     /// Row changes of the transaction so far.
-    rows: u64,
+    pub(super) rows: u64,
     /// Changes below this number were passed on before the stream broke within the transaction.
     passed: u64,
     buffer: Vec<u8>,
@@ -98,16 +99,20 @@ impl TranslateTask {
     pub async fn run(mut self) -> Result<(), DmError> {
         while let Some(item) = self.items.recv().await {
             match item {
-                Item::Rows { transaction, event, end_pos } => {
+                Item::Rows { transaction, event, start_pos, end_pos } => {
                     self.enter(&transaction).await?;
-                    self.rows(&transaction, event, end_pos)
-                        .await
-                        .map_err(|error| transaction.annotate(error, end_pos, None))?;
+                    if self.replaces_rows(&transaction, start_pos, end_pos).await? {
+                        self.row.rows += event.count();
+                        continue;
+                    }
+                    let at = At { start: start_pos, end: end_pos, ..At::default() };
+                    self.rows(&transaction, event, at).await.map_err(|error| transaction.annotate(error, at))?;
                 }
-                Item::Statement { transaction, event, end_pos, timestamp, number, alone } => {
+                Item::Statement { transaction, event, start_pos, end_pos, timestamp, number, alone } => {
                     self.enter(&transaction).await?;
-                    self.statement(super::ddl::DdlEvent { transaction, event, end_pos, timestamp, number, alone })
-                        .await?;
+                    let number = u64::from(number) + self.row.rows;
+                    let event = DdlEvent { transaction, event, start_pos, end_pos, timestamp, number, alone };
+                    self.statement(event).await?;
                 }
                 Item::Boundary(boundary) => {
                     self.row.transaction = None;
@@ -138,7 +143,7 @@ impl TranslateTask {
         Ok(())
     }
 
-    async fn rows(&mut self, transaction: &Arc<Transaction>, event: RowsEvent, end_pos: u64) -> Result<(), DmError> {
+    async fn rows(&mut self, transaction: &Arc<Transaction>, event: RowsEvent, at: At<'_>) -> Result<(), DmError> {
         let source = TableId::new(event.table.schema.as_str(), event.table.table.as_str());
         let kind = match event.kind {
             RowsKind::Insert => EventKind::Insert,
@@ -174,7 +179,7 @@ impl TranslateTask {
             )));
         }
         let event = self.row.laid_out(event, &table);
-        self.changes(transaction, event, &table, end_pos).await
+        self.changes(transaction, event, &table, at).await
     }
 
     /// Hands on the row changes of an event of a migrated table.
@@ -183,9 +188,10 @@ impl TranslateTask {
         transaction: &Arc<Transaction>,
         event: RowsEvent,
         table: &Arc<TargetTable>,
-        end_pos: u64,
+        at: At<'_>,
     ) -> Result<(), DmError> {
-        let place = Place { table, transaction, end_pos };
+        let event_size = u32::try_from(at.end.saturating_sub(at.start)).unwrap_or(u32::MAX);
+        let place = Place { table, transaction, end_pos: at.end, event_size };
         let held = self.budget.take(event.size() * 3).await;
         let mut lot = Lot::new(held);
         if event.partial || table.expressions.is_some() {
@@ -252,7 +258,7 @@ impl TranslateTask {
     ) -> Parsed<()> {
         let index = self.row.rows;
         self.row.rows += 1;
-        let Place { table, transaction, end_pos } = *place;
+        let Place { table, transaction, end_pos, event_size } = *place;
         let (before, after) = match table.row_end {
             Some(row_end) => versions::of_current_rows(before, after, row_end)?,
             None => (before, after),
@@ -282,6 +288,7 @@ impl TranslateTask {
             transaction: transaction.clone(),
             index,
             end_pos,
+            event_size,
             table: table.clone(),
             kind,
             op,
@@ -303,6 +310,7 @@ struct Place<'a> {
     table: &'a Arc<TargetTable>,
     transaction: &'a Arc<Transaction>,
     end_pos: u64,
+    event_size: u32,
 }
 
 /// Changes of one event that are handed on together: one message, and one piece of memory for their texts.

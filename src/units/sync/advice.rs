@@ -1,0 +1,70 @@
+//! The last words of an error about an event: the commands that would resolve it, with all their arguments.
+
+use crate::{
+    config::SubtaskConfig,
+    error::{Code, DmError, EventRef},
+};
+
+/// Adds the commands to the workaround of an error that names an event.
+pub fn advise(error: DmError, config: &SubtaskConfig) -> DmError {
+    let Some(event) = error.event() else { return error };
+    // What passes by itself is resumed by the supervisor: no event is to blame.
+    if matches!(error.code(), Code::DBBadConn | Code::DBInvalidConn | Code::DBDriverError) {
+        return error;
+    }
+    let commands = if event.statement { of_statement(event, config) } else { of_rows(event, config) };
+    let text = match error.workaround_text() {
+        "" => commands,
+        known => format!("{known} Otherwise: {commands}"),
+    };
+    error.workaround(text)
+}
+
+fn of_statement(event: &EventRef, config: &SubtaskConfig) -> String {
+    let [skip, replace] = ["skip", "replace"].map(|op| command(op, event, config));
+    format!(
+        "mend the cause and `resume-task {task}`; or leave the statement out with `{skip}`; or let others run in its \
+         place with `{replace} \"statement; statement\"`",
+        task = config.name
+    )
+}
+
+fn of_rows(event: &EventRef, config: &SubtaskConfig) -> String {
+    format!(
+        "mend the cause (the row on the target, or the structure: `binlog-schema list {task} <database> <table> -s \
+         {source}`) and `resume-task {task}`; `{skip}` leaves all row changes of this event out, which then differ",
+        task = config.name,
+        source = config.source_id,
+        skip = command("skip", event, config)
+    )
+}
+
+fn command(op: &str, event: &EventRef, config: &SubtaskConfig) -> String {
+    let position = &event.position;
+    format!("binlog {op} {} -s {} -b {}:{}", config.name, config.source_id, position.name, position.pos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql::position::BinlogPosition;
+
+    fn advised(code: Code, statement: bool, known: &str) -> String {
+        let config = SubtaskConfig { name: "t1".into(), source_id: "s1".into(), ..SubtaskConfig::default() };
+        let position = BinlogPosition::new("mysql-bin.000001", 1234);
+        let event = EventRef { position, gtid: String::new(), statement, step: 0, injected: false };
+        let error = DmError::new(code).workaround(known).at_event(event);
+        advise(error, &config).workaround_text().to_owned()
+    }
+
+    #[test]
+    fn the_commands_can_be_pasted() {
+        let text = advised(Code::DBExecuteFailed, true, "");
+        assert!(text.contains("`binlog skip t1 -s s1 -b mysql-bin.000001:1234`"), "{text}");
+        assert!(text.contains("`binlog replace t1 -s s1 -b mysql-bin.000001:1234 \""), "{text}");
+        let text = advised(Code::DBExecuteFailed, false, "Look here.");
+        assert!(text.starts_with("Look here. Otherwise: mend"), "{text}");
+        assert!(text.contains("`binlog-schema list t1 <database> <table> -s s1`"), "{text}");
+        assert_eq!(advised(Code::DBInvalidConn, false, ""), "");
+    }
+}
