@@ -174,7 +174,7 @@ impl Run<'_> {
     }
 
     async fn start_task(&mut self) {
-        let (name, pos, gtid) = master_status(&self.source).await;
+        let (name, pos, gtid) = self.source.binlog_end().await;
         self.sql("before-start.sql", &self.source).await;
         let yaml = self.text("task.yaml").unwrap();
         let yaml = yaml
@@ -236,22 +236,4 @@ impl Run<'_> {
         })
         .await;
     }
-}
-
-/// Binlog name, position and GTID set of a server now.
-async fn master_status(server: &Server) -> (String, String, String) {
-    use mysql_async::prelude::Queryable;
-    let mut conn = server.conn().await;
-    let sql = match server.kind {
-        Kind::Mysql => "SHOW BINARY LOG STATUS",
-        Kind::Mariadb | Kind::Tidb => "SHOW MASTER STATUS",
-    };
-    let mut row: mysql_async::Row = conn.query_first(sql).await.unwrap().unwrap();
-    let name = row.take::<String, _>(0).unwrap();
-    let pos = row.take::<u64, _>(1).unwrap().to_string();
-    let gtid = match server.kind {
-        Kind::Mysql => row.take::<String, _>(4).unwrap(),
-        Kind::Mariadb | Kind::Tidb => server.text("SELECT @@gtid_binlog_pos").await,
-    };
-    (name, pos, gtid.replace('\n', ""))
 }

@@ -4,6 +4,7 @@
 mod cases;
 mod collations;
 mod expression;
+mod failpoints;
 mod faults;
 mod mysql;
 mod nodes;

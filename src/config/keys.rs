@@ -8,15 +8,40 @@ use super::{
     yaml::{Decoder, Kind, Node, Via, Yaml, YamlValue, yaml_struct},
 };
 
-yaml_struct!(DbConfig, "config.DBConfig", {
-    "host" => host,
-    "port" => port,
-    "user" => user,
-    "password" => password,
-    "max-allowed-packet" => max_allowed_packet,
-    "session" => session,
-    "security" => security,
-});
+impl YamlValue for DbConfig {
+    fn decode(node: &Node, d: &mut Decoder) -> Option<Self> {
+        let mut out = DbConfig::default();
+        d.mapping(node, "config.DBConfig", |d, key, value| match key {
+            "host" => d.assign(value, &mut out.host),
+            "port" => d.assign(value, &mut out.port),
+            "user" => d.assign(value, &mut out.user),
+            "password" => d.assign(value, &mut out.password),
+            "max-allowed-packet" => d.assign(value, &mut out.max_allowed_packet),
+            "session" => d.assign(value, &mut out.session),
+            "security" => d.assign(value, &mut out.security),
+            "read-timeout" => d.assign(value, &mut out.read_timeout),
+            _ => false,
+        });
+        Some(out)
+    }
+
+    /// The key of ours only where it is used, so that DM can read what doesn't need it.
+    fn encode(&self) -> Yaml {
+        let mut pairs = vec![
+            ("host".to_owned(), self.host.encode()),
+            ("port".to_owned(), self.port.encode()),
+            ("user".to_owned(), self.user.encode()),
+            ("password".to_owned(), self.password.encode()),
+            ("max-allowed-packet".to_owned(), self.max_allowed_packet.encode()),
+            ("session".to_owned(), self.session.encode()),
+            ("security".to_owned(), self.security.encode()),
+        ];
+        if let Some(limit) = self.read_timeout {
+            pairs.push(("read-timeout".to_owned(), limit.encode()));
+        }
+        Yaml::Map(pairs)
+    }
+}
 
 yaml_struct!(Meta, "config.Meta", {
     "binlog-name" => binlog_name,

@@ -1,9 +1,11 @@
 //! One task on one source, expanded from the task and the source file (config facts: sections 4.3, 5-7).
 //! Serialisable, because it travels to the worker and is kept in the replicated log.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+use super::duration::GoDuration;
 
 /// A password: prints as `******` everywhere; only a connection reads it.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -64,6 +66,30 @@ pub struct DbConfig {
     /// Session variables, keys in lower case.
     pub session: BTreeMap<String, String>,
     pub security: Option<Security>,
+    /// Ours: the longest wait for an answer; None or zero: the default of each use.
+    #[serde(default)]
+    pub read_timeout: Option<GoDuration>,
+}
+
+/// The longest wait for the target's answer to a packet of statements (behaviours.md 4: 5 min).
+const TARGET_READ_TIMEOUT: Duration = Duration::from_secs(300);
+/// The longest time without an event or a heartbeat of the source (behaviours.md: 60 s).
+const STREAM_READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl DbConfig {
+    /// How long an answer to a statement is waited for; after that the connection counts as lost.
+    pub fn answer_limit(&self) -> Duration {
+        self.given_limit().unwrap_or(TARGET_READ_TIMEOUT)
+    }
+
+    /// How long a binlog stream may be silent; after that it counts as lost.
+    pub fn stream_limit(&self) -> Duration {
+        self.given_limit().unwrap_or(STREAM_READ_TIMEOUT)
+    }
+
+    fn given_limit(&self) -> Option<Duration> {
+        self.read_timeout.filter(|limit| limit.0 > 0).map(GoDuration::to_std)
+    }
 }
 
 /// Which units a task runs, in order.

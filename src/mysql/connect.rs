@@ -82,6 +82,18 @@ pub async fn connect(cfg: &DbConfig, side: Scope, options: ConnectOptions) -> Re
     }
 }
 
+/// Waits for an answer at most `limit` (see [`DbConfig::answer_limit`]); later it counts as a lost connection, whose
+/// outcome is unknown. The caller must not use the connection again after that: the answer may still come.
+pub async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = std::result::Result<T, mysql_async::Error>>,
+) -> std::result::Result<T, mysql_async::Error> {
+    match timeout(limit, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}
+
 fn packet_size(cfg: &DbConfig) -> usize {
     match cfg.max_allowed_packet {
         Some(size) if size > 0 => (size as usize).clamp(1024, 1 << 30),

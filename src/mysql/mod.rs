@@ -16,7 +16,7 @@ pub mod text_value;
 pub mod tls;
 pub mod value;
 
-pub use connect::{ConnectOptions, connect};
+pub use connect::{ConnectOptions, connect, within};
 pub use error::{db_error, db_error_sql, is_connection_lost, is_retryable, server_errno};
 pub use gtid::{Gtid, GtidSet};
 pub use ident::{quote_ident, quote_table, quote_text};

@@ -19,6 +19,18 @@ pub async fn connect(db: &DbConfig, session: &[(String, String)], scope: Scope) 
     })
 }
 
+/// What a database answers within the configuration's limit; an error that can pass when nothing comes. For steps of
+/// several statements: the connection must not be used again after that error.
+pub async fn answered<T>(db: &DbConfig, scope: Scope, what: &str, step: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(db.answer_limit(), step).await {
+        Ok(done) => done,
+        Err(_) => {
+            let error = std::io::Error::from(std::io::ErrorKind::TimedOut).into();
+            Err(failed(Code::DBInvalidConn, scope, what, &error))
+        }
+    }
+}
+
 /// A failed statement as a DM error; a broken connection becomes 10003 whatever `code` says. `what` says what was tried,
 /// without row values.
 pub fn failed(code: Code, scope: Scope, what: &str, e: &mysql_async::Error) -> DmError {

@@ -193,6 +193,23 @@ impl Server {
         text
     }
 
+    /// Binlog name, position and GTID set of a source now.
+    pub async fn binlog_end(&self) -> (String, String, String) {
+        let sql = match self.release {
+            Release::Mysql97 => "SHOW BINARY LOG STATUS",
+            _ => "SHOW MASTER STATUS",
+        };
+        let mut conn = self.conn().await;
+        let mut row: mysql_async::Row = conn.query_first(sql).await.unwrap().unwrap();
+        let name = row.take::<String, _>(0).unwrap();
+        let pos = row.take::<u64, _>(1).unwrap().to_string();
+        let gtid = match self.kind {
+            Kind::Mysql => row.take::<String, _>(4).unwrap(),
+            Kind::Mariadb | Kind::Tidb => self.text("SELECT @@gtid_binlog_pos").await,
+        };
+        (name, pos, gtid.replace('\n', ""))
+    }
+
     /// As a unit's connection setting.
     pub fn db_config(&self) -> dm::config::DbConfig {
         dm::config::DbConfig {

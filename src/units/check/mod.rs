@@ -112,7 +112,7 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy) -> Resul
         let name = "dumper_conn_number_checker";
         let desc = "check if connetion concurrency exceeds database's maximum connection limit";
         let mut out = Outcome::new(name, desc, source.address.clone());
-        let threads = DumpOptions::new(&config.mydumper).map_or(config.mydumper.threads, |o| o.threads);
+        let threads = DumpOptions::new(&config.mydumper, &config.from).map_or(config.mydumper.threads, |o| o.threads);
         let checked =
             target::connections(&mut source.conn, Scope::Upstream, threads + 1, "threads (mydumpers)", &mut out).await;
         Some(settled(checked.map(|()| out), name))

@@ -68,7 +68,7 @@ impl DumpUnit {
 
     async fn dump(&self) -> Result<()> {
         let config = &self.env.config;
-        let options = DumpOptions::new(&config.mydumper)?;
+        let options = DumpOptions::new(&config.mydumper, &config.from)?;
         let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
             .map_err(|e| DmError::new(Code::DumpUnitGenBAList).msg(e.message()).cause(e.raw_cause()))?;
         for attempt in 1.. {

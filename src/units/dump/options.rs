@@ -1,7 +1,12 @@
 //! What the task's mydumper configuration and its `extra-args` ask of a dump (config facts, 7.1).
 
+use std::time::Duration;
+
 use crate::{
-    config::{size::parse_size, subtask::MydumperConfig},
+    config::{
+        size::parse_size,
+        subtask::{DbConfig, MydumperConfig},
+    },
     error::{Code, DmError, Result},
 };
 
@@ -35,7 +40,12 @@ pub struct DumpOptions {
     pub databases: Vec<String>,
     /// Only these tables, when not empty.
     pub tables: Vec<(String, String)>,
+    /// A source that sends no row for so long counts as lost.
+    pub read_limit: Duration,
 }
+
+/// Of the source's own limit: a condition may skip many rows.
+const READ_LIMIT_TIMES: u32 = 3;
 
 const DEFAULT_ROWS: u64 = 200_000;
 const DEFAULT_STATEMENT_SIZE: u64 = 1_000_000;
@@ -43,7 +53,7 @@ const MIB: u64 = 1 << 20;
 
 impl DumpOptions {
     /// From the configuration; 32001 names what is wrong in it.
-    pub fn new(config: &MydumperConfig) -> Result<Self> {
+    pub fn new(config: &MydumperConfig, from: &DbConfig) -> Result<Self> {
         let mut out = DumpOptions {
             threads: config.threads,
             file_size: None,
@@ -53,6 +63,7 @@ impl DumpOptions {
             consistency: Consistency::Auto,
             databases: Vec::new(),
             tables: Vec::new(),
+            read_limit: from.answer_limit() * READ_LIMIT_TIMES,
         };
         out.set_file_size("chunk-filesize", &config.chunk_filesize)?;
         let words = shlex::split(&config.extra_args)
@@ -232,7 +243,8 @@ mod tests {
     use super::*;
 
     fn options(extra: &str) -> Result<DumpOptions> {
-        DumpOptions::new(&MydumperConfig { extra_args: extra.into(), ..MydumperConfig::default() })
+        let config = MydumperConfig { extra_args: extra.into(), ..MydumperConfig::default() };
+        DumpOptions::new(&config, &DbConfig::default())
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use super::{files, names, options::DumpOptions, plan::TablePlan, progress::Counters, row};
 use crate::{
     error::{Code, DmError, Result, Scope},
+    mysql::within,
     schema::model::quote_name,
     units::link,
 };
@@ -38,12 +39,12 @@ pub async fn dump_chunk(
         let what = format!("read {}.{}", quote_name(&table.schema), quote_name(&table.table));
         link::failed(Code::DBQueryFailed, Scope::Upstream, &what, &e)
     };
-    let mut rows = conn.query_iter(sql).await.map_err(failed)?;
+    let mut rows = within(options.read_limit, conn.query_iter(sql)).await.map_err(failed)?;
     let head = row::insert_head(&table.table, &table.columns);
     let mut out = DataFiles { dir, chunk, table, file: None, names: Vec::new(), written: 0 };
     let mut text: Vec<u8> = Vec::new();
     let mut pending = 0u64;
-    while let Some(values) = rows.next().await.map_err(failed)? {
+    while let Some(values) = within(options.read_limit, rows.next()).await.map_err(failed)? {
         if text.is_empty() {
             text.extend_from_slice(head.as_bytes());
         } else {

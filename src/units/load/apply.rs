@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::subtask::DbConfig,
     error::{Code, DmError, Result, Scope},
+    mysql::within,
     rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
     units::{fence, link},
@@ -97,7 +98,8 @@ impl Worker {
         loop {
             let sql = self.shared.store.batch_transaction(name, from, to, done, rows);
             let mut conn = self.connection().await?;
-            let Err(e) = store::run_all(&mut conn, sql).await else {
+            let limit = self.shared.target.answer_limit();
+            let Err(e) = within(limit, store::run_all(&mut conn, sql)).await else {
                 self.conn = Some(conn);
                 return Ok(Applied::Committed);
             };
@@ -113,7 +115,7 @@ impl Worker {
                     (stored, stored_done) => return Ok(Applied::At(stored, stored_done)),
                 }
             }
-            let rolled_back = mysql_async::prelude::Queryable::query_drop(&mut conn, "ROLLBACK").await;
+            let rolled_back = within(limit, mysql_async::prelude::Queryable::query_drop(&mut conn, "ROLLBACK")).await;
             self.conn = rolled_back.is_ok().then_some(conn);
             match link::errno(&e) {
                 fence::FENCE_ERRNO => {
@@ -150,7 +152,8 @@ impl Worker {
             }
             let read = async {
                 let mut conn = self.connection().await?;
-                let at = self.shared.store.position(&mut conn, file).await?;
+                let position = self.shared.store.position(&mut conn, file);
+                let at = link::answered(&self.shared.target, Scope::Downstream, "the load progress", position).await?;
                 self.conn = Some(conn);
                 Ok(at)
             };

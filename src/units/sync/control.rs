@@ -12,7 +12,7 @@ use super::{
     checkpoint::{CheckpointText, TableRow},
     counters::Counters,
     ddl_run::{DdlJob, Intent},
-    failpoint,
+    failpoint::{self, Place},
     lane::is_connection_trouble,
     ledger::{Ledger, Watermark},
     location::Boundary,
@@ -131,9 +131,9 @@ impl ControlTask {
         if self.state.at == self.state.flushed && self.state.rows.is_empty() && !self.state.dirty {
             return Ok(());
         }
-        failpoint::pass(self.target.task(), "checkpoint-before-flush")?;
+        failpoint::pass(self.target.task(), Place::CheckpointBeforeFlush)?;
         self.store(&[]).await?;
-        failpoint::pass(self.target.task(), "checkpoint-after-flush")?;
+        failpoint::pass(self.target.task(), Place::CheckpointAfterFlush)?;
         tracing::debug!(location = %self.state.at, "sync flush checkpoint snapshot successfully");
         Ok(())
     }

@@ -13,12 +13,15 @@ use super::{
     checkpoint::TableRow,
     control::ControlTask,
     ddl::DdlEvent,
-    failpoint,
+    failpoint::{self, Place},
     location::{At, Transaction},
 };
 use crate::{
     error::{Code, DmError, Scope},
-    mysql::position::{BinlogPosition, Location},
+    mysql::{
+        position::{BinlogPosition, Location},
+        within,
+    },
     schema::model::{TableId, quote_name, quote_text},
     units::{link, session::ddl_sql_mode},
 };
@@ -171,7 +174,7 @@ impl ControlTask {
             self.statement(job, number, &plan, statement).await.map_err(|error| job.transaction.annotate(error, at))?;
             last = Some(number);
         }
-        failpoint::pass(self.target.task(), "ddl-before-done")?;
+        failpoint::pass(self.target.task(), Place::DdlBeforeDone)?;
         if let Some(after) = &job.steps.after {
             self.state.at = after.clone();
         }
@@ -185,7 +188,7 @@ impl ControlTask {
             )
         });
         self.store(done.as_slice()).await?;
-        failpoint::pass(self.target.task(), "ddl-after-done")?;
+        failpoint::pass(self.target.task(), Place::DdlAfterDone)?;
         if let (Some(intent), Some(_)) = (&mut self.state.intent, last) {
             intent.done = true;
         }
@@ -201,7 +204,9 @@ impl ControlTask {
         statement: &DdlStatement,
     ) -> Result<(), DmError> {
         let known = self.state.intent.as_ref().map_or(Known::New, |intent| intent.knows(job, plan));
+        failpoint::pass(self.target.task(), Place::DdlBeforeLock)?;
         self.lock().await?;
+        failpoint::pass(self.target.task(), Place::DdlBeforeIntent)?;
         let before = match known {
             Known::Done => return Ok(()),
             Known::Started { before } => {
@@ -217,7 +222,7 @@ impl ControlTask {
                 before
             }
         };
-        failpoint::pass(self.target.task(), "ddl-before-run")?;
+        failpoint::pass(self.target.task(), Place::DdlBeforeRun)?;
         let mut connects = 0;
         loop {
             let Err(error) = self.execute(job, statement).await else { break };
@@ -241,7 +246,7 @@ impl ControlTask {
             }
             return Err(statement_error(&statement.sql, &error));
         }
-        failpoint::pass(self.target.task(), "ddl-after-run")?;
+        failpoint::pass(self.target.task(), Place::DdlAfterRun)?;
         Ok(())
     }
 
@@ -329,11 +334,14 @@ impl ControlTask {
         };
         let target = self.target.clone();
         let conn = self.writer.connection().await?;
-        match conn.query_first::<Row, _>(&sql).await {
+        match within(target.answer_limit(), conn.query_first::<Row, _>(&sql)).await {
             Ok(row) => Ok(row.and_then(|row| row.get::<String, _>(1)).map(|text| without_counter(&text))),
             // No such table, no such database.
             Err(error) if matches!(link::errno(&error), 1146 | 1049) => Ok(None),
-            Err(error) => Err(target.query_error(&sql, &error)),
+            Err(error) => {
+                self.writer.reset();
+                Err(target.query_error(&sql, &error))
+            }
         }
     }
 
@@ -348,7 +356,8 @@ impl ControlTask {
         for _ in 0..LOCK_WAITS {
             let target = self.target.clone();
             let conn: &mut Conn = self.writer.connection().await?;
-            match conn.query_first::<i64, _>(&sql).await {
+            let limit = target.answer_limit() + Duration::from_secs(LOCK_WAIT.into());
+            match within(limit, conn.query_first::<i64, _>(&sql)).await {
                 Ok(Some(1)) => return Ok(()),
                 Ok(_) => tracing::warn!("another session still runs DDL of this source on the target, waiting for it"),
                 Err(error) => {
@@ -367,8 +376,9 @@ impl ControlTask {
 
     async fn release(&mut self) {
         let sql = format!("DO RELEASE_LOCK('{}')", self.lock_name());
+        let limit = self.target.answer_limit();
         if let Ok(conn) = self.writer.connection().await
-            && conn.query_drop(sql).await.is_err()
+            && within(limit, conn.query_drop(sql)).await.is_err()
         {
             self.writer.reset();
         }

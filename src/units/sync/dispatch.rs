@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     causality::Causality,
     change::Change,
+    failpoint::{self, Place},
     ledger::{Ledger, Watermark},
     location::Boundary,
 };
@@ -24,6 +25,8 @@ pub enum Step {
 
 /// The stage's parts.
 pub struct DispatchTask {
+    /// The task's name.
+    pub task: String,
     pub steps: mpsc::Receiver<Step>,
     /// One channel a lane.
     pub lanes: Vec<mpsc::Sender<Vec<Change>>>,
@@ -49,6 +52,7 @@ impl DispatchTask {
                     }
                     // What a lane waits for is on its way too: a full lane's earlier changes depend on none of these.
                     for (lane, changes) in self.lanes.iter().zip(&mut gathered).filter(|(_, c)| !c.is_empty()) {
+                        failpoint::pass(&self.task, Place::DispatchBeforeLane)?;
                         lane.send(std::mem::take(changes)).await.map_err(|_| gone())?;
                     }
                 }

@@ -10,7 +10,7 @@ use super::{
     batch,
     change::Change,
     counters::Counters,
-    failpoint,
+    failpoint::{self, Place},
     ledger::{Lane, Ledger},
     location::At,
     target::is_retryable,
@@ -50,7 +50,7 @@ impl LaneTask {
             for (lane, ordinal) in &first.after {
                 self.ledger.wait(*lane, *ordinal).await;
             }
-            failpoint::pass(self.writer.task(), "lane-before-batch")?;
+            failpoint::pass(self.writer.task(), Place::LaneBeforeBatch)?;
             let mut bytes = first.text.len();
             batch.push(first);
             while batch.len() < self.batch_rows && bytes < self.batch_bytes {
@@ -68,10 +68,11 @@ impl LaneTask {
                 batch.extend(waiting.next());
             }
             self.apply(&batch).await?;
-            failpoint::pass(self.writer.task(), "lane-before-ack")?;
+            failpoint::pass(self.writer.task(), Place::LaneBeforeAck)?;
             if let Some(last) = batch.last() {
                 self.ledger.acknowledge(self.lane, last.ordinal);
             }
+            failpoint::pass(self.writer.task(), Place::LaneAfterAck)?;
             batch.clear();
         }
     }
@@ -109,7 +110,7 @@ impl LaneTask {
         let (mut attempts, mut connects) = (0, 0);
         let started = std::time::Instant::now();
         let affected = loop {
-            failpoint::pass(self.writer.task(), "lane-before-send").map_err(Failure::Other)?;
+            failpoint::pass(self.writer.task(), Place::LaneBeforeSend).map_err(Failure::Other)?;
             match self.writer.transact(sql.as_bytes(), Some(&progress)).await {
                 Ok(affected) => break affected,
                 Err(Refused::Statement { error, .. }) if is_retryable(error.code, &error.message) => {

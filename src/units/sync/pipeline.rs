@@ -77,7 +77,8 @@ pub async fn run(
     let lanes = spawn_lanes(&shared, &start, &mut stages);
     let (steps, received) = mpsc::channel(LOTS);
     let (ledger, ends) = (shared.ledger.clone(), shared.ends.clone());
-    stages.spawn(DispatchTask { steps: received, lanes, ledger, ends }.run());
+    let task = env.config.name.clone();
+    stages.spawn(DispatchTask { task, steps: received, lanes, ledger, ends }.run());
     spawn_readers(&shared, start, rules, steps, control.clone(), &stop, &mut stages);
     supervise(stages, checkpoint, control, stop).await
 }
@@ -137,6 +138,7 @@ fn spawn_readers(
     let (items, received) = mpsc::channel(64);
     let foreign_keys = start.target.checks_foreign_keys();
     let translate = TranslateTask {
+        task: config.name.clone(),
         items: received,
         steps,
         control,

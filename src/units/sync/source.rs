@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     counters::Counters,
     dispatch::gone,
+    failpoint::{self, Place},
     transaction::{Assembler, Item},
 };
 use crate::{
@@ -75,6 +76,7 @@ impl SourceTask {
                     continue;
                 }
             };
+            failpoint::pass(&self.config.name, Place::SourceEvent)?;
             let timestamp = if event.body.is_about_the_file() { 0 } else { event.header.timestamp };
             self.counters.read(u64::from(event.header.event_size), timestamp, asked.elapsed());
             assembler.next(event, &mut out)?;
@@ -85,11 +87,15 @@ impl SourceTask {
     }
 
     async fn open(&self, at: &Location, server_id: u32) -> Result<BinlogStream, DmError> {
+        failpoint::pass(&self.config.name, Place::SourceBeforeOpen)?;
         let start = match &at.gtid_set {
             Some(set) => StartPoint::Gtid(set.clone()),
             None => StartPoint::Position(at.position.clone()),
         };
         let config = &self.config;
-        BinlogStream::open(&config.from, server_id, config.flavor, start, StreamOptions::default()).await
+        let silence = config.from.stream_limit();
+        let options =
+            StreamOptions { heartbeat_period: silence / 2, read_timeout: silence, ..StreamOptions::default() };
+        BinlogStream::open(&config.from, server_id, config.flavor, start, options).await
     }
 }

@@ -11,6 +11,7 @@ use super::{
     checkpoint::{self, CheckpointText, GLOBAL_COLUMNS},
     cover::Cover,
     ddl_run::Intent,
+    failpoint::{self, Place},
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
     target::Target,
 };
@@ -21,6 +22,7 @@ use crate::{
         gtid::GtidSet,
         position::{BinlogPosition, Location},
         server::{ServerInfo, show_master_status},
+        within,
     },
     schema::{Tracker, charset::CharsetPair, collation::Catalog, load, model::quote_text, server, table_info},
     units::{Fence, UnitEnv, dump, link},
@@ -73,15 +75,18 @@ struct Stored {
 /// Prepares a run.
 pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let config = env.config.clone();
-    let source = ask_source(&config).await?;
-    let target = Target::probe(config.clone(), source.sql_mode.clone()).await?;
+    let source = link::answered(&config.from, Scope::Upstream, "the source's facts", ask_source(&config)).await?;
+    let probe = Target::probe(config.clone(), source.sql_mode.clone());
+    let target = link::answered(&config.to, Scope::Downstream, "the target's facts", probe).await?;
     let tables = MetaTables::new(&config.meta_schema, &config.name);
     let mut conn = target.connect().await?;
     for sql in tables.create() {
-        conn.query_drop(&sql).await.map_err(|e| target.exec_error(&sql, &e))?;
+        within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
     }
     let wanted = if target.checks_foreign_keys() { 1 } else { config.syncer.worker_count.clamp(1, 1024) };
+    failpoint::pass(&config.name, Place::StartBeforeRaise)?;
     let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
+    failpoint::pass(&config.name, Place::StartAfterRaise)?;
     let (location, safe_until, fresh) = match raised.stored {
         Some(stored) if raised.first => {
             // A checkpoint without lane rows is the original's. All that it can have applied lies before the place where
@@ -110,6 +115,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     if fresh {
         // From here on a restart must not look for another place to begin.
         store_first(&mut start, &config, env.fence).await?;
+        failpoint::pass(&config.name, Place::StartAfterFirstStore)?;
     }
     // Location and structures are stored now: the rest of the dump isn't needed any more.
     if let Err(error) = crate::units::load::cleanup_after_sync_start(&config) {
@@ -169,7 +175,7 @@ async fn raise(
             Ok(raised) => return Ok(raised),
             Err(error) => error,
         };
-        let _ = conn.query_drop("ROLLBACK").await;
+        let _ = within(target.answer_limit(), conn.query_drop("ROLLBACK")).await;
         attempts += 1;
         // A lock wait that timed out: a former owner's transaction is still open. A deadlock: two starts at once.
         let again = ["Error 1205 ", "Error 1213 "].iter().any(|text| error.raw_cause().starts_with(text));
@@ -197,7 +203,8 @@ async fn raise_once(
         progress::COLUMNS,
         tables.lanes
     );
-    let found: Vec<Row> = conn.query(&select).await.map_err(|e| target.query_error(&select, &e))?;
+    let limit = target.answer_limit();
+    let found: Vec<Row> = within(limit, conn.query(&select)).await.map_err(|e| target.query_error(&select, &e))?;
     let mut rows = found.into_iter().map(|row| lane_row(target, row)).collect::<Result<Vec<_>, _>>()?;
     for row in &rows {
         check_owner(row, fence, tables, &source)?;
@@ -237,6 +244,7 @@ async fn raise_once(
         // In the same transaction as the lane rows: without them the next start would no longer see a take-over.
         run(conn, target, &checkpoint::exit_safe(&tables.checkpoint, &source, at_source)).await?;
     }
+    failpoint::pass(&config.name, Place::StartInRaise)?;
     run(conn, target, "COMMIT").await?;
     rows.retain(|row| row.lane < lanes);
     rows.sort_by_key(|row| row.lane);
@@ -244,7 +252,7 @@ async fn raise_once(
 }
 
 async fn run(conn: &mut Conn, target: &Target, sql: &str) -> Result<(), DmError> {
-    conn.query_drop(sql).await.map_err(|e| target.exec_error(sql, &e))
+    within(target.answer_limit(), conn.query_drop(sql)).await.map_err(|e| target.exec_error(sql, &e))
 }
 
 fn check_owner(row: &LaneRow, mine: Fence, tables: &MetaTables, source: &str) -> Result<(), DmError> {
@@ -323,7 +331,8 @@ async fn read_checkpoint(
         quote_text(&config.source_id)
     );
     type Columns = (String, u64, String, String, u64, String);
-    let row: Option<Columns> = conn.query_first(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
+    let row: Option<Columns> =
+        within(target.answer_limit(), conn.query_first(&sql)).await.map_err(|e| target.query_error(&sql, &e))?;
     let Some((name, pos, gtid, exit_name, exit_pos, exit_gtid)) = row else { return Ok(None) };
     if name.is_empty() && gtid.is_empty() {
         return Ok(None);
@@ -405,8 +414,9 @@ async fn structures(
         quote_text(&config.source_id)
     );
     // One at a time: the texts of many tables take far more memory than their structures.
-    let mut rows = conn.query_iter(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
-    while let Some(row) = rows.next().await.map_err(|e| target.query_error(&sql, &e))? {
+    let limit = target.answer_limit();
+    let mut rows = within(limit, conn.query_iter(&sql)).await.map_err(|e| target.query_error(&sql, &e))?;
+    while let Some(row) = within(limit, rows.next()).await.map_err(|e| target.query_error(&sql, &e))? {
         let bad = |_| target.unexpected("a row of the checkpoint");
         let (schema, json): (String, String) = mysql_async::from_row_opt(row).map_err(bad)?;
         if let Some(info) = table_info::from_json(&schema, &json)? {
@@ -425,7 +435,8 @@ async fn read_intent(
     let sql =
         format!("SELECT {} FROM {} WHERE source_id = {}", Intent::COLUMNS, tables.ddl, quote_text(&config.source_id));
     type Columns = (String, u64, String, u64, String, Option<String>, String);
-    let row: Option<Columns> = conn.query_first(&sql).await.map_err(|e| target.query_error(&sql, &e))?;
+    let row: Option<Columns> =
+        within(target.answer_limit(), conn.query_first(&sql)).await.map_err(|e| target.query_error(&sql, &e))?;
     Ok(row.map(|(name, pos, gtid, statement_no, plan, before, state)| Intent {
         position: BinlogPosition::new(name, pos),
         gtid,
@@ -452,6 +463,7 @@ async fn store_first(start: &mut Start, config: &Arc<SubtaskConfig>, fence: Fenc
         fence,
         start.control_batch,
     );
+    failpoint::pass(&config.name, Place::StartBeforeFirstStore)?;
     let infos: Vec<_> = start.tracker.tables().cloned().collect();
     let mut written = 0;
     // Structures first: without the global row they count for nothing.
@@ -464,6 +476,7 @@ async fn store_first(start: &mut Start, config: &Arc<SubtaskConfig>, fence: Fenc
         transact(&mut writer, &start.target, &statements).await?;
         written += 1;
     }
+    failpoint::pass(&config.name, Place::StartWithinFirstStore)?;
     transact(&mut writer, &start.target, &text.statements(&[])).await?;
     start.control_batch += written + 1;
     Ok(())

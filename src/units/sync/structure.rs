@@ -29,6 +29,7 @@ use crate::{
     mysql::{
         binlog::table_map::{TableMap, column_type as ty},
         error::db_error_sql,
+        within,
     },
     rules::check_places,
     schema::{
@@ -102,7 +103,7 @@ impl Structures {
                 Some(conn) => conn,
                 None => link::connect(&self.config.from, &[], Scope::Upstream).await?,
             };
-            match conn.query_first::<u64, _>(&sql).await {
+            match within(self.config.from.answer_limit(), conn.query_first::<u64, _>(&sql)).await {
                 Ok(count) => {
                     self.source_conn = Some(conn);
                     return Ok(count == Some(1));
@@ -205,7 +206,7 @@ impl Structures {
                 Some(conn) => conn,
                 None => self.target.connect().await?,
             };
-            match conn.query_first::<(String, String), _>(&sql).await {
+            match within(self.target.answer_limit(), conn.query_first::<(String, String), _>(&sql)).await {
                 Ok(found) => {
                     self.target_conn = Some(conn);
                     return Ok(found.and_then(|(_, collation)| self.target.collations().target.pair(&collation)));
@@ -237,7 +238,8 @@ impl Structures {
                 Some(conn) => conn,
                 None => self.target.connect().await?,
             };
-            match fetch_table(&mut conn, &target.schema, &target.name).await {
+            let fetched = fetch_table(&mut conn, &target.schema, &target.name);
+            match link::answered(&self.config.to, Scope::Downstream, "the table's structure", fetched).await {
                 Ok(Some(info)) => {
                     self.target_conn = Some(conn);
                     return Ok(info);
@@ -281,7 +283,8 @@ impl Structures {
                 Some(conn) => conn,
                 None => link::connect(&self.config.from, &[], Scope::Upstream).await?,
             };
-            match fetch_table(&mut conn, &source.schema, &source.name).await {
+            let fetched = fetch_table(&mut conn, &source.schema, &source.name);
+            match link::answered(&self.config.from, Scope::Upstream, "the table's structure", fetched).await {
                 Ok(info) => {
                     self.source_conn = Some(conn);
                     return Ok(info);

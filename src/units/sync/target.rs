@@ -1,6 +1,6 @@
 //! The target database as the sync unit uses it: sessions, facts, errors.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mysql_async::{Conn, Error as MysqlError, prelude::Queryable};
 
@@ -75,6 +75,11 @@ impl Target {
         let session = self.0.session.clone();
         let options = ConnectOptions { session, found_rows: true, ..ConnectOptions::default() };
         connect(&self.0.config.to, Scope::Downstream, options).await
+    }
+
+    /// How long an answer is waited for.
+    pub fn answer_limit(&self) -> Duration {
+        self.0.config.to.answer_limit()
     }
 
     /// The task's name.

@@ -11,6 +11,7 @@ use super::{
     cover::Cover,
     ddl::DdlEvent,
     dispatch::{Step, gone},
+    failpoint,
     filter::{FilteredRows, Rules},
     location::{At, Transaction},
     memory::{Budget, Held},
@@ -47,6 +48,8 @@ const MOST_PLANS: usize = 4096;
 
 /// The stage's parts.
 pub struct TranslateTask {
+    /// The task's name.
+    pub task: String,
     pub items: mpsc::Receiver<Item>,
     pub steps: mpsc::Sender<Step>,
     pub control: mpsc::Sender<Request>,
@@ -244,6 +247,7 @@ impl TranslateTask {
         if lot.changes.len() < least && self.row.text.len() < LOT_BYTES || lot.changes.is_empty() {
             return Ok(());
         }
+        failpoint::pass(&self.task, failpoint::Place::TranslateBeforeSend)?;
         let changes = lot.take(&mut self.row.text);
         self.steps.send(Step::Changes(changes)).await.map_err(|_| gone())
     }

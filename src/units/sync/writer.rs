@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use mysql_async::{Conn, Error as MysqlError, ServerError, prelude::Queryable};
 
 use super::{
-    failpoint,
+    failpoint::{self, Place},
     progress::{LaneFence, MetaTables, Progress},
     target::Target,
 };
 use crate::{
     error::{Code, DmError, Scope},
-    mysql::{is_connection_lost, sql_text::SqlText},
+    mysql::{is_connection_lost, sql_text::SqlText, within},
     schema::model::quote_text,
     units::{Fence, fence::FENCE_ERRNO},
 };
@@ -138,12 +138,13 @@ impl FencedWriter {
     }
 
     async fn send(&mut self, packet: &[u8]) -> Result<Vec<u64>, Sent> {
-        if failpoint::pass(self.target.task(), "lane-never-sent").is_err() {
+        if failpoint::pass(self.target.task(), Place::LaneNeverSent).is_err() {
             return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
         }
+        let limit = self.target.answer_limit();
         let conn = self.connection().await.map_err(Sent::NotConnected)?;
         let mut affected = Vec::new();
-        if let Err(error) = results(conn, packet, &mut affected).await {
+        if let Err(error) = within(limit, results(conn, packet, &mut affected)).await {
             return match error {
                 // "Connection was killed", "Server shutdown in progress": it may have been said after the COMMIT.
                 error if is_connection_lost(&error) => Err(Sent::Unknown(error)),
@@ -151,8 +152,8 @@ impl FencedWriter {
                 other => Err(Sent::Unknown(other)),
             };
         }
-        failpoint::pass(self.target.task(), "lane-committed").map_err(Sent::NotConnected)?;
-        if failpoint::pass(self.target.task(), "lane-lost").is_err() {
+        failpoint::pass(self.target.task(), Place::LaneCommitted).map_err(Sent::NotConnected)?;
+        if failpoint::pass(self.target.task(), Place::LaneLost).is_err() {
             // As if the connection had broken before the answer came.
             return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
         }
@@ -166,7 +167,7 @@ impl FencedWriter {
 
     async fn roll_back(&mut self) {
         if let Some((conn, _)) = &mut self.conn
-            && conn.query_drop("ROLLBACK").await.is_err()
+            && within(self.target.answer_limit(), conn.query_drop("ROLLBACK")).await.is_err()
         {
             self.conn = None;
         }
@@ -174,16 +175,18 @@ impl FencedWriter {
 
     /// Whether transaction `batch` is in. An error when the row shows another owner.
     async fn settle(&mut self, batch: u64) -> Result<bool, DmError> {
-        failpoint::pass(self.target.task(), "lane-settle")?;
+        failpoint::pass(self.target.task(), Place::LaneBeforeSettle)?;
         let query = self.row_query.clone();
+        let limit = self.target.answer_limit();
         let conn = self.connection().await?;
-        let row: Option<(u64, u64, u64)> = match conn.query_first(query.as_str()).await {
+        let row: Option<(u64, u64, u64)> = match within(limit, conn.query_first(query.as_str())).await {
             Ok(row) => row,
             Err(error) => {
                 self.conn = None;
                 return Err(self.target.query_error(&query, &error));
             }
         };
+        failpoint::pass(self.target.task(), Place::LaneAfterSettle)?;
         match row {
             Some((cluster_id, epoch, stored)) if (Fence { cluster_id, epoch }) == self.fence => {
                 if stored == batch {
