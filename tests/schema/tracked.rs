@@ -22,7 +22,7 @@ fn column(column: &Column) -> ColumnFacts {
     let ty = facts::type_text(&column.ty.text());
     let default = match &column.default {
         None | Some(DefaultValue::Null) => Given::Nothing,
-        Some(DefaultValue::Literal(text)) => Given::Literal(facts::literal(&ty, text)),
+        Some(DefaultValue::Literal(text) | DefaultValue::Number(text)) => Given::Literal(facts::literal(&ty, text)),
         Some(DefaultValue::Bytes(bytes)) => Given::Literal(bytes_literal(&ty, bytes)),
         Some(DefaultValue::CurrentTimestamp) => Given::Now,
         Some(DefaultValue::Expression(text)) => Given::Expression(text.clone()),

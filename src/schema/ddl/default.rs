@@ -18,7 +18,7 @@ impl Parser<'_> {
         let value = match self.kind(0) {
             TokenKind::Word => return self.default_word(),
             TokenKind::Text | TokenKind::DoubleText => return Ok(DefaultValue::Literal(self.text()?)),
-            TokenKind::Number => DefaultValue::Literal(self.raw(0).to_owned()),
+            TokenKind::Number => DefaultValue::Number(self.raw(0).to_owned()),
             TokenKind::Bytes => DefaultValue::Bytes(unquote::bytes(self.raw(0))),
             TokenKind::Symbol(sign @ ('-' | '+')) => {
                 self.advance();
@@ -26,7 +26,7 @@ impl Parser<'_> {
                     return Err(self.unexpected("a number"));
                 }
                 let number = self.raw(0);
-                DefaultValue::Literal(if sign == '-' { format!("-{number}") } else { number.to_owned() })
+                DefaultValue::Number(if sign == '-' { format!("-{number}") } else { number.to_owned() })
             }
             TokenKind::Symbol('(') => return Ok(DefaultValue::Expression(self.parenthesised()?.to_owned())),
             // `{ts '2024-01-01 00:00:00'}`
@@ -55,8 +55,8 @@ impl Parser<'_> {
         }
         let value = match self.keyword().as_str() {
             "NULL" => DefaultValue::Null,
-            "TRUE" => DefaultValue::Literal("1".to_owned()),
-            "FALSE" => DefaultValue::Literal("0".to_owned()),
+            "TRUE" => DefaultValue::Number("1".to_owned()),
+            "FALSE" => DefaultValue::Number("0".to_owned()),
             "DATE" | "TIME" | "TIMESTAMP" if matches!(self.kind(1), TokenKind::Text | TokenKind::DoubleText) => {
                 self.advance();
                 return Ok(DefaultValue::Literal(self.text()?));

@@ -91,7 +91,7 @@ fn default_value(text: &str, ty: &ColumnType, extra: &str, server: &ServerInfo) 
         return None;
     }
     let number = text.parse::<f64>().is_ok_and(f64::is_finite);
-    Some(Some(if number { DefaultValue::Literal(text.to_owned()) } else { DefaultValue::Expression(text.to_owned()) }))
+    Some(Some(if number { DefaultValue::Number(text.to_owned()) } else { DefaultValue::Expression(text.to_owned()) }))
 }
 
 /// The value of a text between quotes; None when a quote in it ends the literal.

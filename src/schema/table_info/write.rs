@@ -109,7 +109,7 @@ fn column(table: &TableInfo, offset: usize) -> Value {
 fn default_value(column: &Column) -> (Value, Value, bool) {
     match &column.default {
         None | Some(DefaultValue::Null) => (Value::Null, Value::Null, false),
-        Some(DefaultValue::Literal(text)) => (json!(text), Value::Null, false),
+        Some(DefaultValue::Literal(text) | DefaultValue::Number(text)) => (json!(text), Value::Null, false),
         Some(DefaultValue::Bytes(bytes)) => {
             let bit = if column.ty.base == BaseType::Bit { json!(base64(bytes)) } else { Value::Null };
             (json!(String::from_utf8_lossy(bytes)), bit, false)

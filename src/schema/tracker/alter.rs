@@ -63,6 +63,7 @@ pub(super) fn alter(before: &TableInfo, specs: &[AlterSpec], setting: &Setting) 
         return Err("no column is left".to_owned());
     }
     whole_prefixes(&mut table);
+    keys::shorten(&mut table, &setting.defaults.server);
     let hashed = |index: &Index| {
         specs.iter().any(|spec| matches!(spec, AlterSpec::AddIndex { index: def, .. } if def.using_hash && def.name.as_ref() == Some(&index.name)))
     };

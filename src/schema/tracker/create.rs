@@ -109,6 +109,9 @@ fn add_keys(table: &mut TableInfo, create: &CreateTable, printed: bool, server: 
     }
     keys::add(table, new.into_iter().map(|(_, key)| key).collect(), server)?;
     keys::whole_prefixes(table);
+    if !printed {
+        keys::shorten(table, server);
+    }
     let hashed: Vec<String> = table.indexes.iter().filter(|index| index.hash).map(|index| index.name.clone()).collect();
     keys::mark_hashes(table, |index| hashed.contains(&index.name), server);
     Ok(())

@@ -9,7 +9,7 @@ use super::super::{
 pub(in crate::schema) fn stored(value: DefaultValue, ty: &ColumnType) -> DefaultValue {
     use BaseType::*;
     let value = match value {
-        DefaultValue::Bytes(bytes) if ty.base.is_numeric() => DefaultValue::Literal(number_of(&bytes).to_string()),
+        DefaultValue::Bytes(bytes) if ty.base.is_numeric() => DefaultValue::Number(number_of(&bytes).to_string()),
         DefaultValue::Bytes(bytes) if ty.base == Bit => return DefaultValue::Bytes(without_zeros(bytes)),
         DefaultValue::Bytes(bytes) if ty.base.has_charset() && bytes.is_ascii() => {
             DefaultValue::Literal(bytes.into_iter().map(char::from).collect())
@@ -17,10 +17,14 @@ pub(in crate::schema) fn stored(value: DefaultValue, ty: &ColumnType) -> Default
         other => other,
     };
     match (value, ty.base) {
-        (DefaultValue::Literal(text), Bit) => DefaultValue::Bytes(match text.parse::<u64>() {
-            Ok(number) => without_zeros(number.to_be_bytes().to_vec()),
-            Err(_) => without_zeros(text.into_bytes()),
+        // A text's characters are the bits: '0' is b'110000'.
+        (DefaultValue::Literal(text), Bit) => DefaultValue::Bytes(without_zeros(text.into_bytes())),
+        (DefaultValue::Number(text), Bit) => DefaultValue::Bytes(match rounded(&text, 0) {
+            Some(number) => without_zeros(number.parse::<u64>().unwrap_or_default().to_be_bytes().to_vec()),
+            None => without_zeros(text.into_bytes()),
         }),
+        (DefaultValue::Number(text), Year) if text.parse() == Ok(0_f64) => DefaultValue::Literal("0000".to_owned()),
+        (DefaultValue::Number(text), _) => return stored(DefaultValue::Literal(text), ty),
         (DefaultValue::Literal(text), Binary) => DefaultValue::Bytes(padded(text.into_bytes(), ty.length)),
         (DefaultValue::Bytes(bytes), Binary) => DefaultValue::Bytes(padded(bytes, ty.length)),
         (DefaultValue::Literal(text), VarBinary) => DefaultValue::Bytes(text.into_bytes()),
@@ -39,7 +43,7 @@ pub(super) fn implied(ty: &ColumnType) -> Option<DefaultValue> {
         Enum => ty.elems.first()?,
         _ => return None,
     };
-    Some(stored(DefaultValue::Literal(text.to_owned()), ty))
+    Some(stored(DefaultValue::Number(text.to_owned()), ty))
 }
 
 /// MariaDB takes a literal in parentheses for the literal, and CURRENT_TIMESTAMP for itself.
@@ -52,13 +56,13 @@ pub(super) fn without_parentheses(value: DefaultValue) -> DefaultValue {
     let quoted = inner.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     let word = inner.to_ascii_lowercase();
     if inner.parse::<f64>().is_ok_and(f64::is_finite) {
-        DefaultValue::Literal(inner.to_owned())
+        DefaultValue::Number(inner.to_owned())
     } else if let Some(plain) = quoted.filter(|plain| !plain.contains(['\'', '\\'])) {
         DefaultValue::Literal(plain.to_owned())
     } else if word == "null" {
         DefaultValue::Null
     } else if matches!(word.as_str(), "true" | "false") {
-        DefaultValue::Literal(u8::from(word == "true").to_string())
+        DefaultValue::Number(u8::from(word == "true").to_string())
     } else if ["now(", "current_timestamp("].iter().any(|name| word.starts_with(name)) && is_call(&word)
         || word == "current_timestamp"
     {
@@ -188,9 +192,9 @@ fn float(text: &str, ty: &ColumnType) -> Option<String> {
 
 fn year(text: &str) -> Option<String> {
     let number: u32 = text.trim().parse().ok()?;
-    // A number 0 is the year 0000, a text '0' 2000: only what can't be either is changed.
     Some(match (number, text.trim().len()) {
-        (0, _) => return (text.trim().len() == 4).then(|| "0000".to_owned()),
+        (0, 4) => "0000".to_owned(),
+        (0, _) => "2000".to_owned(),
         (1..=69, _) => format!("{}", 2000 + number),
         (70..=99, _) => format!("{}", 1900 + number),
         _ => format!("{number:04}"),
@@ -331,7 +335,12 @@ mod tests {
     #[test]
     fn bytes_and_members() {
         let bit = ColumnType::with_length(BaseType::Bit, 5);
-        assert_eq!(stored(DefaultValue::Literal("5".into()), &bit), DefaultValue::Bytes(vec![5]));
+        assert_eq!(stored(DefaultValue::Number("5".into()), &bit), DefaultValue::Bytes(vec![5]));
+        assert_eq!(stored(DefaultValue::Number("1e0".into()), &bit), DefaultValue::Bytes(vec![1]));
+        assert_eq!(stored(DefaultValue::Literal("5".into()), &bit), DefaultValue::Bytes(vec![b'5']));
+        let year = ColumnType::of(BaseType::Year);
+        assert_eq!(stored(DefaultValue::Number("0".into()), &year), DefaultValue::Literal("0000".into()));
+        assert_eq!(stored(DefaultValue::Literal("0".into()), &year), DefaultValue::Literal("2000".into()));
         assert_eq!(stored(DefaultValue::Bytes(vec![0, 0, 5]), &bit), DefaultValue::Bytes(vec![5]));
         let int = ColumnType::of(BaseType::Int);
         assert_eq!(stored(DefaultValue::Bytes(vec![1, 0]), &int), DefaultValue::Literal("256".into()));

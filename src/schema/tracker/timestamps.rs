@@ -19,6 +19,6 @@ pub(super) fn imply(table: &mut TableInfo, is_new: impl Fn(&Column) -> bool) {
         column.on_update_now = true;
     }
     for column in table.columns.iter_mut().filter(|column| is_timestamp(column) && bare(column) && is_new(column)) {
-        column.default = Some(stored(DefaultValue::Literal("0".to_owned()), &column.ty));
+        column.default = Some(stored(DefaultValue::Number("0".to_owned()), &column.ty));
     }
 }
