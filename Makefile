@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-tidb bench bench-pure bench-tables fuzz demo servers build ddl-report
+.PHONY: verify fix test test-long test-tidb bench bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -34,6 +34,11 @@ bench:            ## rows/s, rows per CPU second and peak memory of a worker, fu
 	scripts/servers.sh mariadb
 	cargo build --release --bins --example bench
 	target/release/examples/bench $(ARGS)
+
+bench-sync:       ## sync catching up beside the server's own replica, and its lag; ARGS: see examples/bench_sync/main.rs
+	scripts/servers.sh mariadb mariadb118
+	cargo build --release --bins --example bench_sync
+	target/release/examples/bench_sync $(ARGS)
 
 bench-pure:       ## what needs no server: DDL parse, row images to SQL text, rules and expressions, beside other packages
 	cargo build --release --example bench_pure

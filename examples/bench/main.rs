@@ -7,13 +7,11 @@
 mod support;
 mod tables;
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use support::{
     nodes::Cluster,
+    process::{cpu_seconds, peak_memory},
     servers::{self, PASSWORD, Server, USER},
     wait::until,
 };
@@ -123,18 +121,4 @@ fn result(what: &'static str, rows: u64, started: Instant, cpu_before: f64, pid:
         rows_per_cpu_second: rows as f64 / cpu,
         peak_memory_mib: peak_memory(pid),
     }
-}
-
-/// User and system time of a process, from /proc (clock ticks are 1/100 s on Linux).
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
-}
-
-/// The highest resident memory so far, in MiB.
-fn peak_memory(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }

@@ -1,11 +1,12 @@
 //! Structures of many tables, read from information_schema into the tracker: time, memory and queries.
 
-use std::{fs, time::Instant};
+use std::{process, time::Instant};
 
 use dm::schema::{ServerInfo, Tracker, load};
 use mysql_async::prelude::Queryable;
 
 use crate::support::{
+    process::{cpu_seconds, resident_memory},
     servers::{Release, Server},
     wait::until,
 };
@@ -65,13 +66,13 @@ async fn one(release: Release, server: &Server, tables: u64, json: bool) {
     let mut conn = server.conn().await;
     let info = ServerInfo::parse(&server.text("SELECT VERSION()").await).unwrap_or_default();
     let questions = questions(&mut conn).await;
-    let (memory, cpu, started) = (resident_mib(), cpu_seconds(), Instant::now());
+    let (memory, cpu, started) = (resident_memory(process::id()), cpu_seconds(process::id()), Instant::now());
     let mut tracker = Tracker::new(info, 0);
     for table in load::bulk(&mut conn, &schemas, &|_, _| true).await.unwrap() {
         tracker.put(table);
     }
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    let grown = resident_mib() - memory;
+    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(process::id()) - cpu);
+    let grown = resident_memory(process::id()) - memory;
     let queries = self::questions(&mut conn).await - questions - 1;
     assert_eq!(tracker.tables().count() as u64, tables / SCHEMAS * SCHEMAS);
     let started = Instant::now();
@@ -96,14 +97,4 @@ async fn one(release: Release, server: &Server, tables: u64, json: bool) {
 async fn questions(conn: &mut mysql_async::Conn) -> u64 {
     let row: Option<(String, String)> = conn.query_first("SHOW SESSION STATUS LIKE 'Questions'").await.unwrap();
     row.unwrap().1.parse().unwrap()
-}
-
-fn resident_mib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-}
-
-fn cpu_seconds() -> f64 {
-    crate::cpu_seconds(std::process::id())
 }

@@ -4,6 +4,7 @@
 pub mod compare;
 pub mod leash;
 pub mod nodes;
+pub mod process;
 pub mod release;
 pub mod servers;
 pub mod wait;

@@ -163,6 +163,10 @@ impl Server {
         signal(if frozen { "-STOP" } else { "-CONT" }, process.pid);
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().pid
+    }
+
     pub fn opts(&self) -> OptsBuilder {
         OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
