@@ -1,6 +1,7 @@
 //! The integration tests: real servers, real processes. One binary, because linking dominates.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod binlog;
 mod cases;
 mod collations;
 mod expression;

@@ -1,6 +1,9 @@
 //! Sync as a worker runs it, without a cluster: both flavors, positions and GTIDs, every type, DDL, kills, fencing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use dm::{
     config::{
@@ -45,17 +48,27 @@ pub struct Running {
     name: String,
     stop: CancellationToken,
     task: JoinHandle<Result<Ended, DmError>>,
+    /// What it ended with, for messages.
+    failed: Arc<OnceLock<String>>,
 }
 
 impl Running {
     pub fn start(config: &SubtaskConfig, epoch: u64) -> Running {
         let unit = units::build(UnitType::Sync, env(config, epoch)).unwrap();
         let stop = CancellationToken::new();
+        let failed = Arc::<OnceLock<String>>::default();
         let task = tokio::spawn({
             let stop = stop.clone();
-            async move { unit.run(stop).await }
+            let failed = failed.clone();
+            async move {
+                let ended = unit.run(stop).await;
+                if let Err(error) = &ended {
+                    let _ = failed.set(error.to_string());
+                }
+                ended
+            }
         });
-        Running { name: config.name.clone(), stop, task }
+        Running { name: config.name.clone(), stop, task, failed }
     }
 
     /// Waits for the checkpoint that the start writes.
@@ -77,6 +90,12 @@ impl Running {
     /// The unit ended by itself.
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
+    }
+
+    /// Panics with the unit's error when it ended.
+    pub fn goes_on(&self) {
+        let failed = self.failed.get();
+        assert!(!self.task.is_finished(), "the unit ended: {}", failed.map_or("without an error", String::as_str));
     }
 
     pub async fn stop(self) -> Result<Ended, DmError> {
@@ -113,7 +132,7 @@ pub async fn until_equal(source: &Server, target: &Server, schemas: &[&str], run
         if differences.is_empty() { Ok(()) } else { Err(format!("{differences:#?}")) }
     })
     .await;
-    assert!(!running.task.is_finished(), "the unit ended");
+    running.goes_on();
 }
 
 /// (source, target, gtid)

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Suffixes of the task's tables in the meta schema: DM's nine, then ours.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "_syncer_checkpoint",
     "_lightning_checkpoint_list",
     "_loader_checkpoint",
@@ -24,6 +24,7 @@ const TABLES: [&str; 13] = [
     "_load_state",
     "_lane_progress",
     "_ddl_intent",
+    "_source_state",
 ];
 
 /// Drops the task's meta tables on the target and the dump folder on this machine. Every source of the task is

@@ -180,7 +180,7 @@ impl EventDecoder {
             PREVIOUS_GTIDS => EventBody::PreviousGtids(gtid_event::previous(body)?),
             MARIA_GTID => EventBody::Gtid(gtid_event::mariadb(body, header.server_id)?),
             MARIA_GTID_LIST => EventBody::GtidList(gtid_event::mariadb_list(body)?),
-            XA_PREPARE => EventBody::XaPrepare { one_phase: cursor.u8()? != 0 },
+            XA_PREPARE => xa_prepare(cursor)?,
             HEARTBEAT => EventBody::Heartbeat { name: text(body)?, pos: header.log_pos.into() },
             HEARTBEAT_V2 => heartbeat_v2(cursor)?,
             ROWS_QUERY if self.want_texts => {
@@ -292,6 +292,19 @@ fn rows_type(event_type: u8) -> (RowsKind, bool, bool) {
         || event_type == PARTIAL_UPDATE_ROWS
         || (WRITE_ROWS..=DELETE_ROWS).contains(&event_type);
     (kind, version2, compressed)
+}
+
+/// Whether it commits at once, then the format, the lengths of both parts of the id, and the parts.
+fn xa_prepare(cursor: &mut Cursor<'_>) -> Parsed<EventBody> {
+    let one_phase = cursor.u8()? != 0;
+    // MariaDB and MySQL print the format as a signed number in statements.
+    let (format, first, second) = (cursor.u32()? as i32, cursor.u32()?, cursor.u32()?);
+    let mut part = |length: u32| -> Parsed<String> {
+        let bytes = cursor.slice(length as usize)?;
+        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    };
+    let (first, second) = (part(first)?, part(second)?);
+    Ok(EventBody::XaPrepare { one_phase, xid: format!("X'{first}',X'{second}',{format}") })
 }
 
 /// Fields of one lenenc-free byte type and lenenc length each: 1 is the file name, 2 the position, 0 ends them.

@@ -64,9 +64,10 @@ pub enum EventBody {
     Rows(RowsEvent),
     /// The transaction commits.
     Xid(u64),
-    /// MySQL: an XA transaction is prepared (or, with `one_phase`, commits).
+    /// An XA transaction is prepared (or, with `one_phase`, commits); `xid` as statements write it (`X'61',X'62',7`).
     XaPrepare {
         one_phase: bool,
+        xid: String,
     },
     /// Nothing to send for a while; the source stands at this place.
     Heartbeat {
@@ -124,6 +125,8 @@ pub struct GtidEvent {
     pub standalone: bool,
     /// MariaDB: all its tables can roll back. MySQL does not tell (true).
     pub transactional: bool,
+    /// MariaDB: it ends with XA PREPARE.
+    pub xa: bool,
     /// MySQL: it holds only rows, or only DDL that has no rows.
     pub rows_only: bool,
     /// MySQL's logical clock: transactions with the same value may run in parallel.

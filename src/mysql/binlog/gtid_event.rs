@@ -98,6 +98,7 @@ fn signed(n: u64) -> i64 {
 const FL_STANDALONE: u8 = 1;
 const FL_TRANSACTIONAL: u8 = 4;
 const FL_DDL: u8 = 32;
+const FL_PREPARED_XA: u8 = 64;
 
 /// MariaDB's GTID event; its server id stands in the header.
 pub(super) fn mariadb(body: &Bytes, server: u32) -> Parsed<GtidEvent> {
@@ -108,6 +109,7 @@ pub(super) fn mariadb(body: &Bytes, server: u32) -> Parsed<GtidEvent> {
         is_ddl: flags & FL_DDL != 0,
         standalone: flags & FL_STANDALONE != 0,
         transactional: flags & FL_TRANSACTIONAL != 0,
+        xa: flags & FL_PREPARED_XA != 0,
         ..GtidEvent::default()
     })
 }

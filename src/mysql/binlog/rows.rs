@@ -111,6 +111,13 @@ impl RowsEvent {
         RowsEvent { data, ..self }
     }
 
+    /// The same event with memory of its own, to be kept for long: else it holds on to what else came with it.
+    pub fn detached(self) -> RowsEvent {
+        let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        let set = |set: &ColumnSet| ColumnSet { bits: own(&set.bits), ..*set };
+        RowsEvent { before: set(&self.before), after: set(&self.after), data: own(&self.data), ..self }
+    }
+
     /// The same event, its rows read by another layout.
     pub fn with_table(self, table: Arc<TableMap>) -> RowsEvent {
         RowsEvent { table, ..self }

@@ -17,8 +17,10 @@ use super::{
     ledger::{Ledger, Watermark},
     location::Boundary,
     progress::MetaTables,
+    source_state,
     target::{Target, is_retryable},
     writer::{FencedWriter, Refused},
+    xa::OpenXa,
 };
 use crate::{
     error::{Code, DmError, Scope},
@@ -61,6 +63,9 @@ pub struct ControlState {
     /// What the stored global row says.
     pub flushed: Location,
     pub exit_safe: Option<Location>,
+    /// XA transactions prepared at `at`, and those that are stored.
+    pub open_xa: OpenXa,
+    stored_xa: OpenXa,
     /// Changed since the last flush.
     pub rows: Vec<TableRow>,
     /// Something besides the location changed.
@@ -71,8 +76,9 @@ pub struct ControlState {
 
 impl ControlState {
     /// At the start: what is stored is where the run begins.
-    pub fn new(at: Location, exit_safe: Option<Location>, intent: Option<Intent>) -> Self {
-        ControlState { flushed: at.clone(), at, exit_safe, rows: Vec::new(), dirty: false, intent }
+    pub fn new(at: Location, exit_safe: Option<Location>, open_xa: OpenXa, intent: Option<Intent>) -> Self {
+        let stored_xa = open_xa.clone();
+        ControlState { flushed: at.clone(), at, exit_safe, open_xa, stored_xa, rows: Vec::new(), dirty: false, intent }
     }
 }
 
@@ -124,6 +130,7 @@ impl ControlTask {
         let low = self.ledger.low();
         if let Some(end) = self.ends.take(low) {
             self.state.at = end.location;
+            self.state.open_xa = end.open_xa;
             if self.ledger.is_drained() {
                 self.counters.caught_up();
             }
@@ -147,11 +154,15 @@ impl ControlTask {
             exit_safe: self.state.exit_safe.as_ref(),
         };
         let mut statements = text.statements(&self.state.rows);
+        if self.state.open_xa != self.state.stored_xa {
+            statements.push(source_state::put_open_xa(&self.tables, &self.source_id, &self.state.open_xa));
+        }
         statements.extend_from_slice(more);
         self.transact(&statements.join("; ")).await?;
         self.state.rows.clear();
         self.state.dirty = false;
         self.state.flushed = self.state.at.clone();
+        self.state.stored_xa = self.state.open_xa.clone();
         self.counters.set_flushed(&self.state.at);
         Ok(())
     }

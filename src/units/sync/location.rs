@@ -6,7 +6,7 @@ use crate::{
         gtid::{Gtid, GtidSet},
         position::{BinlogPosition, Location},
     },
-    units::sync::progress::Progress,
+    units::sync::{progress::Progress, xa::OpenXa},
 };
 
 /// One transaction of the source, shared by its changes.
@@ -127,6 +127,8 @@ pub struct Boundary {
     pub location: Location,
     /// Of the transaction; 0 when unknown.
     pub timestamp: u32,
+    /// XA transactions that are prepared here and not yet decided.
+    pub open_xa: OpenXa,
 }
 
 /// SQL in messages is cut to 1024 bytes.

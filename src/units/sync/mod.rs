@@ -18,6 +18,7 @@ mod ddl_text;
 mod dispatch;
 mod dumped;
 mod encode;
+mod events;
 pub mod failpoint;
 mod filter;
 mod fold;
@@ -30,9 +31,11 @@ mod memory;
 mod operated;
 mod pipeline;
 mod progress;
+mod replay;
 mod safe_mode;
 mod source;
 mod source_row;
+mod source_state;
 mod start;
 mod structure;
 mod table;
@@ -41,6 +44,7 @@ mod transaction;
 mod translate;
 mod versions;
 mod writer;
+mod xa;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -100,7 +100,12 @@ fn spawn_control(shared: &Shared<'_>, start: &Start, requests: mpsc::Receiver<Re
         ends: shared.ends.clone(),
         counters: shared.counters.clone(),
         flush_interval: Duration::from_secs(config.syncer.checkpoint_flush_interval.max(1)),
-        state: ControlState::new(start.location.clone(), start.safe_until.clone(), start.intent.clone()),
+        state: ControlState::new(
+            start.location.clone(),
+            start.safe_until.clone(),
+            start.state.open_xa.clone(),
+            start.intent.clone(),
+        ),
     };
     tokio::spawn(task.run())
 }
@@ -157,7 +162,8 @@ fn spawn_readers(
         structures: Structures::new(start.tracker, config.clone(), start.target, counters.clone()),
     };
     stages.spawn(translate.run());
-    stages.spawn(SourceTask { config, start: start.location, items, counters, stop: stop.clone() }.run());
+    let open_xa = start.state.open_xa;
+    stages.spawn(SourceTask { config, start: start.location, open_xa, items, counters, stop: stop.clone() }.run());
 }
 
 /// The source ends at a boundary after `stop`, each stage ends when the one before it did, errors end all.

@@ -28,6 +28,7 @@ pub struct MetaTables {
     pub checkpoint: String,
     pub lanes: String,
     pub ddl: String,
+    pub source_state: String,
 }
 
 impl MetaTables {
@@ -39,6 +40,7 @@ impl MetaTables {
             checkpoint: table("_syncer_checkpoint"),
             lanes: table("_lane_progress"),
             ddl: table("_ddl_intent"),
+            source_state: table("_source_state"),
             schema: schema.clone(),
         }
     }
@@ -77,6 +79,12 @@ impl MetaTables {
                  update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP) \
                  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
                 self.ddl
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (\
+                 source_id VARCHAR(32) NOT NULL, name VARCHAR(32) NOT NULL, value MEDIUMTEXT NOT NULL, \
+                 PRIMARY KEY (source_id, name)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+                self.source_state
             ),
         ]
     }

@@ -9,7 +9,9 @@ use super::{
     counters::Counters,
     dispatch::gone,
     failpoint::{self, Place},
-    transaction::{Assembler, Item},
+    replay,
+    transaction::{Assembler, Item, Output},
+    xa::OpenXa,
 };
 use crate::{
     config::SubtaskConfig,
@@ -36,6 +38,8 @@ fn is_id_taken(error: &DmError) -> bool {
 pub struct SourceTask {
     pub config: Arc<SubtaskConfig>,
     pub start: Location,
+    /// XA transactions that are prepared there.
+    pub open_xa: OpenXa,
     pub items: mpsc::Sender<Item>,
     pub counters: Arc<Counters>,
     /// End at the next boundary.
@@ -45,7 +49,7 @@ pub struct SourceTask {
 impl SourceTask {
     /// Reads until stopped.
     pub async fn run(self) -> Result<(), DmError> {
-        let mut assembler = Assembler::new(self.start.clone());
+        let mut assembler = Assembler::new(self.start.clone(), self.open_xa.clone());
         let mut server_id = self.config.server_id;
         let mut stream = self.open(&self.start, server_id).await?;
         let mut broken: Option<Instant> = None;
@@ -61,7 +65,7 @@ impl SourceTask {
                 Err(error) => {
                     if is_id_taken(&error) {
                         // Two tasks of one source begin with the id of its config: the later one took it from us.
-                        server_id = rand::random_range(SERVER_IDS);
+                        server_id = another_server_id();
                     } else if broken.is_some_and(|at| at.elapsed() < BREAK_PAUSE) {
                         return Err(error);
                     } else {
@@ -72,7 +76,7 @@ impl SourceTask {
                     tokio::time::sleep(REOPEN_PAUSE).await;
                     stream = self.open(&at, server_id).await?;
                     // A transaction that was under way comes again from its beginning; `translate` knows it.
-                    assembler = Assembler::new(at);
+                    assembler.resume(at);
                     continue;
                 }
             };
@@ -80,22 +84,33 @@ impl SourceTask {
             let timestamp = if event.body.is_about_the_file() { 0 } else { event.header.timestamp };
             self.counters.read(u64::from(event.header.event_size), timestamp, asked.elapsed());
             assembler.next(event, &mut out)?;
-            for item in out.drain(..) {
-                self.items.send(item).await.map_err(|_| gone())?;
+            for output in out.drain(..) {
+                match output {
+                    Output::Item(item) => self.items.send(item).await.map_err(|_| gone())?,
+                    Output::Replay(replay) => replay::run(&self.config, replay, &self.items).await?,
+                }
             }
         }
     }
 
     async fn open(&self, at: &Location, server_id: u32) -> Result<BinlogStream, DmError> {
         failpoint::pass(&self.config.name, Place::SourceBeforeOpen)?;
-        let start = match &at.gtid_set {
-            Some(set) => StartPoint::Gtid(set.clone()),
-            None => StartPoint::Position(at.position.clone()),
-        };
-        let config = &self.config;
-        let silence = config.from.stream_limit();
-        let options =
-            StreamOptions { heartbeat_period: silence / 2, read_timeout: silence, ..StreamOptions::default() };
-        BinlogStream::open(&config.from, server_id, config.flavor, start, options).await
+        open(&self.config, at, server_id).await
     }
+}
+
+/// The source's binlog from a place on: by GTIDs where it has them.
+pub async fn open(config: &SubtaskConfig, at: &Location, server_id: u32) -> Result<BinlogStream, DmError> {
+    let start = match &at.gtid_set {
+        Some(set) => StartPoint::Gtid(set.clone()),
+        None => StartPoint::Position(at.position.clone()),
+    };
+    let silence = config.from.stream_limit();
+    let options = StreamOptions { heartbeat_period: silence / 2, read_timeout: silence, ..StreamOptions::default() };
+    BinlogStream::open(&config.from, server_id, config.flavor, start, options).await
+}
+
+/// An id for a connection beside the task's own.
+pub fn another_server_id() -> u32 {
+    rand::random_range(SERVER_IDS)
 }

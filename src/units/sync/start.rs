@@ -13,6 +13,7 @@ use super::{
     ddl_run::Intent,
     failpoint::{self, Place},
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
+    source_state::{self, SourceState},
     target::Target,
 };
 use crate::{
@@ -48,6 +49,8 @@ pub struct Start {
     pub lanes: Vec<(u64, Cover)>,
     pub control_batch: u64,
     pub intent: Option<Intent>,
+    /// What is stored of the source beside the checkpoint.
+    pub state: SourceState,
 }
 
 /// What is asked of the source once.
@@ -101,6 +104,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     };
     let tracker = structures(&mut conn, &target, &tables, &config, &source, raised.had_checkpoint).await?;
     let intent = read_intent(&mut conn, &target, &tables, &config).await?;
+    let state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
     let gtid = location.gtid_set.is_some();
     let mut lanes = Vec::new();
     let mut control_batch = 0;
@@ -111,7 +115,8 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
             lanes.push((row.batch, Cover::new(&row.progress, config.flavor, gtid)?));
         }
     }
-    let mut start = Start { target, tables, tracker, source, location, safe_until, lanes, control_batch, intent };
+    let mut start =
+        Start { target, tables, tracker, source, location, safe_until, lanes, control_batch, intent, state };
     if fresh {
         // From here on a restart must not look for another place to begin.
         store_first(&mut start, &config, env.fence).await?;

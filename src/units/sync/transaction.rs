@@ -1,11 +1,16 @@
 //! The transaction stage: finds where transactions begin and end, and gives every event its transaction.
 //!
 //! MySQL: `GTID, BEGIN, rows.., XID` or `GTID, DDL`. MariaDB: `GTID, rows.., XID|COMMIT` or `GTID(standalone), DDL`.
-//! Sources without GTID events: `BEGIN, rows.., XID` or `DDL`. Nothing is buffered: rows pass as they come.
+//! Sources without GTID events: `BEGIN, rows.., XID` or `DDL`. Nothing is buffered: rows pass as they come, but those of XA
+//! transactions, which wait for XA COMMIT (see `xa`).
 
 use std::sync::Arc;
 
-use super::location::{Boundary, Transaction};
+use super::{
+    events,
+    location::{Boundary, Transaction},
+    xa::{HeldRows, OpenXa, Prepared, Replay, Shelf, XaStatement},
+};
 use crate::{
     error::{Code, DmError},
     mysql::{
@@ -37,11 +42,21 @@ pub enum Item {
     Boundary(Boundary),
 }
 
+/// What an event gives.
+#[derive(Debug)]
+pub enum Output {
+    Item(Item),
+    /// Rows to be read from the binlog again; what follows comes behind them.
+    Replay(Replay),
+}
+
 /// The state between two events.
 pub struct Assembler {
     /// Behind the last event that counts; the set holds finished transactions only.
     at: Location,
     current: Option<Current>,
+    open_xa: OpenXa,
+    shelf: Shelf,
 }
 
 struct Current {
@@ -50,12 +65,20 @@ struct Current {
     open: bool,
     /// Statements so far.
     statements: u32,
+    /// An XA transaction: its rows wait.
+    held: Option<HeldRows>,
 }
 
 impl Assembler {
-    /// Starts at a boundary.
-    pub fn new(at: Location) -> Self {
-        Assembler { at, current: None }
+    /// Starts at a boundary where these XA transactions are prepared.
+    pub fn new(at: Location, open_xa: OpenXa) -> Self {
+        Assembler { at, current: None, open_xa, shelf: Shelf::default() }
+    }
+
+    /// Goes on at the place of [`Assembler::resume_at`], after the stream was opened there.
+    pub fn resume(&mut self, at: Location) {
+        self.at = at;
+        self.current = None;
     }
 
     /// True between two transactions.
@@ -72,71 +95,64 @@ impl Assembler {
     }
 
     /// Takes the next event and appends what it gives. Errors: what can't be migrated.
-    pub fn next(&mut self, event: Event, out: &mut Vec<Item>) -> Result<(), DmError> {
+    pub fn next(&mut self, event: Event, out: &mut Vec<Output>) -> Result<(), DmError> {
         let (end, timestamp) = (event.end, event.header.timestamp);
-        if let Some(item) = self.take(event)? {
-            let alone = matches!(item, Item::Statement { alone: true, .. });
-            out.push(item);
-            if alone {
-                out.extend(self.end(end, timestamp));
+        let start = end.saturating_sub(u64::from(event.header.event_size));
+        if event.header.is_artificial() && !matches!(event.body, EventBody::Rotate { .. }) {
+            return Ok(());
+        }
+        match event.body {
+            EventBody::Rotate { name, pos, .. } => self.at.position = BinlogPosition::new(name, pos),
+            EventBody::Gtid(gtid) => self.begin(&gtid, start, timestamp)?,
+            EventBody::Query(query) => self.query(query, start, end, timestamp, out)?,
+            EventBody::Rows(rows) => self.rows(rows, start, end, out)?,
+            EventBody::Xid(_) => self.end(end, timestamp, out),
+            EventBody::XaPrepare { one_phase, xid } => {
+                self.prepared(one_phase, xid, start, end, timestamp, out);
             }
+            EventBody::Heartbeat { name, pos } => self.heartbeat(name, pos, out),
+            body => self.other(body, event.header.event_type, end)?,
         }
         Ok(())
     }
 
-    fn take(&mut self, event: Event) -> Result<Option<Item>, DmError> {
-        let (end, timestamp) = (event.end, event.header.timestamp);
-        let start = end.saturating_sub(u64::from(event.header.event_size));
-        if event.header.is_artificial() && !matches!(event.body, EventBody::Rotate { .. }) {
-            return Ok(None);
-        }
-        match event.body {
-            EventBody::Rotate { name, pos, .. } => {
-                self.at.position = BinlogPosition::new(name, pos);
-                Ok(None)
-            }
-            EventBody::Gtid(gtid) => {
-                self.begin(&gtid, start, timestamp)?;
-                Ok(None)
-            }
-            EventBody::Query(query) => self.query(query, start, end, timestamp),
-            EventBody::Rows(rows) => match &self.current {
-                Some(current) => {
-                    let transaction = current.transaction.clone();
-                    Ok(Some(Item::Rows { transaction, event: rows, start_pos: start, end_pos: end }))
-                }
-                None => Err(outside(&self.at)),
-            },
-            EventBody::Xid(_) | EventBody::XaPrepare { one_phase: true } => Ok(self.end(end, timestamp)),
-            EventBody::XaPrepare { one_phase: false } => Err(DmError::new(Code::SyncerUnsupportedStmt).msg(format!(
-                "an XA transaction was prepared on the source at {}; whether it commits is decided later, which can't \
-                 be migrated",
-                self.at
-            ))),
-            EventBody::Heartbeat { name, pos } => Ok(self.heartbeat(name, pos)),
-            EventBody::Incident { code, message } => Err(DmError::new(Code::SyncerGetEvent).msg(format!(
-                "the source's binlog has an incident event at {} (code {code}: {message}): events may be missing; \
-                 compare the data and start the task anew",
-                self.at
-            ))),
-            EventBody::Unknown { ignorable: false } => Err(DmError::new(Code::SyncerGetEvent).msg(format!(
-                "the source's binlog has an event of the unknown type {} at {}",
-                event.header.event_type, self.at
-            ))),
+    fn other(&mut self, body: EventBody, event_type: u8, end: u64) -> Result<(), DmError> {
+        match body {
+            EventBody::Incident { code, message } => Err(events::incident(&self.at, code, &message)),
+            EventBody::Unknown { ignorable: false } => Err(events::unknown(&self.at, event_type)),
             _ => {
                 if self.current.is_none() && end > 0 {
                     self.at.position.pos = end;
                 }
-                Ok(None)
+                Ok(())
             }
         }
+    }
+
+    fn rows(&mut self, event: RowsEvent, start_pos: u64, end_pos: u64, out: &mut Vec<Output>) -> Result<(), DmError> {
+        match &mut self.current {
+            Some(Current { held: Some(held), .. }) => held.push(event),
+            Some(Current { transaction, .. }) => {
+                out.push(Output::Item(Item::Rows { transaction: transaction.clone(), event, start_pos, end_pos }));
+            }
+            None => return Err(events::outside(&self.at)),
+        }
+        Ok(())
     }
 
     fn begin(&mut self, event: &GtidEvent, start: u64, timestamp: u32) -> Result<(), DmError> {
         let gtid = if self.at.gtid_set.is_some() { Some(self.need_gtid(event)?) } else { None };
         let open = matches!(event.gtid, Some(Gtid::Mariadb(_))) && !event.standalone;
         self.open(gtid, start, timestamp, open);
+        self.hold(event.xa);
         Ok(())
+    }
+
+    /// From here on rows wait, if it is an XA transaction.
+    fn hold(&mut self, is_xa: bool) {
+        if let (true, Some(current)) = (is_xa, &mut self.current) {
+            current.held.get_or_insert_default();
+        }
     }
 
     fn need_gtid(&self, event: &GtidEvent) -> Result<Gtid, DmError> {
@@ -153,69 +169,130 @@ impl Assembler {
         let position = BinlogPosition::new(self.at.position.name.clone(), start);
         let before = Location::new(position, self.at.gtid_set.clone());
         let transaction = Arc::new(Transaction { before, gtid, timestamp });
-        self.current = Some(Current { transaction, open, statements: 0 });
+        self.current = Some(Current { transaction, open, statements: 0, held: None });
     }
 
-    fn query(&mut self, query: QueryEvent, start: u64, end: u64, timestamp: u32) -> Result<Option<Item>, DmError> {
+    fn query(
+        &mut self,
+        query: QueryEvent,
+        start: u64,
+        end: u64,
+        timestamp: u32,
+        out: &mut Vec<Output>,
+    ) -> Result<(), DmError> {
         match control(&query.sql) {
-            Control::Begin => {
-                match &mut self.current {
-                    Some(current) => current.open = true,
-                    None => self.open(None, start, timestamp, true),
-                }
-                return Ok(None);
+            Control::Begin => self.begin_rows(start, timestamp),
+            Control::End => self.end(end, timestamp, out),
+            Control::Inner | Control::Xa(XaStatement::End) => {}
+            Control::Xa(XaStatement::Start) => {
+                self.begin_rows(start, timestamp);
+                self.hold(true);
             }
-            Control::End => return Ok(self.end(end, timestamp)),
-            Control::Inner => return Ok(None),
-            Control::Other => {}
+            Control::Xa(XaStatement::Commit(xid)) => self.commit(xid, start, end, timestamp, out),
+            Control::Xa(XaStatement::Rollback(xid)) => {
+                if self.current.is_none() {
+                    self.open(None, start, timestamp, false);
+                }
+                self.shelf.take(&xid);
+                self.forget(&xid);
+                self.end(end, timestamp, out);
+            }
+            Control::Other => {
+                if self.current.is_none() {
+                    self.open(None, start, timestamp, false);
+                }
+                let Some(current) = &mut self.current else { return Ok(()) };
+                let number = current.statements;
+                current.statements += 1;
+                let (transaction, alone) = (current.transaction.clone(), !current.open);
+                out.push(Output::Item(Item::Statement {
+                    transaction,
+                    event: query,
+                    start_pos: start,
+                    end_pos: end,
+                    timestamp,
+                    number,
+                    alone,
+                }));
+                if alone {
+                    self.end(end, timestamp, out);
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn begin_rows(&mut self, start: u64, timestamp: u32) {
+        match &mut self.current {
+            Some(current) => current.open = true,
+            None => self.open(None, start, timestamp, true),
+        }
+    }
+
+    /// The end of an XA transaction's rows.
+    fn prepared(&mut self, one_phase: bool, xid: String, start: u64, end: u64, timestamp: u32, out: &mut Vec<Output>) {
+        let Some(current) = &mut self.current else { return };
+        let transaction = current.transaction.clone();
+        let held = current.held.take().unwrap_or_default();
+        let at = Prepared { at: transaction.before.clone(), gtid: transaction.gtid.clone() };
+        if one_phase {
+            let replay = Replay { xid, prepared: Some(at), transaction, start_pos: start, end_pos: end };
+            hand_on(held.into_rows(), replay, out);
+        } else {
+            self.shelf.put(&xid, held);
+            Arc::make_mut(&mut self.open_xa).insert(xid, at);
+        }
+        self.end(end, timestamp, out);
+    }
+
+    fn commit(&mut self, xid: String, start: u64, end: u64, timestamp: u32, out: &mut Vec<Output>) {
         if self.current.is_none() {
             self.open(None, start, timestamp, false);
         }
-        let Some(current) = &mut self.current else { return Ok(None) };
-        let number = current.statements;
-        current.statements += 1;
-        let transaction = current.transaction.clone();
-        let alone = !current.open;
-        Ok(Some(Item::Statement {
-            transaction,
-            event: query,
-            start_pos: start,
-            end_pos: end,
-            timestamp,
-            number,
-            alone,
-        }))
+        let Some(transaction) = self.current.as_ref().map(|current| current.transaction.clone()) else { return };
+        let rows = self.shelf.take(&xid);
+        let prepared = self.forget(&xid);
+        hand_on(rows, Replay { xid, prepared, transaction, start_pos: start, end_pos: end }, out);
+        self.end(end, timestamp, out);
     }
 
-    fn end(&mut self, end: u64, timestamp: u32) -> Option<Item> {
-        let current = self.current.take()?;
+    fn forget(&mut self, xid: &str) -> Option<Prepared> {
+        let known = self.open_xa.contains_key(xid);
+        known.then(|| Arc::make_mut(&mut self.open_xa).remove(xid)).flatten()
+    }
+
+    fn end(&mut self, end: u64, timestamp: u32, out: &mut Vec<Output>) {
+        let Some(current) = self.current.take() else { return };
         if let (Some(set), Some(gtid)) = (&mut self.at.gtid_set, &current.transaction.gtid) {
             // One stream, one flavor.
             let _ = set.add(gtid);
         }
         self.at.position.pos = end;
-        Some(Item::Boundary(Boundary { location: self.at.clone(), timestamp }))
+        self.boundary(timestamp, out);
+    }
+
+    fn boundary(&self, timestamp: u32, out: &mut Vec<Output>) {
+        let boundary = Boundary { location: self.at.clone(), timestamp, open_xa: self.open_xa.clone() };
+        out.push(Output::Item(Item::Boundary(boundary)));
     }
 
     /// The source has nothing for us but stands further on: the checkpoint may follow.
-    fn heartbeat(&mut self, name: String, pos: u64) -> Option<Item> {
+    fn heartbeat(&mut self, name: String, pos: u64, out: &mut Vec<Output>) {
         if self.current.is_some() || name.is_empty() {
-            return None;
+            return;
         }
         let position = BinlogPosition::new(name, pos);
-        if position <= self.at.position {
-            return None;
+        if position > self.at.position {
+            self.at.position = position;
+            self.boundary(0, out);
         }
-        self.at.position = position;
-        Some(Item::Boundary(Boundary { location: self.at.clone(), timestamp: 0 }))
     }
 }
 
-fn outside(at: &Location) -> DmError {
-    DmError::new(Code::SyncerGetEvent).msg(format!(
-        "the binlog has rows outside of a transaction at {at}: the position the task started from lies inside one"
-    ))
+/// The rows of a committed XA transaction: from memory, or to be read again.
+fn hand_on(rows: Option<Vec<RowsEvent>>, replay: Replay, out: &mut Vec<Output>) {
+    let Some(rows) = rows else { return out.push(Output::Replay(replay)) };
+    out.extend(rows.into_iter().map(|event| Output::Item(replay.item(event))));
 }
 
 /// What a query event means for the transaction.
@@ -225,17 +302,20 @@ enum Control {
     End,
     /// Says nothing to us.
     Inner,
+    Xa(XaStatement),
     Other,
 }
 
 fn control(sql: &[u8]) -> Control {
     let sql = sql.trim_ascii();
     let is = |word: &str| sql.len() >= word.len() && sql[..word.len()].eq_ignore_ascii_case(word.as_bytes());
-    if sql.eq_ignore_ascii_case(b"BEGIN") || is("XA START") || is("XA BEGIN") {
+    if let Some(xa) = XaStatement::parse(sql) {
+        Control::Xa(xa)
+    } else if sql.eq_ignore_ascii_case(b"BEGIN") {
         Control::Begin
-    } else if sql.eq_ignore_ascii_case(b"COMMIT") || sql.eq_ignore_ascii_case(b"ROLLBACK") || is("XA ROLLBACK") {
+    } else if sql.eq_ignore_ascii_case(b"COMMIT") || sql.eq_ignore_ascii_case(b"ROLLBACK") {
         Control::End
-    } else if is("SAVEPOINT") || is("ROLLBACK TO") || is("RELEASE SAVEPOINT") || is("XA END") || is("XA PREPARE") {
+    } else if is("SAVEPOINT") || is("ROLLBACK TO") || is("RELEASE SAVEPOINT") {
         Control::Inner
     } else {
         Control::Other

@@ -1,0 +1,108 @@
+//! Rows of a committed XA transaction, read from the source's binlog again.
+
+use tokio::sync::mpsc;
+
+use super::{
+    dispatch::gone,
+    source::{another_server_id, open},
+    transaction::Item,
+    xa::{Prepared, Replay, XaStatement, lost},
+};
+use crate::{
+    config::SubtaskConfig,
+    error::{DmError, Scope},
+    mysql::{
+        binlog::{BinlogStream, Event, EventBody},
+        position::{BinlogPosition, FIRST_EVENT_POS, Location},
+        server::show_binary_logs,
+    },
+    units::link,
+};
+
+/// Sends the rows as those of the committing transaction.
+pub async fn run(config: &SubtaskConfig, replay: Replay, items: &mpsc::Sender<Item>) -> Result<(), DmError> {
+    let (xid, before) = (&replay.xid, &replay.transaction.before);
+    let prepared = match &replay.prepared {
+        Some(prepared) => prepared.clone(),
+        None => find(config, xid, &before.position).await?,
+    };
+    tracing::info!(%xid, prepared = %prepared.at, "the rows of an XA transaction are read from the binlog again");
+    let mut stream = open(config, &prepared.at, another_server_id()).await?;
+    let behind = BinlogPosition::new(before.position.name.clone(), replay.end_pos);
+    let mut inside = false;
+    loop {
+        let event = stream.next().await.map_err(|error| gone_from_source(xid, error))?;
+        if event.header.is_artificial() {
+            continue;
+        }
+        match event.body {
+            // From a set of GTIDs, transactions of other sessions may come first.
+            EventBody::Gtid(gtid) => inside = prepared.gtid.is_none() || gtid.gtid == prepared.gtid,
+            EventBody::Query(query) if prepared.gtid.is_none() => {
+                inside |= XaStatement::parse(&query.sql) == Some(XaStatement::Start);
+            }
+            EventBody::Rows(event) if inside => {
+                items.send(replay.item(event)).await.map_err(|_| gone())?;
+            }
+            EventBody::XaPrepare { xid: found, .. } if inside => {
+                return if found == *xid {
+                    Ok(())
+                } else {
+                    Err(lost(xid, "at their place stands another transaction"))
+                };
+            }
+            _ => {}
+        }
+        // Heartbeats tell how far the source has come without sending anything.
+        if *stream.position() >= behind {
+            return Err(lost(xid, "the source no longer has them"));
+        }
+    }
+}
+
+fn gone_from_source(xid: &str, error: DmError) -> DmError {
+    if error.raw_cause().starts_with("Error 1236 ") {
+        return lost(xid, "the source no longer has them (its binlog was purged)").cause(error.raw_cause().to_owned());
+    }
+    error
+}
+
+/// Where a transaction was prepared, looked for from `until` backwards: it was before the task began.
+async fn find(config: &SubtaskConfig, xid: &str, until: &BinlogPosition) -> Result<Prepared, DmError> {
+    tracing::info!(%xid, until = %until, "looking for an XA transaction that was prepared before the task began");
+    let mut conn = link::connect(&config.from, &[], Scope::Upstream).await?;
+    let files = show_binary_logs(&mut conn).await?;
+    let _ = conn.disconnect().await;
+    let earlier = files.iter().filter(|file| BinlogPosition::new(&file.name, FIRST_EVENT_POS) <= *until);
+    for file in earlier.rev() {
+        let end = if file.name == until.name { until.pos } else { file.size };
+        if let Some(at) = find_in(config, xid, &file.name, end).await? {
+            return Ok(Prepared { at: Location::new(at, None), gtid: None });
+        }
+    }
+    Err(lost(xid, "they are in none of the source's binlog files"))
+}
+
+/// The last transaction of a file's part that prepared `xid`.
+async fn find_in(config: &SubtaskConfig, xid: &str, name: &str, end: u64) -> Result<Option<BinlogPosition>, DmError> {
+    let from = Location::new(BinlogPosition::new(name, FIRST_EVENT_POS), None);
+    let mut stream: BinlogStream = open(config, &from, another_server_id()).await?;
+    let (mut begin, mut found) = (0, None);
+    loop {
+        let event: Event = stream.next().await?;
+        if event.header.is_artificial() {
+            continue;
+        }
+        match event.body {
+            EventBody::Gtid(_) => begin = event.end.saturating_sub(u64::from(event.header.event_size)),
+            EventBody::XaPrepare { xid: prepared, one_phase: false } if prepared == xid => {
+                found = Some(BinlogPosition::new(name, begin));
+            }
+            EventBody::Rotate { .. } | EventBody::Heartbeat { .. } => return Ok(found),
+            _ => {}
+        }
+        if event.end >= end {
+            return Ok(found);
+        }
+    }
+}

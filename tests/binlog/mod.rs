@@ -1,0 +1,27 @@
+//! What a source writes into its binlog, through the sync unit: events, images, XA, places to start from.
+
+mod xa;
+
+use std::time::Duration;
+
+use crate::{
+    support::{servers::Server, wait},
+    units_sync::Running,
+};
+
+/// Waits until a query on the target gives this text, or the unit ends.
+pub async fn until_text(target: &Server, sql: &str, expected: &str, running: &Running) {
+    wait::until(sql, Duration::from_secs(60), || async {
+        let found = target.text(sql).await;
+        if found == expected || running.is_finished() { Ok(()) } else { Err(found) }
+    })
+    .await;
+    running.goes_on();
+}
+
+/// Waits until the unit's checkpoint stands at the end of the source's binlog.
+pub async fn until_flushed(source: &Server, target: &Server, running: &Running) {
+    let end = crate::mysql::end_of_binlog(source).await.position;
+    let at = "SELECT CONCAT(binlog_name, ':', binlog_pos) FROM dm_meta.t_syncer_checkpoint WHERE is_global = 1";
+    until_text(target, at, &format!("{}:{}", end.name, end.pos), running).await;
+}

@@ -1,0 +1,101 @@
+//! XA transactions: each is applied once, when it commits, whatever happens between its two halves.
+
+use std::time::Duration;
+
+use super::until_flushed;
+use crate::{
+    support::servers::{Release, Server, mariadb, mysql},
+    units_sync::{Running, subtask, until_equal},
+};
+
+const TABLES: &str = "CREATE DATABASE d; CREATE TABLE d.keyless (a INT, b LONGTEXT) ENGINE=InnoDB;
+    CREATE TABLE d.keyed (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;";
+
+fn xa(name: &str, rows: &str, end: &str) -> String {
+    format!("XA START '{name}'; {rows}; XA END '{name}'; {end}")
+}
+
+const OPEN: &str = "SELECT value FROM dm_meta.t_source_state WHERE name = 'xa'";
+
+async fn all_kinds(source: &Server, target: &Server, gtid: bool) {
+    source.exec(TABLES).await;
+    target.exec(TABLES).await;
+    let config = subtask(source, target, gtid);
+    // Prepared before the task begins: no checkpoint knows it.
+    source.exec(&xa("early", "INSERT INTO d.keyless VALUES (1, 'early')", "XA PREPARE 'early'")).await;
+    let running = Running::start(&config, 1).started(target).await;
+    source.exec("XA COMMIT 'early'").await;
+    // In one phase, small and larger than what is kept in memory.
+    let large = "INSERT INTO d.keyless VALUES (2, REPEAT('x', 5000000)), (2, REPEAT('y', 5000000))";
+    source.exec(&xa("one", "INSERT INTO d.keyless VALUES (3, 'one')", "XA COMMIT 'one' ONE PHASE")).await;
+    source.exec(&xa("big", large, "XA COMMIT 'big' ONE PHASE")).await;
+    // In two, with others between, and what is rolled back.
+    source.exec(&xa("p1", "INSERT INTO d.keyless VALUES (4, 'p1'), (4, 'p1')", "XA PREPARE 'p1'")).await;
+    source.exec(&xa("p2", large, "XA PREPARE 'p2'")).await;
+    source.exec(&xa("gone", "INSERT INTO d.keyless VALUES (5, 'gone')", "XA PREPARE 'gone'")).await;
+    source
+        .exec("INSERT INTO d.keyed VALUES (1, 1); INSERT INTO d.keyless VALUES (6, 'between'); FLUSH BINARY LOGS")
+        .await;
+    source.exec("XA COMMIT 'p2'; XA ROLLBACK 'gone'; XA COMMIT 'p1'").await;
+    until_equal(source, target, &["d"], &running).await;
+
+    // Over a stop, over a kill, and one whose name comes again.
+    source.exec(&xa("p3", "INSERT INTO d.keyless VALUES (7, 'p3')", "XA PREPARE 'p3'")).await;
+    source.exec(&xa("p4", large, "XA PREPARE 'p4'")).await;
+    source.exec(&xa("p5", "INSERT INTO d.keyless VALUES (8, 'p5')", "XA PREPARE 'p5'")).await;
+    until_flushed(source, target, &running).await;
+    let open = target.text(OPEN).await;
+    assert_eq!(["p3", "p4", "p5", "p1"].map(|name| open.contains(&hex(name))), [true, true, true, false], "{open}");
+    running.stop().await.unwrap();
+    source.exec("XA COMMIT 'p3'; INSERT INTO d.keyed VALUES (2, 2)").await;
+    let running = Running::start(&config, 2).started(target).await;
+    until_equal(source, target, &["d"], &running).await;
+    running.kill().await;
+    source.exec("XA COMMIT 'p4'; XA ROLLBACK 'p5'; UPDATE d.keyed SET v = v + 1").await;
+    source.exec(&xa("p5", "INSERT INTO d.keyless VALUES (9, 'again')", "XA PREPARE 'p5'")).await;
+    source.exec("XA COMMIT 'p5'; DELETE FROM d.keyless WHERE a = 4").await;
+    let running = Running::start(&config, 3).started(target).await;
+    until_equal(source, target, &["d"], &running).await;
+    until_flushed(source, target, &running).await;
+    assert_eq!(target.text(OPEN).await, "{}");
+    running.stop().await.unwrap();
+}
+
+fn hex(name: &str) -> String {
+    name.bytes().map(|b| format!("{b:02x}")).collect()
+}
+
+#[tokio::test]
+async fn mysql_transactions_count_once_when_they_commit() {
+    let target = mariadb();
+    for (release, gtid) in [(Release::Mysql57, false), (Release::Mysql97, true)] {
+        let source = Server::of(release, &["--max-allowed-packet=64M"]);
+        all_kinds(&source, &target, gtid).await;
+        target.exec("DROP DATABASE d; DROP DATABASE dm_meta").await;
+    }
+}
+
+#[tokio::test]
+async fn mariadb_transactions_count_once_when_they_commit() {
+    let target = mariadb();
+    for (release, gtid) in [(Release::Mariadb1011, false), (Release::Mariadb118, true)] {
+        let source = Server::of(release, &["--max-allowed-packet=64M"]);
+        all_kinds(&source, &target, gtid).await;
+        target.exec("DROP DATABASE d; DROP DATABASE dm_meta").await;
+    }
+}
+
+#[tokio::test]
+async fn rows_that_the_source_purged_are_an_error_that_says_so() {
+    let (source, target) = (mysql(), mariadb());
+    source.exec(TABLES).await;
+    target.exec(TABLES).await;
+    source.exec(&xa("old", "INSERT INTO d.keyless VALUES (1, 'old')", "XA PREPARE 'old'")).await;
+    source.exec("FLUSH BINARY LOGS; INSERT INTO d.keyed VALUES (1, 1)").await;
+    let file = source.text("SHOW BINARY LOG STATUS").await;
+    source.exec(&format!("PURGE BINARY LOGS TO '{file}'")).await;
+    let running = Running::start(&subtask(&source, &target, false), 1).started(&target).await;
+    source.exec("XA COMMIT 'old'").await;
+    let error = tokio::time::timeout(Duration::from_secs(30), running.error()).await.unwrap();
+    assert!(error.to_string().contains("XA COMMIT X'6f6c64',X'',1: its rows were prepared earlier"), "{error}");
+}
