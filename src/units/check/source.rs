@@ -110,11 +110,13 @@ impl<'a> Source<'a> {
     pub async fn check_binlog_row_image(&mut self) -> Result<Outcome> {
         let mut out = self.outcome("mysql_binlog_row_image", "check whether mysql binlog_row_image is FULL");
         let value = self.variable("binlog_row_image").await?;
-        if value.as_deref().is_some_and(|v| !v.to_ascii_uppercase().starts_with("FULL")) {
-            out.fail(
+        if value.as_deref().is_some_and(|v| !v.eq_ignore_ascii_case("FULL")) {
+            // Unlike the original, changes without all columns are applied.
+            out.warn(
                 format!("binlog_row_image is {}, and should be FULL", value.unwrap_or_default()),
-                "Please execute 'set global binlog_row_image = FULL;' on the source, set it in its configuration file, and \
-                 reconnect the applications.",
+                "Tables with more than one unique key are migrated more slowly, and neither tables with expression filters nor \
+                 keys that only the target has can be migrated at all. If that matters, please execute 'set global \
+                 binlog_row_image = FULL;' on the source, set it in its configuration file, and reconnect the applications.",
             );
         }
         Ok(out)

@@ -29,6 +29,7 @@ mod ledger;
 mod location;
 mod memory;
 mod operated;
+mod partial;
 mod pipeline;
 mod progress;
 mod replay;

@@ -1,5 +1,6 @@
 //! A row of the source on its way into SQL: still an image, of which only what is needed is read, or values.
 
+use super::partial::PartialRow;
 use crate::mysql::{
     binlog::{RowImage, cursor::Parsed},
     literal::{Encoding, literal},
@@ -12,6 +13,8 @@ use crate::mysql::{
 pub enum SourceRow<'a> {
     Image(RowImage<'a>),
     Values(&'a [Value], &'a [Encoding]),
+    /// Columns that it lacks are NULL here.
+    Partial(PartialRow<'a>),
 }
 
 impl SourceRow<'_> {
@@ -21,6 +24,7 @@ impl SourceRow<'_> {
             SourceRow::Image(row) if column >= row.width() => Ok(None),
             SourceRow::Image(row) => row.value(column).map(Some),
             SourceRow::Values(values, _) => Ok(values.get(column).cloned()),
+            SourceRow::Partial(row) => row.row().value(column),
         }
     }
 
@@ -29,6 +33,7 @@ impl SourceRow<'_> {
         match self {
             SourceRow::Image(row) => row.is_null(column),
             SourceRow::Values(values, _) => values.get(column).is_none_or(Value::is_null),
+            SourceRow::Partial(row) => row.row().is_null(column),
         }
     }
 
@@ -43,6 +48,15 @@ impl SourceRow<'_> {
                 out.push_str(&text);
                 Ok(())
             }
+            SourceRow::Partial(row) => row.row().write(column, out),
+        }
+    }
+
+    /// The row as one that lacks columns.
+    pub fn partial(&self) -> Option<&PartialRow<'_>> {
+        match self {
+            SourceRow::Partial(row) => Some(row),
+            _ => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! How rows of one source table are written to their target table: built once per structure, used for every row.
 
+mod partial;
+
 use std::sync::Arc;
 
 use super::{
@@ -51,6 +53,8 @@ pub struct TargetTable {
     update_head: String,
     /// Of tables without a key.
     delete_one_head: String,
+    /// Of each unique key of either side, where its columns are in the source's rows.
+    unique_columns: Vec<Vec<usize>>,
     /// False: the target's engine can't roll back, so this table is always in safe mode.
     pub transactional: bool,
     /// The task's expression filters over this table's rows.
@@ -133,6 +137,7 @@ impl TargetTable {
             written,
             row_key,
             unique_keys,
+            unique_columns: partial::unique_columns(source, target),
             transactional,
             expressions: None,
         }
@@ -177,6 +182,11 @@ impl TargetTable {
         (change.before.map(complete), change.after.map(complete))
     }
 
+    /// One for each column of a source row.
+    pub fn encodings(&self) -> &[Encoding] {
+        &self.encodings
+    }
+
     /// A row of completed values.
     pub fn row<'a>(&'a self, values: &'a [Value]) -> SourceRow<'a> {
         SourceRow::Values(values, &self.encodings)
@@ -214,6 +224,10 @@ impl TargetTable {
         out: &mut SqlText,
     ) -> Parsed<Option<(Kind, Op)>> {
         let safe = safe || !self.transactional;
+        let partial = (before.and_then(SourceRow::partial), after.and_then(SourceRow::partial));
+        if partial.0.is_some() || partial.1.is_some() {
+            return self.render_partial(partial.0, partial.1, safe, out);
+        }
         Ok(Some(match (before, after) {
             (None, Some(row)) => {
                 self.tuple(row, out)?;

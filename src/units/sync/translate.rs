@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     change::{Change, Keys},
@@ -31,6 +31,7 @@ use crate::{
             rows::{ImageChange, RowsEvent, RowsKind},
         },
         sql_text::SqlText,
+        value::Value,
     },
     rules::EventKind,
     schema::{collation::SourceDefaults, model::TableId, server::ServerInfo, table_info},
@@ -40,7 +41,7 @@ use crate::{
 const FOREIGN_KEY_ORDER: u64 = 0x666b_6f72_6465_7221;
 
 /// Changes that are handed on together at most, and bytes of their texts.
-const LOT: usize = 256;
+pub(super) const LOT: usize = 256;
 const LOT_BYTES: usize = 256 << 10;
 
 /// Plans kept.
@@ -162,13 +163,6 @@ impl TranslateTask {
             self.row.rows += event.count();
             return Ok(());
         }
-        if !event.is_full() {
-            return Err(DmError::new(Code::BinlogNotLogColumn)
-                .msg(format!("upstream didn't log enough columns in binlog: rows of {source} lack columns"))
-                .workaround(
-                    "Please set `binlog_row_image` of the source to FULL, and start the task again after that.",
-                ));
-        }
         let (table, fresh) = self.structures.table(&event.table, &target, &self.rules).await?;
         if let Some(info) = fresh {
             let row = super::checkpoint::TableRow::Put { table: source.clone(), json: table_info::to_json(&info)? };
@@ -197,14 +191,12 @@ impl TranslateTask {
         let place = Place { table, transaction, end_pos: at.end, event_size };
         let held = self.budget.take(event.size() * 3).await;
         let mut lot = Lot::new(held);
-        if event.partial || table.expressions.is_some() {
+        if !event.is_full() {
+            self.partial_changes(&place, &event, &mut lot).await?;
+        } else if event.partial || table.expressions.is_some() {
             for change in event.rows() {
                 let (before, after) = table.completed(change?);
-                if let Some(expressions) = &table.expressions
-                    && expressions.skips(before.as_deref(), after.as_deref(), microseconds(transaction))?
-                {
-                    self.row.rows += 1;
-                    self.row.filtered.count(before.is_some(), after.is_some());
+                if self.is_filtered(&place, before.as_deref(), after.as_deref())? {
                     continue;
                 }
                 let before = before.as_deref().map(|values| table.row(values));
@@ -225,6 +217,29 @@ impl TranslateTask {
         self.send(&mut lot, 1).await
     }
 
+    /// Whether expression filters skip the change; it is counted then.
+    pub(super) fn is_filtered(
+        &mut self,
+        place: &Place<'_>,
+        before: Option<&[Value]>,
+        after: Option<&[Value]>,
+    ) -> Result<bool, DmError> {
+        let Some(expressions) = &place.table.expressions else { return Ok(false) };
+        let skips = expressions.skips(before, after, microseconds(place.transaction))?;
+        if skips {
+            self.row.rows += 1;
+            self.row.filtered.count(before.is_some(), after.is_some());
+        }
+        Ok(skips)
+    }
+
+    /// Waits until all that was handed on is durable.
+    pub(super) async fn drain(&mut self) -> Result<(), DmError> {
+        let (reply, drained) = oneshot::channel();
+        self.steps.send(Step::Drain(reply)).await.map_err(|_| gone())?;
+        drained.await.map_err(|_| gone())
+    }
+
     /// The plan of a layout; kept, for the same tables come again and again.
     fn row_plan(&mut self, table: &Arc<TargetTable>, map: &Arc<TableMap>) -> Arc<RowPlan> {
         let known = self.row.plans.get(&map.table_id);
@@ -243,7 +258,7 @@ impl TranslateTask {
     }
 
     /// Hands on what was gathered, if that is at least so many changes (or much text).
-    async fn send(&mut self, lot: &mut Lot, least: usize) -> Result<(), DmError> {
+    pub(super) async fn send(&mut self, lot: &mut Lot, least: usize) -> Result<(), DmError> {
         if lot.changes.len() < least && self.row.text.len() < LOT_BYTES || lot.changes.is_empty() {
             return Ok(());
         }
@@ -253,7 +268,7 @@ impl TranslateTask {
     }
 
     /// Adds one row change to the lot, unless it is on the target already.
-    fn change(
+    pub(super) fn change(
         &mut self,
         place: &Place<'_>,
         before: Option<SourceRow<'_>>,
@@ -310,15 +325,15 @@ fn microseconds(transaction: &Transaction) -> i64 {
 }
 
 /// What all changes of an event have in common.
-struct Place<'a> {
-    table: &'a Arc<TargetTable>,
+pub(super) struct Place<'a> {
+    pub(super) table: &'a Arc<TargetTable>,
     transaction: &'a Arc<Transaction>,
     end_pos: u64,
     event_size: u32,
 }
 
 /// Changes of one event that are handed on together: one message, and one piece of memory for their texts.
-struct Lot {
+pub(super) struct Lot {
     held: Arc<Held>,
     changes: Vec<Change>,
     /// Where the text of each ends.
