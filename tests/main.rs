@@ -10,6 +10,7 @@ mod faults;
 mod mysql;
 mod nodes;
 mod recovery;
+mod replication;
 mod schema;
 mod splitting;
 mod structures;

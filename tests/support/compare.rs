@@ -1,6 +1,8 @@
 //! Comparing two servers value by value: per table the row count and two order-free sums over all columns as text,
 //! so that a lost, doubled or changed row shows, also in tables without a key.
 
+use std::collections::BTreeMap;
+
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 /// What one table holds.
@@ -30,11 +32,9 @@ async fn columns(conn: &mut Conn, schema: &str, table: &str) -> Vec<(String, Str
     .unwrap()
 }
 
-/// The digest over the columns named (in the order of the source), session in UTC.
-async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, String)]) -> Result<Digest, String> {
-    conn.query_drop("SET time_zone = '+00:00', NAMES utf8mb4").await.unwrap();
-    let texts: Vec<String> = cols
-        .iter()
+/// Each column as a text that is the same on every server for the same value.
+fn value_texts(cols: &[(String, String)]) -> Vec<String> {
+    cols.iter()
         .map(|(name, kind)| {
             let name = format!("`{}`", name.replace('`', "``"));
             match kind.as_str() {
@@ -52,7 +52,13 @@ async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, 
                 _ => format!("COALESCE(HEX({name}), 'N')"),
             }
         })
-        .collect();
+        .collect()
+}
+
+/// The digest over the columns named (in the order of the source), session in UTC.
+async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, String)]) -> Result<Digest, String> {
+    conn.query_drop("SET time_zone = '+00:00', NAMES utf8mb4").await.unwrap();
+    let texts = value_texts(cols);
     let all = format!("CONCAT_WS('#', {})", texts.join(", "));
     let sql = format!(
         "SELECT COUNT(*), COALESCE(SUM(CRC32({all})), 0), COALESCE(SUM(CRC32(SHA2({all}, 256))), 0) FROM `{schema}`.`{}`",
@@ -94,6 +100,34 @@ pub async fn schema_differences(source: &mut Conn, from: &str, target: &mut Conn
         if !mine.iter().any(|t| t.eq_ignore_ascii_case(&table)) {
             out.push(format!("{to}.{table} is only on the target"));
         }
+    }
+    out
+}
+
+/// The rows of a schema's tables that one side has more often than the other, at most a few of each table.
+pub async fn rows_that_differ(source: &mut Conn, target: &mut Conn, schema: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for table in tables(source, schema).await {
+        if difference(source, (schema, &table), target, (schema, &table)).await.is_none() {
+            continue;
+        }
+        let cols = columns(source, schema, &table).await;
+        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+        for (side, conn) in [(1, &mut *source), (-1, &mut *target)] {
+            let sql = format!(
+                "SELECT CONCAT_WS('#', {}) FROM `{schema}`.`{}`",
+                value_texts(&cols).join(", "),
+                table.replace('`', "``")
+            );
+            match conn.query::<String, _>(&sql).await {
+                Ok(rows) => rows.into_iter().for_each(|row| *counts.entry(row).or_default() += side),
+                Err(error) => out.push(format!("{table}: {error}")),
+            }
+        }
+        let names: Vec<&str> = cols.iter().map(|(name, _)| name.as_str()).collect();
+        out.push(format!("{schema}.{table} ({})", names.join("#")));
+        let differing = counts.into_iter().filter(|(_, count)| *count != 0).take(8);
+        out.extend(differing.map(|(row, count)| format!("  {count:+} (source minus target): {row:.600}")));
     }
     out
 }

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod leash;
 pub mod nodes;
 pub mod process;
+pub mod proxy;
 pub mod release;
 pub mod servers;
 pub mod wait;

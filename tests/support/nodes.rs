@@ -127,9 +127,16 @@ impl Cluster {
 
     /// One master (`nodes[0]`) and workers `worker1`..; `ttl` is the workers' keepalive in seconds.
     pub fn with_workers(workers: usize, ttl: u32) -> Cluster {
+        Cluster::with_link(workers, ttl, |port| port)
+    }
+
+    /// The same, where workers reach the master's cluster port (given to `link`) at the port that `link` returns.
+    pub fn with_link(workers: usize, ttl: u32, link: impl FnOnce(u16) -> u16) -> Cluster {
         let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
         let master_addr = format!("127.0.0.1:{}", free_port());
-        let peer = format!("http://127.0.0.1:{}", free_port());
+        let port = free_port();
+        let peer = format!("http://127.0.0.1:{port}");
+        let advertised = format!("http://127.0.0.1:{}", link(port));
         let args = [
             "master",
             "--name",
@@ -140,8 +147,10 @@ impl Cluster {
             &master_addr,
             "--peer-urls",
             &peer,
+            "--advertise-peer-urls",
+            &advertised,
             "--initial-cluster",
-            &format!("master1={peer}"),
+            &format!("master1={advertised}"),
         ];
         let master = Node::start("master1", folder.path(), &master_addr, args.map(String::from).to_vec());
         let mut cluster = Cluster { master_addr, nodes: vec![master], folder };
