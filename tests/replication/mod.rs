@@ -3,6 +3,7 @@
 //!
 //! `DM_REPLICATION_SEEDS=n` runs seeds 0 to n-1 of every pair (the long tier), `DM_REPLICATION_SEED=s` that one alone;
 //! `DM_REPLICATION_PAIRS=mysql80-mariadb1011,..` names pairs, `DM_REPLICATION_LENGTH=n` transactions of each writer.
+//! `DM_REPLICATION_KEEP=1` leaves the servers of a failed run up for a look (until the test is killed).
 //! What a seed fixes is what each writer sends; which writer comes first is up to the server.
 
 mod ddl;
@@ -120,11 +121,19 @@ async fn run(pair: (Release, Release), seed: u64) -> Result<(), String> {
         config.syncer.batch,
         told.refused
     );
-    if running.is_finished() {
-        return Err(format!("the run ended: {}", running.error().await));
+    let ended = if running.is_finished() {
+        Err(running.error().await.to_string())
+    } else {
+        running.stop().await.map(drop).map_err(|e| format!("at the stop: {e}"))
+    };
+    if let Err(why) = ended.and(equal) {
+        if variable::<u64>("DM_REPLICATION_KEEP").is_some() {
+            eprintln!("{why}\nkept: source 127.0.0.1:{}, target 127.0.0.1:{}", source.port, target.port);
+            std::future::pending::<()>().await;
+        }
+        return Err(why);
     }
-    equal?;
-    running.stop().await.map(drop).map_err(|e| format!("at the stop: {e}"))
+    Ok(())
 }
 
 fn source_options(release: Release) -> &'static [&'static str] {
