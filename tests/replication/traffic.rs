@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::{
     ddl::Alterations,
     tables::{Can, Table},
-    workload::{self, Transaction, Writer},
+    workload::{self, Means, Transaction, Writer},
 };
 use crate::support::servers::Server;
 
@@ -82,10 +82,15 @@ impl Traffic {
         open_to_all(folder.path());
         let (stop, told) = (AtomicBool::new(false), Mutex::new(Told::default()));
         let shared = Arc::new(Shared { opts: source.opts(), stop, told, folder });
-        let two_phases = super::variable::<u8>("DM_REPLICATION_XA").is_some_and(|n| n > 0);
+        let switch = |name| super::variable::<u8>(name).is_some_and(|n| n > 0);
+        let (two_phases, temporary) = (switch("DM_REPLICATION_XA"), switch("DM_REPLICATION_TEMPORARY"));
         let writer = |number| {
-            let file = Some(shared.folder.path().join("rows").display().to_string());
-            let writer = Writer::new(load.seed, number, load.can, load.tables.clone(), two_phases, file);
+            // Traffic without an end mustn't outgrow what one lane of a debug build can follow.
+            let endless = load.length.is_none();
+            let file = (!endless).then(|| shared.folder.path().join("rows").display().to_string());
+            let means =
+                Means { two_phases: two_phases && !endless, file, many: if endless { 20 } else { 300 }, temporary };
+            let writer = Writer::new(load.seed, number, load.can, load.tables.clone(), means);
             tokio::spawn(write(shared.clone(), writer, load.length.unwrap_or(usize::MAX)))
         };
         let writers = (0..load.writers).map(writer).collect();
@@ -179,7 +184,7 @@ async fn write(shared: Arc<Shared>, mut writer: Writer, length: usize) {
         }
         made += 1;
         if length == usize::MAX {
-            moment(20).await;
+            moment(60).await;
         }
     }
 }

@@ -29,19 +29,26 @@ pub struct Writer {
     two_phases: bool,
     /// A file of rows for LOAD DATA.
     file: Option<String>,
+    /// Rows of a large transaction.
+    many: usize,
+    /// Temporary tables are used.
+    temporary: bool,
+}
+
+/// What a writer of a workload may do.
+#[derive(Clone, Default)]
+pub struct Means {
+    pub two_phases: bool,
+    pub file: Option<String>,
+    pub many: usize,
+    pub temporary: bool,
 }
 
 impl Writer {
-    pub fn new(
-        seed: u64,
-        number: u64,
-        can: Can,
-        tables: Arc<Vec<Table>>,
-        two_phases: bool,
-        file: Option<String>,
-    ) -> Self {
+    pub fn new(seed: u64, number: u64, can: Can, tables: Arc<Vec<Table>>, means: Means) -> Self {
+        let Means { two_phases, file, many, temporary } = means;
         let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003) + number);
-        Writer { rng, tables, can, number, made: 0, two_phases, file }
+        Writer { rng, tables, can, number, made: 0, two_phases, file, many, temporary }
     }
 
     /// What a new session says: time zone, SQL mode, character set, and what the release has beyond that.
@@ -84,8 +91,8 @@ impl Writer {
             12..24 => self.block(undo),
             24..28 => self.savepoints(undo),
             28..31 => self.xa(),
-            31..33 => self.temporary(undo),
-            33 => Transaction { statements: self.many_rows(), undo },
+            31..33 if self.temporary => self.temporary(undo),
+            31..34 => Transaction { statements: self.many_rows(), undo },
             34 => Transaction { statements: self.load_data(), undo },
             35..38 => Transaction { statements: self.swap(), undo },
             _ => {
@@ -166,14 +173,14 @@ impl Writer {
     /// One transaction of a thousand rows and more.
     fn many_rows(&mut self) -> Vec<String> {
         let rows: Vec<String> =
-            (0..300).map(|i| format!("({}, 'many {i}')", self.rng.random_range(0..SMALL))).collect();
+            (0..self.many).map(|i| format!("({}, 'many {i}')", self.rng.random_range(0..SMALL))).collect();
         let (low, high) = (self.rng.random_range(0..SMALL), self.rng.random_range(0..SMALL));
         vec![
             "BEGIN".into(),
             format!("INSERT INTO log (n, v) VALUES {}", rows.join(", ")),
-            "INSERT INTO log (n, v) SELECT n, v FROM log LIMIT 1000".into(),
-            format!("UPDATE log SET v = CONCAT('u', n) WHERE n > {low} LIMIT 200"),
-            format!("DELETE FROM log WHERE n < {high} LIMIT 300"),
+            format!("INSERT INTO log (n, v) SELECT n, v FROM log LIMIT {}", self.many * 3),
+            format!("UPDATE log SET v = CONCAT('u', n) WHERE n > {low} LIMIT {}", self.many / 2),
+            format!("DELETE FROM log WHERE n < {high} LIMIT {}", self.many * 2),
             "COMMIT".into(),
         ]
     }
