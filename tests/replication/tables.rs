@@ -1,6 +1,10 @@
 //! The tables of the workload: every column type that both sides have, and every kind of key, and none.
 
+use Kind::*;
+
 use crate::support::release::Release;
+
+const NUMBER: &str = "INT NOT NULL";
 
 /// What a column holds, as far as its values' literals depend on it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -181,14 +185,29 @@ fn every_type(can: Can) -> Table {
 
 /// The tables that writers use, in an order in which they can be created.
 pub fn tables(can: Can) -> Vec<Table> {
-    use Kind::*;
-    let small = "INT NOT NULL";
-    let mut all = vec![
-        every_type(can),
+    let mut all = vec![every_type(can)];
+    all.extend(with_unique_keys());
+    all.extend(without_a_key(can));
+    all.extend(with_odd_keys());
+    all.extend(with_references());
+    all.extend(can.json().then(generated));
+    if can.target.kind() != crate::support::servers::Kind::Mysql {
+        // (A MySQL target that enforces GTIDs takes such rows in no transaction.)
+        let mut myisam =
+            table("no_transactions", "id", &[("id", Small, "INT PRIMARY KEY"), ("v", Text(20), "VARCHAR(20)")], "");
+        myisam.create.push_str(" ENGINE=MyISAM");
+        myisam.alone = true;
+        all.push(myisam);
+    }
+    all
+}
+
+fn with_unique_keys() -> Vec<Table> {
+    vec![
         table(
             "pk_text",
             "n",
-            &[("c", Alike, "VARCHAR(20) NOT NULL"), ("n", Small, small), ("v", Text(30), "VARCHAR(30)")],
+            &[("c", Alike, "VARCHAR(20) NOT NULL"), ("n", Small, NUMBER), ("v", Text(30), "VARCHAR(30)")],
             "PRIMARY KEY (c, n)",
         ),
         table(
@@ -206,9 +225,15 @@ pub fn tables(can: Can) -> Vec<Table> {
         table(
             "uniq_only",
             "u",
-            &[("u", Small, small), ("w", Alike, "VARCHAR(20)"), ("v", Text(20), "TEXT")],
+            &[("u", Small, NUMBER), ("w", Alike, "VARCHAR(20)"), ("v", Text(20), "TEXT")],
             "UNIQUE KEY (u), UNIQUE KEY (w(10))",
         ),
+    ]
+}
+
+/// Without any key, or with one that lets NULLs in.
+fn without_a_key(can: Can) -> Vec<Table> {
+    vec![
         table("null_uniq", "n", &[("a", Small, "INT"), ("n", Small, "INT"), ("v", Alike, "VARCHAR(20)")], "UNIQUE (a)"),
         table(
             "keyless",
@@ -223,6 +248,20 @@ pub fn tables(can: Can) -> Vec<Table> {
             "",
         ),
         keyless_wide(can),
+        table("log", "n", &[("n", Small, "INT"), ("v", Text(20), "VARCHAR(60)")], ""),
+    ]
+}
+
+fn with_odd_keys() -> Vec<Table> {
+    let mut parts = table(
+        "parts",
+        "id",
+        &[("id", Small, NUMBER), ("d", Small, NUMBER), ("v", Text(20), "VARCHAR(20)")],
+        "PRIMARY KEY (id, d)",
+    );
+    parts.create.push_str(" PARTITION BY HASH (id) PARTITIONS 4");
+    vec![
+        parts,
         table("big", "id", &[("id", Small, "INT PRIMARY KEY"), ("t", Large, "LONGTEXT"), ("b", Large, "LONGBLOB")], ""),
         table("pk_time", "n", &[("at", DateTime(3), "DATETIME(3) PRIMARY KEY"), ("n", Small, "INT")], ""),
         table("pk_bytes", "n", &[("k", Bytes(3), "VARBINARY(16) PRIMARY KEY"), ("n", Small, "INT")], ""),
@@ -233,39 +272,23 @@ pub fn tables(can: Can) -> Vec<Table> {
             &[("k", Decimal(12, 4), "DECIMAL(12,4) PRIMARY KEY"), ("n", Small, "INT"), ("u", Date, "DATE")],
             "KEY (n)",
         ),
-        table("parent", "id", &[("id", Small, "INT PRIMARY KEY"), ("v", Text(20), "VARCHAR(20)")], ""),
+    ]
+}
+
+/// Foreign keys, and tables that DDL lets change names.
+fn with_references() -> Vec<Table> {
+    let id_and_text = [("id", Small, "INT PRIMARY KEY"), ("v", Text(20), "VARCHAR(20)")];
+    vec![
+        table("parent", "id", &id_and_text, ""),
         table(
             "child",
             "id",
             &[("id", Small, "INT PRIMARY KEY AUTO_INCREMENT"), ("parent_id", Small, "INT"), ("v", Text(9), "CHAR(9)")],
             "FOREIGN KEY (parent_id) REFERENCES parent (id)",
         ),
-        table("swap_a", "id", &[("id", Small, "INT PRIMARY KEY"), ("v", Text(20), "VARCHAR(20)")], ""),
-        table("swap_b", "id", &[("id", Small, "INT PRIMARY KEY"), ("v", Text(20), "VARCHAR(20)")], ""),
-        table("log", "n", &[("n", Small, "INT"), ("v", Text(20), "VARCHAR(60)")], ""),
-    ];
-    let mut parts = table(
-        "parts",
-        "id",
-        &[("id", Small, small), ("d", Small, small), ("v", Text(20), "VARCHAR(20)")],
-        "PRIMARY KEY (id, d)",
-    );
-    parts.create.push_str(" PARTITION BY HASH (id) PARTITIONS 4");
-    all.push(parts);
-    if can.target.kind() == crate::support::servers::Kind::Mysql {
-        // A MySQL target that enforces GTIDs takes such rows in no transaction.
-        all.extend(can.json().then(generated));
-        return all;
-    }
-    let mut myisam =
-        table("no_transactions", "id", &[("id", Small, "INT PRIMARY KEY"), ("v", Text(20), "VARCHAR(20)")], "");
-    myisam.create.push_str(" ENGINE=MyISAM");
-    myisam.alone = true;
-    all.push(myisam);
-    if can.json() {
-        all.push(generated());
-    }
-    all
+        table("swap_a", "id", &id_and_text, ""),
+        table("swap_b", "id", &id_and_text, ""),
+    ]
 }
 
 fn keyless_wide(can: Can) -> Table {
