@@ -7,6 +7,7 @@ mod collations;
 mod expression;
 mod failpoints;
 mod faults;
+mod folding;
 mod mysql;
 mod nodes;
 mod recovery;

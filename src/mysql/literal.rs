@@ -55,7 +55,7 @@ impl FixedType {
     }
 
     /// The text the server shows; None when the bytes are not a value.
-    fn text(self, bytes: &[u8]) -> Option<String> {
+    pub fn text(self, bytes: &[u8]) -> Option<String> {
         Some(match self {
             FixedType::Inet4 => std::net::Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).to_string(),
             FixedType::Inet6 => inet6_text(<[u8; 16]>::try_from(bytes).ok()?),

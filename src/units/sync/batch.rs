@@ -48,7 +48,7 @@ fn statement(changes: &[Change], range: Range<usize>, sql: &mut SqlText) -> Stat
     let (mut results, mut expected) = (1, None);
     match first.op {
         Op::Insert => tuples(&first.table.insert_head, changes, "", sql),
-        Op::Replace => tuples(&first.table.replace_head, changes, "", sql),
+        Op::Replace => tuples(&first.table.replace_head, changes, &first.table.replace_tail, sql),
         Op::DeleteByKey => {
             tuples(&first.table.delete_head, changes, ")", sql);
             expected = Some(changes.len() as u64);
@@ -57,9 +57,9 @@ fn statement(changes: &[Change], range: Range<usize>, sql: &mut SqlText) -> Stat
             sql.push_bytes(&first.text);
             expected = (first.kind != Kind::Insert).then_some(1);
         }
-        Op::DeleteReplace => {
+        Op::DeleteReplace | Op::MoveReplace => {
             sql.push_bytes(&first.text);
-            results = 2;
+            results = if first.op == Op::MoveReplace { 3 } else { 2 };
         }
     }
     Statement { changes: range, results, expected }

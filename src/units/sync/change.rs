@@ -10,6 +10,15 @@ use super::{ledger::Lane, location::Transaction, memory::Held, table::TargetTabl
 /// Folded hashes; most tables have a primary key and a few unique ones.
 pub type Keys = SmallVec<[u64; 4]>;
 
+/// What a change has to do with rows of other tables, where the target checks foreign keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Relations {
+    /// Hashes that other users may have at the same time.
+    pub uses: Keys,
+    /// Hashes that nobody else may have before it is durable.
+    pub alters: Keys,
+}
+
 /// What a change does, which decides how its SQL text is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
@@ -23,6 +32,8 @@ pub enum Op {
     One,
     /// `text` is a DELETE and a REPLACE (an update in safe mode that changes its key).
     DeleteReplace,
+    /// `text` is an UPDATE, a DELETE and an upsert (the same for a row that others refer to).
+    MoveReplace,
 }
 
 /// What happened on the source, for counters.
@@ -52,6 +63,8 @@ pub struct Change {
     pub text: Bytes,
     /// Folded hashes of the rows and unique values it touches.
     pub keys: Keys,
+    /// Such a change must not pass another one, nor be merged with it, beyond its lane's order.
+    pub relations: Option<Box<Relations>>,
     /// Changes of other lanes that must be durable before it is sent. They are earlier in the stream.
     pub after: Vec<(Lane, u64)>,
     /// Its part of the memory budget.

@@ -13,7 +13,7 @@ use super::{
     ddl_object,
     ddl_run::{DdlJob, DdlStatement, DdlSteps, Subject},
     ddl_text::Sending,
-    dispatch::{Step, gone},
+    dispatch::gone,
     location::{At, Transaction},
     translate::TranslateTask,
 };
@@ -85,9 +85,7 @@ impl TranslateTask {
             self.structures.tracker = tracker;
             return Ok(());
         }
-        let (reply, drained) = oneshot::channel();
-        self.steps.send(Step::Drain(reply)).await.map_err(|_| gone())?;
-        drained.await.map_err(|_| gone())?;
+        self.drain().await?;
         let started = std::time::Instant::now();
         let (count, sql) = (outcome.statements.len(), steps.origin.clone());
         let subjects: Vec<Subject> = outcome.statements.iter().map(|statement| statement.subject.clone()).collect();

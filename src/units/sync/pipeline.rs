@@ -141,7 +141,6 @@ fn spawn_readers(
 ) {
     let (config, counters) = (shared.env.config.clone(), shared.counters.clone());
     let (items, received) = mpsc::channel(64);
-    let foreign_keys = start.target.checks_foreign_keys();
     let translate = TranslateTask {
         task: config.name.clone(),
         items: received,
@@ -157,7 +156,6 @@ fn spawn_readers(
             server: start.source.dialect,
             ..SourceDefaults::default()
         },
-        foreign_keys,
         row: Default::default(),
         structures: Structures::new(start.tracker, config.clone(), start.target, counters.clone()),
     };

@@ -86,7 +86,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     for sql in tables.create() {
         within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
     }
-    let wanted = if target.checks_foreign_keys() { 1 } else { config.syncer.worker_count.clamp(1, 1024) };
+    let wanted = config.syncer.worker_count.clamp(1, 1024);
     failpoint::pass(&config.name, Place::StartBeforeRaise)?;
     let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
     failpoint::pass(&config.name, Place::StartAfterRaise)?;

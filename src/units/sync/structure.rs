@@ -19,7 +19,10 @@ use super::{
     counters::Counters,
     ddl_run::Subject,
     filter::Rules,
+    fold,
+    keys::Columns,
     layout::{self, fits},
+    relations::{ForeignKeys, TableRelations},
     table::TargetTable,
     target::Target,
 };
@@ -55,13 +58,36 @@ pub struct Structures {
     tables: HashMap<TableId, (Arc<TargetTable>, Arc<TableInfo>)>,
     /// MariaDB's sequences that rows came of.
     sequences: HashSet<TableId>,
+    /// Targets whose changes keep their order: their source tables' keys don't go together.
+    ordered: HashSet<TableId>,
+    /// The target's, where its sessions check them.
+    foreign_keys: Option<Arc<ForeignKeys>>,
+}
+
+/// A table for writing.
+pub struct Joined {
+    pub table: Arc<TargetTable>,
+    /// Its structure, when it is tracked since just now.
+    pub fresh: Option<Arc<TableInfo>>,
+    /// What is in flight was sent without regard to what is known now: all lanes must drain first.
+    pub drain: bool,
 }
 
 impl Structures {
     /// With what the start knows.
     pub fn new(tracker: Tracker, config: Arc<SubtaskConfig>, target: Target, counters: Arc<Counters>) -> Self {
-        let (tables, sequences) = (HashMap::new(), HashSet::new());
-        Structures { tracker, config, target, counters, source_conn: None, target_conn: None, tables, sequences }
+        Structures {
+            tracker,
+            config,
+            target,
+            counters,
+            source_conn: None,
+            target_conn: None,
+            tables: HashMap::new(),
+            sequences: HashSet::new(),
+            ordered: HashSet::new(),
+            foreign_keys: None,
+        }
     }
 
     /// True when the rows are a sequence's own row, which MariaDB writes for NEXTVAL, SETVAL and CREATE SEQUENCE. They
@@ -116,16 +142,11 @@ impl Structures {
         }
     }
 
-    /// How rows with this layout are written. The second value is the table's structure when it was tracked just now.
-    pub async fn table(
-        &mut self,
-        map: &TableMap,
-        target: &TableId,
-        rules: &Rules,
-    ) -> Result<(Arc<TargetTable>, Option<Arc<TableInfo>>), DmError> {
+    /// How rows with this layout are written.
+    pub async fn table(&mut self, map: &TableMap, target: &TableId, rules: &Rules) -> Result<Joined, DmError> {
         let source = TableId::new(map.schema.as_str(), map.table.as_str());
         if let Some((known, _)) = self.tables.get(&source) {
-            return Ok((known.clone(), None));
+            return Ok(Joined { table: known.clone(), fresh: None, drain: false });
         }
         let target_info = self.target_info(target, &source).await?;
         let (info, fresh) = match self.tracker.get(&source.schema, &source.name) {
@@ -142,14 +163,7 @@ impl Structures {
         self.note_mapped(&info, &target_info);
         let transactional = self.target.is_tidb() || engine::is_transactional(&target_info.engine);
         if !transactional {
-            self.counters.note(
-                target.to_string(),
-                format!(
-                    "{target} is in safe mode: its engine {} on the target has no transactions, so its rows and the \
-                     progress can't be stored together",
-                    target_info.engine
-                ),
-            );
+            self.note_engine(target, &target_info.engine);
         }
         let extras = rules.extra_columns(&source)?;
         if !extras.is_empty() {
@@ -157,15 +171,100 @@ impl Structures {
                 [&target_info, &*info].map(|t| t.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>());
             check_places(&extras, &target.to_string(), &columns, &own, Code::SyncerUnitGenTableRouter)?;
         }
-        let mut table = TargetTable::new(&info, &target_info, &extras, transactional);
+        let compared = self.compared(target_info);
+        let columns = Columns { source: &info, target: &compared, extras: &extras };
+        let relations = self.relations(&columns, target, &source).await?;
+        let mut table = TargetTable::new(&columns, relations, transactional);
         table = table.decoding_unless(|charset| self.target.collations().target.has_charset(charset));
         table.expressions = rules.expressions(&info)?;
         if self.target.is_tidb() {
             table = table.with_json_as_text();
         }
+        let drain = self.settle_order(&mut table);
         let table = Arc::new(table);
         self.tables.insert(source, (table.clone(), tracked));
-        Ok((table, fresh.then_some(info)))
+        Ok(Joined { table, fresh: fresh.then_some(info), drain })
+    }
+
+    /// Whether the changes of this table's target keep their order. True when its other source tables' don't do so yet.
+    fn settle_order(&mut self, table: &mut TargetTable) -> bool {
+        let others = || self.tables.values().filter(|(other, _)| other.target == table.target);
+        let mut drain = false;
+        if !self.ordered.contains(&table.target) {
+            if others().any(|(other, _)| !other.conflicts.agree(&table.conflicts)) {
+                table.conflicts.order("the key columns of its source tables have different types");
+            }
+            if table.conflicts.ordered().is_some() {
+                drain = others().next().is_some();
+                self.ordered.insert(table.target.clone());
+            }
+        }
+        if self.ordered.contains(&table.target) {
+            table.conflicts.order("so do those of another source table");
+        }
+        if let Some(why) = table.conflicts.ordered() {
+            self.counters.note(
+                format!("{} in order", table.target),
+                format!("changes of {} are applied one after the other: {why}", table.target),
+            );
+        }
+        if drain {
+            // The other source tables are joined again, with what is known now.
+            self.tables.retain(|_, (other, _)| other.target != table.target);
+        }
+        drain
+    }
+
+    /// A table's part in the target's foreign keys.
+    async fn relations(
+        &mut self,
+        columns: &Columns<'_>,
+        target: &TableId,
+        source: &TableId,
+    ) -> Result<TableRelations, DmError> {
+        if !self.target.checks_foreign_keys() {
+            return Ok(TableRelations::default());
+        }
+        let known = match &self.foreign_keys {
+            Some(known) => known.clone(),
+            None => {
+                let mut conn = self.target.connect().await?;
+                let found = ForeignKeys::fetch(&mut conn).await;
+                let found = Arc::new(found.map_err(|(sql, error)| self.target.query_error(sql, &error))?);
+                self.target_conn.get_or_insert(conn);
+                self.foreign_keys.insert(found).clone()
+            }
+        };
+        let mut parents = Vec::new();
+        for parent in known.parents(target) {
+            match self.target_info(&parent, source).await {
+                Ok(info) => parents.push(self.compared(info)),
+                // Made without checks; the target will say so if a row needs it.
+                Err(error) if error.code() == Code::SchemaTrackerCannotFetchDownstreamTable => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(known.relations(columns, target, &parents))
+    }
+
+    /// A table of the target with the names that its collations have here.
+    fn compared(&self, mut target: TableInfo) -> TableInfo {
+        if self.target.is_mariadb() {
+            for column in &mut target.columns {
+                column.collation = column.collation.take().map(|name| fold::on_mariadb(&name).into());
+            }
+        }
+        target
+    }
+
+    fn note_engine(&self, target: &TableId, engine: &str) {
+        self.counters.note(
+            target.to_string(),
+            format!(
+                "{target} is in safe mode: its engine {engine} on the target has no transactions, so its rows and the \
+                 progress can't be stored together"
+            ),
+        );
     }
 
     /// The target.
@@ -219,15 +318,16 @@ impl Structures {
 
     /// Forgets what was fetched of tables that a DDL changed, on either side; the others stay, however many they are.
     pub fn forget(&mut self, subjects: &[Subject]) {
-        let Structures { tables, tracker, .. } = self;
+        let Structures { tables, tracker, ordered, .. } = self;
+        if self.foreign_keys.take().is_some() {
+            // A foreign key reaches tables that the statement doesn't name.
+            tables.clear();
+        }
         tables.retain(|source, (table, tracked)| {
             let same = tracker.get(&source.schema, &source.name).is_some_and(|now| Arc::ptr_eq(&now, tracked));
-            let touched = subjects.iter().any(|subject| match subject {
-                Subject::Table(id) => table.target == *id,
-                Subject::Schema(schema) => table.target.schema == *schema,
-            });
-            same && !touched
+            same && !touched(subjects, &table.target)
         });
+        ordered.retain(|target| !touched(subjects, target));
     }
 
     /// The target's structure; error 44007 when there is none.
@@ -294,6 +394,13 @@ impl Structures {
             }
         }
     }
+}
+
+fn touched(subjects: &[Subject], target: &TableId) -> bool {
+    subjects.iter().any(|subject| match subject {
+        Subject::Table(id) => target == id,
+        Subject::Schema(schema) => target.schema == *schema,
+    })
 }
 
 /// DM's error for a target table that isn't there.

@@ -5,10 +5,11 @@ mod partial;
 use std::sync::Arc;
 
 use super::{
-    change::{Keys, Kind, Op},
+    change::{Kind, Op},
+    conflicts::Conflicts,
     encode::{self, Compare, Encoding},
-    keys::{self, Fold, Key, Part},
-    ledger::Lane,
+    keys::Columns,
+    relations::TableRelations,
     source_row::SourceRow,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
         sql_text::SqlText,
         value::Value,
     },
-    rules::{ExtraColumn, expression::Compiled},
+    rules::expression::Compiled,
     schema::{
         column_type::BaseType,
         model::{Column, Generated, TableId, TableInfo, quote_name},
@@ -44,11 +45,10 @@ pub struct TargetTable {
     extras: Vec<(String, String)>,
     /// The target's row key, None: rows are described by all their values.
     row_key: Option<RowKey>,
-    /// All unique keys, for conflicts.
-    unique_keys: Vec<Key>,
-    table_hash: u64,
+    pub conflicts: Conflicts,
     pub insert_head: String,
     pub replace_head: String,
+    pub replace_tail: String,
     pub delete_head: String,
     update_head: String,
     /// Of tables without a key.
@@ -71,7 +71,6 @@ struct Written {
 
 #[derive(Debug)]
 struct RowKey {
-    key: Key,
     columns: Vec<KeyColumn>,
 }
 
@@ -83,8 +82,10 @@ enum KeyColumn {
 
 impl TargetTable {
     /// Joins the tracked structure of the source with the target's.
-    pub fn new(source: &TableInfo, target: &TableInfo, extras: &[ExtraColumn], transactional: bool) -> Self {
+    pub fn new(columns: &Columns<'_>, relations: TableRelations, transactional: bool) -> Self {
+        let Columns { source, target, extras } = *columns;
         let target_id = target.id();
+        let conflicts = Conflicts::new(columns, &target_id, relations);
         let encodings = source.columns.iter().map(|column| match target.column(&column.name) {
             Some(found) => Encoding::of(column, found),
             None => Encoding::of(column, column),
@@ -107,36 +108,28 @@ impl TargetTable {
                 (extra.name.clone(), literal)
             })
             .collect();
-        let locate = |name: &str| locate(source, &extras, name);
-        let row_key = row_key(target, &target_id, &extras, source, locate);
-        let mut unique_keys: Vec<Key> =
-            target.unique_keys().iter().filter_map(|key| keys::key_of(target, &target_id, key, locate)).collect();
-        // The source's own unique keys matter too: they order changes that a missing key of the target wouldn't.
-        for key in source.unique_keys() {
-            let known = target.unique_keys().iter().any(|k| k.name.eq_ignore_ascii_case(&key.name));
-            unique_keys.extend(keys::key_of(source, &target_id, &key, locate).filter(|_| !known));
-        }
-        unique_keys.retain(|key| row_key.as_ref().is_none_or(|row_key| *key != row_key.key));
+        let row_key = row_key(columns, &extras);
         let mut names: Vec<String> = written.iter().map(|w| w.name.clone()).collect();
         names.extend(extras.iter().map(|(name, _)| quote_name(name)));
+        let upsert = conflicts.is_parent();
         let columns = names.join(",");
         TargetTable {
             width: source.columns.len(),
             row_end: row_end(source),
             fractions: source.columns.iter().map(fraction).collect(),
             encodings: encodings.collect(),
-            table_hash: keys::table_hash(&target_id),
             insert_head: format!("INSERT INTO {target_id} ({columns}) VALUES "),
-            replace_head: format!("REPLACE INTO {target_id} ({columns}) VALUES "),
+            replace_head: format!("{} INTO {target_id} ({columns}) VALUES ", if upsert { "INSERT" } else { "REPLACE" }),
+            replace_tail: if upsert { upsert_tail(&names) } else { String::new() },
             delete_head: delete_head(&target_id, row_key.as_ref()),
-            update_head: format!("UPDATE {target_id} SET "),
+            update_head: format!("{target_id} SET "),
             delete_one_head: format!("DELETE FROM {target_id} WHERE "),
             extras: extras.into_iter().map(|(name, literal)| (quote_name(&name), literal)).collect(),
             target: target_id,
             offsets: written.iter().map(|column| column.offset).collect(),
             written,
             row_key,
-            unique_keys,
+            conflicts,
             unique_columns: partial::unique_columns(source, target),
             transactional,
             expressions: None,
@@ -190,29 +183,6 @@ impl TargetTable {
     /// A row of completed values.
     pub fn row<'a>(&'a self, values: &'a [Value]) -> SourceRow<'a> {
         SourceRow::Values(values, &self.encodings)
-    }
-
-    /// The lane of a change by its row (for updates: the row after), and the hashes of all it touches.
-    pub fn place(&self, rows: &[SourceRow<'_>], lanes: u16, keys: &mut Keys, buffer: &mut Vec<u8>) -> Parsed<Lane> {
-        let Some(row_key) = &self.row_key else {
-            // One lane orders all changes of the table; unique keys with NULLs may still join it to other tables' rows
-            // only through the same target table, which has the same lane.
-            keys.push(self.table_hash);
-            return Ok(keys::lane_of(self.table_hash, lanes));
-        };
-        let mut lane = None;
-        for row in rows {
-            // A key column that is NULL can't be: the target says NOT NULL. Then the table's hash stands for the row.
-            let hash = row_key.key.hash(row, buffer)?.unwrap_or(self.table_hash);
-            lane = Some(keys::lane_of(hash, lanes));
-            push_new(keys, hash);
-            for key in &self.unique_keys {
-                if let Some(hash) = key.hash(row, buffer)? {
-                    push_new(keys, hash);
-                }
-            }
-        }
-        Ok(lane.unwrap_or_default())
     }
 
     /// Appends the SQL of a change.
@@ -282,6 +252,13 @@ impl TargetTable {
     }
 
     fn update(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
+        out.push_str("UPDATE ");
+        self.assign(old, new, out)?;
+        Ok(Op::One)
+    }
+
+    /// `table SET .. WHERE ..`
+    fn assign(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
         out.push_str(&self.update_head);
         for (i, column) in self.written.iter().enumerate() {
             if i > 0 {
@@ -293,14 +270,21 @@ impl TargetTable {
         out.push_str(" WHERE ");
         self.condition(old, out)?;
         out.push_str(" LIMIT 1");
-        Ok(Op::One)
+        Ok(())
     }
 
-    /// REPLACE of the new row, after a DELETE of the old one when the key changed (or there is none).
+    /// REPLACE of the new row, after a DELETE of the old one when the key changed (or there is none). Where other rows
+    /// refer to it, the row moves instead, if it is there; then nothing is left to delete.
     fn safe_update(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
         if self.same_key(old, new)? {
             self.tuple(new, out)?;
             return Ok(Op::Replace);
+        }
+        let moves = self.conflicts.is_parent();
+        if moves {
+            out.push_str("UPDATE IGNORE ");
+            self.assign(old, new, out)?;
+            out.push_str("; ");
         }
         if self.row_key.is_some() {
             out.push_str(&self.delete_head);
@@ -311,10 +295,11 @@ impl TargetTable {
         }
         out.push_all(&["; ", &self.replace_head]);
         self.tuple(new, out)?;
-        Ok(Op::DeleteReplace)
+        out.push_str(&self.replace_tail);
+        Ok(if moves { Op::MoveReplace } else { Op::DeleteReplace })
     }
 
-    /// Whether both rows have one key, to the byte and as the lanes see it.
+    /// Whether both rows have one key, to the byte.
     fn same_key(&self, old: &SourceRow<'_>, new: &SourceRow<'_>) -> Parsed<bool> {
         let Some(row_key) = &self.row_key else { return Ok(false) };
         for column in &row_key.columns {
@@ -324,8 +309,7 @@ impl TargetTable {
                 return Ok(false);
             }
         }
-        let mut buffer = Vec::new();
-        Ok(row_key.key.hash(old, &mut buffer)? == row_key.key.hash(new, &mut buffer)?)
+        Ok(true)
     }
 
     /// The WHERE of one row.
@@ -371,40 +355,27 @@ fn row_end(source: &TableInfo) -> Option<usize> {
     source.columns.iter().position(|column| column.generated.as_ref().is_some_and(ends))
 }
 
-fn push_new(keys: &mut Keys, hash: u64) {
-    if !keys.contains(&hash) {
-        keys.push(hash);
-    }
-}
-
 /// Fractional digits of a time, 0 for other columns.
 fn fraction(column: &Column) -> u8 {
     let digits = column.ty.decimals.and_then(|digits| u8::try_from(digits).ok()).unwrap_or(0);
     if matches!(column.ty.base, BaseType::Time | BaseType::DateTime | BaseType::Timestamp) { digits } else { 0 }
 }
 
-/// Where a column of the target is found in a source row.
-fn locate(source: &TableInfo, extras: &[(String, String)], name: &str) -> Option<Part> {
-    if let Some(offset) = source.column_offset(name) {
-        return Some(Part::Column { offset, fold: Fold::of(source.columns.get(offset)?), prefix: None });
-    }
-    let (_, literal) = extras.iter().find(|(extra, _)| extra.eq_ignore_ascii_case(name))?;
-    Some(Part::Constant(literal.clone().into_bytes()))
+/// What makes an INSERT change the row that has its key. REPLACE would delete that row, and with it (or in spite of it)
+/// those that refer to it.
+fn upsert_tail(names: &[String]) -> String {
+    let sets: Vec<String> = names.iter().map(|name| format!("{name}=VALUES({name})")).collect();
+    format!(" ON DUPLICATE KEY UPDATE {}", sets.join(","))
 }
 
 /// The first key of the target that names one row and whose columns the source's rows have.
-fn row_key(
-    target: &TableInfo,
-    target_id: &TableId,
-    extras: &[(String, String)],
-    source: &TableInfo,
-    locate: impl Fn(&str) -> Option<Part> + Copy,
-) -> Option<RowKey> {
-    for unique in target.unique_keys().iter().filter(|key| key.identifies_rows()) {
-        let Some(key) = keys::key_of(target, target_id, unique, locate) else { continue };
-        let columns = unique.columns.iter().filter_map(|offset| target.columns.get(*offset)).filter_map(|column| {
+fn row_key(columns: &Columns<'_>, extras: &[(String, String)]) -> Option<RowKey> {
+    let keys = columns.target.unique_keys();
+    keys.iter().filter(|key| key.identifies_rows()).find_map(|unique| {
+        let names = unique.columns.iter().map(|offset| {
+            let column = columns.target.columns.get(*offset)?;
             let name = quote_name(&column.name);
-            match source.column_offset(&column.name) {
+            match columns.source.column_offset(&column.name) {
                 Some(offset) => Some(KeyColumn::Source { offset, name }),
                 None => {
                     let (_, literal) = extras.iter().find(|(extra, _)| extra.eq_ignore_ascii_case(&column.name))?;
@@ -412,9 +383,8 @@ fn row_key(
                 }
             }
         });
-        return Some(RowKey { key, columns: columns.collect() });
-    }
-    None
+        Some(RowKey { columns: names.collect::<Option<Vec<_>>>()? })
+    })
 }
 
 fn delete_head(target: &TableId, row_key: Option<&RowKey>) -> String {

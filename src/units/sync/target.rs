@@ -31,6 +31,7 @@ struct Inner {
     config: Arc<SubtaskConfig>,
     session: BTreeMap<String, String>,
     tidb: bool,
+    mariadb: bool,
     max_packet: usize,
     foreign_keys: bool,
     collations: Arc<CollationPolicy>,
@@ -63,6 +64,7 @@ impl Target {
         Ok(Target(Arc::new(Inner {
             session: variables,
             tidb: version.to_ascii_lowercase().contains("tidb"),
+            mariadb: ServerInfo::parse(&version).is_some_and(|server| server.is_mariadb()),
             max_packet: allowed.clamp(1 << 14, MAX_PACKET),
             foreign_keys,
             collations: Arc::new(collations),
@@ -105,6 +107,11 @@ impl Target {
     /// Foreign keys are checked, so children and parents must keep their order.
     pub fn checks_foreign_keys(&self) -> bool {
         self.0.foreign_keys
+    }
+
+    /// MariaDB gives some names of MySQL's to things of its own.
+    pub fn is_mariadb(&self) -> bool {
+        self.0.mariadb
     }
 
     /// TiDB has no engines and no processlist of the statement's text in full.

@@ -17,7 +17,7 @@ use super::{
     memory::{Budget, Held},
     safe_mode::SafeMode,
     source_row::SourceRow,
-    structure::Structures,
+    structure::{Joined, Structures},
     table::TargetTable,
     transaction::Item,
     versions,
@@ -36,9 +36,6 @@ use crate::{
     rules::EventKind,
     schema::{collation::SourceDefaults, model::TableId, server::ServerInfo, table_info},
 };
-
-/// Every change of a session that checks foreign keys touches this, so all keep the source's order.
-const FOREIGN_KEY_ORDER: u64 = 0x666b_6f72_6465_7221;
 
 /// Changes that are handed on together at most, and bytes of their texts.
 pub(super) const LOT: usize = 256;
@@ -62,7 +59,6 @@ pub struct TranslateTask {
     pub budget: Budget,
     pub source_info: ServerInfo,
     pub source_charsets: SourceDefaults,
-    pub foreign_keys: bool,
     pub row: RowState,
 }
 
@@ -163,7 +159,10 @@ impl TranslateTask {
             self.row.rows += event.count();
             return Ok(());
         }
-        let (table, fresh) = self.structures.table(&event.table, &target, &self.rules).await?;
+        let Joined { table, fresh, drain } = self.structures.table(&event.table, &target, &self.rules).await?;
+        if drain {
+            self.drain().await?;
+        }
         if let Some(info) = fresh {
             let row = super::checkpoint::TableRow::Put { table: source.clone(), json: table_info::to_json(&info)? };
             self.control.send(Request::Rows(vec![row])).await.map_err(|_| gone())?;
@@ -283,9 +282,10 @@ impl TranslateTask {
             None => (before, after),
         };
         let (lanes, mut keys) = (self.covers.len() as u16, Keys::new());
+        let (conflicts, buffer) = (&table.conflicts, &mut self.row.buffer);
         let lane = match (before, after) {
-            (Some(old), Some(new)) => table.place(&[old, new], lanes, &mut keys, &mut self.row.buffer)?,
-            (Some(row), None) | (None, Some(row)) => table.place(&[row], lanes, &mut keys, &mut self.row.buffer)?,
+            (Some(old), Some(new)) => conflicts.place(&[old, new], lanes, &mut keys, buffer)?,
+            (Some(row), None) | (None, Some(row)) => conflicts.place(&[row], lanes, &mut keys, buffer)?,
             (None, None) => return Ok(()),
         };
         if index < self.row.passed
@@ -293,9 +293,7 @@ impl TranslateTask {
         {
             return Ok(());
         }
-        if self.foreign_keys {
-            keys.push(FOREIGN_KEY_ORDER);
-        }
+        let relations = conflicts.relate(before.as_ref(), after.as_ref(), buffer)?;
         let text = &mut self.row.text;
         let Some((kind, op)) = table.render(before.as_ref(), after.as_ref(), self.safe_mode.is_on(), text)? else {
             return Ok(());
@@ -313,6 +311,7 @@ impl TranslateTask {
             op,
             text: Bytes::new(),
             keys,
+            relations,
             after: Vec::new(),
             _held: lot.held.clone(),
         });

@@ -6,8 +6,8 @@ mod weights;
 
 use std::cmp::Ordering;
 
-pub use charset::{Charset, pieces};
-use weights::Table;
+pub use charset::{Charset, characters, pieces};
+pub use weights::{Table, table};
 
 /// A collation.
 #[derive(Clone, Copy, Debug)]

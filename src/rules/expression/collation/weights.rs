@@ -196,6 +196,11 @@ impl Table {
         Level { words: part, beyond: [0, 0] }
     }
 
+    /// The weights of a character as a letter, without accents and case.
+    pub fn primary(&self, code: u32) -> impl Iterator<Item = u16> + '_ {
+        self.level(code, 0)
+    }
+
     /// Characters behind the table's end: one weight for all in the tables of the basic plane, else the implicit ones.
     fn beyond(&self, code: u32, level: u8) -> [u16; 2] {
         if self.starts.len() <= 0x1_0001 {

@@ -45,6 +45,10 @@ impl TargetTable {
     /// Whether the change gives or takes unique values that its rows don't tell: then only the order keeps it apart from
     /// others.
     pub fn has_unknown_values(&self, before: Option<&PartialRow<'_>>, after: Option<&PartialRow<'_>>) -> bool {
+        if self.conflicts.is_related() {
+            // References that an image leaves out are as unknown.
+            return true;
+        }
         self.unique_columns.iter().any(|key| match (before, after) {
             (Some(old), Some(new)) => {
                 let touched = key.iter().any(|offset| new.sets(*offset) || *offset == NOWHERE);
