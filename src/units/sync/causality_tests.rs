@@ -163,6 +163,7 @@ impl Model {
             transaction: self.transaction.clone(),
             index: 0,
             end_pos: 0,
+            event_size: 0,
             table: table.clone(),
             kind: Kind::Insert,
             op: Op::One,

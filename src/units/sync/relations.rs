@@ -8,7 +8,7 @@
 //! name. A change that starts such a cascade alters the *whole table* for each table that the cascade can reach, and
 //! whatever depends on such a table (its own changes, those of its parents and children) uses it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -19,7 +19,7 @@ use super::{
     source_row::SourceRow,
 };
 use crate::{
-    mysql::binlog::cursor::Parsed,
+    mysql::{binlog::cursor::Parsed, within},
     schema::model::{TableId, TableInfo},
 };
 
@@ -50,11 +50,11 @@ const ACTIONS: &str = "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, CO
 type Names = (String, String, String, String, String, String, String);
 
 impl ForeignKeys {
-    /// Asks the target. The error names the query.
-    pub async fn fetch(conn: &mut Conn) -> Result<ForeignKeys, (&'static str, mysql_async::Error)> {
-        let columns: Vec<Names> = conn.query(COLUMNS).await.map_err(|error| (COLUMNS, error))?;
+    /// Asks the target, which has `limit` to answer. The error names the query.
+    pub async fn fetch(conn: &mut Conn, limit: Duration) -> Result<ForeignKeys, (&'static str, mysql_async::Error)> {
+        let columns: Vec<Names> = within(limit, conn.query(COLUMNS)).await.map_err(|error| (COLUMNS, error))?;
         let actions: Vec<(String, String, String, String)> =
-            conn.query(ACTIONS).await.map_err(|error| (ACTIONS, error))?;
+            within(limit, conn.query(ACTIONS)).await.map_err(|error| (ACTIONS, error))?;
         Ok(ForeignKeys { edges: edges(columns, &actions) })
     }
 

@@ -229,7 +229,7 @@ impl Structures {
             Some(known) => known.clone(),
             None => {
                 let mut conn = self.target.connect().await?;
-                let found = ForeignKeys::fetch(&mut conn).await;
+                let found = ForeignKeys::fetch(&mut conn, self.target.answer_limit()).await;
                 let found = Arc::new(found.map_err(|(sql, error)| self.target.query_error(sql, &error))?);
                 self.target_conn.get_or_insert(conn);
                 self.foreign_keys.insert(found).clone()
