@@ -24,7 +24,7 @@ pub(in crate::schema) fn stored(value: DefaultValue, ty: &ColumnType) -> Default
             None => without_zeros(text.into_bytes()),
         }),
         (DefaultValue::Number(text), Year) if text.parse() == Ok(0_f64) => DefaultValue::Literal("0000".to_owned()),
-        (DefaultValue::Number(text), _) => return stored(DefaultValue::Literal(text), ty),
+        (DefaultValue::Number(text), _) => stored(DefaultValue::Literal(text), ty),
         (DefaultValue::Literal(text), Binary) => DefaultValue::Bytes(padded(text.into_bytes(), ty.length)),
         (DefaultValue::Bytes(bytes), Binary) => DefaultValue::Bytes(padded(bytes, ty.length)),
         (DefaultValue::Literal(text), VarBinary) => DefaultValue::Bytes(text.into_bytes()),
