@@ -10,6 +10,7 @@ mod faults;
 mod folding;
 mod mysql;
 mod nodes;
+mod online;
 mod recovery;
 mod replication;
 mod schema;

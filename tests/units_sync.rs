@@ -112,6 +112,11 @@ impl Running {
     pub async fn error(self) -> DmError {
         self.task.await.unwrap().unwrap_err()
     }
+
+    /// Waits for the unit's end; its error's text.
+    pub async fn ended(&mut self) -> String {
+        (&mut self.task).await.unwrap().unwrap_err().to_string()
+    }
 }
 
 /// Waits until the target's schemas hold what the source's do.

@@ -85,6 +85,11 @@ impl BlockAllow {
         if self.do_tables.is_empty() { ListReason::NoTableRule } else { ListReason::NotInDoTables }
     }
 
+    /// Whether an entry of `ignore-tables` keeps a table of a migrated schema out.
+    pub fn names_as_ignored(&self, schema: &str, table: &str) -> bool {
+        self.allows_schema(schema) && matches!(self.table_reason(schema, table), ListReason::IgnoredTable(..))
+    }
+
     /// Every pattern, for hints.
     pub fn patterns(&self) -> impl Iterator<Item = &Selector> {
         let tables = self.do_tables.iter().chain(&self.ignore_tables).flat_map(|(db, tbl)| [db, tbl]);

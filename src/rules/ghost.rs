@@ -46,6 +46,17 @@ impl GhostTables {
         })
     }
 
+    /// Whether the task follows online schema changes at all.
+    pub fn is_on(&self) -> bool {
+        !self.shadow.is_empty()
+    }
+
+    /// The real table that a shadow table's name tells: a guess, for tools shorten long names.
+    pub fn real_name<'a>(&self, table: &'a str) -> Option<&'a str> {
+        let captured = self.shadow.iter().find_map(|rule| rule.captures(table))?;
+        captured.get(1).map(|name| name.as_str())
+    }
+
     /// What a tool uses a table of this name for.
     pub fn kind(&self, table: &str) -> Option<Ghost> {
         if self.shadow.iter().any(|rule| rule.is_match(table)) {

@@ -31,6 +31,12 @@ pub enum Admission {
     Unlisted(TableId),
     /// About helper tables of an online schema change: nothing follows.
     Helper(TableId),
+    /// About the shadow table of an online schema change: kept until it becomes the real table.
+    Shadow(TableId),
+    /// A shadow table (or a trash table) gets the name of a migrated one: what was kept is done to that one.
+    Switch { from: TableId, to: TableId },
+    /// A migrated table is moved aside under a trash name: half of a switch.
+    Aside { real: TableId, trash: TableId },
     /// About no table at all.
     Nothing,
 }
@@ -67,25 +73,82 @@ impl TaskRules {
     }
 
     /// Decides about a statement that names one table, one RENAME pair or one database (see `Statement::split`).
-    /// Error 36046: the end of an online schema change.
+    /// Errors 36044 and 36045: a rename to a shadow name.
     pub fn admit(&self, statement: &Statement) -> Result<Admission> {
         let named = named(statement);
-        let Some(first) = named.first() else { return Ok(Admission::Nothing) };
+        if named.is_empty() {
+            return Ok(Admission::Nothing);
+        }
         let ghosts: Vec<Option<Ghost>> = named.iter().map(|table| self.ghosts.kind(&table.name)).collect();
-        match (ghosts.as_slice(), named.as_slice()) {
-            // RENAME of the copy to the real table: what was altered in the copy is not known here.
-            ([Some(Ghost::Shadow), None], [shadow, real]) if self.allows(real) => Err(unknown_changes(shadow, real)),
-            // The real table is moved aside: part of the same switch.
-            ([None, Some(Ghost::Trash)], [_, trash]) => Ok(Admission::Helper(trash.clone())),
-            (ghosts, _) if ghosts.iter().any(Option::is_some) => Ok(Admission::Helper(first.clone())),
-            (_, [from, to]) if self.allows(from) != self.allows(to) => {
-                Ok(Admission::Crossing { from: from.clone(), to: to.clone(), leaves: self.allows(from) })
+        if ghosts.iter().any(Option::is_some) {
+            return self.admit_helper(&named, &ghosts);
+        }
+        Ok(match named.as_slice() {
+            [from, to] if self.allows(from) != self.allows(to) => {
+                Admission::Crossing { from: from.clone(), to: to.clone(), leaves: self.allows(from) }
             }
-            _ => Ok(match named.iter().find(|table| !self.allows(table)) {
+            _ => match named.iter().find(|table| !self.allows(table)) {
                 None => Admission::Migrated(named),
                 Some(out) => Admission::Unlisted(out.clone()),
-            }),
+            },
+        })
+    }
+
+    /// The same for a statement that names a helper table. Whether the real table is migrated decides, where one is
+    /// named; a shadow table alone counts if its schema does, because its name doesn't tell the real table for sure.
+    fn admit_helper(&self, named: &[TableId], ghosts: &[Option<Ghost>]) -> Result<Admission> {
+        let schema = |table: &TableId| self.lists.allows_schema(&table.schema);
+        Ok(match (ghosts, named) {
+            ([Some(_), None], [from, to]) if self.allows(to) => {
+                Admission::Switch { from: from.clone(), to: to.clone() }
+            }
+            ([None, Some(Ghost::Trash)], [real, trash]) if self.allows(real) => {
+                Admission::Aside { real: real.clone(), trash: trash.clone() }
+            }
+            ([None, Some(Ghost::Shadow)], [real, shadow]) if self.allows(real) => {
+                return Err(to_shadow(Code::SyncerUnitGhostRenameToGhostTable, real, shadow));
+            }
+            ([Some(_), Some(Ghost::Shadow)], [from, to]) if schema(from) => {
+                return Err(to_shadow(Code::SyncerUnitGhostRenameGhostTblToOther, from, to));
+            }
+            ([Some(Ghost::Shadow), ..], [shadow, ..]) if schema(shadow) => Admission::Shadow(shadow.clone()),
+            (_, [first, ..]) => Admission::Helper(first.clone()),
+            _ => Admission::Nothing,
+        })
+    }
+
+    /// A swap of a migrated table with others that `ignore-tables` names: the manual's way around an online schema change
+    /// that can't be followed. Such a swap is skipped, and only the tracked structures follow.
+    pub fn swaps_ignored(&self, statement: &Statement) -> bool {
+        let StatementKind::RenameTable { pairs, .. } = &statement.kind else { return false };
+        let [(real, aside), (copy, back)] = pairs.as_slice() else { return false };
+        let helper = |table: &TableId| self.ghosts.kind(&table.name).is_some();
+        let ignored = |table: &TableId| !helper(table) && self.lists.names_as_ignored(&table.schema, &table.name);
+        real == back && !helper(real) && self.allows(real) && ignored(aside) && ignored(copy)
+    }
+
+    /// Error 20049: a swap of two tables of which only one half fits the online-DDL patterns.
+    pub fn check_swap(&self, statement: &Statement) -> Result<()> {
+        let StatementKind::RenameTable { pairs, .. } = &statement.kind else { return Ok(()) };
+        let [(real, aside), (copy, back)] = pairs.as_slice() else { return Ok(()) };
+        if real != back || !self.ghosts.is_on() || !self.allows(real) {
+            return Ok(());
         }
+        let kind = |table: &TableId| self.ghosts.kind(&table.name);
+        let (table, option) = match (kind(real), kind(aside), kind(copy)) {
+            (None, Some(Ghost::Trash), None) => (copy, "shadow-table-rules"),
+            (None, None, Some(Ghost::Shadow)) => (aside, "trash-table-rules"),
+            _ => return Ok(()),
+        };
+        Err(DmError::new(Code::ConfigOnlineDDLMistakeRegex)
+            .msg(format!(
+                "the swap RENAME TABLE {real} TO {aside}, {copy} TO {back} fits the online-DDL patterns only half: {table} \
+                 matches none of {option}"
+            ))
+            .workaround(format!(
+                "Please correct {option} of the task and resume it if this is the end of an online schema change. If it is \
+                 a swap of ordinary tables, set `online-ddl: false`, or use names that the patterns don't match."
+            )))
     }
 }
 
@@ -117,14 +180,12 @@ pub fn named(statement: &Statement) -> Vec<TableId> {
     }
 }
 
-fn unknown_changes(shadow: &TableId, real: &TableId) -> DmError {
-    DmError::new(Code::SyncerUnitGhostOnlineDDLOnGhostTbl)
-        .msg(format!(
-            "online DDL: {shadow} was renamed to {real}, and the changes made to it before can't be repeated by this version"
-        ))
+fn to_shadow(code: Code, from: &TableId, shadow: &TableId) -> DmError {
+    DmError::new(code)
+        .msg(format!("RENAME of {from} to {shadow}, a name of shadow tables (`shadow-table-rules`)"))
         .workaround(
-            "Please apply the same ALTER TABLE on the target by hand, then start the task from a position behind \
-             the RENAME; or set `online-ddl: false` to migrate the tool's tables like all others.",
+            "No online schema change tool does this. Please bring the target to what you want by hand and skip the \
+             statement (`binlog skip`), or correct `shadow-table-rules`; then resume the task.",
         )
 }
 
@@ -189,11 +250,66 @@ mod tests {
     #[test]
     fn helper_tables() {
         let rules = rules(&["t"]);
-        assert_eq!(admit(&rules, "CREATE TABLE _t_gho LIKE t").unwrap(), Admission::Helper(id("_t_gho")));
-        assert_eq!(admit(&rules, "RENAME TABLE t TO _t_del").unwrap(), Admission::Helper(id("_t_del")));
-        let error = admit(&rules, "RENAME TABLE _t_gho TO t").unwrap_err();
-        assert_eq!(error.code(), Code::SyncerUnitGhostOnlineDDLOnGhostTbl);
-        assert_eq!(admit(&rules, "RENAME TABLE _x_gho TO x").unwrap(), Admission::Helper(id("_x_gho")));
+        let ok = |sql: &str| admit(&rules, sql).unwrap();
+        for sql in ["CREATE TABLE _t_gho LIKE t", "ALTER TABLE _t_gho ADD c INT", "DROP TABLE _t_gho"] {
+            assert_eq!(ok(sql), Admission::Shadow(id("_t_gho")), "{sql}");
+        }
+        assert_eq!(ok("RENAME TABLE _t_gho TO _t_del"), Admission::Shadow(id("_t_gho")));
+        assert_eq!(ok("RENAME TABLE _x_gho TO x"), Admission::Shadow(id("_x_gho")));
+        let switch = |from: &str| Admission::Switch { from: id(from), to: id("t") };
+        assert_eq!(ok("RENAME TABLE _t_gho TO t"), switch("_t_gho"));
+        assert_eq!(ok("ALTER TABLE _t_gho RENAME t"), switch("_t_gho"));
+        assert_eq!(ok("RENAME TABLE _t_del TO t"), switch("_t_del"));
+        assert_eq!(ok("RENAME TABLE t TO _t_del"), Admission::Aside { real: id("t"), trash: id("_t_del") });
+        assert_eq!(ok("RENAME TABLE x TO _x_del"), Admission::Helper(id("x")));
+        assert_eq!(ok("CREATE TABLE _t_ghc (id INT)"), Admission::Helper(id("_t_ghc")));
+        let other = ParseContext { default_schema: "b".into(), ..ParseContext::default() };
+        let elsewhere = parse("ALTER TABLE _t_gho ADD c INT", &other).unwrap();
+        assert_eq!(rules.admit(&elsewhere).unwrap(), Admission::Helper(TableId::new("b", "_t_gho")));
+        let code = |sql: &str| admit(&rules, sql).unwrap_err().code();
+        assert_eq!(code("RENAME TABLE t TO _t_gho"), Code::SyncerUnitGhostRenameToGhostTable);
+        assert_eq!(code("RENAME TABLE _t_new TO _t_gho"), Code::SyncerUnitGhostRenameGhostTblToOther);
         assert!(!rules.takes_rows(&id("_t_gho")) && !rules.takes_rows(&id("x")) && rules.takes_rows(&id("t")));
+        assert_eq!(rules.ghosts.real_name("__t_new"), Some("_t"));
+    }
+
+    #[test]
+    fn half_a_swap_is_a_mistake_in_the_patterns() {
+        let rules = rules(&["t"]);
+        let check = |sql: &str| {
+            let context = ParseContext { default_schema: "a".into(), ..ParseContext::default() };
+            rules.check_swap(&parse(sql, &context).unwrap())
+        };
+        let error = check("RENAME TABLE t TO t_bak, _t_new TO t").unwrap_err();
+        assert_eq!(error.code(), Code::ConfigOnlineDDLMistakeRegex);
+        assert!(error.message().contains("`a`.`t_bak` matches none of trash-table-rules"));
+        let error = check("RENAME TABLE t TO _t_old, t2 TO t").unwrap_err();
+        assert!(error.message().contains("`a`.`t2` matches none of shadow-table-rules"));
+        for fine in [
+            "RENAME TABLE t TO _t_old, _t_new TO t",
+            "RENAME TABLE t TO _t_rev_del, _t_del TO t",
+            "RENAME TABLE t TO t_bak, t2 TO t",
+            "RENAME TABLE x TO _x_old, x2 TO x",
+            "RENAME TABLE t TO _t_old",
+        ] {
+            assert!(check(fine).is_ok(), "{fine}");
+        }
+    }
+
+    /// The manual's way around an online schema change that can't be followed.
+    #[test]
+    fn swaps_with_tables_that_are_ignored_by_name() {
+        let mut config = subtask("t", "s");
+        config.online_ddl = false;
+        config.block_allow_list.do_dbs = vec!["a".into()];
+        config.block_allow_list.ignore_tables =
+            ["_t_gho", "_t_del"].map(|t| TableName { db_name: "a".into(), tbl_name: t.into() }).to_vec();
+        let rules = TaskRules::new(&config).unwrap();
+        let context = ParseContext { default_schema: "a".into(), ..ParseContext::default() };
+        let skips = |sql: &str| rules.swaps_ignored(&parse(sql, &context).unwrap());
+        assert!(skips("RENAME TABLE t TO _t_del, _t_gho TO t"));
+        assert!(!skips("RENAME TABLE t TO _t_del, _t_gho TO u") && !skips("RENAME TABLE t TO _t_del"));
+        assert!(!skips("RENAME TABLE t TO t_bak, _t_gho TO t"), "t_bak is migrated");
+        assert!(matches!(admit(&rules, "RENAME TABLE t TO _t_del").unwrap(), Admission::Crossing { .. }));
     }
 }

@@ -206,6 +206,34 @@ pub struct ForeignKey {
     pub on_update: ReferenceAction,
 }
 
+impl ForeignKey {
+    /// As ADD of ALTER TABLE wants it.
+    pub fn definition(&self) -> String {
+        let list = |names: &[String]| names.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ");
+        let mut text = format!(
+            "CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {}",
+            quote_name(&self.name),
+            list(&self.columns),
+            self.parent
+        );
+        if !self.parent_columns.is_empty() {
+            text.push_str(&format!(" ({})", list(&self.parent_columns)));
+        }
+        for (event, action) in [("DELETE", self.on_delete), ("UPDATE", self.on_update)] {
+            let action = match action {
+                ReferenceAction::Unsaid => continue,
+                ReferenceAction::Restrict => "RESTRICT",
+                ReferenceAction::Cascade => "CASCADE",
+                ReferenceAction::SetNull => "SET NULL",
+                ReferenceAction::NoAction => "NO ACTION",
+                ReferenceAction::SetDefault => "SET DEFAULT",
+            };
+            text.push_str(&format!(" ON {event} {action}"));
+        }
+        text
+    }
+}
+
 /// What happens to a row when the row that it refers to is deleted or changes its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]

@@ -26,6 +26,10 @@ impl Explainer {
                 return report;
             }
         };
+        if let Some(whole) = self.swap(&parsed) {
+            report.parts.push(whole);
+            return report;
+        }
         match parsed.split() {
             None => report.parts.push(self.part(sql, &parsed, tracker)),
             Some(parts) => {
@@ -45,7 +49,7 @@ impl Explainer {
         let tables = named(statement);
         let part = PartReport { tables: tables.iter().map(shown).collect(), ..PartReport::default() };
         if let StatementKind::Dml(verb) = &statement.kind {
-            let migrated = tables.is_empty() || tables.iter().any(|table| self.rules.allows(table));
+            let migrated = tables.is_empty() || tables.iter().any(|table| self.rules.takes_rows(table));
             let error = ddl::statement_format_error(*verb);
             return if migrated { refused(part, &error) } else { skipped(part, "its tables are not migrated".into()) };
         }
@@ -55,6 +59,19 @@ impl Explainer {
             Ok(Admission::Helper(table)) => {
                 skipped(part, format!("{table}: a helper table of an online schema change tool"))
             }
+            Ok(Admission::Shadow(shadow)) => self.shadow(part, statement, &shadow),
+            Ok(Admission::Switch { from, to }) => {
+                let why = format!(
+                    "the end of an online schema change: what was done to {from} is done to {to} now, under the rules of {to}"
+                );
+                PartReport { verdict: "replayed".into(), why: Some(why), ..part }
+            }
+            Ok(Admission::Aside { real, trash }) => skipped(
+                part,
+                format!(
+                    "{real} is moved aside to {trash}: half of an online schema change's switch (else error 36068)"
+                ),
+            ),
             Ok(Admission::Unlisted(table)) => {
                 let report = self.table(&table, &[EventKind::CreateTable.into()]);
                 let why = report.why_not.unwrap_or_default();
@@ -70,6 +87,51 @@ impl Explainer {
                 }
             }
             Ok(Admission::Migrated(tables)) => self.migrated(part, sql, statement, &tables, tracker),
+        }
+    }
+
+    /// What is decided about a swap of two tables as a whole.
+    fn swap(&self, statement: &Statement) -> Option<PartReport> {
+        let part = PartReport { tables: named(statement).iter().map(shown).collect(), ..PartReport::default() };
+        match self.rules.check_swap(statement) {
+            Err(error) => Some(refused(part, &error)),
+            Ok(()) if self.rules.swaps_ignored(statement) => {
+                let why = "a swap with tables that ignore-tables names; only the tracked structures follow";
+                Some(skipped(part, why.into()))
+            }
+            Ok(()) => None,
+        }
+    }
+
+    fn shadow(&self, part: PartReport, statement: &Statement, shadow: &TableId) -> PartReport {
+        let real = self.rules.ghosts.real_name(&shadow.name).unwrap_or(&shadow.name);
+        let real = TableId::new(shadow.schema.as_str(), real);
+        let table = self.table(&real, &[EventKind::AlterTable.into()]);
+        let fate = match (&table.why_not, table.route.target_table.as_str()) {
+            (Some(why), _) => format!("{real} is not migrated ({why})"),
+            (None, target) => {
+                format!(
+                    "then it is done to {real} (target {})",
+                    TableId::new(table.route.target_schema.as_str(), target)
+                )
+            }
+        };
+        match &statement.kind {
+            StatementKind::AlterTable { .. } | StatementKind::CreateIndex { .. } | StatementKind::DropIndex { .. }
+                if part.tables.len() == 1 =>
+            {
+                let why = format!(
+                    "{shadow} is a shadow table: the statement is kept until it takes another table's place; {fate}"
+                );
+                PartReport { verdict: "kept".into(), why: Some(why), ..part }
+            }
+            StatementKind::CreateTable(_) => {
+                skipped(part, format!("{shadow} is a shadow table: an online schema change begins; at its end {fate}"))
+            }
+            StatementKind::TruncateTable { .. } => {
+                skipped(part, format!("{shadow} is a shadow table, whose rows aren't migrated"))
+            }
+            _ => skipped(part, format!("{shadow} is a shadow table: what was done to it is forgotten")),
         }
     }
 

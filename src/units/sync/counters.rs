@@ -174,6 +174,11 @@ impl Counters {
         lock(&self.notes).insert(table, text);
     }
 
+    /// Takes a remark back.
+    pub fn unnote(&self, table: &str) {
+        lock(&self.notes).remove(table);
+    }
+
     /// All remarks.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = lock(&self.notes).values().cloned().collect();

@@ -3,7 +3,7 @@
 //! Order: parse, split (several tables), block-allow list, online-DDL helper tables, event filters, routes, tracked
 //! structures; then all lanes drain, and `control` runs what is left.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -11,10 +11,11 @@ use super::{
     checkpoint::TableRow,
     control::Request,
     ddl_object,
-    ddl_run::{DdlJob, DdlStatement, DdlSteps, Subject},
+    ddl_run::{DdlJob, DdlStatement, DdlSteps, Subject, digest},
     ddl_text::Sending,
     dispatch::gone,
     location::{At, Transaction},
+    online::{Aside, Place, Records},
     translate::TranslateTask,
 };
 use crate::{
@@ -47,6 +48,14 @@ impl DdlEvent {
     pub fn at<'a>(&self, sql: &'a str) -> At<'a> {
         At { start: self.start_pos, end: self.end_pos, sql: Some(sql), ..At::default() }
     }
+
+    /// A statement of it, as a text that no other statement of the binlog has.
+    fn place(&self, sql: &str) -> String {
+        let before = &self.transaction.before.position;
+        let gtid = self.transaction.gtid.as_ref().map(ToString::to_string);
+        let transaction = gtid.unwrap_or_else(|| format!("{}:{}", before.name, before.pos));
+        format!("{transaction} {} {}", self.number, digest(sql))
+    }
 }
 
 /// What one event comes to.
@@ -54,6 +63,20 @@ impl DdlEvent {
 pub(super) struct Outcome {
     pub statements: Vec<DdlStatement>,
     pub rows: Vec<TableRow>,
+    /// What else is stored with the checkpoint behind it.
+    pub more: Vec<String>,
+    /// Online schema changes as they are behind it.
+    pub online: Records,
+    /// Real tables that the event moved aside so far.
+    pub asides: Vec<Aside>,
+    /// The session's explicit_defaults_for_timestamp.
+    pub explicit_timestamps: bool,
+}
+
+impl Outcome {
+    fn is_nothing(&self) -> bool {
+        self.statements.is_empty() && self.rows.is_empty() && self.more.is_empty()
+    }
 }
 
 impl TranslateTask {
@@ -69,8 +92,24 @@ impl TranslateTask {
         let at = |sql, error| event.transaction.annotate(error, event.at(sql));
         let sql = self.text(&event).map_err(|error| at("", error))?;
         let mut tracker = self.structures.tracker.clone();
-        let outcome = self.plan(&event, &sql, &mut tracker).await.map_err(|error| at(&sql, error))?;
+        let outcome = match self.plan(&event, &sql, &mut tracker).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.settle_before(&event, &sql).await?;
+                return Err(at(&sql, error));
+            }
+        };
         self.run_job(&event, DdlSteps::of_event(&event, &sql), outcome, tracker).await
+    }
+
+    /// Before an error that somebody mends on the target by hand: what stands before the statement must not come again
+    /// to a table that has another structure by then.
+    async fn settle_before(&mut self, event: &DdlEvent, sql: &str) -> Result<(), DmError> {
+        if !event.alone {
+            return Ok(());
+        }
+        let steps = DdlSteps { after: Some(event.transaction.before.clone()), ..DdlSteps::of_event(event, sql) };
+        self.bring_in(event, steps, Outcome::default()).await
     }
 
     /// Has an outcome brought in: everything before it first, then its statements, then the checkpoint behind it.
@@ -81,14 +120,27 @@ impl TranslateTask {
         outcome: Outcome,
         tracker: Tracker,
     ) -> Result<(), DmError> {
-        if outcome.statements.is_empty() && outcome.rows.is_empty() {
+        if outcome.is_nothing() {
             self.structures.tracker = tracker;
             return Ok(());
         }
-        self.drain().await?;
         let started = std::time::Instant::now();
         let (count, sql) = (outcome.statements.len(), steps.origin.clone());
         let subjects: Vec<Subject> = outcome.statements.iter().map(|statement| statement.subject.clone()).collect();
+        let online = outcome.online.clone();
+        let outcome = Outcome { explicit_timestamps: tracker.explicit_defaults_for_timestamp(), ..outcome };
+        self.bring_in(event, steps, outcome).await?;
+        self.structures.tracker = tracker;
+        self.structures.held_back(&self.online, &online);
+        self.online = online;
+        self.structures.forget(&subjects);
+        tracing::info!(sql = %super::location::shorten(&sql), statements = count, took = ?started.elapsed(),
+            "finish to handle ddls in normal mode");
+        Ok(())
+    }
+
+    async fn bring_in(&mut self, event: &DdlEvent, steps: DdlSteps, outcome: Outcome) -> Result<(), DmError> {
+        self.drain().await?;
         let job = DdlJob {
             transaction: event.transaction.clone(),
             number: event.number,
@@ -97,19 +149,15 @@ impl TranslateTask {
             timestamp: event.timestamp,
             time_zone: event.event.status.time_zone.clone(),
             sql_mode: event.event.status.sql_mode.unwrap_or_default(),
-            explicit_timestamps: tracker.explicit_defaults_for_timestamp(),
+            explicit_timestamps: outcome.explicit_timestamps,
             statements: outcome.statements,
             rows: outcome.rows,
+            more: outcome.more,
             steps,
         };
         let (reply, done) = oneshot::channel();
         self.control.send(Request::Ddl(Box::new(job), reply)).await.map_err(|_| gone())?;
-        done.await.map_err(|_| gone())??;
-        self.structures.tracker = tracker;
-        self.structures.forget(&subjects);
-        tracing::info!(sql = %super::location::shorten(&sql), statements = count, took = ?started.elapsed(),
-            "finish to handle ddls in normal mode");
-        Ok(())
+        done.await.map_err(|_| gone())?
     }
 
     /// The statement in UTF-8.
@@ -127,7 +175,7 @@ impl TranslateTask {
         sql: &str,
         tracker: &mut Tracker,
     ) -> Result<Outcome, DmError> {
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome { online: self.online.clone(), ..Outcome::default() };
         let context = ParseContext {
             default_schema: event.event.schema.clone(),
             sql_mode: SqlMode::from_bits(event.event.status.sql_mode.unwrap_or_default()),
@@ -139,53 +187,97 @@ impl TranslateTask {
             Err(error) => return Err(error),
         };
         tracker.enter_session(&event.event.status);
+        self.rules.check_swap(&parsed)?;
+        // Parts, and what stands for them, are written in plain SQL with full names.
+        let plain = ParseContext { sql_mode: SqlMode::default(), ..context };
+        let mut queue = VecDeque::new();
         match parsed.split() {
-            None => self.part(sql, &parsed, &event.event, tracker, &mut outcome).await?,
+            None => queue.push_back((sql.to_owned(), parsed)),
+            Some(_) if self.rules.swaps_ignored(&parsed) => {
+                tracing::warn!(sql = %super::location::shorten(sql), "a swap with tables of ignore-tables is skipped");
+                self.track(&parsed, tracker, &mut outcome)?;
+            }
             Some(parts) => {
-                // The parts are written in plain SQL with full names.
-                let plain = ParseContext { sql_mode: SqlMode::default(), ..context };
                 for part in parts {
                     let statement = ddl::parse(&part, &plain)?;
-                    self.part(&part, &statement, &event.event, tracker, &mut outcome).await?;
+                    queue.push_back((part, statement));
                 }
             }
         }
+        while let Some((sql, statement)) = queue.pop_front() {
+            for text in self.part(&sql, &statement, event, tracker, &mut outcome).await?.into_iter().rev() {
+                let statement = ddl::parse(&text, &plain)?;
+                queue.push_front((text, statement));
+            }
+        }
+        self.hold_asides(&mut outcome)?;
         Ok(outcome)
     }
 
-    /// One statement about one table or database.
+    /// One statement about one table or database. Returns statements that stand for it, to be taken next.
     async fn part(
         &mut self,
         sql: &str,
         statement: &Statement,
-        event: &QueryEvent,
+        event: &DdlEvent,
         tracker: &mut Tracker,
         outcome: &mut Outcome,
-    ) -> Result<(), DmError> {
+    ) -> Result<Vec<String>, DmError> {
         if let StatementKind::Dml(verb) = &statement.kind {
             let named = rules::task::named(statement);
-            let migrated = named.is_empty() || named.iter().any(|table| self.rules.allows(table));
-            return if migrated { Err(ddl::statement_format_error(*verb)) } else { Ok(()) };
+            let migrated = named.is_empty() || named.iter().any(|table| self.rules.takes_rows(table));
+            return if migrated { Err(ddl::statement_format_error(*verb)) } else { Ok(Vec::new()) };
         }
         if let Some(kind) = ddl_object::kind(statement)
             && self.rules.migrates(kind)
         {
-            outcome.statements.extend(self.object(sql, statement, &event.schema)?);
-            return Ok(());
+            outcome.statements.extend(self.object(sql, statement, &event.event.schema)?);
+            return Ok(Vec::new());
         }
-        let named = match self.rules.admit(statement)? {
-            Admission::Nothing | Admission::Helper(_) => return Ok(()),
-            Admission::Unlisted(_) => return self.track(statement, tracker, &mut Outcome::default()),
+        match self.rules.admit(statement)? {
+            Admission::Nothing | Admission::Helper(_) => {}
+            Admission::Unlisted(_) => self.track(statement, tracker, &mut Outcome::default())?,
+            Admission::Shadow(shadow) => {
+                let at = event.place(sql);
+                return self.shadow(sql, statement, &shadow, Place { at: &at, tracker }, outcome).await;
+            }
+            Admission::Aside { real, trash } => self.aside(real, trash, outcome),
+            Admission::Switch { from, to } => return self.switch(statement, &from, &to, tracker, outcome).await,
             Admission::Crossing { from, to, leaves } => {
                 let passes = |name| self.rules.passes(name, EventKind::RenameTable.into(), Some(sql));
-                return if passes(&from)? && passes(&to)? {
-                    Err(rules::task::crossing_error(&from, &to, leaves))
-                } else {
-                    self.track(statement, tracker, outcome)
-                };
+                if passes(&from)? && passes(&to)? {
+                    return Err(rules::task::crossing_error(&from, &to, leaves));
+                }
+                self.track(statement, tracker, outcome)?;
             }
-            Admission::Migrated(named) => named,
-        };
+            Admission::Migrated(named) => {
+                if let Some(held) = self.held_before(&named, outcome) {
+                    return Ok(vec![held, sql.to_owned()]);
+                }
+                if let StatementKind::DropDatabase { name, .. } = &statement.kind {
+                    outcome.more.extend(outcome.online.schema_dropped(name));
+                }
+                if let [real] = named.as_slice()
+                    && self.holds_drop(sql, statement, real, outcome)?
+                {
+                    return Ok(Vec::new());
+                }
+                self.migrated(sql, statement, named, &event.event, tracker, outcome).await?;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// A statement about migrated tables.
+    async fn migrated(
+        &mut self,
+        sql: &str,
+        statement: &Statement,
+        named: Vec<TableId>,
+        event: &QueryEvent,
+        tracker: &mut Tracker,
+        outcome: &mut Outcome,
+    ) -> Result<(), DmError> {
         let Some(subject) = named.first().cloned() else { return Ok(()) };
         if matches!(statement.kind, StatementKind::Sequence { .. }) {
             return if self.rules.ignores_text(sql)? { Ok(()) } else { Err(ddl::sequence_error(sql)) };
@@ -216,7 +308,12 @@ impl TranslateTask {
     }
 
     /// Follows a statement in the tracked structures.
-    fn track(&self, statement: &Statement, tracker: &mut Tracker, outcome: &mut Outcome) -> Result<(), DmError> {
+    pub(super) fn track(
+        &self,
+        statement: &Statement,
+        tracker: &mut Tracker,
+        outcome: &mut Outcome,
+    ) -> Result<(), DmError> {
         let known = |id: &TableId| tracker.get(&id.schema, &id.name).is_some();
         let subject = statement.tables.first().map(|table| table.id());
         let follow = match &statement.kind {

@@ -81,6 +81,8 @@ pub struct DdlJob {
     pub statements: Vec<DdlStatement>,
     /// Rows of the checkpoint that change with it.
     pub rows: Vec<TableRow>,
+    /// Statements about other meta tables that go with it.
+    pub more: Vec<String>,
     pub steps: DdlSteps,
 }
 
@@ -187,7 +189,8 @@ impl ControlTask {
                 quote_text(&self.source_id)
             )
         });
-        self.store(done.as_slice()).await?;
+        let together: Vec<String> = done.into_iter().chain(job.more.iter().cloned()).collect();
+        self.store(&together).await?;
         failpoint::pass(self.target.task(), Place::DdlAfterDone)?;
         if let (Some(intent), Some(_)) = (&mut self.state.intent, last) {
             intent.done = true;
@@ -422,6 +425,7 @@ mod tests {
             explicit_timestamps: true,
             statements: Vec::new(),
             rows: Vec::new(),
+            more: Vec::new(),
             steps: DdlSteps::default(),
         }
     }

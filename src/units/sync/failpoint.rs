@@ -101,6 +101,13 @@ pub fn is_armed(task: &str, place: Place) -> bool {
     points.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&format!("{task}/{}", place.name()))
 }
 
+/// Takes an armed failpoint of a task away.
+pub fn disarm(task: &str, place: Place) {
+    if let Some(points) = POINTS.get() {
+        points.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("{task}/{}", place.name()));
+    }
+}
+
 fn parse(text: &str) -> HashMap<String, Point> {
     text.split(',')
         .filter_map(|part| {

@@ -129,6 +129,31 @@ impl Rules {
         self.task.admit(statement)
     }
 
+    /// Error 20049: a swap of two tables of which only one half fits the online-DDL patterns.
+    pub fn check_swap(&self, statement: &Statement) -> Result<(), DmError> {
+        self.task.check_swap(statement)
+    }
+
+    /// A swap with tables that `ignore-tables` names, which is skipped.
+    pub fn swaps_ignored(&self, statement: &Statement) -> bool {
+        self.task.swaps_ignored(statement)
+    }
+
+    /// The real table that a shadow table's name tells.
+    pub fn shadow_of<'a>(&self, table: &'a str) -> Option<&'a str> {
+        self.task.ghosts.real_name(table)
+    }
+
+    /// Whether a table's rows are migrated.
+    pub fn takes_rows(&self, table: &TableId) -> bool {
+        self.task.takes_rows(table)
+    }
+
+    /// Whether the task follows online schema changes.
+    pub fn online_ddl(&self) -> bool {
+        self.task.ghosts.is_on()
+    }
+
     /// The expression filters over a table's rows; None when it has none. Error 20041.
     pub fn expressions(&self, table: &TableInfo) -> Result<Option<Compiled>, DmError> {
         self.expressions.compile(table)

@@ -30,6 +30,7 @@ mod layout;
 mod ledger;
 mod location;
 mod memory;
+mod online;
 mod operated;
 mod partial;
 mod pipeline;

@@ -118,17 +118,17 @@ impl TranslateTask {
             Ok(sql) => self.plan(event, &sql, &mut tracker).await,
             Err(error) => Err(error),
         };
-        let (rows, tracker) = match followed {
-            Ok(outcome) => (outcome.rows, tracker),
+        let (mut outcome, tracker) = match followed {
+            Ok(outcome) => (Outcome { statements: Vec::new(), ..outcome }, tracker),
             Err(error) => {
                 tracing::warn!(error = %error, "the tracked structure can't follow the skipped statement");
-                (Vec::new(), self.structures.tracker.clone())
+                self.skipped_switch(event, self.structures.tracker.clone())
             }
         };
         let after = event.alone.then(|| event.transaction.location_at(event.end_pos));
         let steps = DdlSteps { after, earlier: done.digests, ..DdlSteps::default() };
-        let rows = done.rows.into_iter().chain(rows).collect();
-        self.run_job(event, steps, Outcome { statements: Vec::new(), rows }, tracker).await
+        outcome.rows.splice(..0, done.rows);
+        self.run_job(event, steps, outcome, tracker).await
     }
 
     async fn plan_text(&mut self, event: &DdlEvent, text: &str, done: &Done) -> Result<(Outcome, Tracker), DmError> {

@@ -28,6 +28,7 @@ use super::{
     ledger::{Ledger, Watermark},
     location::Boundary,
     memory::Budget,
+    online::Records,
     progress::CONTROL_LANE,
     safe_mode::SafeMode,
     source::SourceTask,
@@ -141,6 +142,8 @@ fn spawn_readers(
 ) {
     let (config, counters) = (shared.env.config.clone(), shared.counters.clone());
     let (items, received) = mpsc::channel(64);
+    let structures = Structures::new(start.tracker, config.clone(), start.target, counters.clone());
+    structures.held_back(&Records::default(), &start.online);
     let translate = TranslateTask {
         task: config.name.clone(),
         items: received,
@@ -156,8 +159,9 @@ fn spawn_readers(
             server: start.source.dialect,
             ..SourceDefaults::default()
         },
+        online: start.online,
         row: Default::default(),
-        structures: Structures::new(start.tracker, config.clone(), start.target, counters.clone()),
+        structures,
     };
     stages.spawn(translate.run());
     let open_xa = start.state.open_xa;

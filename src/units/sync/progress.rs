@@ -29,6 +29,8 @@ pub struct MetaTables {
     pub lanes: String,
     pub ddl: String,
     pub source_state: String,
+    /// DM's, for online schema changes.
+    pub online: String,
 }
 
 impl MetaTables {
@@ -41,8 +43,20 @@ impl MetaTables {
             lanes: table("_lane_progress"),
             ddl: table("_ddl_intent"),
             source_state: table("_source_state"),
+            online: table("_onlineddl"),
             schema: schema.clone(),
         }
+    }
+
+    /// CREATE of the table for online schema changes, the original's column by column.
+    pub fn create_online(&self) -> String {
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} (\
+             id VARCHAR(32) NOT NULL, ghost_schema VARCHAR(128) NOT NULL, ghost_table VARCHAR(128) NOT NULL, \
+             ddls TEXT, update_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
+             UNIQUE KEY uk_id_schema_table (id, ghost_schema, ghost_table))",
+            self.online
+        )
     }
 
     /// CREATE statements, in order. The checkpoint table is the original's, column by column.

@@ -12,6 +12,7 @@ use super::{
     cover::Cover,
     ddl_run::Intent,
     failpoint::{self, Place},
+    online::Records,
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
     source_state::{self, SourceState},
     target::Target,
@@ -51,6 +52,8 @@ pub struct Start {
     pub intent: Option<Intent>,
     /// What is stored of the source beside the checkpoint.
     pub state: SourceState,
+    /// What is kept of online schema changes under way.
+    pub online: Records,
 }
 
 /// What is asked of the source once.
@@ -105,6 +108,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let tracker = structures(&mut conn, &target, &tables, &config, &source, raised.had_checkpoint).await?;
     let intent = read_intent(&mut conn, &target, &tables, &config).await?;
     let state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
+    let online = Records::open(&mut conn, &target, &tables, &config, source.lower_case_table_names).await?;
     let gtid = location.gtid_set.is_some();
     let mut lanes = Vec::new();
     let mut control_batch = 0;
@@ -116,7 +120,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
         }
     }
     let mut start =
-        Start { target, tables, tracker, source, location, safe_until, lanes, control_batch, intent, state };
+        Start { target, tables, tracker, source, location, safe_until, lanes, control_batch, intent, state, online };
     if fresh {
         // From here on a restart must not look for another place to begin.
         store_first(&mut start, &config, env.fence).await?;

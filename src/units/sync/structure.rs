@@ -22,6 +22,7 @@ use super::{
     fold,
     keys::Columns,
     layout::{self, fits},
+    online::Records,
     relations::{ForeignKeys, TableRelations},
     table::TargetTable,
     target::Target,
@@ -267,6 +268,18 @@ impl Structures {
         );
     }
 
+    /// Tells in the status which statements are held back, and no longer which were.
+    pub fn held_back(&self, before: &Records, now: &Records) {
+        for (shadow, _) in before.held_back() {
+            self.counters.unnote(&format!("held {shadow}"));
+        }
+        for (shadow, sql) in now.held_back() {
+            let why =
+                format!("{sql} is held back: {shadow} may be about to take the table's place (online schema change)");
+            self.counters.note(format!("held {shadow}"), why);
+        }
+    }
+
     /// The target.
     pub fn target(&self) -> &Target {
         &self.target
@@ -376,7 +389,8 @@ impl Structures {
         })
     }
 
-    async fn source_info(&mut self, source: &TableId) -> Result<Option<TableInfo>, DmError> {
+    /// The source's present structure; None when the table isn't there.
+    pub async fn source_info(&mut self, source: &TableId) -> Result<Option<TableInfo>, DmError> {
         let mut attempts = 0;
         loop {
             let mut conn = match self.source_conn.take() {

@@ -15,6 +15,7 @@ use super::{
     filter::{FilteredRows, Rules},
     location::{At, Transaction},
     memory::{Budget, Held},
+    online::Records,
     safe_mode::SafeMode,
     source_row::SourceRow,
     structure::{Joined, Structures},
@@ -59,6 +60,8 @@ pub struct TranslateTask {
     pub budget: Budget,
     pub source_info: ServerInfo,
     pub source_charsets: SourceDefaults,
+    /// What is kept of online schema changes.
+    pub online: Records,
     pub row: RowState,
 }
 

@@ -1,0 +1,1 @@
+//! The tools themselves, with writers at work.
