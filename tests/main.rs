@@ -8,6 +8,7 @@ mod expression;
 mod failpoints;
 mod faults;
 mod folding;
+mod many_tables;
 mod mysql;
 mod nodes;
 mod online;

@@ -137,7 +137,8 @@ impl ColumnType {
         let [first, second] = sizes;
         match ty.base {
             BaseType::Time | BaseType::DateTime | BaseType::Timestamp => ty.decimals = first.filter(|n| *n > 0),
-            BaseType::Year => {}
+            // MariaDB keeps the two digits.
+            BaseType::Year => ty.length = first.filter(|n| *n == 2),
             base if base.is_integer() => {
                 let tells = ty.zerofill || (base == BaseType::TinyInt && first == Some(1) && !ty.unsigned);
                 ty.length = first.filter(|_| tells);

@@ -139,6 +139,26 @@ impl Follower {
         let all: Vec<TableId> = self.tracker.tables().map(|table| table.id()).collect();
         self.seen.clear();
         self.compare(&all, problems).await;
+        self.compare_bulk(problems).await;
+    }
+
+    /// All tables read at once must be those that were read one at a time.
+    async fn compare_bulk(&mut self, problems: &mut Vec<String>) {
+        let read = load::bulk(&mut self.rig.look, &self.schemas, &|_, _| true).await.unwrap();
+        let unreadable = read.unreadable.iter().map(|(id, error)| format!("[bulk] {id}: {error}"));
+        problems.extend(unreadable.filter(|_| self.blind.is_empty()));
+        let there: BTreeSet<TableId> = read.tables.iter().map(TableInfo::id).collect();
+        problems.extend(self.seen.keys().filter(|id| !there.contains(id)).map(|id| format!("[bulk] finds no {id}")));
+        for table in read.tables {
+            let id = table.id();
+            let Some((tracked, facts)) = self.seen.get(&id).cloned() else { continue };
+            let mut found = Vec::new();
+            self.differences("[bulk]", &id, &tracked::table(&table), &facts, &mut found).await;
+            if table.row_key() != tracked.row_key() || table.columns.len() != tracked.columns.len() {
+                found.push(format!("[bulk] row key {:?}, tracked {:?}", table.row_key(), tracked.row_key()));
+            }
+            problems.extend(found.into_iter().map(|problem| format!("{problem}    ({id})")));
+        }
     }
 
     /// Drops every schema of the last topic and begins with an empty one.

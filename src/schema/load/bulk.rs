@@ -1,6 +1,6 @@
-//! Many structures at once, from information_schema: five queries a schema, however many tables it has.
+//! Many structures at once, from information_schema: five or six queries, however many tables and schemas there are.
 //!
-//! Each query names one schema literally: MySQL before 8 and MariaDB then open only that schema's tables, and for what is
+//! Each query names its schemas literally: MySQL before 8 and MariaDB then open only those schemas' tables, and for what is
 //! selected here they need no storage engine. What information_schema doesn't tell for sure is read by SHOW CREATE TABLE,
 //! a table at a time; such tables are rare (see [`Draft::ambiguous`]).
 
@@ -10,7 +10,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{Session, catalogue, fetch, fetch_session, query_failed};
 use crate::{
-    error::Result,
+    error::{DmError, Result},
     schema::{
         charset::{canonical_collation, charset_of_collation},
         model::{Column, ForeignKey, Index, TableId, TableInfo, quote_text},
@@ -19,21 +19,32 @@ use crate::{
     },
 };
 
+/// Schemas of one query: a text of at most some 130 KB.
+const SCHEMAS_AT_ONCE: usize = 2000;
+
+/// What a bulk read found.
+#[derive(Debug, Default)]
+pub struct Bulk {
+    pub tables: Vec<TableInfo>,
+    /// Tables whose structure is not understood (44008), or that the server doesn't show (10005).
+    pub unreadable: Vec<(TableId, DmError)>,
+}
+
 /// Reads every base table of the schemas that `wanted` takes (views and sequences are none). A schema that doesn't
 /// exist has no tables. Memory grows with the structures only: rows of the catalogue are taken one at a time.
-/// Errors: 10005 when the server refuses, 44008 when a structure is not understood.
+/// Error 10005: the server refuses, or the connection broke.
 pub async fn bulk(
     conn: &mut Conn,
     schemas: &[String],
     wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync),
-) -> Result<Vec<TableInfo>> {
+) -> Result<Bulk> {
     let session = fetch_session(conn).await?;
     let started = Instant::now();
-    let mut out = Vec::new();
-    for schema in schemas {
-        one_schema(conn, &session, schema, wanted, &mut out).await?;
+    let mut out = Bulk::default();
+    for schemas in schemas.chunks(SCHEMAS_AT_ONCE) {
+        some_schemas(conn, &session, schemas, wanted, &mut out).await?;
     }
-    tracing::debug!(tables = out.len(), schemas = schemas.len(), took = ?started.elapsed(), "structures read at once");
+    tracing::debug!(tables = out.tables.len(), schemas = schemas.len(), took = ?started.elapsed(), "structures read at once");
     Ok(out)
 }
 
@@ -44,46 +55,72 @@ struct Draft {
     ambiguous: bool,
 }
 
-/// The schema's tables by name, in the order in which the server named them.
+/// Schema and table, as the server spells them.
+type Name = (String, String);
+
+/// The tables by name, in the order in which the server named them.
 struct Drafts {
     list: Vec<Draft>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<Name, usize>,
 }
 
 impl Drafts {
-    fn get(&mut self, name: &str) -> Option<&mut Draft> {
+    fn get(&mut self, name: &Name) -> Option<&mut Draft> {
         self.list.get_mut(*self.by_name.get(name)?)
     }
 }
 
-async fn one_schema(
+/// What names the schemas in a query.
+fn in_schemas(column: &str, schemas: &[String]) -> String {
+    let names: Vec<String> = schemas.iter().map(|schema| quote_text(schema)).collect();
+    match names.as_slice() {
+        // MySQL before 8 and MariaDB then look into no other folder.
+        [only] => format!("{column} = {only}"),
+        _ => format!("{column} IN ({})", names.join(", ")),
+    }
+}
+
+async fn some_schemas(
     conn: &mut Conn,
     session: &Session,
-    schema: &str,
+    schemas: &[String],
     wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync),
-    out: &mut Vec<TableInfo>,
+    out: &mut Bulk,
 ) -> Result<()> {
-    let mut drafts = tables(conn, schema, wanted).await?;
+    let within = in_schemas("TABLE_SCHEMA", schemas);
+    let mut drafts = tables(conn, &within, wanted).await?;
     if drafts.list.is_empty() {
         return Ok(());
     }
-    columns(conn, session, schema, &mut drafts).await?;
-    keys(conn, session, schema, &mut drafts).await?;
-    references(conn, schema, &mut drafts).await?;
-    checks(conn, session, schema, &mut drafts).await?;
-    out.reserve(drafts.list.len());
+    columns(conn, session, &within, &mut drafts).await?;
+    keys(conn, session, &within, &mut drafts).await?;
+    references(conn, &within, &mut drafts).await?;
+    checks(conn, session, schemas, &mut drafts).await?;
+    if !session.server.is_mariadb() && session.server.version >= 80_000 {
+        partitions(conn, &within, &mut drafts).await?;
+    }
+    out.tables.reserve(drafts.list.len());
     for Draft { mut info, ambiguous } in drafts.list {
         info.sort_indexes(!session.server.is_mariadb());
         if ambiguous || info.columns.is_empty() || (!keeps_key_order(session) && has_rival_keys(&info)) {
-            // A table that was dropped meanwhile is none.
-            out.extend(fetch(conn, session, &info.id()).await?);
+            match fetch(conn, session, &info.id()).await {
+                // A table that was dropped meanwhile is none.
+                Ok(found) => out.tables.extend(found),
+                Err(error) if is_connected(conn).await => out.unreadable.push((info.id(), error)),
+                Err(error) => return Err(error),
+            }
             continue;
         }
         add_hashes(&mut info);
         info.shrink();
-        out.push(info);
+        out.tables.push(info);
     }
     Ok(())
+}
+
+/// Whether an error was of one table only.
+async fn is_connected(conn: &mut Conn) -> bool {
+    conn.query_drop("SELECT 1").await.is_ok()
 }
 
 /// MySQL 8's catalogue names keys in the order of their names; older ones and MariaDB in the order in which they work.
@@ -97,23 +134,22 @@ fn has_rival_keys(info: &TableInfo) -> bool {
     !keys.iter().any(|key| key.primary) && keys.iter().filter(|key| key.identifies_rows()).count() > 1
 }
 
-async fn tables(conn: &mut Conn, schema: &str, wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync)) -> Result<Drafts> {
+async fn tables(conn: &mut Conn, within: &str, wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync)) -> Result<Drafts> {
     let query = format!(
-        "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT, CREATE_OPTIONS \
-         FROM information_schema.TABLES WHERE TABLE_SCHEMA = {}",
-        quote_text(schema)
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT, CREATE_OPTIONS \
+         FROM information_schema.TABLES WHERE {within}"
     );
     let mut drafts = Drafts { list: Vec::new(), by_name: HashMap::new() };
     each(conn, &query, |row| {
-        let [name, kind, engine, collation, comment, options] = texts(row);
-        let name = name.unwrap_or_default();
+        let [schema, name, kind, engine, collation, comment, options] = texts(row);
+        let (schema, name) = (schema.unwrap_or_default(), name.unwrap_or_default());
         let kind = kind.unwrap_or_default();
-        if !(kind == "BASE TABLE" || kind == "SYSTEM VERSIONED") || !wanted(schema, &name) {
+        if !(kind == "BASE TABLE" || kind == "SYSTEM VERSIONED") || !wanted(&schema, &name) {
             return;
         }
         let collation = canonical_collation(&collation.unwrap_or_default());
         let info = TableInfo {
-            schema: schema.to_owned(),
+            schema: schema.clone(),
             name: name.clone(),
             charset: charset_of_collation(&collation).unwrap_or_default().into(),
             collation: collation.into(),
@@ -122,7 +158,7 @@ async fn tables(conn: &mut Conn, schema: &str, wanted: &(dyn Fn(&str, &str) -> b
             partitioned: options.unwrap_or_default().contains("partitioned"),
             ..TableInfo::default()
         };
-        drafts.by_name.insert(name, drafts.list.len());
+        drafts.by_name.insert((schema, name), drafts.list.len());
         // Rows of system-versioned tables have columns that the catalogue hides.
         drafts.list.push(Draft { info, ambiguous: kind != "BASE TABLE" });
     })
@@ -130,18 +166,18 @@ async fn tables(conn: &mut Conn, schema: &str, wanted: &(dyn Fn(&str, &str) -> b
     Ok(drafts)
 }
 
-async fn columns(conn: &mut Conn, session: &Session, schema: &str, drafts: &mut Drafts) -> Result<()> {
+async fn columns(conn: &mut Conn, session: &Session, within: &str, drafts: &mut Drafts) -> Result<()> {
     let generated = session.server.is_mariadb() || session.server.version >= 50_700;
     let query = format!(
-        "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_SET_NAME, COLLATION_NAME, \
-         EXTRA, COLUMN_COMMENT, {}, ORDINAL_POSITION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {}",
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_SET_NAME, COLLATION_NAME, \
+         EXTRA, COLUMN_COMMENT, {}, ORDINAL_POSITION FROM information_schema.COLUMNS WHERE {within}",
         if generated { "GENERATION_EXPRESSION" } else { "NULL" },
-        quote_text(schema)
     );
-    let mut places: HashMap<String, Vec<(u32, Column)>> = HashMap::new();
+    let mut places: HashMap<Name, Vec<(u32, Column)>> = HashMap::new();
     each(conn, &query, |row| {
-        let [table, name, ty, nullable, default, charset, collation, extra, comment, generated, at] = texts(row);
-        let table = table.unwrap_or_default();
+        let [schema, table, name, ty, nullable, default, charset, collation, extra, comment, generated, at] =
+            texts(row);
+        let table = (schema.unwrap_or_default(), table.unwrap_or_default());
         let Some(draft) = drafts.get(&table) else { return };
         let described = catalogue::Described {
             name: name.unwrap_or_default(),
@@ -180,7 +216,7 @@ async fn columns(conn: &mut Conn, session: &Session, schema: &str, drafts: &mut 
     Ok(())
 }
 
-async fn keys(conn: &mut Conn, session: &Session, schema: &str, drafts: &mut Drafts) -> Result<()> {
+async fn keys(conn: &mut Conn, session: &Session, within: &str, drafts: &mut Drafts) -> Result<()> {
     let (mariadb, version) = (session.server.is_mariadb(), session.server.version);
     let hidden = match (mariadb, version) {
         (true, 100_600..) => "IGNORED = 'YES'",
@@ -189,14 +225,15 @@ async fn keys(conn: &mut Conn, session: &Session, schema: &str, drafts: &mut Dra
     };
     let expression = if !mariadb && version >= 80_013 { "EXPRESSION" } else { "NULL" };
     let query = format!(
-        "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE, \
-         INDEX_COMMENT, {hidden}, {expression} FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {}",
-        quote_text(schema)
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE, \
+         INDEX_COMMENT, {hidden}, {expression} FROM information_schema.STATISTICS WHERE {within}"
     );
     let mut parts: Vec<(usize, u32, catalogue::KeyPart)> = Vec::new();
     each(conn, &query, |row| {
-        let [table, name, non_unique, seq, column, prefix, collation, kind, comment, hidden, expression] = texts(row);
-        let Some(draft) = drafts.by_name.get(&table.unwrap_or_default()) else { return };
+        let [schema, table, name, non_unique, seq, column, prefix, collation, kind, comment, hidden, expression] =
+            texts(row);
+        let table = (schema.unwrap_or_default(), table.unwrap_or_default());
+        let Some(draft) = drafts.by_name.get(&table) else { return };
         let part = catalogue::KeyPart {
             index: name.unwrap_or_default(),
             unique: non_unique.as_deref() == Some("0"),
@@ -236,20 +273,20 @@ async fn keys(conn: &mut Conn, session: &Session, schema: &str, drafts: &mut Dra
     Ok(())
 }
 
-async fn references(conn: &mut Conn, schema: &str, drafts: &mut Drafts) -> Result<()> {
+async fn references(conn: &mut Conn, within: &str, drafts: &mut Drafts) -> Result<()> {
     let query = format!(
-        "SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
          REFERENCED_COLUMN_NAME, ORDINAL_POSITION FROM information_schema.KEY_COLUMN_USAGE \
-         WHERE TABLE_SCHEMA = {} AND REFERENCED_TABLE_NAME IS NOT NULL",
-        quote_text(schema)
+         WHERE {within} AND REFERENCED_TABLE_NAME IS NOT NULL"
     );
     let mut parts = Vec::new();
-    each(conn, &query, |row| parts.push(texts::<7>(row))).await?;
-    let place = |part: &[Option<String>; 7]| part[6].as_ref().and_then(|at| at.parse::<u32>().ok()).unwrap_or(0);
-    parts.sort_by(|a, b| (&a[0], &a[1], place(a)).cmp(&(&b[0], &b[1], place(b))));
+    each(conn, &query, |row| parts.push(texts::<8>(row))).await?;
+    let place = |part: &[Option<String>; 8]| part[7].as_ref().and_then(|at| at.parse::<u32>().ok()).unwrap_or(0);
+    parts.sort_by(|a, b| (&a[..3], place(a)).cmp(&(&b[..3], place(b))));
     for part in parts {
-        let [table, name, column, parent_schema, parent, parent_column, _] = part.map(Option::unwrap_or_default);
-        let Some(draft) = drafts.get(&table) else { continue };
+        let [schema, table, name, column, parent_schema, parent, parent_column, _] =
+            part.map(Option::unwrap_or_default);
+        let Some(draft) = drafts.get(&(schema, table)) else { continue };
         let keys = &mut draft.info.foreign_keys;
         if keys.last().is_none_or(|last| last.name != name) {
             keys.push(ForeignKey { name, parent: TableId::new(parent_schema, parent), ..ForeignKey::default() });
@@ -263,23 +300,38 @@ async fn references(conn: &mut Conn, schema: &str, drafts: &mut Drafts) -> Resul
 }
 
 /// Names of CHECK constraints; MariaDB's JSON columns are known by theirs.
-async fn checks(conn: &mut Conn, session: &Session, schema: &str, drafts: &mut Drafts) -> Result<()> {
-    let schema_text = quote_text(schema);
+async fn checks(conn: &mut Conn, session: &Session, schemas: &[String], drafts: &mut Drafts) -> Result<()> {
+    let within = in_schemas("CONSTRAINT_SCHEMA", schemas);
     let query = match (session.server.is_mariadb(), session.server.version) {
         (true, 100_222..) => format!(
-            "SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
-             WHERE CONSTRAINT_SCHEMA = {schema_text}"
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
+             WHERE {within}"
         ),
         (false, 80_016..) => format!(
-            "SELECT TABLE_NAME, CONSTRAINT_NAME, '' FROM information_schema.TABLE_CONSTRAINTS \
-             WHERE TABLE_SCHEMA = {schema_text} AND CONSTRAINT_TYPE = 'CHECK'"
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, '' FROM information_schema.TABLE_CONSTRAINTS \
+             WHERE {within} AND CONSTRAINT_TYPE = 'CHECK'"
         ),
         _ => return Ok(()),
     };
     each(conn, &query, |row| {
-        let [table, name, clause] = texts(row).map(Option::unwrap_or_default);
-        if let Some(draft) = drafts.get(&table) {
+        let [schema, table, name, clause] = texts(row).map(Option::unwrap_or_default);
+        if let Some(draft) = drafts.get(&(schema, table)) {
             catalogue::check(&mut draft.info, name, &clause);
+        }
+    })
+    .await
+}
+
+/// What MySQL 8 doesn't say in CREATE_OPTIONS of tables with PARTITION BY KEY ().
+async fn partitions(conn: &mut Conn, within: &str, drafts: &mut Drafts) -> Result<()> {
+    let query = format!(
+        "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.PARTITIONS \
+         WHERE {within} AND PARTITION_NAME IS NOT NULL"
+    );
+    each(conn, &query, |row| {
+        let [schema, table] = texts(row).map(Option::unwrap_or_default);
+        if let Some(draft) = drafts.get(&(schema, table)) {
+            draft.info.partitioned = true;
         }
     })
     .await

@@ -36,8 +36,10 @@ impl Described {
             _ => (None, None),
         };
         let is_generated = ["VIRTUAL", "STORED GENERATED", "PERSISTENT"].iter().any(|word| extra.contains(word));
-        let generated = is_generated
-            .then(|| Generated { expression: without_escapes(&self.generated), stored: !extra.contains("VIRTUAL") });
+        let generated = is_generated.then(|| Generated {
+            expression: without_escapes(&self.generated, server),
+            stored: !extra.contains("VIRTUAL"),
+        });
         let default = match self.default {
             Some(text) if !is_generated => default_value(&text, &ty, &extra, server)?,
             _ => None,
@@ -72,7 +74,7 @@ fn default_value(text: &str, ty: &ColumnType, extra: &str, server: &ServerInfo) 
     }
     if !server.is_mariadb() {
         if extra.contains("DEFAULT_GENERATED") {
-            return Some(Some(DefaultValue::Expression(without_escapes(text))));
+            return Some(Some(DefaultValue::Expression(without_escapes(text, server))));
         }
         return (!bytes).then(|| Some(DefaultValue::Literal(text.to_owned())));
     }
@@ -126,9 +128,20 @@ fn bits(digits: &str) -> Option<Vec<u8>> {
     Some(number.to_be_bytes().to_vec())
 }
 
-/// MySQL escapes quotes in expressions that it tells.
-fn without_escapes(expression: &str) -> String {
-    expression.replace("\\'", "'")
+/// MySQL 8 tells expressions as it would tell them within a text: quotes and backslashes stand behind a backslash.
+fn without_escapes(expression: &str, server: &ServerInfo) -> String {
+    if server.is_mariadb() || server.version < 80_000 {
+        return expression.to_owned();
+    }
+    let mut out = String::with_capacity(expression.len());
+    let mut chars = expression.chars();
+    while let Some(c) = chars.next() {
+        out.push(match c {
+            '\\' => chars.next().unwrap_or('\\'),
+            c => c,
+        });
+    }
+    out
 }
 
 /// A row of STATISTICS.
@@ -170,7 +183,7 @@ pub(super) fn index(parts: Vec<KeyPart>, table: &TableInfo, server: &ServerInfo)
     };
     for part in parts {
         let expression = part.expression.map(|text| {
-            let text = without_escapes(&text);
+            let text = without_escapes(&text, server);
             text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(&text).to_owned()
         });
         index.functional |= expression.is_some();

@@ -4,7 +4,7 @@
 mod bulk;
 mod catalogue;
 
-pub use bulk::bulk;
+pub use bulk::{Bulk, bulk};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
@@ -97,7 +97,8 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
     build(&create, &setting).map_err(|reason| not_parsed(id).cause(reason))
 }
 
-async fn fetch(conn: &mut Conn, session: &Session, id: &TableId) -> Result<Option<TableInfo>> {
+/// As [`fetch_table`], when the connection's session is known.
+pub async fn fetch(conn: &mut Conn, session: &Session, id: &TableId) -> Result<Option<TableInfo>> {
     let row: Option<Row> = match conn.query_first(format!("SHOW CREATE TABLE {id}")).await {
         Err(mysql_async::Error::Server(error)) if NOT_THERE.contains(&error.code) => return Ok(None),
         other => other.map_err(query_failed)?,

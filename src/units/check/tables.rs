@@ -8,12 +8,8 @@ use super::report::Outcome;
 use crate::{
     config::SubtaskConfig,
     error::{Code, Result, Scope},
-    rules::{BlockAllow, is_system_schema},
-    schema::{
-        charset::{CharsetPair, canonical_charset, canonical_collation, charset_of_collation},
-        collation::CollationPolicy,
-        model::quote_name,
-    },
+    rules::BlockAllow,
+    schema::{Index, TableInfo, charset::CharsetPair, collation::CollationPolicy, load, model::quote_name},
     units::link,
 };
 
@@ -28,6 +24,8 @@ pub struct TableFacts {
     pub columns: Vec<(String, CharsetPair)>,
     /// Primary and unique keys with their columns.
     pub unique_keys: BTreeMap<String, Vec<String>>,
+    /// Why the structure could not be read.
+    pub unreadable: Option<String>,
 }
 
 /// Schema and table to facts.
@@ -46,56 +44,45 @@ pub fn text(row: &Row, at: usize) -> String {
     }
 }
 
-/// Reads all tables of the task on this source.
+/// Reads all tables of the task on this source: a few queries, whatever their number.
 pub async fn read(conn: &mut Conn, config: &SubtaskConfig, lists: &BlockAllow) -> Result<Tables> {
-    const NOT_SYSTEM: &str = "TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys')";
+    let schemas = rows(conn, Scope::Upstream, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await?;
+    let names = schemas.iter().map(|row| text(row, 0));
+    let schemas: Vec<String> = names.filter(|schema| lists.allows_schema(schema)).collect();
+    let wanted = |schema: &str, table: &str| lists.allows(schema, table);
+    let read = load::bulk(conn, &schemas, &wanted).await.map_err(|error| error.scope(Scope::Upstream))?;
     let mut out = Tables::new();
-    let listed = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COLLATION FROM information_schema.TABLES WHERE {NOT_SYSTEM} AND \
-         TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
-    );
-    for row in rows(conn, Scope::Upstream, &listed).await? {
-        let (schema, table) = (text(&row, 0), text(&row, 1));
-        if !is_system_schema(&schema) && lists.allows(&schema, &table) {
-            out.insert((schema, table), TableFacts { default: pair("", &text(&row, 2)), ..TableFacts::default() });
-        }
+    for table in read.tables {
+        out.insert((table.schema.clone(), table.name.clone()), TableFacts::of(&table));
     }
-    let keys = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE {NOT_SYSTEM} AND \
-         NON_UNIQUE = 0 ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
-    );
-    for row in rows(conn, Scope::Upstream, &keys).await? {
-        if let Some(facts) = out.get_mut(&(text(&row, 0), text(&row, 1))) {
-            facts.has_key = true;
-            facts.unique_keys.entry(text(&row, 2)).or_default().push(text(&row, 3));
-        }
-    }
-    let foreign = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS WHERE {NOT_SYSTEM} AND \
-         CONSTRAINT_TYPE = 'FOREIGN KEY'"
-    );
-    for row in rows(conn, Scope::Upstream, &foreign).await? {
-        if let Some(facts) = out.get_mut(&(text(&row, 0), text(&row, 1))) {
-            facts.foreign_keys.push(text(&row, 2));
-        }
-    }
-    let charsets = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS \
-         WHERE {NOT_SYSTEM} AND CHARACTER_SET_NAME IS NOT NULL ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
-    );
-    for row in rows(conn, Scope::Upstream, &charsets).await? {
-        if let Some(facts) = out.get_mut(&(text(&row, 0), text(&row, 1))) {
-            facts.columns.extend(pair(&text(&row, 3), &text(&row, 4)).map(|pair| (text(&row, 2), pair)));
-        }
+    for (id, error) in read.unreadable {
+        let reason = format!("{}: {}", error.message(), error.raw_cause());
+        let facts = TableFacts { has_key: true, unreadable: Some(reason), ..TableFacts::default() };
+        out.insert((id.schema, id.name), facts);
     }
     tracing::debug!(source = %config.source_id, tables = out.len(), "tables read for the check");
     Ok(out)
 }
 
-/// Canonical names; the character set may be told by the collation. None for names that no server knows.
-fn pair(charset: &str, collation: &str) -> Option<CharsetPair> {
-    let own = charset_of_collation(collation).or_else(|| canonical_charset(charset))?;
-    Some(CharsetPair { charset: own.into(), collation: canonical_collation(collation).into() })
+impl TableFacts {
+    /// What the checks need of a structure.
+    fn of(table: &TableInfo) -> Self {
+        let unique = table.indexes.iter().filter(|index| index.unique);
+        let parts = |index: &Index| index.columns.iter().map(|part| part.column.clone()).collect();
+        let of_characters = table.columns.iter().filter_map(|column| {
+            let pair = CharsetPair { charset: column.charset.clone()?, collation: column.collation.clone()? };
+            Some((column.name.clone(), pair))
+        });
+        TableFacts {
+            has_key: table.indexes.iter().any(|index| index.unique),
+            foreign_keys: table.foreign_keys.iter().map(|key| key.name.clone()).collect(),
+            default: (!table.charset.is_empty())
+                .then(|| CharsetPair { charset: table.charset.clone(), collation: table.collation.clone() }),
+            columns: of_characters.collect(),
+            unique_keys: unique.map(|index| (index.name.clone(), parts(index))).collect(),
+            unreadable: None,
+        }
+    }
 }
 
 /// The item `table_schema`: what the target can't take, or takes with less certainty.
@@ -122,6 +109,10 @@ pub fn structure(tables: &Tables, policy: &CollationPolicy, address: &str) -> Ou
                 "Please convert the columns to a character set that the target knows, such as utf8mb4, or let the task do it: \
                  `collation-map: {the character set: utf8mb4}`.",
             );
+        }
+        if let Some(reason) = &facts.unreadable {
+            out.fail(format!("the structure of table {name} can't be read: {reason}"), "");
+            advice.insert("Please leave such tables out with the block-allow-list, or migrate them by other means.");
         }
         if !facts.has_key {
             out.warn(format!("table {name} primary/unique key does not exist"), "");
@@ -150,17 +141,26 @@ mod tests {
         catalog.add("utf8_general_ci", "utf8");
         catalog.set_default("utf8", "utf8_general_ci");
         let known = CollationPolicy::new(catalog.clone(), "loose", &BTreeMap::new(), "map").unwrap();
-        let columns = |collation: &str| vec![("c".to_owned(), pair("", collation).unwrap())];
-        let good = TableFacts { has_key: true, columns: columns("UTF8_general_ci"), ..TableFacts::default() };
+        let columns = |charset: &str, collation: &str| {
+            let pair = CharsetPair { charset: charset.into(), collation: collation.into() };
+            vec![("c".to_owned(), pair)]
+        };
+        let good =
+            TableFacts { has_key: true, columns: columns("utf8mb3", "utf8mb3_general_ci"), ..TableFacts::default() };
         let mut tables: Tables = [(("d".to_owned(), "good".to_owned()), good)].into();
         assert_eq!(structure(&tables, &known, "a").state, State::Success);
         tables.insert(("d".into(), "keyless".into()), TableFacts::default());
         let outcome = structure(&tables, &known, "a");
         assert_eq!((outcome.state, outcome.errors.len()), (State::Warn, 1));
         assert!(outcome.errors[0].short_error.contains("`d`.`keyless`"));
-        let odd = TableFacts { has_key: true, columns: columns("swe7_bin"), ..TableFacts::default() };
+        let odd = TableFacts { has_key: true, columns: columns("swe7", "swe7_bin"), ..TableFacts::default() };
         tables.insert(("d".into(), "odd".into()), odd);
         assert_eq!(structure(&tables, &known, "a").state, State::Fail);
+        let torn = TableFacts { has_key: true, unreadable: Some("why".into()), ..TableFacts::default() };
+        let torn: Tables = [(("d".to_owned(), "torn".to_owned()), torn)].into();
+        let outcome = structure(&torn, &known, "a");
+        assert_eq!(outcome.state, State::Fail);
+        assert!(outcome.errors[0].short_error.contains("`d`.`torn` can't be read: why"));
         let overrides = [("swe7".to_owned(), "utf8".to_owned())].into();
         let chosen = CollationPolicy::new(catalog, "loose", &overrides, "map").unwrap();
         assert_eq!(structure(&tables, &chosen, "a").state, State::Warn);

@@ -234,6 +234,9 @@ impl TranslateTask {
             outcome.statements.extend(self.object(sql, statement, &event.event.schema)?);
             return Ok(Vec::new());
         }
+        for table in &statement.tables {
+            self.structures.altered_at_source(&table.id());
+        }
         match self.rules.admit(statement)? {
             Admission::Nothing | Admission::Helper(_) => {}
             Admission::Unlisted(_) => self.track(statement, tracker, &mut Outcome::default())?,

@@ -29,6 +29,7 @@ mod lane;
 mod layout;
 mod ledger;
 mod location;
+mod lookup;
 mod memory;
 mod online;
 mod operated;

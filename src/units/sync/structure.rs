@@ -13,8 +13,6 @@ use std::{
     sync::Arc,
 };
 
-use mysql_async::{Conn, prelude::Queryable};
-
 use super::{
     counters::Counters,
     ddl_run::Subject,
@@ -22,6 +20,7 @@ use super::{
     fold,
     keys::Columns,
     layout::{self, fits},
+    lookup::Lookup,
     online::Records,
     relations::{ForeignKeys, TableRelations},
     table::TargetTable,
@@ -29,22 +28,17 @@ use super::{
 };
 use crate::{
     config::{Flavor, SubtaskConfig},
-    error::{Code, DmError, Scope},
-    mysql::{
-        binlog::table_map::{TableMap, column_type as ty},
-        error::db_error_sql,
-        within,
-    },
+    error::{Code, DmError},
+    mysql::binlog::table_map::{TableMap, column_type as ty},
     rules::check_places,
     schema::{
         Tracker,
         charset::CharsetPair,
         collation::Mapping,
-        load::fetch_table,
         logged::correct_charsets,
         model::{TableId, TableInfo, quote_name, quote_text},
     },
-    units::{engine, link},
+    units::engine,
 };
 
 /// Tracked and fetched structures of one run.
@@ -53,8 +47,8 @@ pub struct Structures {
     config: Arc<SubtaskConfig>,
     target: Target,
     counters: Arc<Counters>,
-    source_conn: Option<Conn>,
-    target_conn: Option<Conn>,
+    at_source: Lookup,
+    at_target: Lookup,
     /// By source table: how its rows are written, and the tracked structure that this rests on.
     tables: HashMap<TableId, (Arc<TargetTable>, Arc<TableInfo>)>,
     /// MariaDB's sequences that rows came of.
@@ -78,12 +72,12 @@ impl Structures {
     /// With what the start knows.
     pub fn new(tracker: Tracker, config: Arc<SubtaskConfig>, target: Target, counters: Arc<Counters>) -> Self {
         Structures {
+            at_source: Lookup::of_source(config.clone()),
+            at_target: Lookup::of_target(target.clone(), config.clone()),
             tracker,
             config,
             target,
             counters,
-            source_conn: None,
-            target_conn: None,
             tables: HashMap::new(),
             sequences: HashSet::new(),
             ordered: HashSet::new(),
@@ -124,23 +118,7 @@ impl Structures {
             quote_text(&source.schema),
             quote_text(&source.name)
         );
-        let mut attempts = 0;
-        loop {
-            let mut conn = match self.source_conn.take() {
-                Some(conn) => conn,
-                None => link::connect(&self.config.from, &[], Scope::Upstream).await?,
-            };
-            match within(self.config.from.answer_limit(), conn.query_first::<u64, _>(&sql)).await {
-                Ok(count) => {
-                    self.source_conn = Some(conn);
-                    return Ok(count == Some(1));
-                }
-                Err(error) if attempts > 0 => {
-                    return Err(db_error_sql(error, Code::DBQueryFailed, Scope::Upstream, &sql));
-                }
-                Err(_) => attempts += 1,
-            }
-        }
+        Ok(self.at_source.first::<u64>(&sql).await? == Some(1))
     }
 
     /// How rows with this layout are written.
@@ -149,7 +127,7 @@ impl Structures {
         if let Some((known, _)) = self.tables.get(&source) {
             return Ok(Joined { table: known.clone(), fresh: None, drain: false });
         }
-        let target_info = self.target_info(target, &source).await?;
+        let target_info = self.at_target.table(target).await?.ok_or_else(|| missing(target, &source))?;
         let (info, fresh) = match self.tracker.get(&source.schema, &source.name) {
             Some(info) => match layout::contradiction(map, &info) {
                 Some(why) => return Err(layout::mismatch(&source, &why)),
@@ -174,7 +152,7 @@ impl Structures {
         }
         let compared = self.compared(target_info);
         let columns = Columns { source: &info, target: &compared, extras: &extras };
-        let relations = self.relations(&columns, target, &source).await?;
+        let relations = self.relations(&columns, target).await?;
         let mut table = TargetTable::new(&columns, relations, transactional);
         table = table.decoding_unless(|charset| self.target.collations().target.has_charset(charset));
         table.expressions = rules.expressions(&info)?;
@@ -217,12 +195,7 @@ impl Structures {
     }
 
     /// A table's part in the target's foreign keys.
-    async fn relations(
-        &mut self,
-        columns: &Columns<'_>,
-        target: &TableId,
-        source: &TableId,
-    ) -> Result<TableRelations, DmError> {
+    async fn relations(&mut self, columns: &Columns<'_>, target: &TableId) -> Result<TableRelations, DmError> {
         if !self.target.checks_foreign_keys() {
             return Ok(TableRelations::default());
         }
@@ -232,17 +205,14 @@ impl Structures {
                 let mut conn = self.target.connect().await?;
                 let found = ForeignKeys::fetch(&mut conn, self.target.answer_limit()).await;
                 let found = Arc::new(found.map_err(|(sql, error)| self.target.query_error(sql, &error))?);
-                self.target_conn.get_or_insert(conn);
                 self.foreign_keys.insert(found).clone()
             }
         };
         let mut parents = Vec::new();
         for parent in known.parents(target) {
-            match self.target_info(&parent, source).await {
-                Ok(info) => parents.push(self.compared(info)),
-                // Made without checks; the target will say so if a row needs it.
-                Err(error) if error.code() == Code::SchemaTrackerCannotFetchDownstreamTable => {}
-                Err(error) => return Err(error),
+            // None: made without checks; the target will say so if a row needs it.
+            if let Some(info) = self.at_target.table(&parent).await? {
+                parents.push(self.compared(info));
             }
         }
         Ok(known.relations(columns, target, &parents))
@@ -312,29 +282,23 @@ impl Structures {
             "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
             quote_text(schema)
         );
-        let mut attempts = 0;
-        loop {
-            let mut conn = match self.target_conn.take() {
-                Some(conn) => conn,
-                None => self.target.connect().await?,
-            };
-            match within(self.target.answer_limit(), conn.query_first::<(String, String), _>(&sql)).await {
-                Ok(found) => {
-                    self.target_conn = Some(conn);
-                    return Ok(found.and_then(|(_, collation)| self.target.collations().target.pair(&collation)));
-                }
-                Err(error) if attempts > 0 => return Err(self.target.query_error(&sql, &error)),
-                Err(_) => attempts += 1,
-            }
-        }
+        let found = self.at_target.first::<(String, String)>(&sql).await?;
+        Ok(found.and_then(|(_, collation)| self.target.collations().target.pair(&collation)))
     }
 
     /// Forgets what was fetched of tables that a DDL changed, on either side; the others stay, however many they are.
     pub fn forget(&mut self, subjects: &[Subject]) {
+        for subject in subjects {
+            match subject {
+                Subject::Table(id) => self.at_target.forget(id),
+                Subject::Schema(schema) => self.at_target.forget(&TableId::new(schema.as_str(), "")),
+            }
+        }
         let Structures { tables, tracker, ordered, .. } = self;
         if self.foreign_keys.take().is_some() {
             // A foreign key reaches tables that the statement doesn't name.
             tables.clear();
+            self.at_target.forget_all();
         }
         tables.retain(|source, (table, tracked)| {
             let same = tracker.get(&source.schema, &source.name).is_some_and(|now| Arc::ptr_eq(&now, tracked));
@@ -343,29 +307,15 @@ impl Structures {
         ordered.retain(|target| !touched(subjects, target));
     }
 
-    /// The target's structure; error 44007 when there is none.
+    /// A statement changed this table of the source (all of the schema's, if the name is empty): what is known of it
+    /// without the binlog may be older.
+    pub fn altered_at_source(&mut self, source: &TableId) {
+        self.at_source.forget(source);
+    }
+
+    /// The target's structure as it is now; error 44007 when there is none.
     pub async fn target_info(&mut self, target: &TableId, source: &TableId) -> Result<TableInfo, DmError> {
-        let mut attempts = 0;
-        loop {
-            let mut conn = match self.target_conn.take() {
-                Some(conn) => conn,
-                None => self.target.connect().await?,
-            };
-            let fetched = fetch_table(&mut conn, &target.schema, &target.name);
-            match link::answered(&self.config.to, Scope::Downstream, "the table's structure", fetched).await {
-                Ok(Some(info)) => {
-                    self.target_conn = Some(conn);
-                    return Ok(info);
-                }
-                Ok(None) => {
-                    self.target_conn = Some(conn);
-                    return Err(missing(target, source));
-                }
-                // The connection may have been idle for long: once more on a fresh one.
-                Err(error) if attempts > 0 => return Err(error.scope(Scope::Downstream)),
-                Err(_) => attempts += 1,
-            }
-        }
+        self.at_target.table_now(target).await?.ok_or_else(|| missing(target, source))
     }
 
     async fn first_touch(
@@ -374,7 +324,11 @@ impl Structures {
         source: &TableId,
         target: &TableInfo,
     ) -> Result<Arc<TableInfo>, DmError> {
-        let present = self.source_info(source).await?;
+        let mut present = self.at_source.table(source).await?;
+        if !present.as_ref().is_some_and(|info| fits(map, info)) {
+            // What was read ahead may be older than these rows.
+            present = self.at_source.table_now(source).await?;
+        }
         let renamed = TableInfo { schema: source.schema.clone(), name: source.name.clone(), ..target.clone() };
         let info = match present.filter(|info| fits(map, info)) {
             Some(info) => info,
@@ -391,22 +345,7 @@ impl Structures {
 
     /// The source's present structure; None when the table isn't there.
     pub async fn source_info(&mut self, source: &TableId) -> Result<Option<TableInfo>, DmError> {
-        let mut attempts = 0;
-        loop {
-            let mut conn = match self.source_conn.take() {
-                Some(conn) => conn,
-                None => link::connect(&self.config.from, &[], Scope::Upstream).await?,
-            };
-            let fetched = fetch_table(&mut conn, &source.schema, &source.name);
-            match link::answered(&self.config.from, Scope::Upstream, "the table's structure", fetched).await {
-                Ok(info) => {
-                    self.source_conn = Some(conn);
-                    return Ok(info);
-                }
-                Err(error) if attempts > 0 => return Err(error.scope(Scope::Upstream)),
-                Err(_) => attempts += 1,
-            }
-        }
+        self.at_source.table_now(source).await
     }
 }
 
