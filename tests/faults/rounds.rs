@@ -265,7 +265,7 @@ async fn run(pair: (Release, Release), seed: u64, rounds: u32) {
         rig.strike(&mut rng).await;
         if round == BEGINNING || (round + 1) % COMPARED == 0 || round + 1 == rounds {
             let told = traffic.take().unwrap().stop().await;
-            let equal = replication::until_equal(&rig.source, &rig.target, || false).await;
+            let equal = replication::until_equal(&rig.source, &rig.target, TASK, || false).await;
             if let Err(why) = equal {
                 panic!("{pair:?} seed {seed}, after round {round}: {why}\n{}", rig.cluster.logs_tail());
             }

@@ -7,6 +7,7 @@
 //! What a seed fixes is what each writer sends; which writer comes first is up to the server.
 
 mod ddl;
+mod rolled_back;
 pub mod tables;
 pub mod traffic;
 mod values;
@@ -111,7 +112,7 @@ async fn run(pair: (Release, Release), seed: u64) -> Result<(), String> {
         "{pair:?} seed {seed}: the source refused too much: {:?}",
         told.refused
     );
-    let equal = until_equal(&source, &target, || running.is_finished()).await;
+    let equal = until_equal(&source, &target, &config.name, || running.is_finished()).await;
     eprintln!(
         "{} seed {seed}: {} statements in {written:.1} s, equal after {:.1} s; lanes {}, batch {}, refused {:?}",
         label(pair),
@@ -156,10 +157,16 @@ fn settings(source: &Server, target: &Server, seed: u64) -> SubtaskConfig {
     config
 }
 
-/// Waits until all schemas of the source are equal on the target; else says which rows differ.
-pub async fn until_equal(source: &Server, target: &Server, ended: impl Fn() -> bool) -> Result<(), String> {
-    let end = Instant::now() + Duration::from_secs(variable("DM_REPLICATION_WAIT").unwrap_or(120));
+/// Waits until all schemas of the source are equal on the target, as long as the task applies something; else says which
+/// rows differ.
+pub async fn until_equal(source: &Server, target: &Server, task: &str, ended: impl Fn() -> bool) -> Result<(), String> {
+    let patience = Duration::from_secs(variable("DM_REPLICATION_WAIT").unwrap_or(60));
+    let (mut applied, mut end) = (String::new(), Instant::now() + patience);
     loop {
+        let now = target.text(&format!("SELECT SUM(batch) FROM dm_meta.{task}_lane_progress")).await;
+        if now != applied {
+            (applied, end) = (now, Instant::now() + patience);
+        }
         let (mut from, mut to) = (source.conn().await, target.conn().await);
         let mut found = Vec::new();
         for schema in schemas(&mut from).await {

@@ -82,14 +82,11 @@ impl Traffic {
         open_to_all(folder.path());
         let (stop, told) = (AtomicBool::new(false), Mutex::new(Told::default()));
         let shared = Arc::new(Shared { opts: source.opts(), stop, told, folder });
-        let switch = |name| super::variable::<u8>(name).is_some_and(|n| n > 0);
-        let (two_phases, temporary) = (switch("DM_REPLICATION_XA"), switch("DM_REPLICATION_TEMPORARY"));
         let writer = |number| {
             // Traffic without an end mustn't outgrow what one lane of a debug build can follow.
             let endless = load.length.is_none();
             let file = (!endless).then(|| shared.folder.path().join("rows").display().to_string());
-            let means =
-                Means { two_phases: two_phases && !endless, file, many: if endless { 20 } else { 300 }, temporary };
+            let means = Means { two_phases: !endless, file, many: if endless { 20 } else { 120 } };
             let writer = Writer::new(load.seed, number, load.can, load.tables.clone(), means);
             tokio::spawn(write(shared.clone(), writer, load.length.unwrap_or(usize::MAX)))
         };

@@ -31,8 +31,6 @@ pub struct Writer {
     file: Option<String>,
     /// Rows of a large transaction.
     many: usize,
-    /// Temporary tables are used.
-    temporary: bool,
 }
 
 /// What a writer of a workload may do.
@@ -41,14 +39,13 @@ pub struct Means {
     pub two_phases: bool,
     pub file: Option<String>,
     pub many: usize,
-    pub temporary: bool,
 }
 
 impl Writer {
     pub fn new(seed: u64, number: u64, can: Can, tables: Arc<Vec<Table>>, means: Means) -> Self {
-        let Means { two_phases, file, many, temporary } = means;
+        let Means { two_phases, file, many } = means;
         let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003) + number);
-        Writer { rng, tables, can, number, made: 0, two_phases, file, many, temporary }
+        Writer { rng, tables, can, number, made: 0, two_phases, file, many }
     }
 
     /// What a new session says: time zone, SQL mode, character set, and what the release has beyond that.
@@ -91,8 +88,8 @@ impl Writer {
             12..24 => self.block(undo),
             24..28 => self.savepoints(undo),
             28..31 => self.xa(),
-            31..33 if self.temporary => self.temporary(undo),
-            31..34 => Transaction { statements: self.many_rows(), undo },
+            31..33 => self.temporary(undo),
+            33 => Transaction { statements: self.many_rows(), undo },
             34 => Transaction { statements: self.load_data(), undo },
             35..38 => Transaction { statements: self.swap(), undo },
             _ => {
@@ -128,7 +125,12 @@ impl Writer {
             self.statement(false),
         ]);
         statements.push(one(&mut self.rng, &["ROLLBACK TO one", "ROLLBACK TO SAVEPOINT two", "RELEASE SAVEPOINT one"]));
-        statements.extend([self.statement(false), "COMMIT".into()]);
+        // After this servers can't leave out of their binlog what is rolled back.
+        if self.rng.random_ratio(1, 3) {
+            statements.insert(4, "DROP TEMPORARY TABLE IF EXISTS nothing".into());
+        }
+        let end = one(&mut self.rng, &["COMMIT", "COMMIT", "ROLLBACK"]);
+        statements.extend([self.statement(false), end]);
         Transaction { statements, undo }
     }
 
@@ -344,7 +346,7 @@ fn several_tables(rng: &mut StdRng) -> String {
 /// Rows for LOAD DATA.
 pub fn file_of_rows(seed: u64) -> String {
     let mut rng = StdRng::seed_from_u64(seed);
-    (0..400)
+    (0..150)
         .map(|_| format!("{}\t{}\n", rng.random_range(0..SMALL), values::one(&mut rng, &["x", "y y", "\\N", "z\\tz"])))
         .collect()
 }

@@ -48,6 +48,7 @@ mod table;
 mod target;
 mod transaction;
 mod translate;
+mod unsettled;
 mod versions;
 mod writer;
 mod xa;

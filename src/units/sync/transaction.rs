@@ -1,14 +1,15 @@
 //! The transaction stage: finds where transactions begin and end, and gives every event its transaction.
 //!
 //! MySQL: `GTID, BEGIN, rows.., XID` or `GTID, DDL`. MariaDB: `GTID, rows.., XID|COMMIT` or `GTID(standalone), DDL`.
-//! Sources without GTID events: `BEGIN, rows.., XID` or `DDL`. Nothing is buffered: rows pass as they come, but those of XA
-//! transactions, which wait for XA COMMIT (see `xa`).
+//! Sources without GTID events: `BEGIN, rows.., XID` or `DDL`. Rows wait until their transaction is known to
+//! count (see `unsettled`), those of XA transactions for XA COMMIT (see `xa`).
 
 use std::sync::Arc;
 
 use super::{
     events,
     location::{Boundary, Transaction},
+    unsettled::Unsettled,
     xa::{HeldRows, OpenXa, Prepared, Replay, Shelf, XaStatement},
 };
 use crate::{
@@ -57,6 +58,8 @@ pub struct Assembler {
     current: Option<Current>,
     open_xa: OpenXa,
     shelf: Shelf,
+    /// What the current transaction gave, until it is known to count.
+    unsettled: Unsettled,
 }
 
 struct Current {
@@ -72,13 +75,14 @@ struct Current {
 impl Assembler {
     /// Starts at a boundary where these XA transactions are prepared.
     pub fn new(at: Location, open_xa: OpenXa) -> Self {
-        Assembler { at, current: None, open_xa, shelf: Shelf::default() }
+        Assembler { at, current: None, open_xa, shelf: Shelf::default(), unsettled: Unsettled::default() }
     }
 
     /// Goes on at the place of [`Assembler::resume_at`], after the stream was opened there.
     pub fn resume(&mut self, at: Location) {
         self.at = at;
         self.current = None;
+        self.unsettled = Unsettled::default();
     }
 
     /// True between two transactions.
@@ -133,7 +137,8 @@ impl Assembler {
         match &mut self.current {
             Some(Current { held: Some(held), .. }) => held.push(event),
             Some(Current { transaction, .. }) => {
-                out.push(Output::Item(Item::Rows { transaction: transaction.clone(), event, start_pos, end_pos }));
+                let (transaction, bytes) = (transaction.clone(), event.size());
+                self.unsettled.push(Item::Rows { transaction, event, start_pos, end_pos }, bytes, out);
             }
             None => return Err(events::outside(&self.at)),
         }
@@ -182,7 +187,13 @@ impl Assembler {
     ) -> Result<(), DmError> {
         match control(&query.sql) {
             Control::Begin => self.begin_rows(start, timestamp),
-            Control::End => self.end(end, timestamp, out),
+            Control::Commit => self.end(end, timestamp, out),
+            Control::Rollback => {
+                self.unsettled.roll_back(out)?;
+                self.end(end, timestamp, out);
+            }
+            Control::Savepoint => self.unsettled.savepoint(&query.sql.trim_ascii()),
+            Control::RollbackTo => self.unsettled.roll_back_to(&query.sql.trim_ascii())?,
             Control::Inner | Control::Xa(XaStatement::End) => {}
             Control::Xa(XaStatement::Start) => {
                 self.begin_rows(start, timestamp);
@@ -205,15 +216,9 @@ impl Assembler {
                 let number = current.statements;
                 current.statements += 1;
                 let (transaction, alone) = (current.transaction.clone(), !current.open);
-                out.push(Output::Item(Item::Statement {
-                    transaction,
-                    event: query,
-                    start_pos: start,
-                    end_pos: end,
-                    timestamp,
-                    number,
-                    alone,
-                }));
+                let (start_pos, end_pos, bytes) = (start, end, query.sql.len());
+                let item = Item::Statement { transaction, event: query, start_pos, end_pos, timestamp, number, alone };
+                self.unsettled.push(item, bytes, out);
                 if alone {
                     self.end(end, timestamp, out);
                 }
@@ -263,6 +268,7 @@ impl Assembler {
 
     fn end(&mut self, end: u64, timestamp: u32, out: &mut Vec<Output>) {
         let Some(current) = self.current.take() else { return };
+        self.unsettled.commit(out);
         if let (Some(set), Some(gtid)) = (&mut self.at.gtid_set, &current.transaction.gtid) {
             // One stream, one flavor.
             let _ = set.add(gtid);
@@ -299,7 +305,10 @@ fn hand_on(rows: Option<Vec<RowsEvent>>, replay: Replay, out: &mut Vec<Output>) 
 #[derive(PartialEq, Eq, Debug)]
 enum Control {
     Begin,
-    End,
+    Commit,
+    Rollback,
+    Savepoint,
+    RollbackTo,
     /// Says nothing to us.
     Inner,
     Xa(XaStatement),
@@ -313,9 +322,15 @@ fn control(sql: &[u8]) -> Control {
         Control::Xa(xa)
     } else if sql.eq_ignore_ascii_case(b"BEGIN") {
         Control::Begin
-    } else if sql.eq_ignore_ascii_case(b"COMMIT") || sql.eq_ignore_ascii_case(b"ROLLBACK") {
-        Control::End
-    } else if is("SAVEPOINT") || is("ROLLBACK TO") || is("RELEASE SAVEPOINT") {
+    } else if sql.eq_ignore_ascii_case(b"COMMIT") {
+        Control::Commit
+    } else if sql.eq_ignore_ascii_case(b"ROLLBACK") {
+        Control::Rollback
+    } else if is("SAVEPOINT ") {
+        Control::Savepoint
+    } else if is("ROLLBACK TO ") {
+        Control::RollbackTo
+    } else if is("RELEASE SAVEPOINT") {
         Control::Inner
     } else {
         Control::Other
