@@ -12,6 +12,7 @@ mod many_tables;
 mod mysql;
 mod nodes;
 mod online;
+mod operate;
 mod recovery;
 mod replication;
 mod schema;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{config::SubtaskConfig, coordinator::state::ClusterState, error::Result, pb};
+use crate::{
+    actors::member::messages::FailureReport, config::SubtaskConfig, coordinator::state::ClusterState, error::Result,
+    mysql::position::BinlogPosition, pb, rules::operator::Operator, units::sync::tracked::StructureRequest,
+};
 
 /// A new or changed source: what the user wrote plus what was detected (flavor, server-id).
 #[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
@@ -24,6 +27,15 @@ pub struct TaskSpec {
     /// The expanded subtasks that are started now (all sources, or those of `-s`).
     pub subtasks: Vec<SubtaskConfig>,
     pub remove_meta: bool,
+}
+
+/// What becomes of an event.
+#[derive(Clone, PartialEq, Debug)]
+pub enum OperatorChange {
+    /// `passed` is where the checkpoint is: what stands before is forgotten.
+    Set { operator: Operator, passed: BinlogPosition },
+    /// 36065 when there is none.
+    Remove { position: BinlogPosition },
 }
 
 /// Operations on the cluster's state. All wait until the change is committed to the replicated log, and the
@@ -56,6 +68,16 @@ pub trait Cluster: Send + Sync + 'static {
         task: &str,
         sources: &[String],
     ) -> Result<Vec<pb::CommonWorkerResponse>>;
+
+    /// How a task stands on a source, and which event it failed on. 40054 when it isn't there.
+    async fn failure(&self, source_id: &str, task: &str) -> Result<FailureReport>;
+
+    /// Stores what stands for an event (or takes it back), and tells the worker. A task that failed goes on after
+    /// `SetOperator`; one that the user paused stays so.
+    async fn operate_event(&self, source_id: &str, task: &str, change: OperatorChange) -> Result<()>;
+
+    /// Shows or changes a structure that a task tracks, on its worker. Returns its text.
+    async fn structure(&self, source_id: &str, task: &str, request: StructureRequest) -> Result<String>;
 
     /// The live status of one source's subtasks (all when `task` is empty), from its worker.
     async fn query_status(&self, source_id: &str, task: &str) -> pb::QueryStatusResponse;

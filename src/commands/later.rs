@@ -9,8 +9,6 @@ use crate::{
     error::{Code, DmError},
 };
 
-const BINLOG_POS: Flag =
-    Flag::text("binlog-pos", "", "the position of the event, such as \"mysql-bin.000003:3270\"").short('b');
 const UNLOCK_FLAGS: &[Flag] = &[
     Flag::text("owner", "", "source that takes the owner's place").short('o'),
     Flag::switch("force-remove", "removes the lock although statements could not be run").short('f'),
@@ -20,8 +18,6 @@ const UNLOCK_FLAGS: &[Flag] = &[
 ];
 const DATABASE: Flag = Flag::text("database", "", "database of the table").short('d');
 const TABLE: Flag = Flag::text("table", "", "name of the table").short('t');
-const FLUSH: Flag = Flag::switch_on("flush", "writes the structure and a checkpoint at once");
-const SYNC: Flag = Flag::switch_on("sync", "tells the master, for shard DDL locks of the optimistic mode");
 const ALL_ERRORS: Flag = Flag::switch("all", "all rows that differ");
 const ALL_TASK: Flag = Flag::switch("all-task", "all tasks");
 
@@ -58,38 +54,6 @@ pub const SHOW_DDL_LOCKS: Spec =
     Spec::new("show-ddl-locks [-s source ...] [task-name | task-file]", "Shows DDL locks").hidden();
 pub const UNLOCK_DDL_LOCK: Spec =
     Spec::new("unlock-ddl-lock <lock-ID>", "Resolves a DDL lock by force").hidden().flags(UNLOCK_FLAGS);
-pub const BINLOG: Spec = Spec::new("binlog <command>", "Handles binlog events that a task failed on")
-    .flags(&[BINLOG_POS.inherited()])
-    .group(&[
-        Spec::new("skip <task-name>", "Skips the event"),
-        Spec::new("replace <task-name> <replace-sql1> <replace-sql2>...", "Puts other statements in the event's place"),
-        Spec::new("revert <task-name>", "Takes an earlier skip, replace or inject back"),
-        Spec::new("inject <task-name> <inject-sql1> <inject-sql2>...", "Puts statements before the event"),
-        Spec::new("list <task-name>", "Lists what was set for later events"),
-    ]);
-pub const HANDLE_ERROR: Spec = Spec::new(
-    "handle-error <task-name | task-file> [-s source ...] [-b binlog-pos] <skip/replace/revert>",
-    "Old form of `binlog`",
-)
-.hidden()
-.flags(&[BINLOG_POS]);
-pub const BINLOG_SCHEMA: Spec =
-    Spec::new("binlog-schema <command>", "Shows or changes the table structures that a task tracks").group(&[
-        Spec::new("list <task-name> <database> <table>", "Shows a structure"),
-        Spec::new("update <task-name> <database> <table> [schema-file]", "Sets a structure").flags(&[
-            FLUSH,
-            SYNC,
-            Flag::switch("from-source", "takes the structure that the source has"),
-            Flag::switch("from-target", "takes the structure that the target has"),
-        ]),
-        Spec::new("delete <task-name> <database> <table>", "Forgets a structure"),
-    ]);
-pub const OPERATE_SCHEMA: Spec = Spec::new(
-    "operate-schema <operate-type> <-s source ...> <task-name | task-file> <-d database> <-t table> [schema-file]",
-    "Old form of `binlog-schema`",
-)
-.hidden()
-.flags(&[DATABASE, TABLE, FLUSH, SYNC]);
 pub const VALIDATION: Spec =
     Spec::new("validation", "Compares migrated rows with the source while a task runs").group(&[
         Spec::new("start [--all-task] [task-name]", "Starts validation").flags(&[

@@ -3,6 +3,8 @@
 //! `SPEC` is the command line, `run` the dmctl side (request and printing), `apply` the leader's side. What several
 //! commands share stands in `input` (files and names that users give), `probe` (asking a source), `reply`.
 
+pub mod binlog;
+pub mod binlog_schema;
 pub mod check_task;
 pub mod cluster;
 pub mod config;
@@ -33,19 +35,19 @@ use crate::dmctl::{
 
 /// Every command.
 pub const ALL: &[Spec] = &[
-    later::BINLOG,
-    later::BINLOG_SCHEMA,
+    binlog::SPEC,
+    binlog_schema::SPEC,
     check_task::SPEC,
     config::SPEC,
     later::ENCRYPT,
     get_config::SPEC,
-    later::HANDLE_ERROR,
+    binlog::HANDLE_ERROR,
     help::SPEC,
     list_member::SPEC,
     match_rules::SPEC,
     later::OFFLINE_MEMBER,
     later::OPERATE_LEADER,
-    later::OPERATE_SCHEMA,
+    binlog_schema::OPERATE_SCHEMA,
     operate_source::SPEC,
     later::PAUSE_RELAY,
     pause_task::SPEC,
@@ -79,6 +81,10 @@ pub async fn run(session: &mut Session, tool: &Tool, path: &[&'static Spec], mat
         ["match"] => match_rules::run(session, matches).await,
         ["get-config"] => get_config::run(session, matches).await,
         ["config", rest @ ..] => config::run(session, rest, matches).await,
+        ["binlog", op] => binlog::run(session, op, matches).await,
+        ["handle-error"] => binlog::run_handle_error(session, matches).await,
+        ["binlog-schema", op] => binlog_schema::run(session, op, matches).await,
+        ["operate-schema"] => binlog_schema::run_operate_schema(session, matches).await,
         ["help"] => help::run(session, tool, matches),
         other => later::run(other),
     }

@@ -5,13 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    cluster::{Cluster, SourceSpec, TaskSpec},
+    cluster::{Cluster, OperatorChange, SourceSpec, TaskSpec},
     reply::source_done,
 };
 use crate::{
+    actors::member::messages::FailureReport,
+    coordinator::ClusterChange,
     coordinator::state::{Binding, ClusterState, ExpectedStage, SourceRecord, SubtaskRecord, TaskRecord, WorkerRecord},
     error::{Code, DmError, Result},
+    mysql::position::BinlogPosition,
     pb::{self, Stage, UnitType, members::Member, sub_task_status::Status},
+    units::sync::tracked::StructureRequest,
 };
 
 /// Two workers; the first added source goes to the second of them, as in the captured replies.
@@ -128,7 +132,7 @@ impl Cluster for MemoryCluster {
         }
         let subtasks = task.subtasks.into_iter();
         let subtasks = subtasks
-            .map(|config| (config.source_id.clone(), SubtaskRecord { config, stage: ExpectedStage::Running }))
+            .map(|config| (config.source_id.clone(), SubtaskRecord::new(config, ExpectedStage::Running)))
             .collect();
         state.tasks.insert(task.name.clone(), TaskRecord { name: task.name, yaml: task.yaml, subtasks });
         Ok(sources.iter().map(|s| source_done(s, state.bindings.get(s).map_or("", |b| b.worker.as_str()))).collect())
@@ -162,6 +166,35 @@ impl Cluster for MemoryCluster {
             state.tasks.remove(task);
         }
         Ok(done.iter().map(|s| source_done(s, bindings.get(s).map_or("", |b| b.worker.as_str()))).collect())
+    }
+
+    async fn failure(&self, _source_id: &str, _task: &str) -> Result<FailureReport> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(FailureReport {
+            unit: UnitType::Sync as i32,
+            stage: Stage::Paused as i32,
+            event: failure.and_then(|error| error.event().cloned()),
+            flushed: BinlogPosition::new("mysql-bin.000002", 739_345_401),
+        })
+    }
+
+    async fn operate_event(&self, source_id: &str, task: &str, change: OperatorChange) -> Result<()> {
+        let (task, source_id) = (task.to_owned(), source_id.to_owned());
+        if matches!(change, OperatorChange::Set { .. }) {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        let change = match change {
+            OperatorChange::Set { operator, passed } => {
+                ClusterChange::SetOperator { task, source_id, operator, passed }
+            }
+            OperatorChange::Remove { position } => ClusterChange::RemoveOperator { task, source_id, position },
+        };
+        self.lock().apply(change).into_result().map(drop)
+    }
+
+    async fn structure(&self, _source_id: &str, _task: &str, request: StructureRequest) -> Result<String> {
+        let text = "CREATE TABLE `t1` ( `id` int NOT NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB";
+        Ok(if request.changes() { String::new() } else { text.to_owned() })
     }
 
     async fn query_status(&self, source_id: &str, task: &str) -> pb::QueryStatusResponse {

@@ -11,7 +11,12 @@ use super::state::{Binding, ClusterState, ExpectedStage, SourceRecord, SubtaskRe
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError},
+    mysql::position::BinlogPosition,
+    rules::operator::Operator,
 };
+
+/// Operators of one subtask: they travel with every assignment.
+const MOST_OPERATORS: usize = 1000;
 
 /// One change. The encoding is positional: new variants only at the end, existing ones never change.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +45,10 @@ pub enum ClusterChange {
     Bind { source_id: String, worker: String },
     /// Takes a source from its worker. The epoch is kept for the next binding. Unbinding an unbound source is fine.
     Unbind { source_id: String },
+    /// Puts an operator in the place of one at its position, and forgets those before `passed`, where the checkpoint is.
+    SetOperator { task: String, source_id: String, operator: Operator, passed: BinlogPosition },
+    /// Takes an operator back. Rejected when there is none (36065).
+    RemoveOperator { task: String, source_id: String, position: BinlogPosition },
 }
 
 /// One line without YAML, which holds passwords: openraft prints entries in its own log.
@@ -60,6 +69,12 @@ impl fmt::Debug for ClusterChange {
             ClusterChange::SetStage { task, sources, stage } => write!(f, "SetStage {task} on {sources:?}: {stage:?}"),
             ClusterChange::Bind { source_id, worker } => write!(f, "Bind {source_id} to {worker}"),
             ClusterChange::Unbind { source_id } => write!(f, "Unbind {source_id}"),
+            ClusterChange::SetOperator { task, source_id, operator, .. } => {
+                write!(f, "SetOperator of {task} on {source_id} at {}", operator.position)
+            }
+            ClusterChange::RemoveOperator { task, source_id, position } => {
+                write!(f, "RemoveOperator of {task} on {source_id} at {position}")
+            }
         }
     }
 }
@@ -110,6 +125,10 @@ pub enum Rejection {
     UnknownSubtasks { task: String, sources: Vec<String> },
     /// 46033
     WorkerTaken { worker: String, source_id: String },
+    /// 36065
+    UnknownOperator { position: BinlogPosition },
+    /// 11118
+    TooManyOperators { most: usize },
     /// A change that contradicts itself (an empty name, a subtask of another task, a source twice).
     Malformed { reason: String },
 }
@@ -144,6 +163,8 @@ impl Rejection {
             Rejection::UnknownTask { .. } => Code::SchedulerSubTaskOpTaskNotExist,
             Rejection::UnknownSubtasks { .. } => Code::SchedulerSubTaskOpSourceNotExist,
             Rejection::WorkerTaken { .. } => Code::SchedulerWorkerNotFree,
+            Rejection::UnknownOperator { .. } => Code::SyncerOperatorNotExist,
+            Rejection::TooManyOperators { .. } => Code::VerifyHandleErrorArgs,
             Rejection::Malformed { .. } => Code::MasterInvalidOperateOp,
         }
     }
@@ -172,6 +193,10 @@ impl fmt::Display for Rejection {
             }
             Rejection::WorkerTaken { worker, source_id } => {
                 write!(f, "dm-worker with name {worker} not free: source {source_id} is bound to it")
+            }
+            Rejection::UnknownOperator { position } => write!(f, "error operator not exist, position: {position}"),
+            Rejection::TooManyOperators { most } => {
+                write!(f, "the subtask has {most} operators for events that it has not reached; revert some first")
             }
             Rejection::Malformed { reason } => write!(f, "not a valid change: {reason}"),
         }
@@ -209,6 +234,14 @@ impl ClusterState {
             ClusterChange::Bind { source_id, worker } => return self.bind(source_id, worker),
             ClusterChange::Unbind { source_id } => {
                 self.bindings.remove(&source_id);
+            }
+            ClusterChange::SetOperator { task, source_id, operator, passed } => {
+                self.set_operator(&task, source_id, operator, &passed)?;
+            }
+            ClusterChange::RemoveOperator { task, source_id, position } => {
+                let operators = &mut self.subtask_mut(&task, source_id)?.operators;
+                let at = operators.iter().position(|operator| operator.position == position);
+                operators.remove(at.ok_or(Rejection::UnknownOperator { position })?);
             }
         }
         Ok(Applied::Done)
@@ -299,7 +332,7 @@ impl ClusterState {
         });
         task.yaml = yaml;
         for config in subtasks {
-            task.subtasks.insert(config.source_id.clone(), SubtaskRecord { config, stage });
+            task.subtasks.insert(config.source_id.clone(), SubtaskRecord::new(config, stage));
         }
         Ok(())
     }
@@ -326,6 +359,31 @@ impl ClusterState {
             }
         }
         Ok(())
+    }
+
+    fn set_operator(
+        &mut self,
+        task: &str,
+        source_id: String,
+        operator: Operator,
+        passed: &BinlogPosition,
+    ) -> Result<(), Rejection> {
+        let operators = &mut self.subtask_mut(task, source_id)?.operators;
+        operators.retain(|known| known.position >= *passed && known.position != operator.position);
+        if operators.len() >= MOST_OPERATORS {
+            return Err(Rejection::TooManyOperators { most: MOST_OPERATORS });
+        }
+        let at = operators.partition_point(|known| known.position < operator.position);
+        operators.insert(at, operator);
+        Ok(())
+    }
+
+    fn subtask_mut(&mut self, task: &str, source_id: String) -> Result<&mut SubtaskRecord, Rejection> {
+        let Some(record) = self.tasks.get_mut(task) else {
+            return Err(Rejection::UnknownTask { task: task.to_owned() });
+        };
+        let unknown = || Rejection::UnknownSubtasks { task: task.to_owned(), sources: vec![source_id.clone()] };
+        record.subtasks.get_mut(&source_id).ok_or_else(unknown)
     }
 
     fn bind(&mut self, source_id: String, worker: String) -> Result<Applied, Rejection> {

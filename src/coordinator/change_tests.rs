@@ -182,3 +182,38 @@ fn no_password_shows_in_the_debug_form() {
         assert!(shown.contains("s1") && !shown.contains("hush"), "{shown}");
     }
 }
+
+fn operator(pos: u64, instead: &[&str]) -> Operator {
+    Operator {
+        position: BinlogPosition::new("bin.000002", pos),
+        gtid: String::new(),
+        before: Vec::new(),
+        instead: Some(instead.iter().map(|sql| (*sql).to_owned()).collect()),
+    }
+}
+
+#[test]
+fn operators_are_one_a_position_in_order_and_end_where_the_checkpoint_passed() {
+    let mut s = state([put_source("s1"), put_task("t", &["s1"])]);
+    let set = |operator: Operator, passed: u64| ClusterChange::SetOperator {
+        task: "t".into(),
+        source_id: "s1".into(),
+        operator,
+        passed: BinlogPosition::new("bin.000002", passed),
+    };
+    for pos in [300, 100, 200] {
+        assert_eq!(s.apply(set(operator(pos, &[]), 4)), Applied::Done);
+    }
+    assert_eq!(s.apply(set(operator(200, &["r"]), 101)), Applied::Done);
+    assert_eq!(s.tasks["t"].subtasks["s1"].operators, [operator(200, &["r"]), operator(300, &[])]);
+    let remove = |task: &str, pos| ClusterChange::RemoveOperator {
+        task: task.into(),
+        source_id: "s1".into(),
+        position: BinlogPosition::new("bin.000002", pos),
+    };
+    assert_eq!(s.apply(remove("t", 200)), Applied::Done);
+    let Applied::Rejected(why) = s.apply(remove("t", 200)) else { panic!("removed twice") };
+    assert_eq!((why.code(), why.to_string().contains("operator not exist")), (Code::SyncerOperatorNotExist, true));
+    assert!(matches!(s.apply(remove("u", 300)), Applied::Rejected(Rejection::UnknownTask { .. })));
+    assert_eq!(s.tasks["t"].subtasks["s1"].operators, [operator(300, &[])]);
+}

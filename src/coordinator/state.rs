@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::SubtaskConfig;
+use crate::{config::SubtaskConfig, rules::operator::Operator};
 
 /// What a subtask should be doing. Stored in the replicated log; the source's worker follows it and says what it
 /// really does in its status (a failed subtask is Paused there and stays Running here, so that it can be resumed).
@@ -45,6 +45,15 @@ impl fmt::Debug for SourceRecord {
 pub struct SubtaskRecord {
     pub config: SubtaskConfig,
     pub stage: ExpectedStage,
+    /// What the user put in the place of binlog events, in the order of the positions; at most one a position.
+    pub operators: Vec<Operator>,
+}
+
+impl SubtaskRecord {
+    /// One without operators.
+    pub fn new(config: SubtaskConfig, stage: ExpectedStage) -> Self {
+        SubtaskRecord { config, stage, operators: Vec::new() }
+    }
 }
 
 /// A task.

@@ -8,8 +8,8 @@ use tonic::{Request, Response, Status, async_trait};
 use super::payload::Payload;
 use crate::{
     commands::{
-        check_task, cluster::Cluster, config_files, get_config, later, list_member, operate_source, operate_task,
-        query_status, reply::Refusal, start_task,
+        binlog, binlog_schema, check_task, cluster::Cluster, config_files, get_config, later, list_member,
+        operate_source, operate_task, query_status, reply::Refusal, start_task,
     },
     config::MasterConfig,
     pb::{self, master_server::Master},
@@ -133,7 +133,8 @@ impl Master for Service {
     }
 
     async fn operate_schema(&self, request: Request<pb::OperateSchemaRequest>) -> Reply<pb::OperateSchemaResponse> {
-        refused("OperateSchema", request)
+        let request = logged("OperateSchema", request);
+        Ok(Response::new(binlog_schema::apply(&*self.cluster, request).await))
     }
 
     async fn get_sub_task_cfg(&self, request: Request<pb::GetSubTaskCfgRequest>) -> Reply<pb::GetSubTaskCfgResponse> {
@@ -141,7 +142,8 @@ impl Master for Service {
     }
 
     async fn handle_error(&self, request: Request<pb::HandleErrorRequest>) -> Reply<pb::HandleErrorResponse> {
-        refused("HandleError", request)
+        let request = logged("HandleError", request);
+        Ok(Response::new(binlog::apply(&*self.cluster, request).await))
     }
 
     async fn transfer_source(&self, request: Request<pb::TransferSourceRequest>) -> Reply<pb::TransferSourceResponse> {

@@ -72,6 +72,19 @@ impl Payload for pb::HandleErrorRequest {
     }
 }
 
+impl Payload for pb::OperateSchemaRequest {
+    fn shown(&self) -> String {
+        let (op, bytes) = (self.op(), self.schema.len());
+        let (task, database, table) = (&self.task, &self.database, &self.table);
+        let from = [("source", self.from_source), ("target", self.from_target)].map(|(name, on)| on.then_some(name));
+        format!(
+            "{op:?}, task {task:?}, sources {:?}, table {database:?}.{table:?}, from {:?}, schema of {bytes} bytes",
+            self.sources,
+            from.into_iter().flatten().next()
+        )
+    }
+}
+
 impl Payload for pb::EncryptRequest {
     fn shown(&self) -> String {
         "hidden".to_owned()
@@ -100,7 +113,6 @@ plain!(
     pb::OfflineMemberRequest,
     pb::OperateLeaderRequest,
     pb::ListMemberRequest,
-    pb::OperateSchemaRequest,
     pb::GetSubTaskCfgRequest,
     pb::GetCfgRequest,
     pb::GetMasterCfgRequest,

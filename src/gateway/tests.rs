@@ -19,7 +19,8 @@ use super::*;
 use crate::{
     commands::testing::MemoryCluster,
     dmctl::one_shot,
-    error::Scope,
+    error::{EventRef, Scope},
+    mysql::position::BinlogPosition,
     pb::{
         self,
         etcd::{RangeRequest, kv_client::KvClient},
@@ -322,6 +323,12 @@ async fn happen(gateway: &Gateway, event: &str) {
                 .cause("Error 1146 (42S02): Table 'cap.t2' doesn't exist")
                 .workaround(""),
         ),
+        "a statement fails" => {
+            let position = BinlogPosition::new("mysql-bin.000002", 739_345_443);
+            let event = EventRef { position, gtid: "0-3407-94939".into(), statement: true, step: 0, injected: false };
+            let error = DmError::new(Code::SchemaTrackerCannotFetchDownstreamTable).msg("why").at_event(event);
+            gateway.cluster.fail(error);
+        }
         other => panic!("unknown event {other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mysql_async::{DriverError, Error, IoError};
+use mysql_async::{DriverError, Error, IoError, ServerError};
 
 use crate::error::{Code, DmError, Scope};
 
@@ -66,7 +66,7 @@ pub fn is_retryable(error: &Error) -> bool {
 /// The innermost cause in the shape of the driver whose texts users' scripts match.
 pub fn cause(error: &Error) -> String {
     match error {
-        Error::Server(server) => format!("Error {} ({}): {}", server.code, server.state, server.message),
+        Error::Server(server) => server_cause(server),
         Error::Io(IoError::Io(io)) => io_cause(io),
         Error::Driver(DriverError::ConnectionClosed | DriverError::PacketOutOfOrder) => INVALID_CONNECTION.into(),
         Error::Driver(DriverError::PoolDisconnected) => BAD_CONNECTION.into(),
@@ -80,6 +80,23 @@ pub fn cause(error: &Error) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// A server's error in that shape, without the row values that it may quote.
+pub fn server_cause(error: &ServerError) -> String {
+    // Duplicate entry 'x' for key 'k'; Incorrect integer value: 'x' for column 'c' at row 1; ...
+    const QUOTE_VALUES: [u16; 8] = [1062, 1292, 1366, 1367, 1411, 1525, 1586, 3854];
+    let text = &error.message;
+    let (start, end) = match text.find('\'') {
+        Some(start) if QUOTE_VALUES.contains(&error.code) => {
+            // Values may hold quotes: up to the last one before what the server says of the place.
+            let rest = text.rfind("' for ").or_else(|| text.rfind('\'')).filter(|end| *end > start);
+            (start + 1, rest.unwrap_or(text.len()))
+        }
+        _ => return format!("Error {} ({}): {text}", error.code, error.state),
+    };
+    let (before, after) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
+    format!("Error {} ({}): {before}?{after}", error.code, error.state)
 }
 
 fn io_cause(error: &io::Error) -> String {
@@ -134,6 +151,23 @@ mod tests {
         let error = db_error(server(1062, "23000", "Duplicate entry"), Code::DBExecuteFailed, Scope::Downstream);
         assert_eq!(error.raw_cause(), "Error 1062 (23000): Duplicate entry");
         assert_eq!((error.code(), error.scope_of()), (Code::DBExecuteFailed, Scope::Downstream));
+    }
+
+    #[test]
+    fn row_values_are_not_quoted() {
+        for (code, message, shown) in [
+            (1062, "Duplicate entry 'it's' for key 'PRIMARY'", "Duplicate entry '?' for key 'PRIMARY'"),
+            (
+                1366,
+                "Incorrect integer value: 'x' for column `d`.`t`.`c` at row 1",
+                "Incorrect integer value: '?' for column `d`.`t`.`c` at row 1",
+            ),
+            (1292, "Truncated incorrect DOUBLE value: 'abc'", "Truncated incorrect DOUBLE value: '?'"),
+            (1062, "Duplicate entry", "Duplicate entry"),
+            (1146, "Table 'd.t' doesn't exist", "Table 'd.t' doesn't exist"),
+        ] {
+            assert_eq!(cause(&server(code, "HY000", message)), format!("Error {code} (HY000): {shown}"));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod charset;
 pub mod collation;
 pub mod column_type;
+pub mod create_text;
 pub mod ddl;
 pub mod load;
 pub mod logged;

@@ -10,6 +10,10 @@ use crate::{
     actors::scheduler::messages::SchedulerReply,
     config::SubtaskConfig,
     coordinator::state::ExpectedStage,
+    error::EventRef,
+    mysql::position::BinlogPosition,
+    rules::operator::Operator,
+    units::sync::tracked::StructureRequest,
 };
 
 /// Messages to the member actor.
@@ -33,6 +37,8 @@ pub struct Assignment {
 pub struct SubtaskSpec {
     pub config: SubtaskConfig,
     pub expected: ExpectedStage,
+    /// What the user put in the place of events.
+    pub operators: Vec<Operator>,
 }
 
 /// What the user ordered, beside the new expected stages; answered when it is done.
@@ -46,6 +52,8 @@ pub enum Order {
     Pause { task: String },
     /// End and forget; the task is no longer in the assignment.
     Delete { task: String },
+    /// Take note of operators; `resume`: and go on if it had failed.
+    Operate { task: String, resume: bool },
 }
 
 impl Order {
@@ -56,6 +64,7 @@ impl Order {
             Order::Resume { .. } => "Resume",
             Order::Pause { .. } => "Pause",
             Order::Delete { .. } => "Delete",
+            Order::Operate { .. } => "Update",
         }
     }
 
@@ -63,7 +72,13 @@ impl Order {
     pub fn task(&self) -> &str {
         match self {
             Order::Start { task } | Order::Resume { task } | Order::Pause { task } | Order::Delete { task } => task,
+            Order::Operate { task, .. } => task,
         }
+    }
+
+    /// Whether it resumes a task that failed.
+    pub fn resumes(&self) -> bool {
+        !matches!(self, Order::Operate { resume: false, .. })
     }
 }
 
@@ -78,6 +93,22 @@ pub enum MemberAsk {
     Query { source_id: String, task: String },
     /// The worker's own config.
     Config,
+    /// How a subtask stands and which event it failed on.
+    Failure { source_id: String, task: String },
+    /// Show or change a tracked structure.
+    Structure { source_id: String, task: String, request: StructureRequest },
+}
+
+/// How a subtask stands.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct FailureReport {
+    /// Of `pb::UnitType` and `pb::Stage`.
+    pub unit: i32,
+    pub stage: i32,
+    /// The event that its last run failed on.
+    pub event: Option<EventRef>,
+    /// Where its checkpoint is; empty when that isn't known.
+    pub flushed: BinlogPosition,
 }
 
 /// Replies to the leader.
@@ -100,6 +131,10 @@ pub enum MemberReply {
     Config(String),
     /// The request could not be decoded.
     NotUnderstood,
+    /// None: the subtask is not here.
+    Failure(Option<FailureReport>),
+    /// The structure's text (empty after a change), or the text of an error.
+    Structure(Result<String, String>),
 }
 
 /// From this process.

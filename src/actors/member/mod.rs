@@ -34,6 +34,8 @@ use crate::{observe::events::OperateFailed, units::Fence};
 const TICK: Duration = Duration::from_millis(100);
 /// An order is answered within this; the leader waits a little longer.
 pub const ORDER_LIMIT: Duration = Duration::from_secs(30);
+/// What a look at a structure, or its change, may take: it asks databases.
+pub const STRUCTURE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A worker's member.
 pub struct MemberActor;
@@ -166,6 +168,14 @@ impl MemberShell {
             }
             MemberAsk::Query { source_id, task } => self.query(&source_id, task, reply),
             MemberAsk::Config => post::answer(reply, &MemberReply::Config(self.args.config_toml.clone())),
+            MemberAsk::Failure { source_id, task } => {
+                let ask = |port| SourceMsg::Failure { task, reply: port };
+                self.pass_on(&source_id, reply, QUERY_LIMIT, ask, MemberReply::Failure);
+            }
+            MemberAsk::Structure { source_id, task, request } => {
+                let ask = |port| SourceMsg::Structure { task, request, reply: port };
+                self.pass_on(&source_id, reply, STRUCTURE_LIMIT, ask, MemberReply::Structure);
+            }
         }
     }
 
@@ -251,6 +261,27 @@ impl MemberShell {
         tokio::spawn(async move {
             if let Ok(Ok(status)) = tokio::time::timeout(QUERY_LIMIT + Duration::from_secs(1), status).await {
                 post::answer(reply, &MemberReply::Status(status.encode_to_vec()));
+            }
+        });
+    }
+
+    /// Asks a source's actor, and answers with its answer.
+    fn pass_on<T: Send + 'static>(
+        &self,
+        source_id: &str,
+        reply: RpcReplyPort<Vec<u8>>,
+        limit: Duration,
+        ask: impl FnOnce(RpcReplyPort<T>) -> SourceMsg,
+        answer: impl FnOnce(T) -> MemberReply + Send + 'static,
+    ) {
+        let (port, answered) = tokio::sync::oneshot::channel();
+        let told = self.actors.get(source_id).is_some_and(|actor| actor.send_message(ask(port.into())).is_ok());
+        if !told {
+            return post::answer(reply, &MemberReply::NotBound);
+        }
+        tokio::spawn(async move {
+            if let Ok(Ok(value)) = tokio::time::timeout(limit, answered).await {
+                post::answer(reply, &answer(value));
             }
         });
     }

@@ -16,19 +16,20 @@ use crate::{
     actors::{
         QUERY_LIMIT, inspector,
         member::{
-            ORDER_LIMIT,
-            messages::{MemberAsk, MemberOwn, MemberReply, Order},
+            ORDER_LIMIT, STRUCTURE_LIMIT,
+            messages::{FailureReport, MemberAsk, MemberOwn, MemberReply, Order},
         },
         node::options::MasterOptions,
         post::{self, Post},
     },
-    commands::cluster::{Cluster, SourceSpec, TaskSpec},
+    commands::cluster::{Cluster, OperatorChange, SourceSpec, TaskSpec},
     coordinator::{
         ClusterChange, Rejection,
         state::{ClusterState, ExpectedStage, SourceRecord},
     },
     error::{Code, DmError, Result},
     pb,
+    units::sync::tracked::StructureRequest,
 };
 
 /// What the scheduler itself may take: it never waits for anybody but the log.
@@ -132,6 +133,14 @@ impl SchedulerHandle {
     async fn member(&self, worker: &str) -> Result<Option<ActorCell>> {
         let worker = worker.to_owned();
         self.ask(SCHEDULER_LIMIT, |reply| SchedulerOwn::Locate { worker, reply }).await
+    }
+
+    /// Asks the worker of a source; what the worker itself takes at most is `limit`.
+    async fn ask_worker(&self, source_id: &str, request: &MemberAsk, limit: Duration) -> Result<MemberReply> {
+        let worker = self.worker_of(source_id);
+        let member = self.member(&worker).await?.ok_or_else(|| no_worker(source_id))?;
+        let reply = post::ask::<MemberOwn, _, _>(&member, request, limit + Duration::from_secs(2)).await;
+        reply.map_err(|why| unreachable(&worker, &why))
     }
 
     async fn ask_source(&self, source_id: &str, task: &str) -> Result<pb::QueryStatusResponse> {
@@ -243,6 +252,44 @@ impl Cluster for SchedulerHandle {
         };
         self.commit(change).await?;
         Ok(self.order_all(&concerned, order).await)
+    }
+
+    async fn failure(&self, source_id: &str, task: &str) -> Result<FailureReport> {
+        let request = MemberAsk::Failure { source_id: source_id.to_owned(), task: task.to_owned() };
+        match self.ask_worker(source_id, &request, QUERY_LIMIT).await? {
+            MemberReply::Failure(Some(report)) => Ok(report),
+            MemberReply::Failure(None) => {
+                Err(DmError::new(Code::WorkerSubTaskNotFound).msg(format!("subtask {task} not exists")))
+            }
+            _ => Err(no_worker(source_id)),
+        }
+    }
+
+    async fn operate_event(&self, source_id: &str, task: &str, change: OperatorChange) -> Result<()> {
+        let (task, source) = (task.to_owned(), source_id.to_owned());
+        let resume = matches!(change, OperatorChange::Set { .. });
+        let order = Order::Operate { task: task.clone(), resume };
+        self.commit(match change {
+            OperatorChange::Set { operator, passed } => {
+                ClusterChange::SetOperator { task, source_id: source, operator, passed }
+            }
+            OperatorChange::Remove { position } => ClusterChange::RemoveOperator { task, source_id: source, position },
+        })
+        .await?;
+        match self.push(source_id, order).await? {
+            // A worker that takes the source over gets it with the assignment.
+            Pushed::Done | Pushed::NoWorker | Pushed::Moving => Ok(()),
+            Pushed::Failed(reason) => Err(failed(&reason)),
+            Pushed::Late => Err(unconfirmed(&self.worker_of(source_id))),
+        }
+    }
+
+    async fn structure(&self, source_id: &str, task: &str, request: StructureRequest) -> Result<String> {
+        let request = MemberAsk::Structure { source_id: source_id.to_owned(), task: task.to_owned(), request };
+        match self.ask_worker(source_id, &request, STRUCTURE_LIMIT).await? {
+            MemberReply::Structure(done) => done.map_err(|reason| failed(&reason)),
+            _ => Err(no_worker(source_id)),
+        }
     }
 
     async fn query_status(&self, source_id: &str, task: &str) -> pb::QueryStatusResponse {

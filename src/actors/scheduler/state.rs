@@ -254,7 +254,9 @@ pub fn assignment(state: &ClusterState, source_id: &str) -> Option<Assignment> {
         source_id: source_id.to_owned(),
         source_yaml: source.yaml.clone(),
         epoch: binding.epoch,
-        subtasks: records.map(|r| SubtaskSpec { config: r.config.clone(), expected: r.stage }).collect(),
+        subtasks: records
+            .map(|r| SubtaskSpec { config: r.config.clone(), expected: r.stage, operators: r.operators.clone() })
+            .collect(),
         digest: 0,
     };
     assignment.digest = xxhash_rust::xxh3::xxh3_64(&wire::encode(&assignment)).max(1);

@@ -21,9 +21,13 @@ use super::{
 use crate::{
     config::SourceConfig,
     coordinator::state::ExpectedStage,
+    error::{Code, DmError},
     observe::events::SubtaskRemoved,
     pb,
-    units::{Fence, UnitEnv},
+    units::{
+        Fence, UnitEnv,
+        sync::tracked::{self, StructureRequest},
+    },
 };
 
 /// A subtask actor that failed (a defect, not a unit's error) is started again after this.
@@ -87,6 +91,19 @@ impl Actor for SourceActor {
                 shell.follow(&me, assignment, order, confirm).await;
             }
             SourceMsg::Query { task, reply } => shell.query(task, reply),
+            SourceMsg::Failure { task, reply } => {
+                let looked = shell.look_at(&task);
+                tokio::spawn(async move {
+                    let _ = reply.send(looked.await.map(|look| look.failure()));
+                });
+            }
+            SourceMsg::Structure { task, request, reply } => {
+                let looked = shell.look_at(&task);
+                tokio::spawn(async move {
+                    let done = look_done(looked.await, &task, request).await;
+                    let _ = reply.send(done.map_err(|error| error.to_string()));
+                });
+            }
             SourceMsg::Retire { kill } => {
                 let effects = shell.subtasks.retire(kill);
                 shell.carry_out(&me, effects).await;
@@ -161,6 +178,11 @@ impl SourceShell {
             match effect {
                 Effect::Start { spec } => self.start(me, *spec).await,
                 Effect::Tell { task, expected, by_user } => self.tell(&task, expected, by_user),
+                Effect::Operators { task, operators } => {
+                    if let Some(actor) = self.actors.get(&task) {
+                        let _ = actor.send_message(SubtaskMsg::Operators(operators));
+                    }
+                }
                 Effect::Retire { task, kill } => {
                     if let Some(actor) = self.actors.get(&task) {
                         let _ = actor.send_message(SubtaskMsg::Retire { kill });
@@ -176,12 +198,14 @@ impl SourceShell {
 
     async fn start(&mut self, me: &ActorRef<SourceMsg>, spec: SubtaskSpec) {
         let (task, expected) = (spec.config.name.clone(), spec.expected);
+        let operators = spec.operators;
         let args = SubtaskArgs {
             env: UnitEnv { config: Arc::new(spec.config), fence: self.args.fence, worker: self.args.worker.clone() },
             kit: self.args.kit.clone(),
             policy: self.policy.clone(),
             board: self.args.board.clone(),
             parent: self.name.clone(),
+            operators,
         };
         match Actor::spawn_linked(None, SubtaskActor, args, me.get_cell()).await {
             Ok((actor, _)) => {
@@ -218,6 +242,12 @@ impl SourceShell {
         Some(task)
     }
 
+    /// A subtask at this moment; None when it isn't here or doesn't answer.
+    fn look_at(&self, task: &str) -> impl Future<Output = Option<Look>> + Send + 'static {
+        let actor = self.actors.get(task).cloned();
+        async move { ask_look(&actor?).await }
+    }
+
     /// Collects the live status in a task of its own.
     fn query(&self, task: String, reply: RpcReplyPort<pb::QueryStatusResponse>) {
         let wanted = |(name, _): &(&String, _)| task.is_empty() || **name == task;
@@ -231,11 +261,34 @@ impl SourceShell {
     }
 }
 
-/// One subtask's status and its unit's remarks; the live part falls back to counters when the source does not answer.
-async fn look(actor: &ActorRef<SubtaskMsg>) -> Option<(pb::SubTaskStatus, Vec<String>)> {
+async fn ask_look(actor: &ActorRef<SubtaskMsg>) -> Option<Look> {
     let (port, answer) = tokio::sync::oneshot::channel();
     actor.send_message(SubtaskMsg::Look(port.into())).ok()?;
-    let look: Look = tokio::time::timeout(Duration::from_secs(1), answer).await.ok()?.ok()?;
+    tokio::time::timeout(Duration::from_secs(1), answer).await.ok()?.ok()
+}
+
+/// Shows or changes a tracked structure of a subtask: 40054 when it isn't here, 40051 when it must be paused first,
+/// 40056 when it isn't in Sync.
+async fn look_done(look: Option<Look>, task: &str, request: StructureRequest) -> Result<String, DmError> {
+    let look =
+        look.ok_or_else(|| DmError::new(Code::WorkerSubTaskNotFound).msg(format!("subtask {task} not exists")))?;
+    if request.changes() && look.stage != pb::Stage::Paused {
+        return Err(DmError::new(Code::WorkerNotPausedStage)
+            .msg(format!("current stage is {} but not paused, invalid", look.stage.as_str_name()))
+            .workaround(format!("Please `pause-task {task}` first.")));
+    }
+    if look.unit != pb::UnitType::Sync {
+        return Err(DmError::new(Code::WorkerOperSyncUnitOnly).msg(format!(
+            "such operation is only available for syncer, but now syncer is not running. current unit is {}",
+            look.unit.as_str_name()
+        )));
+    }
+    tracked::operate(&look.env, &request).await
+}
+
+/// One subtask's status and its unit's remarks; the live part falls back to counters when the source does not answer.
+async fn look(actor: &ActorRef<SubtaskMsg>) -> Option<(pb::SubTaskStatus, Vec<String>)> {
+    let look = ask_look(actor).await?;
     let (status, notes) = match look.running {
         Some(unit) => {
             let limit = QUERY_LIMIT - Duration::from_millis(500);

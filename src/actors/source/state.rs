@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     actors::member::messages::{Order, SubtaskSpec},
     coordinator::state::ExpectedStage,
+    rules::operator::Operator,
 };
 
 /// What the actor has to do.
@@ -14,6 +15,8 @@ pub enum Effect {
     Start { spec: Box<SubtaskSpec> },
     /// Tell a living subtask its stage.
     Tell { task: String, expected: ExpectedStage, by_user: bool },
+    /// Tell a living subtask what stands for events.
+    Operators { task: String, operators: Vec<Operator> },
     /// End a subtask actor.
     Retire { task: String, kill: bool },
     /// Start a failed actor again later.
@@ -66,7 +69,7 @@ impl Subtasks {
             }
         }
         for (task, spec) in wanted {
-            let by_user = order.is_some_and(|o| o.task() == task);
+            let by_user = order.is_some_and(|o| o.task() == task && o.resumes());
             effects.extend(self.want(task, spec, by_user));
         }
         (effects, order.map_or(Confirm::Now, |o| self.confirm(o)))
@@ -89,8 +92,16 @@ impl Subtasks {
             Some(Slot::Alive(old)) if old.config == spec.config => {
                 let expected = spec.expected;
                 let changed = old.expected != expected;
+                let mut effects = Vec::new();
+                if old.operators != spec.operators {
+                    let operators = spec.operators.clone();
+                    effects.push(Effect::Operators { task: task.clone(), operators });
+                }
                 *old = spec;
-                if changed || by_user { vec![Effect::Tell { task, expected, by_user }] } else { Vec::new() }
+                if changed || by_user {
+                    effects.push(Effect::Tell { task, expected, by_user });
+                }
+                effects
             }
             Some(slot) => leave(&task, slot, Some(spec), false).into_iter().collect(),
         }
@@ -99,7 +110,10 @@ impl Subtasks {
     fn confirm(&self, order: &Order) -> Confirm {
         match (order, self.slots.get(order.task())) {
             (Order::Delete { .. }, Some(Slot::Leaving { .. })) => Confirm::WhenGone,
-            (Order::Start { .. } | Order::Resume { .. } | Order::Pause { .. }, Some(_)) => Confirm::BySubtask,
+            (Order::Operate { resume: false, .. }, _) => Confirm::Now,
+            (Order::Start { .. } | Order::Resume { .. } | Order::Pause { .. } | Order::Operate { .. }, Some(_)) => {
+                Confirm::BySubtask
+            }
             _ => Confirm::Now,
         }
     }

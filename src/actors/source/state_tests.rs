@@ -2,7 +2,7 @@ use super::*;
 use crate::coordinator::samples;
 
 fn spec(task: &str, expected: ExpectedStage) -> SubtaskSpec {
-    SubtaskSpec { config: samples::subtask(task, "s1"), expected }
+    SubtaskSpec { config: samples::subtask(task, "s1"), expected, operators: Vec::new() }
 }
 
 fn running(task: &str) -> SubtaskSpec {

@@ -6,10 +6,12 @@ use ractor::{Message, RpcReplyPort};
 use serde_json::Value;
 
 use crate::{
-    actors::unit::Outcome,
+    actors::{member::messages::FailureReport, unit::Outcome},
     coordinator::state::ExpectedStage,
     error::DmError,
+    mysql::position::BinlogPosition,
     pb,
+    rules::operator::Operator,
     units::{Unit, UnitEnv},
 };
 
@@ -27,6 +29,8 @@ pub enum SubtaskMsg {
     /// What it should be doing. `by_user`: an order of the user, which also resumes from an error at once; without it
     /// a failed subtask keeps to its backoff. Answered when the stage is reached, or can't be.
     Follow { expected: ExpectedStage, by_user: bool, confirm: Option<RpcReplyPort<Confirmation>> },
+    /// What stands for binlog events from now on.
+    Operators(Vec<Operator>),
     /// The actor's end: at a safe point, or (`kill`) at once. It stops when its run is over.
     Retire { kill: bool },
     /// Fact: which unit comes next (none: all are finished), from the task that asked what is stored.
@@ -64,4 +68,21 @@ pub struct Look {
     pub result: Option<pb::ProcessResult>,
     /// For the live part of the status.
     pub running: Option<Arc<dyn Unit>>,
+    pub env: UnitEnv,
+}
+
+impl Look {
+    /// How it stands, and which event it failed on.
+    pub fn failure(&self) -> FailureReport {
+        let flushed = match self.running.as_ref().map(|unit| unit.status()) {
+            Some(pb::sub_task_status::Status::Sync(status)) => status.syncer_binlog.parse().unwrap_or_default(),
+            _ => BinlogPosition::default(),
+        };
+        FailureReport {
+            unit: self.unit.into(),
+            stage: self.stage.into(),
+            event: self.running.as_ref().and_then(|unit| unit.failed_event()),
+            flushed,
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
     error::{Code, DmError},
     observe::events,
     pb,
+    rules::operator::Operator,
     units::UnitEnv,
 };
 
@@ -51,6 +52,8 @@ pub struct SubtaskArgs {
     pub board: Arc<Board>,
     /// The source actor's name on the board.
     pub parent: String,
+    /// What the user put in the place of events.
+    pub operators: Vec<Operator>,
 }
 
 pub struct SubtaskShell {
@@ -135,6 +138,11 @@ impl SubtaskShell {
                 self.waiting.extend(confirm.map(|port| (expected, port)));
                 self.subtask.follow(expected, by_user)
             }
+            SubtaskMsg::Operators(operators) => {
+                self.args.operators = operators;
+                self.tell_operators();
+                Vec::new()
+            }
             SubtaskMsg::Retire { kill } => self.subtask.retire(kill),
             SubtaskMsg::Prepared { generation, result } => self.prepared(generation, result),
             SubtaskMsg::Ended { generation, outcome } => {
@@ -175,6 +183,7 @@ impl SubtaskShell {
                 let next = next.and_then(|index| Some((index, units.get(index)?.kind())));
                 self.current = next.map_or(units.len().saturating_sub(1), |(index, _)| index);
                 self.units = units;
+                self.tell_operators();
                 self.subtask.prepared(generation, next)
             }
             Err(Unprepared { unit, error }) => {
@@ -248,6 +257,12 @@ impl SubtaskShell {
         }
     }
 
+    fn tell_operators(&self) {
+        for unit in &self.units {
+            unit.set_operators(self.args.operators.clone());
+        }
+    }
+
     fn is_run(&self, cell: &ActorCell) -> bool {
         self.run.as_ref().is_some_and(|run| run.get_id() == cell.get_id())
     }
@@ -268,6 +283,7 @@ impl SubtaskShell {
             unit: self.subtask.unit,
             result: self.subtask.result.clone(),
             running: self.units.get(self.current).cloned(),
+            env: self.args.env.clone(),
         }
     }
 

@@ -25,6 +25,7 @@ mod skipped;
 mod spans;
 mod split;
 mod statement;
+mod texts;
 mod unquote;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use decode::{decode, decode_bytes};
 pub use rewrite::Changes;
 pub use spans::*;
 pub use split::ClausePart;
+pub use texts::texts;
 
 use super::server::{ServerInfo, SqlMode};
 use crate::error::{Code, DmError, Result};

@@ -181,6 +181,8 @@ impl ControlTask {
             self.state.at = after.clone();
         }
         self.state.rows.extend(job.rows.iter().cloned());
+        // The record may be ahead of this job: after a crash the jobs of an event come again from the first on.
+        let last = last.filter(|number| self.state.intent.as_ref().is_none_or(|intent| intent.statement_no <= *number));
         let done = last.map(|number| {
             format!(
                 "UPDATE {} SET state = 'done', statement_no = {number}, plan = {} WHERE source_id = {}",

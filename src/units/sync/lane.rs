@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Code, DmError, Scope},
-    mysql::sql_text::SqlText,
+    mysql::{error::server_cause, sql_text::SqlText},
 };
 
 /// behaviours.md 4: statements are sent again this often.
@@ -172,9 +172,7 @@ impl Failure {
 }
 
 fn server_error(error: &ServerError) -> DmError {
-    DmError::new(Code::DBExecuteFailed)
-        .scope(Scope::Downstream)
-        .cause(format!("Error {} ({}): {}", error.code, error.state, error.message))
+    DmError::new(Code::DBExecuteFailed).scope(Scope::Downstream).cause(server_cause(error))
 }
 
 /// The connection broke or could not be opened; the transaction isn't in.

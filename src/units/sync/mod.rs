@@ -46,6 +46,7 @@ mod start;
 mod structure;
 mod table;
 mod target;
+pub mod tracked;
 mod transaction;
 mod translate;
 mod unsettled;

@@ -132,6 +132,7 @@ impl TranslateTask {
     }
 
     async fn plan_text(&mut self, event: &DdlEvent, text: &str, done: &Done) -> Result<(Outcome, Tracker), DmError> {
+        let text = plain(text);
         let mut tracker = self.structures.tracker.clone();
         let at = At { step: done.steps, injected: done.injected(), ..event.at(text) };
         let plan = self.plan(event, text, &mut tracker).await;
@@ -139,9 +140,14 @@ impl TranslateTask {
     }
 }
 
+/// A text of the user's without what separates it from others.
+fn plain(text: &str) -> &str {
+    text.trim().trim_end_matches(';')
+}
+
 fn steps_of(text: &str, outcome: &Outcome, done: &Done) -> DdlSteps {
     DdlSteps {
-        origin: text.to_owned(),
+        origin: plain(text).to_owned(),
         after: None,
         earlier: done.digests.clone(),
         step: vec![done.steps; outcome.statements.len()],

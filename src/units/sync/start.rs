@@ -73,8 +73,8 @@ pub struct SourceFacts {
 }
 
 /// A checkpoint's global row.
-struct Stored {
-    location: Location,
+pub(super) struct Stored {
+    pub location: Location,
     exit_safe: Option<Location>,
 }
 
@@ -328,7 +328,7 @@ fn lane_row(target: &Target, row: Row) -> Result<LaneRow, DmError> {
     })
 }
 
-async fn read_checkpoint(
+pub(super) async fn read_checkpoint(
     conn: &mut Conn,
     target: &Target,
     tables: &MetaTables,
