@@ -4,14 +4,14 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use dm::{
-    config::subtask::{BlockAllowList, FilterRule, RouteRule, TableName},
+    config::subtask::{BlockAllowList, FilterRule, Flavor, RouteRule, TableName},
     mysql::value::Value,
     rules::{
         BlockAllow, Event, EventFilter, EventKind, Router,
         expression::{Expression, Zone},
     },
     schema::{
-        Tracker,
+        ServerInfo, Tracker,
         charset::CharsetPair,
         ddl::{self, ParseContext},
     },
@@ -105,7 +105,8 @@ fn expressions(rounds: Rounds, report: &mut Report) {
         "YEAR(at) >= 2020 AND DATE_ADD(at, INTERVAL 1 DAY) < '2030-01-01'",
     ];
     for text in texts {
-        let expression = match Expression::new(text, &table, Zone::UTC, dm::config::subtask::Flavor::Mysql) {
+        let server = ServerInfo { flavor: Flavor::Mysql, version: 90_700 };
+        let expression = match Expression::new(text, &table, Zone::UTC, server) {
             Ok(expression) => expression,
             Err(why) => panic!("{text}: {why}"),
         };

@@ -10,7 +10,7 @@ use dm::{
     mysql::value::{Date, DateTime, Time, Timestamp, Value},
     rules::expression::{Expression, Zone, check_grammar},
     schema::{
-        Tracker,
+        ServerInfo, Tracker,
         charset::CharsetPair,
         ddl::{self, ParseContext},
         model::TableInfo,
@@ -56,11 +56,18 @@ fn rows() -> [Vec<Value>; 2] {
     [row, nulls]
 }
 
+const SERVERS: [ServerInfo; 4] = [
+    ServerInfo { flavor: Flavor::Mysql, version: 50_744 },
+    ServerInfo { flavor: Flavor::Mysql, version: 90_700 },
+    ServerInfo { flavor: Flavor::Mariadb, version: 100_500 },
+    ServerInfo { flavor: Flavor::Mariadb, version: 110_800 },
+];
+
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let grammar = check_grammar(text);
-    for flavor in [Flavor::Mysql, Flavor::Mariadb] {
-        match Expression::new(text, table(), Zone::UTC, flavor) {
+    for server in SERVERS {
+        match Expression::new(text, table(), Zone::UTC, server) {
             Ok(expression) => {
                 for row in rows() {
                     let now = 1_700_000_000_123_456;

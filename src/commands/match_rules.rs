@@ -40,7 +40,7 @@ pub const SPEC: Spec = Spec::new(
     Flag::text("old-row", "", "a deleted row, or an updated one before the change"),
     Flag::text("create-table", "", "structure of the table of --row, or of the one that --sql alters"),
     Flag::text("sql-mode", "", "sql_mode under which --sql was executed"),
-    Flag::text("server-version", "", "SELECT VERSION() of the source, for executable comments in --sql"),
+    Flag::text("server-version", "", "SELECT VERSION() of the source, for executable comments in --sql and for expressions over --row"),
     Flag::list("source-file", "source files; without one the master is asked, if its address is known"),
     Flag::switch("offline", "does not ask the master"),
     Flag::switch("explain", "prints every step"),
@@ -150,7 +150,7 @@ impl Asked {
             let [old, new] = [&self.old_row, &self.row].map(|row| Some(row.as_str()).filter(|row| !row.is_empty()));
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let now = i64::try_from(now.as_micros()).unwrap_or_default();
-            report.row = Some(explainer.row(&info, old, new, now)?);
+            report.row = Some(explainer.row(&info, context.server, old, new, now)?);
         }
         Ok(report)
     }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::{SubtaskConfig, subtask::FilterRule},
     error::{Code, DmError, Result},
-    schema::{TableInfo, model::TableId},
+    schema::{ServerInfo, TableInfo, model::TableId},
 };
 
 /// What the task file calls the rules of one source, each list in the order of the subtask's.
@@ -100,7 +100,14 @@ impl Explainer {
     /// A row change of a table with this structure, as JSON objects: an insert has only `new`, a delete only `old`.
     /// `now` is the moment of the change in microseconds since 1970. Error 20041: a value isn't one of its column, or an
     /// expression can't be evaluated.
-    pub fn row(&self, info: &TableInfo, old: Option<&str>, new: Option<&str>, now: i64) -> Result<RowReport> {
+    pub fn row(
+        &self,
+        info: &TableInfo,
+        server: ServerInfo,
+        old: Option<&str>,
+        new: Option<&str>,
+        now: i64,
+    ) -> Result<RowReport> {
         let read = |text: Option<&str>| {
             let invalid =
                 |why| DmError::new(Code::ConfigExprFilterWrongGrammar).msg(why).workaround("Please correct the row.");
@@ -113,7 +120,7 @@ impl Explainer {
             _ => EventKind::Insert,
         };
         let table = self.table(&info.id(), &[kind.into()]);
-        let taken = self.expressions.explain(info, old_row.as_deref(), new_row.as_deref(), now)?;
+        let taken = self.expressions.explain(info, server, old_row.as_deref(), new_row.as_deref(), now)?;
         let by_event = table.events.iter().any(|event| event.action != EventAction::Migrate);
         Ok(RowReport {
             event: kind.name().to_owned(),

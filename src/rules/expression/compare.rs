@@ -8,7 +8,9 @@ use super::{
     decimal::Dec,
     json,
     node::{Cx, Node, stored},
-    number, temporal,
+    number,
+    release::MYSQL_80,
+    temporal,
     typed::{Kind, Type, Val, strength},
 };
 
@@ -126,6 +128,9 @@ pub fn comparison(a: &mut Node, b: &mut Node, cx: &Cx<'_>) -> Result<Comparison,
     if x == Kind::Null || y == Kind::Null {
         return Ok(Comparison::Integer);
     }
+    if cx.mysql_before(MYSQL_80) {
+        check_old(a, b)?;
+    }
     if x == Kind::Json || y == Kind::Json {
         let other_text = [&*a, &*b].iter().any(|node| {
             node.ty.kind.is_text()
@@ -161,6 +166,29 @@ pub fn comparison(a: &mut Node, b: &mut Node, cx: &Cx<'_>) -> Result<Comparison,
         return Ok(if exact { Comparison::Integer } else { Comparison::Real });
     }
     Ok(Comparison::Decimal)
+}
+
+/// What MySQL before 8.0 compares in ways of its own.
+fn check_old(a: &Node, b: &Node) -> Result<(), String> {
+    let wide = |node: &Node| {
+        let charset = node.ty.collation.charset;
+        let wide = matches!(charset, Charset::Ucs2 | Charset::Utf16 | Charset::Utf16le | Charset::Utf32);
+        node.ty.kind.is_text() && wide
+    };
+    let pair = |one: fn(&Node) -> bool, other: &dyn Fn(&Node) -> bool| one(a) && other(b) || one(b) && other(a);
+    if pair(|node| node.ty.kind == Kind::Json, &|node| node.ty.kind == Kind::Year) {
+        return Err("JSON beside a YEAR column is not compared as on MySQL before 8.0; use `+ 0`".into());
+    }
+    if pair(|node| node.ty.kind.is_temporal() || node.ty.is_binary() && node.as_const().is_none(), &wide) {
+        return Err(
+            "a text in utf16 beside this is compared byte by byte before MySQL 8.0; use CONVERT(.. USING utf8mb4)"
+                .into(),
+        );
+    }
+    if pair(|node| node.ty.kind == Kind::Time, &|node| node.ty.kind.is_text() && node.as_const().is_none()) {
+        return Err("a time beside a text that is no constant is refused before MySQL 8.0; use CAST(.. AS TIME)".into());
+    }
+    Ok(())
 }
 
 /// MariaDB takes `x'..'` as a text where MySQL takes it as a number, but not `0x..`.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     arith,
-    ast::{Ast, Binary, CastType, TemporalKind, Unary},
+    ast::{Ast, Binary, CastType, TemporalKind, Truth, Unary},
     collation::{Charset, Collation},
     compare::{self, aggregate},
     convert,
@@ -12,10 +12,12 @@ use super::{
     functions, like,
     node::{Branch, Cx, Node, Op, Reader, Test, into_owned},
     number,
+    release::{MARIADB_1011, MYSQL_80},
     typed::{Kind, Type, Val, strength},
     zone::Zone,
 };
 use crate::schema::{
+    ServerInfo,
     column_type::BaseType,
     model::{Column, TableInfo, same_name},
 };
@@ -27,28 +29,30 @@ pub struct Compiler<'a> {
     /// None: only names and functions are checked, each column counts as a text.
     pub table: Option<&'a TableInfo>,
     pub zone: Zone,
-    /// The source is MariaDB.
-    pub mariadb: bool,
+    /// The source: where servers differ, its results count.
+    pub server: ServerInfo,
 }
 
 impl Compiler<'_> {
     /// For constants: there is no row.
     pub fn cx(&self) -> Cx<'static> {
-        Cx { row: &[], zone: self.zone, now: 0, mariadb: self.mariadb }
+        Cx::new(&[], self.zone, 0, self.server)
     }
 
     /// Compiles a tree.
     pub fn node(&self, ast: &Ast) -> Built {
-        let node = self.build(ast)?;
+        let mut node = self.build(ast)?;
+        if node.ty.kind == Kind::Json && !self.server.is_mariadb() && self.server.version < MYSQL_80 {
+            // Whole doubles show no point there.
+            node.ty.scale = 0;
+        }
         Ok(self.fold(node))
     }
 
     /// A call whose arguments are all constants is a constant, unless its value depends on the moment.
     fn fold(&self, node: Node) -> Node {
         let constant = match &node.op {
-            Op::Call(function, args) => {
-                !functions::depends_on_time(*function) && args.iter().all(|arg| arg.as_const().is_some())
-            }
+            Op::Call(..) => is_fixed(&node),
             Op::Compare { sides, .. } => sides.0.as_const().is_some() && sides.1.as_const().is_some(),
             _ => false,
         };
@@ -65,7 +69,11 @@ impl Compiler<'_> {
     /// A side that is taken as a number.
     fn number(&self, ast: &Ast) -> Built {
         let node = self.node(ast)?;
-        if self.mariadb && node.ty.kind == Kind::Hex { Err(compare::HEX_ON_MARIADB.into()) } else { Ok(node) }
+        if self.server.is_mariadb() && node.ty.kind == Kind::Hex {
+            Err(compare::HEX_ON_MARIADB.into())
+        } else {
+            Ok(node)
+        }
     }
 
     fn nodes(&self, list: &[Ast]) -> Result<Vec<Node>, String> {
@@ -88,23 +96,43 @@ impl Compiler<'_> {
             Ast::Unary(Unary::Not, value) => functions::flow::not(self.node(value)?),
             Ast::Unary(unary, value) => arith::unary(*unary, self.number(value)?)?,
             Ast::Binary(operator, a, b) => self.binary(*operator, a, b)?,
-            Ast::And(parts) => Node { ty: boolean(), op: Op::And(self.nodes(parts)?) },
+            Ast::And(parts) => Node { ty: boolean(), op: Op::And { parts: self.nodes(parts)?, top: false } },
             Ast::Or(parts) => Node { ty: boolean(), op: Op::Or(self.nodes(parts)?) },
-            Ast::Is { value, what, negated } => Node {
-                ty: boolean(),
-                op: Op::Is { value: Box::new(self.node(value)?), what: *what, negated: *negated },
-            },
+            Ast::Is { value, what, negated } => {
+                let value = Box::new(self.node(value)?);
+                let null_safe = matches!(value.op, Op::Compare { test: Test::NullSafe, .. });
+                let old = if self.server.is_mariadb() { MARIADB_1011 } else { MYSQL_80 };
+                if null_safe && *what == Truth::Null && self.server.version < old {
+                    return Err("IS NULL over <=> is not what it says on this server; <=> is never NULL".into());
+                }
+                if null_safe && *what == Truth::Null {
+                    return Ok(Node::constant(boolean(), Val::Int((*negated).into())));
+                }
+                Node { ty: boolean(), op: Op::Is { value, what: *what, negated: *negated } }
+            }
             Ast::Between { value, low, high, negated } => self.between(value, low, high, *negated)?,
             Ast::In { value, list, negated } => {
                 let mut value = self.node(value)?;
                 let mut items = Vec::with_capacity(list.len());
                 for item in list {
                     let mut item = self.node(item)?;
-                    if value.ty.kind == Kind::Year && !self.mariadb && list.len() > 1 && item.as_const().is_some() {
+                    if list.len() > 1 && value.ty.kind != Kind::Year {
+                        plain_year(&mut item);
+                    }
+                    if value.ty.kind == Kind::Year
+                        && !self.server.is_mariadb()
+                        && list.len() > 1
+                        && item.as_const().is_some()
+                    {
                         // A list of constants is compared as plain numbers: 24 isn't 2024 there.
                         year_item(&item)?;
                         items.push((compare::Comparison::Integer, item));
                         continue;
+                    }
+                    if self.cx().mysql_before(MYSQL_80) && (value.ty.kind == Kind::Json || item.ty.kind == Kind::Json) {
+                        return Err(
+                            "JSON in a list has no clear meaning before MySQL 8.0; compare with = and OR".into()
+                        );
                     }
                     let how = compare::comparison(&mut value, &mut item, &self.cx())?;
                     // A list of several is searched with all digits; one alone is a plain comparison.
@@ -184,8 +212,8 @@ impl Compiler<'_> {
             Binary::Greater => Test::Greater,
             Binary::GreaterEqual => Test::GreaterEqual,
             Binary::Xor => return Ok(functions::flow::xor(self.node(a)?, self.node(b)?)),
-            Binary::JsonPath => return functions::json::arrow(self.node(a)?, self.node(b)?, false),
-            Binary::JsonText => return functions::json::arrow(self.node(a)?, self.node(b)?, true),
+            Binary::JsonPath => return functions::json::arrow(self.node(a)?, self.node(b)?, false, self.server),
+            Binary::JsonText => return functions::json::arrow(self.node(a)?, self.node(b)?, true, self.server),
             arithmetic => {
                 if matches!(a, Ast::Interval(..)) || matches!(b, Ast::Interval(..)) {
                     return self.shifted(arithmetic, a, b);
@@ -217,6 +245,9 @@ impl Compiler<'_> {
 
     fn between(&self, value: &Ast, low: &Ast, high: &Ast, negated: bool) -> Built {
         let (mut value, mut low, mut high) = (self.node(value)?, self.node(low)?, self.node(high)?);
+        if value.ty.kind != Kind::Year {
+            [&mut low, &mut high].into_iter().for_each(plain_year);
+        }
         let first = compare::comparison(&mut value, &mut low, &self.cx())?;
         let second = compare::comparison(&mut value, &mut high, &self.cx())?;
         // All three are compared as one type.
@@ -265,9 +296,13 @@ impl Compiler<'_> {
 
     fn case(&self, operand: Option<&Ast>, branches: &[(Ast, Ast)], otherwise: Option<&Ast>) -> Built {
         let mut operand = operand.map(|ast| self.node(ast)).transpose()?;
+        operand.iter_mut().for_each(plain_year);
         let mut out = Vec::with_capacity(branches.len());
         for (when, then) in branches {
             let mut when = self.node(when)?;
+            if operand.is_some() {
+                plain_year(&mut when);
+            }
             let how = match &mut operand {
                 Some(operand) => Some(compare::comparison(operand, &mut when, &self.cx())?),
                 None => None,
@@ -275,13 +310,17 @@ impl Compiler<'_> {
             out.push(Branch { how, when, then: self.node(then)? });
         }
         let mut otherwise = otherwise.map(|ast| self.node(ast)).transpose()?;
-        let ty = functions::flow::merge(out.iter().map(|b| &b.then.ty).chain(otherwise.iter().map(|node| &node.ty)))?;
+        let ty = functions::flow::merge(
+            self.server,
+            out.iter().map(|b| &b.then.ty).chain(otherwise.iter().map(|node| &node.ty)),
+        )?;
         for branch in &mut out {
-            functions::flow::coerce_branch(&mut branch.then, &ty, self.mariadb);
+            functions::flow::coerce_branch(&mut branch.then, &ty, self.server);
         }
         if let Some(node) = &mut otherwise {
-            functions::flow::coerce_branch(node, &ty, self.mariadb);
+            functions::flow::coerce_branch(node, &ty, self.server);
         }
+        let ty = Type { own_digits: !self.server.is_mariadb(), ..ty };
         let op = Op::Case { operand: operand.map(Box::new), branches: out, otherwise: otherwise.map(Box::new) };
         Ok(Node { ty, op })
     }
@@ -295,11 +334,27 @@ impl Compiler<'_> {
     }
 }
 
+/// A YEAR column where two digits beside it don't mean a year.
+fn plain_year(node: &mut Node) {
+    if node.ty.kind == Kind::Year {
+        node.ty.kind = Kind::Int;
+    }
+}
+
 /// A constant of a list beside a YEAR column.
 fn year_item(item: &Node) -> Result<(), String> {
     match item.as_const() {
         Some(Val::Int(_) | Val::UInt(_) | Val::Null) => Ok(()),
         _ => Err("in a list beside a YEAR column stand numbers of four digits".into()),
+    }
+}
+
+/// A constant, or a call over nothing but constants whose value doesn't depend on the moment.
+fn is_fixed(node: &Node) -> bool {
+    match &node.op {
+        Op::Const(_) => true,
+        Op::Call(function, args) => !functions::depends_on_time(*function) && args.iter().all(is_fixed),
+        _ => false,
     }
 }
 
@@ -315,7 +370,8 @@ fn number_literal(digits: &str) -> Built {
     }
     if !digits.contains('.') {
         if let Ok(n) = digits.parse::<i64>() {
-            return Ok(Node::constant(Type::int(false), Val::Int(n)));
+            let whole = (digits.len().min(20) as u8).max(2);
+            return Ok(Node::constant(Type { whole, ..Type::int(false) }, Val::Int(n)));
         }
         if let Ok(n) = digits.parse::<u64>() {
             return Ok(Node::constant(Type::int(true), Val::UInt(n)));
@@ -363,7 +419,7 @@ fn column_type(column: &Column) -> Result<(Type, Reader), String> {
         TinyInt | SmallInt | MediumInt | Int | BigInt => {
             let bits = ty.base.integer_bytes().unwrap_or(8) * 8;
             let reader = if ty.unsigned { Reader::Unsigned(bits) } else { Reader::Plain };
-            (Type::int(ty.unsigned), reader)
+            (int_column(ty.unsigned, bits / 8), reader)
         }
         Float => (fixed(Type { kind: Kind::Float, unsigned: ty.unsigned, ..Type::double() }), Reader::Plain),
         Double => (fixed(Type { unsigned: ty.unsigned, ..Type::double() }), Reader::Plain),
@@ -372,10 +428,15 @@ fn column_type(column: &Column) -> Result<(Type, Reader), String> {
             (Type { unsigned: ty.unsigned, ..Type::decimal(whole.saturating_sub(scale), scale) }, Reader::Plain)
         }
         Bit => {
-            let bytes = Type { collation: Collation::BINARY, strength: strength::IMPLICIT, ..Type::int(true) };
+            let bytes = Type {
+                whole: if ty.length.unwrap_or(1) <= 30 { 10 } else { 20 },
+                collation: Collation::BINARY,
+                strength: strength::IMPLICIT,
+                ..Type::int(true)
+            };
             (Type { kind: Kind::Bit, ..bytes }, Reader::Plain)
         }
-        Year => (Type { kind: Kind::Year, ..Type::int(true) }, Reader::Plain),
+        Year => (Type { kind: Kind::Year, ..int_column(true, 1) }, Reader::Plain),
         Date => (Type::temporal(Kind::Date, 0), Reader::Plain),
         Time => (Type::temporal(Kind::Time, fsp), Reader::Plain),
         DateTime => (Type::temporal(Kind::DateTime, fsp), Reader::Plain),
@@ -388,6 +449,18 @@ fn column_type(column: &Column) -> Result<(Type, Reader), String> {
         Json => (Type::json(), Reader::Json),
         other => return Err(format!("expressions over columns of the type {} are not supported", other.as_str())),
     })
+}
+
+/// What a column of so many bytes holds: BIGINT is as wide as results are.
+fn int_column(unsigned: bool, bytes: u8) -> Type {
+    let whole = match bytes {
+        1 => 4,
+        2 => 6,
+        3 => 9,
+        4 => 10,
+        _ => 20,
+    };
+    Type { bytes, whole, ..Type::int(unsigned) }
 }
 
 fn text_column(column: &Column) -> Result<(Type, Reader), String> {

@@ -6,7 +6,9 @@ use super::{
     decimal::Dec,
     json,
     node::{Cx, Node},
-    number, temporal,
+    number,
+    release::MYSQL_80,
+    temporal,
     typed::{Kind, Type, Val},
 };
 use crate::mysql::value::{Date, DateTime, Time};
@@ -130,28 +132,43 @@ pub fn integer_in(value: &Val<'_>, cx: &Cx<'_>) -> Option<i128> {
 /// The bits of the integer, as bit operators see them. Decimals and doubles count as signed integers.
 pub fn bits(value: &Val<'_>, cx: &Cx<'_>) -> Option<u64> {
     let most: i128 = match value {
-        Val::Dec(_) | Val::Real(_) | Val::Float(_) => i64::MAX.into(),
+        Val::Dec(_) | Val::Real(_) | Val::Float(_) if !cx.mariadb => i64::MAX.into(),
         _ => u64::MAX.into(),
     };
     let n = match value {
         // MariaDB goes by way of the exact number, and rounds halves away from zero.
         Val::Time(_) | Val::DateTime(_) if cx.mariadb => decimal(value)?.to_integer(),
         Val::Text(text) if cx.mariadb => Dec::parse_prefix(text).0.to_integer(),
-        Val::Real(_) | Val::Float(_) if cx.mariadb => real(value).map(|n| n.round() as i128),
+        Val::Real(_) | Val::Float(_) if cx.mariadb => decimal(value)?.to_integer().or(real(value).map(|n| n as i128)),
         other => integer_in(other, cx),
     };
     n.map(|n| if n < 0 { n.max(i64::MIN.into()) as i64 as u64 } else { n.min(most) as u64 })
 }
 
+/// As the condition of IF and CASE: there JSON counts as the number that it is.
+pub fn condition(value: &Val<'_>, cx: &Cx<'_>) -> Option<bool> {
+    if let Val::Json(_) = value { real(value).map(|n| n != 0.0) } else { truth(value, cx) }
+}
+
 /// As a truth value; None for NULL.
-pub fn truth(value: &Val<'_>) -> Option<bool> {
+pub fn truth(value: &Val<'_>, cx: &Cx<'_>) -> Option<bool> {
     match value {
         Val::Null => None,
         Val::Int(n) => Some(*n != 0),
         Val::UInt(n) => Some(*n != 0),
         Val::Dec(n) => Some(!n.is_zero()),
-        Val::Json(value) => Some(json::truth(value)),
+        Val::Json(value) if cx.mariadb || cx.version >= MYSQL_80 => Some(json::truth(value)),
         other => real(other).map(|n| n != 0.0),
+    }
+}
+
+/// What is sent for an expression of this type: a branch's number as the whole's.
+pub fn sent<'a>(value: Val<'a>, ty: &Type) -> Val<'a> {
+    match value {
+        Val::Int(_) | Val::UInt(_) | Val::Dec(_) | Val::Float(_) if ty.kind == Kind::Double => {
+            real(&value).map_or(Val::Null, Val::Real)
+        }
+        value => value,
     }
 }
 
@@ -161,12 +178,16 @@ pub fn text<'a>(value: Val<'a>, ty: &Type) -> Option<Cow<'a, [u8]>> {
     match value {
         Val::Null => None,
         Val::Text(bytes) | Val::Hex(bytes) => Some(bytes),
+        Val::Int(_) | Val::UInt(_) if ty.kind == Kind::Decimal && !ty.own_digits => {
+            owned(decimal(&value)?.round(ty.scale).to_text())
+        }
         Val::Int(n) => owned(n.to_string()),
         Val::UInt(n) => owned(n.to_string()),
-        Val::Real(n) if ty.kind.is_real() && ty.scale < Type::FREE => owned(format!("{n:.*}", usize::from(ty.scale))),
+        Val::Real(n) if ty.kind.is_real() && ty.scale < Type::FREE => owned(number::fixed_text(n, ty.scale)),
         Val::Float(n) if ty.scale < Type::FREE => owned(format!("{n:.*}", usize::from(ty.scale))),
         Val::Real(n) => owned(number::real_text(n)),
         Val::Float(n) => owned(number::float_text(n)),
+        Val::Dec(n) if ty.kind == Kind::Decimal && !ty.own_digits => owned(n.round(ty.scale).to_text()),
         Val::Dec(n) if ty.kind == Kind::Decimal && n.scale() > ty.scale => owned(n.round(ty.scale).to_text()),
         Val::Dec(n) => owned(n.to_text()),
         Val::Enum(_, name) => Some(Cow::Borrowed(name.as_bytes())),
@@ -179,7 +200,7 @@ pub fn text<'a>(value: Val<'a>, ty: &Type) -> Option<Cow<'a, [u8]>> {
         Val::Date(date) => owned(date.to_string()),
         Val::Time(time) => owned(time.to_string()),
         Val::DateTime(at) => owned(at.to_string()),
-        Val::Json(value) => owned(json::to_text(&value)),
+        Val::Json(value) => owned(json::to_text(&value, ty.scale == 0)),
     }
 }
 

@@ -20,14 +20,17 @@ pub struct Dec {
 enum Coefficient {
     Small(i128),
     Big(BigInt),
+    /// MariaDB's remainder of a negative number: it is less than zero there.
+    MinusZero,
 }
 
-use Coefficient::{Big, Small};
+use Coefficient::{Big, MinusZero, Small};
 
 fn big(c: &Coefficient) -> BigInt {
     match c {
         Small(n) => BigInt::from(*n),
         Big(n) => n.clone(),
+        MinusZero => BigInt::ZERO,
     }
 }
 
@@ -151,6 +154,7 @@ impl Dec {
         match &self.coefficient {
             Small(n) => *n == 0,
             Big(n) => n.is_zero(),
+            MinusZero => true,
         }
     }
 
@@ -158,6 +162,7 @@ impl Dec {
         match &self.coefficient {
             Small(n) => *n < 0,
             Big(n) => n.is_negative(),
+            MinusZero => true,
         }
     }
 
@@ -192,6 +197,9 @@ impl Dec {
     }
 
     pub fn sub(&self, other: &Dec) -> Dec {
+        if matches!(self.coefficient, MinusZero) && other.is_zero() {
+            return self.clone();
+        }
         self.combine(other, i128::checked_sub, |a, b| a - b)
     }
 
@@ -229,6 +237,21 @@ impl Dec {
         Some(self.combine(other, i128::checked_rem, |a, b| a % b))
     }
 
+    /// The same on MariaDB: nothing left of a negative number with a fraction is a zero with its sign.
+    pub fn rem_signed(&self, other: &Dec) -> Option<Dec> {
+        let rest = self.rem(other)?;
+        Some(if rest.is_zero() && rest.scale > 0 && self.is_negative() {
+            Dec { coefficient: MinusZero, ..rest }
+        } else {
+            rest
+        })
+    }
+
+    /// Without the sign of a zero.
+    pub fn unsigned_zero(self) -> Dec {
+        if self.is_zero() { Dec { coefficient: Small(0), ..self } } else { self }
+    }
+
     pub fn neg(&self) -> Dec {
         match &self.coefficient {
             Small(n) if *n != i128::MIN => Dec { coefficient: Small(-n), scale: self.scale },
@@ -238,6 +261,9 @@ impl Dec {
 
     /// Rounded to `scale` digits behind the point, halves away from zero; more digits are filled with zeros.
     pub fn round(&self, scale: u8) -> Dec {
+        if matches!(self.coefficient, MinusZero) {
+            return Dec { coefficient: MinusZero, scale };
+        }
         if scale >= self.scale {
             return Dec { coefficient: self.scaled(scale), scale };
         }
@@ -272,6 +298,9 @@ impl Dec {
     /// The next integer below (or above).
     pub fn floor(&self, up: bool) -> Dec {
         let cut = self.truncate(0);
+        if self.is_zero() {
+            return cut.unsigned_zero();
+        }
         match cut.compare(self) {
             Ordering::Less if up => cut.add(&Dec::from(1i64)),
             Ordering::Greater if !up => cut.sub(&Dec::from(1i64)),
@@ -283,6 +312,7 @@ impl Dec {
     pub fn compare(&self, other: &Dec) -> Ordering {
         let (a, b, _) = self.aligned(other);
         match (&a, &b) {
+            (Small(0), Small(0)) => other.is_negative().cmp(&self.is_negative()),
             (Small(x), Small(y)) => x.cmp(y),
             _ => big(&a).cmp(&big(&b)),
         }
@@ -292,6 +322,7 @@ impl Dec {
     pub fn to_integer(&self) -> Option<i128> {
         match self.round(0).coefficient {
             Small(n) => Some(n),
+            MinusZero => Some(0),
             Big(_) => None,
         }
     }
@@ -309,6 +340,7 @@ impl Dec {
         let digits = match &self.coefficient {
             Small(n) => n.unsigned_abs().to_string(),
             Big(n) => n.abs().to_string(),
+            MinusZero => "0".into(),
         };
         let scale = usize::from(self.scale);
         let padded = format!("{digits:0>width$}", width = scale + 1);
@@ -328,7 +360,7 @@ impl Dec {
     /// Digits of the number, without leading zeros.
     pub fn digits(&self) -> usize {
         match &self.coefficient {
-            Small(0) => 0,
+            Small(0) | MinusZero => 0,
             Small(n) => n.unsigned_abs().ilog10() as usize + 1,
             Big(n) => n.abs().to_string().len(),
         }
@@ -351,6 +383,10 @@ mod tests {
         assert_eq!(dec("1").div(&dec("3"), 4).unwrap().to_text(), "0.3333");
         assert_eq!(dec("-7.5").rem(&dec("2")).unwrap().to_text(), "-1.5");
         assert!(dec("1").div(&dec("0.00"), 4).is_none());
+        let rest = dec("-1").rem_signed(&dec("0.5")).unwrap();
+        assert_eq!((rest.to_text().as_str(), rest.compare(&dec("0"))), ("-0.0", Ordering::Less));
+        assert_eq!(rest.sub(&dec("0")).compare(&dec("0")), Ordering::Less);
+        assert_eq!(rest.add(&dec("0")).to_text(), "0.0");
         let large = dec("99999999999999999999999999999999999.999999999999999999999999999999");
         assert_eq!(large.sub(&large).to_text(), "0.000000000000000000000000000000");
         assert_eq!(large.add(&dec("1")).compare(&large), Ordering::Greater);

@@ -2,11 +2,14 @@
 
 use super::{Expression, Zone, check_grammar};
 use crate::{
-    config::subtask::{ExpressionFilter, Flavor},
+    config::subtask::ExpressionFilter,
     error::{Code, DmError, Result},
     mysql::value::Value,
     rules::EventKind,
-    schema::model::{TableId, TableInfo},
+    schema::{
+        ServerInfo,
+        model::{TableId, TableInfo},
+    },
 };
 
 /// The filters of a subtask.
@@ -15,7 +18,6 @@ pub struct Filters {
     filters: Vec<ExpressionFilter>,
     zone: Zone,
     case_sensitive: bool,
-    flavor: Flavor,
 }
 
 /// One table's filters, compiled against one structure.
@@ -83,12 +85,7 @@ impl Filters {
                 DmError::new(Code::ConfigInvalidTimezone).msg(format!("timezone {name:?} is not understood"))
             })?,
         };
-        Ok(Filters { filters: filters.to_vec(), zone, case_sensitive, flavor: Flavor::Mysql })
-    }
-
-    /// The same for a source of this flavor; without it, MySQL's results count where the two differ.
-    pub fn of_flavor(self, flavor: Flavor) -> Filters {
-        Filters { flavor, ..self }
+        Ok(Filters { filters: filters.to_vec(), zone, case_sensitive })
     }
 
     /// Whether there are none.
@@ -113,17 +110,18 @@ impl Filters {
         same(&filter.schema, schema) && same(&filter.table, table)
     }
 
-    /// The filters of a table, compiled against its structure on the source; None when it has none.
+    /// The filters of a table, compiled against its structure on the source, for what that server's flavor and version
+    /// make of them; None when it has none.
     /// Error 20041: a column isn't there, or its type or collation can't be evaluated.
-    pub fn compile(&self, table: &TableInfo) -> Result<Option<Compiled>> {
+    pub fn compile(&self, table: &TableInfo, server: ServerInfo) -> Result<Option<Compiled>> {
         let mut rules = Vec::new();
         for filter in self.filters.iter().filter(|filter| self.names(filter, &table.schema, &table.name)) {
             let one = |key: &str, text: &str| -> Result<Option<(String, Expression)>> {
                 if text.trim().is_empty() {
                     return Ok(None);
                 }
-                let expression = Expression::new(text, table, self.zone, self.flavor)
-                    .map_err(|why| refused(filter, key, text, &why))?;
+                let expression =
+                    Expression::new(text, table, self.zone, server).map_err(|why| refused(filter, key, text, &why))?;
                 Ok(Some((format!("{key} {text:?}"), expression)))
             };
             let insert = one("insert-value-expr", &filter.insert_value_expr)?;
@@ -147,11 +145,12 @@ impl Filters {
     pub fn explain(
         &self,
         table: &TableInfo,
+        server: ServerInfo,
         old: Option<&[Value]>,
         new: Option<&[Value]>,
         now: i64,
     ) -> Result<Option<Explained>> {
-        match self.compile(table)? {
+        match self.compile(table, server)? {
             Some(compiled) => compiled.explain(old, new, now),
             None => Ok(None),
         }

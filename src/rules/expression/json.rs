@@ -15,13 +15,14 @@ pub fn parse(text: &str) -> Option<Value> {
 }
 
 /// As the server prints it: `{"a": 1, "b": [2, "c"]}`.
-pub fn to_text(value: &Value) -> String {
+/// `pointless`: MySQL before 8.0 prints whole doubles as integers.
+pub fn to_text(value: &Value, pointless: bool) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    write(value, pointless, &mut out);
     out
 }
 
-fn write(value: &Value, out: &mut String) {
+fn write(value: &Value, pointless: bool, out: &mut String) {
     match value {
         Value::Array(items) => {
             out.push('[');
@@ -29,7 +30,7 @@ fn write(value: &Value, out: &mut String) {
                 if i > 0 {
                     out.push_str(", ");
                 }
-                write(item, out);
+                write(item, pointless, out);
             }
             out.push(']');
         }
@@ -41,21 +42,21 @@ fn write(value: &Value, out: &mut String) {
                 }
                 out.push_str(&Value::String(key.clone()).to_string());
                 out.push_str(": ");
-                write(member, out);
+                write(member, pointless, out);
             }
             out.push('}');
         }
-        Value::Number(n) => out.push_str(&number(n)),
+        Value::Number(n) => out.push_str(&number(n, pointless)),
         other => out.push_str(&other.to_string()),
     }
 }
 
 /// Doubles keep their point.
-fn number(n: &Number) -> String {
+fn number(n: &Number, pointless: bool) -> String {
     match n.as_f64() {
         Some(real) if n.is_f64() => {
             let text = number::real_text(real);
-            if text.contains(['.', 'e']) { text } else { format!("{text}.0") }
+            if pointless || text.contains(['.', 'e']) { text } else { format!("{text}.0") }
         }
         _ => n.to_string(),
     }
@@ -64,7 +65,7 @@ fn number(n: &Number) -> String {
 /// The text that a number is read from: of a number or a string; truth values are 1 and 0.
 pub fn number_text(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Number(n) => Cow::Owned(number(n)),
+        Value::Number(n) => Cow::Owned(number(n, false)),
         Value::String(text) => Cow::Borrowed(text),
         Value::Bool(true) => Cow::Borrowed("1"),
         _ => Cow::Borrowed("0"),
@@ -256,10 +257,10 @@ mod tests {
     #[test]
     fn texts_and_paths() {
         let value = parse(r#"{"a": [1, 2.0, "x"], "b c": {"d": null}, "e": 1e100}"#).unwrap();
-        assert_eq!(to_text(&value), r#"{"a": [1, 2.0, "x"], "b c": {"d": null}, "e": 1e100}"#);
+        assert_eq!(to_text(&value, false), r#"{"a": [1, 2.0, "x"], "b c": {"d": null}, "e": 1e100}"#);
         let find = |text: &str| {
             let legs = path(text).unwrap();
-            super::find(&value, &legs).into_iter().map(to_text).collect::<Vec<_>>()
+            super::find(&value, &legs).into_iter().map(|value| to_text(value, false)).collect::<Vec<_>>()
         };
         assert_eq!(find("$.a[0]"), ["1"]);
         assert_eq!(find("$.a[last]"), ["\"x\""]);

@@ -8,10 +8,15 @@ use super::{
     compare::Comparison,
     convert,
     like::{LikeNode, RegexpNode},
+    number,
+    release::{MARIADB_1011, MYSQL_57, MYSQL_80},
     typed::{Evaluated, Failure, Type, Val},
     zone::Zone,
 };
-use crate::mysql::value::{Date, Value};
+use crate::{
+    mysql::value::{Date, Value},
+    schema::ServerInfo,
+};
 
 /// What an expression is evaluated over.
 #[derive(Clone, Copy)]
@@ -22,9 +27,21 @@ pub struct Cx<'a> {
     pub now: i64,
     /// Where MariaDB's result differs from MySQL's, the source's counts.
     pub mariadb: bool,
+    /// The source's version as [`ServerInfo`] has it: 5.7.44 is 50744.
+    pub version: u32,
 }
 
-impl Cx<'_> {
+impl<'a> Cx<'a> {
+    /// For a row on a source.
+    pub fn new(row: &'a [Value], zone: Zone, now: i64, server: ServerInfo) -> Cx<'a> {
+        Cx { row, zone, now, mariadb: server.is_mariadb(), version: server.version }
+    }
+
+    /// MySQL older than this version.
+    pub fn mysql_before(&self, version: u32) -> bool {
+        !self.mariadb && self.version < version
+    }
+
     /// The day of the change in the session's zone.
     pub fn today(&self) -> Option<Date> {
         self.zone.local(self.now, 0).map(|at| at.date)
@@ -44,15 +61,39 @@ pub type Function = for<'a> fn(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) ->
 pub enum Op {
     Const(Val<'static>),
     Column(usize, Reader),
-    And(Vec<Node>),
+    /// `top`: only whether it is true counts, so that a NULL decides.
+    And {
+        parts: Vec<Node>,
+        top: bool,
+    },
     Or(Vec<Node>),
-    Is { value: Box<Node>, what: Truth, negated: bool },
-    Compare { test: Test, how: Comparison, sides: Box<(Node, Node)> },
-    Between { how: (Comparison, Comparison), parts: Box<(Node, Node, Node)>, negated: bool },
-    In { value: Box<Node>, list: Vec<(Comparison, Node)>, negated: bool },
+    Is {
+        value: Box<Node>,
+        what: Truth,
+        negated: bool,
+    },
+    Compare {
+        test: Test,
+        how: Comparison,
+        sides: Box<(Node, Node)>,
+    },
+    Between {
+        how: (Comparison, Comparison),
+        parts: Box<(Node, Node, Node)>,
+        negated: bool,
+    },
+    In {
+        value: Box<Node>,
+        list: Vec<(Comparison, Node)>,
+        negated: bool,
+    },
     Like(Box<LikeNode>),
     Regexp(Box<RegexpNode>),
-    Case { operand: Option<Box<Node>>, branches: Vec<Branch>, otherwise: Option<Box<Node>> },
+    Case {
+        operand: Option<Box<Node>>,
+        branches: Vec<Branch>,
+        otherwise: Option<Box<Node>>,
+    },
     Call(Function, Vec<Node>),
 }
 
@@ -130,14 +171,14 @@ impl Node {
         match &self.op {
             Op::Const(value) => Ok(borrow(value)),
             Op::Column(offset, reader) => read(cx.row.get(*offset), reader, cx),
-            Op::And(parts) => connect(parts, cx, false),
-            Op::Or(parts) => connect(parts, cx, true),
+            Op::And { parts, top } => connect(parts, cx, false, *top),
+            Op::Or(parts) => connect(parts, cx, true, false),
             Op::Is { value, what, negated } => {
                 let value = value.eval(cx)?;
                 let holds = match what {
                     Truth::Null => value.is_null(),
-                    Truth::True => convert::truth(&value) == Some(true),
-                    Truth::False => convert::truth(&value) == Some(false),
+                    Truth::True => convert::truth(&value, cx) == Some(true),
+                    Truth::False => convert::truth(&value, cx) == Some(false),
                 };
                 Ok(Val::Int((holds != *negated).into()))
             }
@@ -153,7 +194,23 @@ impl Node {
 
     /// The text of the value; None for NULL.
     pub fn text<'a>(&'a self, cx: &Cx<'a>) -> Result<Option<Cow<'a, [u8]>>, Failure> {
-        Ok(convert::text(self.eval(cx)?, &self.ty))
+        let value = self.eval(cx)?;
+        if let Val::Real(n) = value
+            && n == 0.0
+            && cx.mariadb
+            && cx.version / 100 == MARIADB_1011 / 100
+        {
+            // Fixed there (10.11.19), not in 10.5 and 11.8: a zero has no sign.
+            return Ok(convert::text(Val::Real(0.0), &self.ty));
+        }
+        if let Val::Real(n) = value
+            && self.ty.scale == Type::FREE
+            && !cx.mariadb
+            && cx.version >= MYSQL_80
+        {
+            return Ok(Some(Cow::Owned(number::short_real_text(n).into_bytes())));
+        }
+        Ok(convert::text(value, &self.ty))
     }
 
     /// The text as a collation's character set stores it, for work on bytes.
@@ -171,7 +228,7 @@ impl Node {
     }
 
     pub fn truth<'a>(&'a self, cx: &Cx<'a>) -> Result<Option<bool>, Failure> {
-        Ok(convert::truth(&self.eval(cx)?))
+        Ok(convert::truth(&self.eval(cx)?, cx))
     }
 }
 
@@ -245,11 +302,12 @@ fn json<'a>(text: &str) -> Evaluated<'a> {
 }
 
 /// AND (`decisive` false) and OR (true): the first decisive part decides; else NULL if a part is NULL.
-fn connect<'a>(parts: &'a [Node], cx: &Cx<'a>, decisive: bool) -> Evaluated<'a> {
+fn connect<'a>(parts: &'a [Node], cx: &Cx<'a>, decisive: bool, top: bool) -> Evaluated<'a> {
     let mut unknown = false;
     for part in parts {
         match part.truth(cx)? {
             Some(value) if value == decisive => return Ok(Val::Int(decisive.into())),
+            None if top => return Ok(Val::Null),
             None => unknown = true,
             _ => {}
         }
@@ -284,8 +342,16 @@ fn between<'a>(
     if given.is_null() {
         return Ok(Val::Null);
     }
+    let integers = *how == (Comparison::Integer, Comparison::Integer);
+    if integers && cx.mysql_before(MYSQL_57) {
+        return old_between(&given, (low, high), negated, cx);
+    }
     let above = how.0.order((borrow(&given), &value.ty), (low.eval(cx)?, &low.ty), cx).map(|o| o.is_ge());
-    let below = how.1.order((borrow(&given), &value.ty), (high.eval(cx)?, &high.ty), cx).map(|o| o.is_le());
+    let most = high.eval(cx)?;
+    // MySQL 5.7 takes the upper bound of an unsigned integer as unsigned: a negative one bounds nothing.
+    let unbound =
+        cx.mysql_before(MYSQL_80) && value.ty.unsigned && integers && convert::integer(&most).is_some_and(|n| n < 0);
+    let below = how.1.order((borrow(&given), &value.ty), (most, &high.ty), cx).map(|o| o.is_le() || unbound);
     let holds = match (above, below) {
         (Some(false), _) | (_, Some(false)) => Some(false),
         (Some(true), Some(true)) => Some(true),
@@ -294,9 +360,25 @@ fn between<'a>(
     Ok(Val::truth(holds.map(|holds| holds != negated)))
 }
 
+/// MySQL 5.6 takes all bits as signed.
+fn old_between<'a>(given: &Val<'a>, limits: (&'a Node, &'a Node), negated: bool, cx: &Cx<'a>) -> Evaluated<'a> {
+    let signed = |value: &Val<'_>| convert::integer(value).map(|n| n as i64);
+    let (low, high) = (limits.0.eval(cx)?, limits.1.eval(cx)?);
+    let (n, low, high) = (signed(given), signed(&low), signed(&high));
+    let holds = match (low.map(|low| n >= Some(low)), high.map(|high| n <= Some(high))) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (above, below) => above.and(below),
+    };
+    Ok(Val::truth(holds.map(|holds| holds != negated)))
+}
+
 fn is_in<'a>(value: &'a Node, list: &'a [(Comparison, Node)], negated: bool, cx: &Cx<'a>) -> Evaluated<'a> {
     let given = value.eval(cx)?;
     if given.is_null() {
+        if list.len() > 1 && !cx.mariadb && !cx.mysql_before(MYSQL_57) && value.as_const().is_none() {
+            // MySQL looks at the items all the same: they may fail.
+            list.iter().try_for_each(|(_, item)| item.eval(cx).map(drop))?;
+        }
         return Ok(Val::Null);
     }
     let mut unknown = false;
@@ -323,7 +405,7 @@ fn case<'a>(
                 let order = how.order((borrow(value), ty), (branch.when.eval(cx)?, &branch.when.ty), cx);
                 order.is_some_and(|order| order.is_eq())
             }
-            _ => branch.when.truth(cx)? == Some(true),
+            _ => convert::condition(&branch.when.eval(cx)?, cx) == Some(true),
         };
         if taken {
             return branch.then.eval(cx);

@@ -64,6 +64,24 @@ pub fn real_text(value: f64) -> String {
     arrange(&format!("{value:e}"))
 }
 
+/// A double as a text for functions of MySQL from 8.0 on: more than 22 characters need an exponent.
+pub fn short_real_text(value: f64) -> String {
+    let plain = real_text(value);
+    if plain.len() > 22 && !plain.contains('e') { format!("{value:e}") } else { plain }
+}
+
+/// A double with so many digits behind the point: those of its shortest text, and zeros.
+pub fn fixed_text(value: f64, scale: u8) -> String {
+    let shortest = format!("{value}");
+    let (whole, fraction) = shortest.split_once('.').unwrap_or((&shortest, ""));
+    let scale = usize::from(scale);
+    match scale {
+        _ if fraction.len() > scale => format!("{value:.scale$}"),
+        0 => whole.to_owned(),
+        _ => format!("{whole}.{fraction:0<scale$}"),
+    }
+}
+
 /// A FLOAT as the server prints it: six digits.
 pub fn float_text(value: f32) -> String {
     if value == 0.0 {
@@ -81,7 +99,9 @@ fn arrange(scientific: &str) -> String {
     let digits = digits.trim_end_matches('0');
     let digits = if digits.is_empty() { "0" } else { digits };
     let point = exponent + 1;
-    if !(-14..=15).contains(&point) {
+    // Long ones are plain only with digits behind the point.
+    let long = usize::try_from(point).is_ok_and(|point| point > 15 && point >= digits.len());
+    if point < -14 || long {
         let (first, rest) = digits.split_at(1);
         let dot = if rest.is_empty() { "" } else { "." };
         return format!("{sign}{first}{dot}{rest}e{exponent}");
@@ -129,6 +149,7 @@ mod tests {
             (0.1, "0.1"),
             (1e14, "100000000000000"),
             (1e15, "1e15"),
+            (1000000000000000.5, "1000000000000000.5"),
             (123456.75, "123456.75"),
             (1e-5, "0.00001"),
             (1.5e-20, "1.5e-20"),
@@ -136,6 +157,10 @@ mod tests {
         ] {
             assert_eq!(real_text(value), text);
         }
+        assert_eq!(fixed_text(5908722711110090752.0, 0), "5908722711110091000");
+        assert_eq!(short_real_text(-1.234567890123456e-5), "-1.234567890123456e-5");
+        assert_eq!(short_real_text(1.234567890123456e-5), "0.00001234567890123456");
+        assert_eq!((fixed_text(2.25, 3).as_str(), fixed_text(-2.256, 2).as_str()), ("2.250", "-2.26"));
         assert_eq!(float_text(0.1), "0.1");
         assert_eq!(float_text(1.0 / 3.0), "0.333333");
     }

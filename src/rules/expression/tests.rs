@@ -8,6 +8,7 @@ use crate::{
     error::Code,
     mysql::value::{Date, DateTime, Time, Timestamp, Value},
     schema::{
+        ServerInfo,
         column_type::{BaseType, ColumnType},
         model::{Column, TableInfo},
     },
@@ -60,7 +61,7 @@ fn row(i: i64, s: &str) -> Vec<Value> {
 
 fn truth(text: &str, row: &[Value]) -> Option<bool> {
     let expression =
-        Expression::new(text, &table(), Zone::UTC, Flavor::Mysql).unwrap_or_else(|why| panic!("{text}: {why}"));
+        Expression::new(text, &table(), Zone::UTC, ServerInfo::default()).unwrap_or_else(|why| panic!("{text}: {why}"));
     expression.truth(row, 1_700_000_000_000_000).unwrap()
 }
 
@@ -91,7 +92,8 @@ fn filters_skip_what_they_say() {
         }),
         filter(|f| f.update_new_value_expr = "s = 'GONE'".into()),
     ];
-    let compiled = Filters::new(&filters, "", false).unwrap().compile(&table()).unwrap().unwrap();
+    let compiled =
+        Filters::new(&filters, "", false).unwrap().compile(&table(), ServerInfo::default()).unwrap().unwrap();
     let skips = |old: Option<i64>, new: Option<i64>, s: &str| {
         let (old, new) = (old.map(|i| row(i, s)), new.map(|i| row(i, s)));
         compiled.skips(old.as_deref(), new.as_deref(), 0).unwrap()
@@ -102,9 +104,12 @@ fn filters_skip_what_they_say() {
     assert!(skips(Some(9), Some(9), "gone") && !skips(None, Some(9), "gone"));
     let told = compiled.explain(Some(&row(3, "")), Some(&row(4, "")), 0).unwrap().unwrap();
     assert_eq!(told.expressions, ["update-old-value-expr \"i = 3\"", "update-new-value-expr \"i = 4\""]);
-    assert!(Filters::new(&filters, "", true).unwrap().compile(&table()).unwrap().is_none(), "case counts");
+    assert!(
+        Filters::new(&filters, "", true).unwrap().compile(&table(), ServerInfo::default()).unwrap().is_none(),
+        "case counts"
+    );
     let bad = filter(|f| f.insert_value_expr = "nosuch = 1".into());
-    let error = Filters::new(&[bad], "", false).unwrap().compile(&table()).unwrap_err();
+    let error = Filters::new(&[bad], "", false).unwrap().compile(&table(), ServerInfo::default()).unwrap_err();
     assert_eq!(error.code(), Code::ConfigExprFilterWrongGrammar);
     assert!(error.message().contains("nosuch") && error.message().contains("`a`.`B`"), "{error}");
 }
@@ -117,7 +122,8 @@ fn an_error_over_a_row_never_shows_the_row() {
         insert_value_expr: "i + 9223372036854775807 > 0".into(),
         ..ExpressionFilter::default()
     };
-    let compiled = Filters::new(&[filter], "", false).unwrap().compile(&table()).unwrap().unwrap();
+    let compiled =
+        Filters::new(&[filter], "", false).unwrap().compile(&table(), ServerInfo::default()).unwrap().unwrap();
     let error = compiled.skips(None, Some(&row(77_777, "secret")), 0).unwrap_err();
     assert!(!error.to_string().contains("77777") && error.to_string().contains("insert-value-expr"), "{error}");
 }
@@ -233,6 +239,13 @@ const PIECES: &[&str] = &[
     "utf8mb4_bin",
 ];
 
+const SERVERS: [ServerInfo; 4] = [
+    ServerInfo { flavor: Flavor::Mysql, version: 50_744 },
+    ServerInfo { flavor: Flavor::Mysql, version: 90_700 },
+    ServerInfo { flavor: Flavor::Mariadb, version: 100_500 },
+    ServerInfo { flavor: Flavor::Mariadb, version: 110_800 },
+];
+
 #[test]
 fn texts_by_chance_never_panic() {
     let mut rng = StdRng::seed_from_u64(7);
@@ -243,11 +256,11 @@ fn texts_by_chance_never_panic() {
     for _ in 0..40_000 {
         let length = rng.random_range(1..12);
         let text: Vec<&str> = (0..length).filter_map(|_| PIECES.choose(&mut rng).copied()).collect();
-        let flavor = if rng.random_bool(0.5) { Flavor::Mysql } else { Flavor::Mariadb };
+        let server = *SERVERS.choose(&mut rng).unwrap();
         let mut text = text.join(" ");
         let open = text.matches('(').count().saturating_sub(text.matches(')').count());
         text.push_str(&")".repeat(open));
-        if let Ok(expression) = Expression::new(&text, &table, Zone::UTC, flavor) {
+        if let Ok(expression) = Expression::new(&text, &table, Zone::UTC, server) {
             for row in &rows {
                 let _ = expression.truth(row, rng.random());
                 let _ = expression.value(row, 0);

@@ -78,6 +78,10 @@ pub struct Type {
     pub scale: u8,
     /// Digits in front of the point, of integers and decimals.
     pub whole: u8,
+    /// The bytes that an integer is stored in; 8 for all but columns.
+    pub bytes: u8,
+    /// A decimal's text has the digits of its value, not those of the type.
+    pub own_digits: bool,
     pub collation: Collation,
     pub strength: u8,
 }
@@ -87,11 +91,25 @@ impl Type {
     pub const FREE: u8 = 31;
 
     fn of(kind: Kind, unsigned: bool, scale: u8, whole: u8) -> Type {
-        Type { kind, unsigned, scale, whole, collation: Collation::CONNECTION, strength: strength::NUMERIC }
+        Type {
+            kind,
+            unsigned,
+            scale,
+            whole,
+            bytes: 8,
+            own_digits: false,
+            collation: Collation::CONNECTION,
+            strength: strength::NUMERIC,
+        }
     }
 
     pub fn int(unsigned: bool) -> Type {
         Type::of(Kind::Int, unsigned, 0, 20)
+    }
+
+    /// An integer that functions give which never has more than ten digits.
+    pub fn small_int() -> Type {
+        Type { whole: 8, ..Type::int(false) }
     }
 
     pub fn decimal(whole: u8, scale: u8) -> Type {

@@ -142,14 +142,13 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy) -> Resul
 
 /// Expression filters against the tables as they are now; a table that isn't there yet is looked at with its first row.
 async fn check_expressions(source: &mut Source<'_>, config: &SubtaskConfig) -> Result<()> {
-    let filters =
-        Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?.of_flavor(config.flavor);
+    let filters = Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?;
     if filters.is_empty() {
         return Ok(());
     }
     for id in filters.tables() {
         if let Some(table) = load::fetch_table(&mut source.conn, &id.schema, &id.name).await? {
-            filters.compile(&table)?;
+            filters.compile(&table, source.server)?;
         }
     }
     Ok(())

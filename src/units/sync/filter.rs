@@ -12,6 +12,7 @@ use crate::{
         operator::{EventPlace, Operator, Operators},
     },
     schema::{
+        ServerInfo,
         ddl::Statement,
         model::{TableId, TableInfo},
     },
@@ -43,8 +44,7 @@ impl Rules {
     pub fn new(config: &SubtaskConfig) -> Result<Rules, DmError> {
         Ok(Rules {
             task: TaskRules::new(config)?,
-            expressions: Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?
-                .of_flavor(config.flavor),
+            expressions: Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?,
             source_id: config.source_id.clone(),
             migrated: config.migrate_statements.clone(),
             operators: Arc::default(),
@@ -154,9 +154,9 @@ impl Rules {
         self.task.ghosts.is_on()
     }
 
-    /// The expression filters over a table's rows; None when it has none. Error 20041.
-    pub fn expressions(&self, table: &TableInfo) -> Result<Option<Compiled>, DmError> {
-        self.expressions.compile(table)
+    /// The expression filters over a table's rows as this source evaluates them; None when it has none. Error 20041.
+    pub fn expressions(&self, table: &TableInfo, server: ServerInfo) -> Result<Option<Compiled>, DmError> {
+        self.expressions.compile(table, server)
     }
 }
 

@@ -155,7 +155,7 @@ impl Structures {
         let relations = self.relations(&columns, target).await?;
         let mut table = TargetTable::new(&columns, relations, transactional);
         table = table.decoding_unless(|charset| self.target.collations().target.has_charset(charset));
-        table.expressions = rules.expressions(&info)?;
+        table.expressions = rules.expressions(&info, self.tracker.server())?;
         if self.target.is_tidb() {
             table = table.with_json_as_text();
         }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::mysql::value::Time;
 use crate::rules::expression::{
+    arith,
     ast::CastType,
     collation::{Charset, Collation, pieces},
     compile::Built,
@@ -11,6 +13,7 @@ use crate::rules::expression::{
     functions::value_arg,
     json,
     node::{Cx, Function, Node, Op, stored},
+    release::{MYSQL_80, MYSQL_97},
     temporal,
     typed::{Evaluated, Failure, Kind, Type, Val, strength},
 };
@@ -112,10 +115,20 @@ fn lossy(text: Cow<'_, [u8]>, charset: Charset) -> Cow<'_, [u8]> {
 /// nearest, and unsigned bits as they are.
 fn signed<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let value = value_arg(args, 0, cx)?;
+    if let Some(least) = least(&value, args, cx)? {
+        return Ok(Val::Int(least));
+    }
     let Some(n) = convert::integer_in(&value, cx) else { return Ok(Val::Null) };
     let wraps = matches!(value, Val::UInt(_) | Val::Bit(..) | Val::Hex(_) | Val::Set(..) | Val::Text(_));
     let n = if wraps && n > i64::MAX.into() { n.min(u64::MAX.into()) as u64 as i64 } else { clamp(n) };
     Ok(Val::Int(n))
+}
+
+/// What MySQL makes of a computed double that is too large: an error, the least integer before 8.0.
+fn least<'a>(value: &Val<'a>, args: &'a [Node], cx: &Cx<'a>) -> Result<Option<i64>, Failure> {
+    let Some(arg) = args.first().filter(|arg| arith::is_large_computed(value, arg, cx)) else { return Ok(None) };
+    arith::check_computed(value, arg, cx)?;
+    Ok(Some(i64::MIN))
 }
 
 fn clamp(n: i128) -> i64 {
@@ -124,9 +137,12 @@ fn clamp(n: i128) -> i64 {
 
 fn unsigned<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let value = value_arg(args, 0, cx)?;
+    if let Some(least) = least(&value, args, cx)? {
+        return Ok(Val::UInt(least as u64));
+    }
     let Some(n) = convert::integer_in(&value, cx) else { return Ok(Val::Null) };
-    // A negative decimal has no unsigned value; integers, texts and doubles keep their bits.
-    if n < 0 && matches!(value, Val::Dec(_)) {
+    // A negative decimal (on MariaDB a double too) has no unsigned value; integers, texts and doubles keep their bits.
+    if n < 0 && (matches!(value, Val::Dec(_)) || cx.mariadb && matches!(value, Val::Real(_) | Val::Float(_))) {
         return Ok(Val::UInt(0));
     }
     Ok(Val::UInt(if n < 0 { clamp(n) as u64 } else { n.min(u64::MAX.into()) as u64 }))
@@ -197,8 +213,19 @@ fn datetime<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> 
 
 fn time<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let cut = if cx.mariadb { temporal::cut_time } else { temporal::round_time };
-    let time = convert::time(&value_arg(args, 0, cx)?);
-    Ok(time.map_or(Val::Null, |time| Val::Time(cut(time, node.ty.scale))))
+    let value = value_arg(args, 0, cx)?;
+    let time = match (&value, convert::time(&value)) {
+        // A text without digits is no time, but midnight to old servers.
+        (Val::Text(text), None) if cx.mysql_before(MYSQL_80) && !text.iter().any(u8::is_ascii_digit) => {
+            Some(Time::default())
+        }
+        (_, time) => time,
+    };
+    Ok(time.map_or(Val::Null, |time| {
+        let cut = cut(time, node.ty.scale);
+        // Old servers keep the sign of what became zero.
+        Val::Time(Time { negative: cut.negative || cx.mysql_before(MYSQL_97) && time.negative, ..cut })
+    }))
 }
 
 fn to_json<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {

@@ -9,6 +9,7 @@ use crate::{
         decimal::Dec,
         functions::{date_format, parts::whole_date},
         node::{Cx, Function, Node, Op, Reader},
+        release::{MARIADB_118, MYSQL_97, MYSQL_8028},
         temporal,
         typed::{Evaluated, Kind, Type, Val},
         zone::Zone,
@@ -20,7 +21,7 @@ pub const TIME_DEPENDENT: [Function; 8] =
     [now, utc_now, today, utc_today, clock, utc_clock, unix_now, time_of_day_as_date];
 
 pub fn build(args: Args<'_>) -> Topic<'_> {
-    let int = Type::int(false);
+    let int = Type::small_int();
     let fsp = args.constant_int(0).unwrap_or(0).clamp(0, 6) as u8;
     let moment = Type::temporal(Kind::DateTime, fsp);
     Ok(match args.name {
@@ -130,7 +131,7 @@ fn timestamp_call(args: Args<'_>) -> Built {
             return Ok(temporal::round_datetime(at, node.ty.scale).map_or(Val::Null, Val::DateTime));
         }
         let Some(time) = convert::time(&value_arg(args, 1, cx)?) else { return Ok(Val::Null) };
-        if temporal::is_partial(at.date) && !cx.mariadb {
+        if temporal::is_partial(at.date) && strict(cx) {
             return Ok(Val::Null);
         }
         let sum = temporal::datetime_micros(&at) + temporal::time_micros(&time);
@@ -199,7 +200,7 @@ fn add_time<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, sign: i64) -> Eva
     };
     let sum = first + sign * temporal::time_micros(&time);
     let partial = moment && first_is_partial(args, cx)?;
-    if !cx.mariadb && (partial || !moment && sum.abs() > 3_020_399_000_000) {
+    if strict(cx) && (partial || !moment && sum.abs() > 3_020_399_000_000) {
         return Ok(Val::Null);
     }
     let text = node.ty.kind == Kind::Text;
@@ -216,6 +217,11 @@ fn add_time<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, sign: i64) -> Eva
     }
     let time = temporal::time_from_micros(sum, fsp);
     Ok(if text { Val::owned(time.to_string()) } else { Val::Time(time) })
+}
+
+/// MySQL 9.7 has no sums with partial dates or beyond the range of TIME; older ones and MariaDB calculate or clamp.
+fn strict(cx: &Cx<'_>) -> bool {
+    !cx.mariadb && cx.version >= MYSQL_97
 }
 
 fn first_is_partial<'a>(args: &'a [Node], cx: &Cx<'a>) -> Result<bool, crate::rules::expression::typed::Failure> {
@@ -280,7 +286,7 @@ fn unix_timestamp_call(args: Args<'_>) -> Built {
             false => Val::Int(0),
         };
         Ok(match cx.zone.utc(&at) {
-            Some(micros) if micros < 0 || !cx.mariadb && micros < 1_000_000 || micros > last_moment(cx) => zero,
+            Some(micros) if micros < first_moment(cx) || micros > last_moment(cx) => zero,
             Some(micros) if node.ty.scale > 0 => Val::Dec(Dec::new(micros.into(), 6).truncate(node.ty.scale.into())),
             Some(micros) => Val::Int(micros / 1_000_000),
             None => zero,
@@ -288,9 +294,21 @@ fn unix_timestamp_call(args: Args<'_>) -> Built {
     })
 }
 
-/// The last microsecond of TIMESTAMP in functions: MariaDB's is of 2038.
+/// The last microsecond of TIMESTAMP in functions.
 fn last_moment(cx: &Cx<'_>) -> i64 {
-    if cx.mariadb { 2_147_483_647_999_999 } else { 32_536_771_199_999_999 }
+    match cx.mariadb {
+        true if cx.version >= MARIADB_118 => 4_294_967_295_999_999,
+        false if cx.version >= MYSQL_8028 => 32_536_771_199_999_999,
+        _ => 2_147_483_647_999_999,
+    }
+}
+
+/// The first: MySQL leaves out the first second of 1970, new MariaDB its beginning.
+fn first_moment(cx: &Cx<'_>) -> i64 {
+    match cx.mariadb {
+        true => i64::from(cx.version >= MARIADB_118),
+        false => 1_000_000,
+    }
 }
 
 fn from_unixtime_call(args: Args<'_>) -> Built {
@@ -305,7 +323,7 @@ fn from_unixtime_call(args: Args<'_>) -> Built {
             let (Some(at), Some(format)) = (from_unixtime(args, cx, 6)?, text_arg(args, 1, cx)?) else {
                 return Ok(Val::Null);
             };
-            Ok(date_format::format(&at, &format).map_or(Val::Null, Val::owned))
+            Ok(date_format::format(&at, &format, cx)?.map_or(Val::Null, Val::owned))
         });
     }
     args.call(1, 1, Type::temporal(Kind::DateTime, scale), |node, args, cx| {
@@ -322,10 +340,11 @@ fn from_unixtime<'a>(
     if seconds.is_negative() {
         return Ok(None);
     }
+    let first = if cx.mariadb { first_moment(cx) } else { 0 };
     let micros = seconds.round(scale).mul(&Dec::from(1_000_000i64)).to_integer().unwrap_or(i128::MAX);
     Ok(i64::try_from(micros)
         .ok()
-        .filter(|micros| *micros <= last_moment(cx))
+        .filter(|micros| (first..=last_moment(cx)).contains(micros))
         .and_then(|micros| cx.zone.local(micros, scale)))
 }
 

@@ -13,15 +13,16 @@ use crate::{
         compile::Built,
         convert,
         node::{Cx, Node},
+        release::MYSQL_97,
         temporal,
-        typed::{Evaluated, Kind, Type, Val},
+        typed::{Evaluated, Failure, Kind, Type, Val},
     },
 };
 
 pub fn date_format<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let at = convert::datetime(&value_arg(args, 0, cx)?, cx);
     let (Some(at), Some(pattern)) = (at, text_arg(args, 1, cx)?) else { return Ok(Val::Null) };
-    Ok(format(&at, &pattern).map_or(Val::Null, Val::owned))
+    Ok(format(&at, &pattern, cx)?.map_or(Val::Null, Val::owned))
 }
 
 pub fn time_format<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
@@ -72,8 +73,17 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-/// A moment as a pattern says; None where a part doesn't exist (the weekday of a partial date).
-pub fn format(at: &DateTime, pattern: &[u8]) -> Option<String> {
+/// A moment as a pattern says; None where a part doesn't exist (the weekday of a partial date). MariaDB from 11.3 on
+/// writes the session's time zone for `%Z` and `%z`, older servers the letter.
+pub fn format(at: &DateTime, pattern: &[u8], cx: &Cx<'_>) -> Result<Option<String>, Failure> {
+    let zone = |pair: &[u8]| matches!(pair, b"%Z" | b"%z");
+    if cx.mariadb && cx.version >= 110_300 && pattern.windows(2).any(zone) {
+        return Err(Failure("%Z and %z in DATE_FORMAT are not supported".into()));
+    }
+    Ok(parts(at, pattern))
+}
+
+fn parts(at: &DateTime, pattern: &[u8]) -> Option<String> {
     if pattern.is_empty() {
         return None;
     }
@@ -174,7 +184,10 @@ pub fn str_to_date_call(args: Args<'_>) -> Built {
         let (Some(text), Some(pattern)) = (text_arg(args, 0, cx)?, text_arg(args, 1, cx)?) else {
             return Ok(Val::Null);
         };
-        let at = read(&text, &pattern).map(|at| DateTime { fsp: node.ty.scale, ..at });
+        // MySQL before 9.7 takes every day up to the 31st.
+        let valid =
+            if cx.mysql_before(MYSQL_97) { |date: Date| date.month <= 12 && date.day <= 31 } else { temporal::exists };
+        let at = read(&text, &pattern, valid).map(|at| DateTime { fsp: node.ty.scale, ..at });
         Ok(at.map_or(Val::Null, |at| if node.ty.kind == Kind::Date { Val::Date(at.date) } else { Val::DateTime(at) }))
     })
 }
@@ -193,7 +206,7 @@ struct Reading {
     afternoon: bool,
 }
 
-fn read(text: &[u8], pattern: &[u8]) -> Option<DateTime> {
+fn read(text: &[u8], pattern: &[u8], valid: fn(Date) -> bool) -> Option<DateTime> {
     let mut text = text;
     let mut reading = Reading::default();
     let mut at = 0;
@@ -230,7 +243,7 @@ fn read(text: &[u8], pattern: &[u8]) -> Option<DateTime> {
         month: u8::try_from(reading.month).ok()?,
         day: u8::try_from(reading.day).ok()?,
     };
-    if hour > 23 || reading.minute > 59 || reading.second > 59 || !temporal::exists(date) {
+    if hour > 23 || reading.minute > 59 || reading.second > 59 || !valid(date) {
         return None;
     }
     Some(DateTime {
@@ -323,11 +336,13 @@ mod tests {
     #[test]
     fn there_and_back() {
         let at = temporal::read_datetime(b"2009-10-04 22:23:00.5").unwrap().value;
-        let format = |pattern: &str| format(&at, pattern.as_bytes()).unwrap();
+        let format = |pattern: &str| parts(&at, pattern.as_bytes()).unwrap();
         assert_eq!(format("%W %M %Y"), "Sunday October 2009");
         assert_eq!(format("%H %k %I %r %T %S %w"), "22 22 10 10:23:00 PM 22:23:00 00 0");
         assert_eq!(format("%D %y %a %d %m %b %j %f %%"), "4th 09 Sun 04 10 Oct 277 500000 %");
-        let read = |text: &str, pattern: &str| read(text.as_bytes(), pattern.as_bytes()).map(|at| at.to_string());
+        let read = |text: &str, pattern: &str| {
+            read(text.as_bytes(), pattern.as_bytes(), temporal::exists).map(|at| at.to_string())
+        };
         assert_eq!(read("01,5,2013", "%d,%m,%Y").as_deref(), Some("2013-05-01 00:00:00.000000"));
         assert_eq!(read("May 1, 2013 3:04 PM", "%M %d,%Y %h:%i %p").as_deref(), Some("2013-05-01 15:04:00.000000"));
         assert_eq!(read("abc", "%Y"), None);

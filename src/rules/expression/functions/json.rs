@@ -10,8 +10,10 @@ use crate::rules::expression::{
     compile::{Built, boolean},
     json::{self, Leg},
     node::{Cx, Node, Op},
+    release::MYSQL_80,
     typed::{Evaluated, Failure, Kind, Type, Val, strength},
 };
+use crate::schema::ServerInfo;
 
 pub fn build(args: Args<'_>) -> Topic<'_> {
     let text = Type::text(Collation::JSON, strength::IMPLICIT);
@@ -29,11 +31,11 @@ pub fn build(args: Args<'_>) -> Topic<'_> {
 }
 
 /// `column -> path` and `column ->> path`.
-pub fn arrow(column: Node, path: Node, unquoted: bool) -> Built {
+pub fn arrow(column: Node, path: Node, unquoted: bool, server: ServerInfo) -> Built {
     if !matches!(column.ty.kind, Kind::Json | Kind::Null) {
         return Err("before -> and ->> stands a JSON column".into());
     }
-    let args = Args { name: "json_extract", nodes: vec![column, path] };
+    let args = Args { name: "json_extract", nodes: vec![column, path], server };
     check_paths(&args, 1)?;
     let found = args.call(2, 2, Type::json(), extract)?;
     if !unquoted {
@@ -49,7 +51,10 @@ fn check_paths(args: &Args<'_>, from: usize) -> Result<(), String> {
         match node.as_const() {
             Some(Val::Text(text)) => {
                 let readable = std::str::from_utf8(text).ok().and_then(json::path);
-                readable.ok_or("a JSON path can't be read (`**` and ranges are not supported)")?;
+                let legs = readable.ok_or("a JSON path can't be read (`**` and ranges are not supported)")?;
+                if args.mysql_before(MYSQL_80) && legs.iter().any(|leg| matches!(leg, Leg::FromEnd(_))) {
+                    return Err("`last` in a JSON path needs MySQL 8.0 or later".into());
+                }
             }
             Some(Val::Null) => {}
             _ => return Err("a JSON path must be a constant text".into()),
@@ -96,7 +101,7 @@ fn unquote<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
         Val::Null => Val::Null,
         Val::Json(value) => match value.into_owned() {
             Value::String(text) => Val::owned(text),
-            other => Val::owned(json::to_text(&other)),
+            other => Val::owned(json::to_text(&other, cx.mysql_before(MYSQL_80))),
         },
         Val::Text(text) => {
             let quoted = text.len() > 1 && text.starts_with(b"\"") && text.ends_with(b"\"");

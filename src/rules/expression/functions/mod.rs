@@ -19,13 +19,16 @@ use super::{
     compare::aggregate,
     compile::{Built, Compiler},
     node::{Cx, Function, Node, Op},
+    release,
     typed::{Evaluated, Failure, Kind, Type, Val, strength},
 };
+use crate::schema::ServerInfo;
 
 /// A call's arguments while it is built.
 pub struct Args<'a> {
     pub name: &'a str,
     pub nodes: Vec<Node>,
+    pub server: ServerInfo,
 }
 
 impl Args<'_> {
@@ -44,6 +47,10 @@ impl Args<'_> {
 
     /// The type of a text made of these arguments (all of them, or the first ones).
     pub fn text_type(&self, first: usize) -> Result<Type, String> {
+        let bits = self.nodes.iter().any(|node| node.ty.kind == Kind::Bit);
+        if bits && self.nodes.iter().any(|node| node.ty.kind.is_text() && !node.ty.is_binary()) {
+            return Err("a BIT column beside a text is not supported; use BIN() or `+ 0`".into());
+        }
         let (collation, strength) = aggregate(self.nodes.iter().take(first).map(|node| &node.ty))?;
         Ok(Type::text(collation, strength))
     }
@@ -55,6 +62,16 @@ impl Args<'_> {
     /// Fractional digits of an argument as a time.
     pub fn time_scale(&self, at: usize) -> u8 {
         self.nodes.get(at).map_or(0, super::convert::node_time_scale)
+    }
+
+    /// The source is MySQL older than this version.
+    pub fn mysql_before(&self, version: u32) -> bool {
+        !self.server.is_mariadb() && self.server.version < version
+    }
+
+    /// MariaDB, or MySQL before 8.0: they have much of their old common code.
+    pub fn is_old(&self) -> bool {
+        self.server.is_mariadb() || self.mysql_before(release::MYSQL_80)
     }
 
     pub fn constant_int(&self, at: usize) -> Option<i64> {
@@ -69,7 +86,7 @@ pub fn plain_text() -> Type {
 
 /// Builds a call. The error names a function that is not known.
 pub fn build(compiler: &Compiler<'_>, name: &str, nodes: Vec<Node>) -> Built {
-    let mut args = Args { name, nodes };
+    let mut args = Args { name, nodes, server: compiler.server };
     for topic in [string::build, substring::build, number::build, date::build, parts::build, hash::build, json::build] {
         match topic(args) {
             Ok(built) => return built,

@@ -10,6 +10,7 @@ use crate::rules::expression::{
     functions::flow,
     node::{Cx, Function, Node, Op, borrow},
     number,
+    release::MYSQL_80,
     typed::{Evaluated, Failure, Kind, Type, Val},
 };
 
@@ -77,13 +78,18 @@ fn log<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
 fn abs_call(args: Args<'_>) -> super::Built {
     let given = args.ty(0);
     match numeric(&given) {
-        Numeric::Integer => args.call(1, 1, Type::int(given.unsigned), |node, args, cx| {
-            convert::integer(&value_arg(args, 0, cx)?).map_or(Ok(Val::Null), |n| ranged(n.abs(), node.ty.unsigned))
-        }),
-        Numeric::Decimal => args.call(1, 1, Type::decimal(given.whole, scale_of(&given)), |_, args, cx| {
-            let n = convert::decimal(&value_arg(args, 0, cx)?);
-            Ok(n.map_or(Val::Null, |n| Val::Dec(if n.is_negative() { n.neg() } else { n })))
-        }),
+        Numeric::Integer => {
+            args.call(1, 1, Type { whole: given.whole.max(2), ..Type::int(given.unsigned) }, |node, args, cx| {
+                convert::integer(&value_arg(args, 0, cx)?).map_or(Ok(Val::Null), |n| ranged(n.abs(), node.ty.unsigned))
+            })
+        }
+        Numeric::Decimal => {
+            let ty = Type { unsigned: given.unsigned, ..Type::decimal(given.whole, scale_of(&given)) };
+            args.call(1, 1, ty, |_, args, cx| {
+                let n = convert::decimal(&value_arg(args, 0, cx)?);
+                Ok(n.map_or(Val::Null, |n| Val::Dec(if n.is_negative() { n.neg() } else { n })))
+            })
+        }
         Numeric::Real => args.call(1, 1, Type::double(), |_, args, cx| real(args, cx, |n| Some(n.abs()))),
     }
 }
@@ -110,16 +116,27 @@ fn rounding(args: Args<'_>, function: Function) -> super::Built {
     }
     let given = args.ty(0);
     let digits = if args.nodes.len() == 1 { Some(0) } else { args.constant_int(1) };
+    // MariaDB and old MySQL show as many digits as they were told.
+    let shown = args.is_old();
+    // MariaDB rounds an integer of ten digits or more to a decimal, for it may need one more.
+    let narrow = args.nodes.first().is_some_and(|arg| arg.is_column() && given.whole <= 10) || given.whole < 9;
+    let rounds_up =
+        args.server.is_mariadb() && args.name == "round" && !narrow && digits.is_some_and(|digits| digits < 0);
     let ty = match numeric(&given) {
-        Numeric::Integer => Type::int(given.unsigned),
+        Numeric::Integer if rounds_up => Type::decimal(20, 0),
+        Numeric::Integer => Type { whole: given.whole.max(2), ..Type::int(given.unsigned) },
         Numeric::Decimal => {
             let scale = match digits {
                 Some(digits) => digits.clamp(0, i64::from(MAX_SCALE)) as u8,
                 None => scale_of(&given),
             };
-            Type::decimal(given.whole.saturating_add(1), scale.min(scale_of(&given)))
+            let scale = if shown { scale } else { scale.min(scale_of(&given)) };
+            Type::decimal(given.whole.saturating_add(1), scale)
         }
-        Numeric::Real => Type::double(),
+        Numeric::Real => match digits.filter(|_| shown) {
+            Some(digits) => Type { scale: digits.clamp(0, i64::from(Type::FREE)) as u8, ..Type::double() },
+            None => Type::double(),
+        },
     };
     Ok(Node { ty, op: Op::Call(function, args.nodes) })
 }
@@ -153,12 +170,16 @@ fn cut<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, round: bool) -> Evalua
             let base = n / ten * ten;
             let rest = (n - base).abs();
             let n = if round && rest * 2 >= ten { base + n.signum() * ten } else { base };
+            if cx.mysql_before(MYSQL_80) {
+                return Ok(if node.ty.unsigned { Val::UInt(n as u64) } else { Val::Int(n as i64) });
+            }
             ranged(n, node.ty.unsigned)
         }
         Kind::Decimal => {
             let Some(n) = convert::decimal(&value) else { return Ok(Val::Null) };
             let digits = digits.min(n.scale().into());
             let cut = if round { n.round_at(digits) } else { n.truncate(digits) };
+            let cut = cut.unsigned_zero();
             Ok(Val::Dec(if cut.scale() < node.ty.scale { cut.round(node.ty.scale) } else { cut }))
         }
         _ => {
@@ -186,10 +207,13 @@ fn cut_real(n: f64, digits: i32, round: bool) -> f64 {
 fn whole(args: Args<'_>, function: Function) -> super::Built {
     let given = args.ty(0);
     let ty = match numeric(&given) {
-        Numeric::Integer => Type::int(given.unsigned),
+        // Old MySQL has a decimal for what may have 20 digits.
+        Numeric::Integer if args.mysql_before(MYSQL_80) && given.whole >= 20 => Type::decimal(20, 0),
+        Numeric::Integer => Type { whole: given.whole.max(2), ..Type::int(given.unsigned) },
         Numeric::Decimal if given.whole < 18 => Type::int(false),
         Numeric::Decimal => Type::decimal(given.whole.saturating_add(1), 0),
-        Numeric::Real => Type { scale: Type::FREE, ..Type::double() },
+        Numeric::Real if args.is_old() => Type { scale: 0, ..Type::double() },
+        Numeric::Real => Type::double(),
     };
     args.call(1, 1, ty, function)
 }
@@ -290,7 +314,7 @@ fn extreme(mut args: Args<'_>, function: Function) -> super::Built {
     if temporal > 0 && temporal < kinds.len() || kinds.contains(&Kind::Json) {
         return Err(format!("{} over dates and other types is not supported", args.name.to_uppercase()));
     }
-    let mut ty = flow::merge(args.nodes.iter().map(|node| &node.ty))?;
+    let mut ty = flow::merge(args.server, args.nodes.iter().map(|node| &node.ty))?;
     let numbers = |kind: &Kind| kind.is_integer() || kind.is_real() || *kind == Kind::Decimal;
     if ty.kind == Kind::Text && kinds.iter().any(numbers) {
         // With a number among them, MySQL compares as texts where one is a text; MariaDB as doubles.
@@ -324,8 +348,8 @@ fn choose<'a>(args: &'a [Node], cx: &Cx<'a>, greatest: bool) -> Evaluated<'a> {
                     _ => Comparison::Text(arg.ty.collation),
                 };
                 let order = how.order((borrow(&value), &arg.ty), (borrow(held), &node.ty), cx);
-                // Of equal texts MySQL's GREATEST gives the last one.
-                let last = greatest && !cx.mariadb;
+                // Of equal texts GREATEST of MySQL 8.0 and later gives the last one.
+                let last = greatest && !cx.mariadb && cx.version >= MYSQL_80;
                 order.is_some_and(|order| if greatest { order.is_gt() || last && order.is_eq() } else { order.is_lt() })
             }
         };

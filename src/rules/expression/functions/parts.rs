@@ -8,15 +8,19 @@ use crate::{
         compile::Built,
         convert,
         node::{Cx, Function, Node, Op},
+        release::MYSQL_97,
         temporal,
         typed::{Evaluated, Kind, Type, Val},
     },
 };
 
 pub fn build(args: Args<'_>) -> Topic<'_> {
-    let int = Type::int(false);
+    let int = Type::small_int();
+    let year = !args.server.is_mariadb() && args.server.version >= MYSQL_97;
     Ok(match args.name {
-        "year" => args.call(1, 1, int, |_, args, cx| of_date(args, cx, |d| Some(d.year.into()))),
+        "year" => args.call(1, 1, Type { unsigned: year, bytes: if year { 1 } else { 8 }, ..int }, |_, args, cx| {
+            of_date(args, cx, |d| Some(d.year.into()))
+        }),
         "quarter" => args.call(1, 1, int, |_, args, cx| of_date(args, cx, |d| Some((i64::from(d.month) + 2) / 3))),
         "month" => args.call(1, 1, int, |_, args, cx| of_date(args, cx, |d| Some(d.month.into()))),
         "day" | "dayofmonth" => args.call(1, 1, int, |_, args, cx| of_date(args, cx, |d| Some(d.day.into()))),

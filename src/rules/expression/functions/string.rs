@@ -8,11 +8,12 @@ use crate::rules::expression::{
     compare::{self, Comparison},
     convert,
     node::{Cx, Node, Op, Reader, borrow},
+    release::MYSQL_80,
     typed::{Evaluated, Failure, Kind, Type, Val},
 };
 
 pub fn build(args: Args<'_>) -> Topic<'_> {
-    let int = Type::int(false);
+    let int = Type::small_int();
     let text = |args: Args<'_>, first, least, most, function| {
         args.text_type(first).and_then(|ty| args.call(least, most, ty, function))
     };
@@ -188,7 +189,23 @@ fn hex<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let Some(arg) = args.first() else { return Ok(Val::Null) };
     let number = arg.ty.kind.is_integer() || arg.ty.kind.is_real() || arg.ty.kind == Kind::Decimal;
     if number {
-        let bits = convert::bits(&arg.eval(cx)?, cx);
+        let value = arg.eval(cx)?;
+        super::super::arith::check_computed(&value, arg, cx)?;
+        let old = cx.mariadb || cx.mysql_before(MYSQL_80);
+        let bits = match convert::real(&value) {
+            // MariaDB and old servers round halves away from zero, and what is no integer to all ones.
+            Some(n) if old && matches!(value, Val::Real(_) | Val::Float(_) | Val::Dec(_)) => {
+                let fits = n > i64::MIN as f64 && n < u64::MAX as f64;
+                Some(if !fits {
+                    u64::MAX
+                } else if n < 0.0 {
+                    (n - 0.5) as i64 as u64
+                } else {
+                    (n + 0.5) as u64
+                })
+            }
+            _ => convert::bits(&value, cx),
+        };
         return Ok(bits.map_or(Val::Null, |bits| Val::owned(format!("{bits:X}"))));
     }
     let Some(bytes) = arg.stored(cx)? else { return Ok(Val::Null) };

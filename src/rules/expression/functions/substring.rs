@@ -5,6 +5,7 @@ use crate::rules::expression::{
     collation::{Collation, pieces},
     compare,
     node::{Cx, Node, Op},
+    release::{MYSQL_57, MYSQL_97},
     typed::{Evaluated, Type, Val},
 };
 
@@ -127,7 +128,7 @@ fn find<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, text: usize, needle: 
     };
     let collation = &node.ty.collation;
     let (text, needle) = (characters(&text, collation), characters(&needle, collation));
-    // MariaDB finds nothing behind the end, and holds characters of different width apart.
+    // MariaDB finds nothing behind the end; it and MySQL before 9.7 hold characters of different width apart.
     if cx.mariadb && needle.is_empty() && from > 1 && from > text.len() as i64 {
         return Ok(Val::Int(0));
     }
@@ -135,11 +136,11 @@ fn find<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, text: usize, needle: 
     else {
         return Ok(Val::Int(0));
     };
+    let apart = cx.mariadb || cx.mysql_before(MYSQL_97);
     let last = text.len().checked_sub(needle.len());
     let same = |at: usize| {
         needle.iter().enumerate().all(|(i, wanted)| {
-            text.get(at + i)
-                .is_some_and(|c| (!cx.mariadb || c.len() == wanted.len()) && same_piece(collation, c, wanted))
+            text.get(at + i).is_some_and(|c| (!apart || c.len() == wanted.len()) && same_piece(collation, c, wanted))
         })
     };
     let found = last.and_then(|last| (start..=last).find(|at| same(*at)));
@@ -168,7 +169,7 @@ fn insert_call(args: Args<'_>) -> super::Built {
         };
         let chars = characters(&text, &node.ty.collation);
         let start = match usize::try_from(at) {
-            Ok(at) if at > 0 && at <= chars.len() => at - 1,
+            Ok(at) if at > 0 && at <= chars.len() + usize::from(cx.mysql_before(MYSQL_57)) => at - 1,
             _ => return Ok(Val::Text(text)),
         };
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(chars.len() - start);
