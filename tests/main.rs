@@ -9,6 +9,7 @@ mod failpoints;
 mod faults;
 mod folding;
 mod many_tables;
+mod middle;
 mod mysql;
 mod nodes;
 mod online;

@@ -21,7 +21,9 @@ pub(super) fn table(schema: &str, json: &Value) -> Result<TableInfo, String> {
         partitioned: json.get("partition").is_some_and(|partition| !partition.is_null()),
         ..TableInfo::default()
     };
-    let mut columns: Vec<&Value> = list(json, "cols").iter().filter(is_public).collect();
+    // Hidden ones are the expressions of functional keys; no row has them.
+    let (hidden, mut columns): (Vec<&Value>, Vec<&Value>) =
+        list(json, "cols").iter().filter(is_public).partition(|column| flag(column, "hidden"));
     columns.sort_by_key(|column| number(column, "offset"));
     for json in columns {
         table.columns.push(column(json)?);
@@ -30,7 +32,7 @@ pub(super) fn table(schema: &str, json: &Value) -> Result<TableInfo, String> {
         return Err("cols is missing or empty".to_owned());
     }
     for json in list(json, "index_info").iter().filter(is_public) {
-        table.indexes.push(index(json)?);
+        table.indexes.push(index(json, &hidden)?);
     }
     for json in list(json, "fk_info").iter().filter(is_public) {
         table.foreign_keys.push(foreign_key(json)?);
@@ -127,15 +129,45 @@ fn default_value(json: &Value, base: BaseType) -> Option<DefaultValue> {
     if json.get("default_is_expr").and_then(Value::as_bool).unwrap_or(false) {
         return Some(DefaultValue::Expression(text));
     }
-    Some(DefaultValue::Literal(text))
+    // Bits: Go's text of bytes that are no UTF-8 would be wrong, so they stand beside it in base64.
+    let bits = json.get("default_bit").and_then(Value::as_str).and_then(from_base64);
+    Some(bits.map_or(DefaultValue::Literal(text), DefaultValue::Bytes))
 }
 
-fn index(json: &Value) -> Result<Index, String> {
+/// Standard base64, padded or not. None: it is none.
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut group, mut bits) = (0_u32, 0);
+    for c in text.trim_end_matches('=').bytes() {
+        let sextet = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        (group, bits) = (group << 6 | u32::from(sextet), bits + 6);
+        if bits >= 8 {
+            bits -= 8;
+            out.push((group >> bits & 0xff) as u8);
+        }
+    }
+    Some(out)
+}
+
+fn index(json: &Value, hidden: &[&Value]) -> Result<Index, String> {
     let mut columns = Vec::new();
     for part in list(json, "idx_cols") {
         let length = number(part, "length");
+        let column = name(part, "name")?;
+        if let Some(hidden) = hidden.iter().find(|json| name(json, "name").is_ok_and(|name| name == column)) {
+            let expression = Some(text(hidden, "generated_expr_string").to_owned());
+            columns.push(IndexColumn { expression, ..IndexColumn::default() });
+            continue;
+        }
         columns.push(IndexColumn {
-            column: name(part, "name")?,
+            column,
             prefix_len: u32::try_from(length).ok().filter(|length| *length > 0),
             ..IndexColumn::default()
         });
@@ -149,8 +181,8 @@ fn index(json: &Value) -> Result<Index, String> {
         name: if primary { "PRIMARY".to_owned() } else { name },
         unique: flag(json, "is_unique") || primary,
         primary,
+        functional: columns.iter().any(|part| part.expression.is_some()),
         columns,
-        functional: false,
         kind: if number(json, "index_type") == 4 { IndexKind::Fulltext } else { IndexKind::Ordinary },
         invisible: flag(json, "is_invisible"),
         comment: text(json, "comment").to_owned(),

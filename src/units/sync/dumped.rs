@@ -8,6 +8,8 @@ use crate::{
     schema::{
         Tracker,
         ddl::{self, ParseContext},
+        load::{Session, parse_create_table},
+        model::TableId,
         server::SqlMode,
     },
     units::dump::{files, names::FileKind},
@@ -22,18 +24,35 @@ pub fn read(dir: &Path, source: &SourceFacts, tracker: &mut Tracker) -> Result<(
     let mut listed = files::list(dir).map_err(|e| failed(dir, e))?;
     // Databases first: their character sets are inherited.
     listed.sort_by_key(|(_, kind)| !matches!(kind, FileKind::SchemaCreate { .. }));
+    let session = Session {
+        server: source.dialect,
+        sql_mode: SqlMode::default(),
+        lower_case_table_names: source.lower_case_table_names,
+        explicit_defaults_for_timestamp: source.explicit_timestamps,
+    };
     for (path, kind) in listed {
-        let schema = match kind {
-            FileKind::SchemaCreate { schema } | FileKind::TableCreate { schema, .. } => schema,
+        let (schema, table) = match kind {
+            FileKind::SchemaCreate { schema } => (schema, None),
+            FileKind::TableCreate { schema, table } => (schema, Some(table)),
             _ => continue,
         };
-        let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
-        let context = ParseContext { default_schema: schema, sql_mode: SqlMode::default(), server: source.dialect };
-        for sql in statements(&text) {
-            if !sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("CREATE")) {
-                continue;
+        // A default of bytes that are no text may stand in it as they are.
+        let text = std::fs::read(&path).map_err(|e| failed(&path, e))?;
+        let text = String::from_utf8_lossy(&text);
+        let is_create = |sql: &&str| sql.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("CREATE"));
+        for sql in statements(&text).into_iter().filter(is_create) {
+            match &table {
+                // As SHOW CREATE TABLE printed it: nothing is implied.
+                Some(table) => tracker.put(parse_create_table(sql, &TableId::new(&schema, table), &session)?),
+                None => {
+                    let context = ParseContext {
+                        default_schema: schema.clone(),
+                        sql_mode: session.sql_mode,
+                        server: session.server,
+                    };
+                    tracker.apply(&ddl::parse(sql, &context)?)?;
+                }
             }
-            tracker.apply(&ddl::parse(sql, &context)?)?;
         }
     }
     tracing::info!(tables = tracker.tables().count(), "init table info from the dump's schema files");

@@ -33,6 +33,7 @@ mod lookup;
 mod memory;
 mod online;
 mod operated;
+mod origin;
 mod partial;
 mod pipeline;
 mod progress;

@@ -2,11 +2,10 @@
 //!
 //! Where a source table's structure comes from, first match wins:
 //! 1. the tracker: the checkpoint's `table_info`, the dump's schema files, and every DDL since;
-//! 2. the source's present structure, if each column fits the binlog's row layout;
-//! 3. the target's structure, as the original does, if it fits;
-//! 4. the table map, when the source writes all that it can into it.
+//! 2. the source's present structure or the target's, see [`origin`];
+//! 3. the table map, when the source writes all that it can into it.
 //!
-//! The table map also checks what is tracked: types always, names and signs when the source writes them. A target with more columns than the source is found by 2; a table altered since the start position by 3.
+//! The table map also checks what is tracked: types always, names and signs when the source writes them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,12 +21,13 @@ use super::{
     layout::{self, fits},
     lookup::Lookup,
     online::Records,
+    origin::{self, Origin},
     relations::{ForeignKeys, TableRelations},
     table::TargetTable,
     target::Target,
 };
 use crate::{
-    config::{Flavor, SubtaskConfig},
+    config::{Flavor, SubtaskConfig, subtask::TaskMode},
     error::{Code, DmError},
     mysql::binlog::table_map::{TableMap, column_type as ty},
     rules::check_places,
@@ -330,9 +330,15 @@ impl Structures {
             present = self.at_source.table_now(source).await?;
         }
         let renamed = TableInfo { schema: source.schema.clone(), name: source.name.clone(), ..target.clone() };
-        let info = match present.filter(|info| fits(map, info)) {
-            Some(info) => info,
-            None if fits(map, &renamed) => renamed,
+        let dumped = matches!(self.config.mode, TaskMode::All | TaskMode::LoadSync);
+        let info = match origin::choose(map, present, renamed, dumped) {
+            Some((info, origin)) => {
+                tracing::info!(table = %source, ?origin, "the structure of an untracked table");
+                if origin == Origin::SourceInOtherOrder {
+                    self.counters.note(format!("{source} in its present order"), other_order(source, &target.id()));
+                }
+                info
+            }
             None => {
                 layout::from_map(map, &self.tracker.server()).ok_or_else(|| unknown_structure(map, source, target))?
             }
@@ -363,6 +369,13 @@ pub fn missing(target: &TableId, source: &TableId) -> DmError {
             "cannot fetch downstream table schema of {target} to initialize upstream schema {source} in schema tracker"
         ))
         .cause(format!("Error 1146 (42S02): Table '{}.{}' doesn't exist", target.schema, target.name))
+}
+
+fn other_order(source: &TableId, target: &TableId) -> String {
+    format!(
+        "the columns of {source} are taken to be in the order that they have on the source now, which {target} doesn't \
+         have: if the source's table was altered after this position, set its structure of then with `binlog-schema update`"
+    )
 }
 
 fn unknown_structure(map: &TableMap, source: &TableId, target: &TableInfo) -> DmError {
