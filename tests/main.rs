@@ -4,6 +4,7 @@
 mod binlog;
 mod cases;
 mod collations;
+mod combining;
 mod expression;
 mod failpoints;
 mod faults;

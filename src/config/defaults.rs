@@ -65,6 +65,7 @@ impl Default for SyncerConfig {
             safe_mode: false,
             safe_mode_duration: String::new(),
             enable_ansi_quotes: false,
+            memory_limit: SyncerConfig::MEMORY_LIMIT,
         }
     }
 }

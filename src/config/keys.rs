@@ -121,6 +121,8 @@ yaml_struct!(SyncerConfig, "config.SyncerConfig", {
     "safe-mode" => safe_mode,
     "safe-mode-duration" => safe_mode_duration,
     "enable-ansi-quotes" => enable_ansi_quotes,
+}, ours {
+    "memory-limit" => memory_limit via Bytes,
 });
 
 yaml_struct!(ValidatorConfig, "config.ValidatorConfig", {

@@ -220,6 +220,18 @@ pub struct SyncerConfig {
     /// Go duration text; empty means twice the flush interval.
     pub safe_mode_duration: String,
     pub enable_ansi_quotes: bool,
+    /// Ours: bytes of memory that changes on their way may take.
+    #[serde(default = "SyncerConfig::default_memory_limit")]
+    pub memory_limit: u64,
+}
+
+impl SyncerConfig {
+    /// 256 MiB.
+    pub const MEMORY_LIMIT: u64 = 256 << 20;
+
+    fn default_memory_limit() -> u64 {
+        Self::MEMORY_LIMIT
+    }
 }
 
 /// Validator settings (config facts 7.4).

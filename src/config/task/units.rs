@@ -130,6 +130,11 @@ impl TaskConfig {
         if unit.checkpoint_flush_interval == 0 {
             unit.checkpoint_flush_interval = default.checkpoint_flush_interval;
         }
+        if unit.memory_limit == 0 {
+            unit.memory_limit = default.memory_limit;
+        }
+        // Less would not hold the events of an ordinary source.
+        unit.memory_limit = unit.memory_limit.max(16 << 20);
         self.check_syncer(&mut unit)?;
         Ok(unit)
     }

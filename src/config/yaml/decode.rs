@@ -127,7 +127,9 @@ impl Decoder {
 /// Lists the keys of a struct in the order in which they are printed: `"key" => field`, optionally
 /// `"key" | "other spelling" => field`, and `via Type` where the field has its own reading.
 macro_rules! yaml_struct {
-    ($type:ty, $go:literal, { $($key:literal $(| $alias:literal)* => $field:ident $(via $via:ty)?,)* }) => {
+    // Keys of ours are shown only where they are used, so that DM can read what doesn't need them.
+    ($type:ty, $go:literal, { $($key:literal $(| $alias:literal)* => $field:ident $(via $via:ty)?,)* }
+     $(, ours { $($own:literal => $own_field:ident via $own_via:ty,)* })?) => {
         impl $crate::config::yaml::YamlValue for $type {
             fn decode(
                 node: &$crate::config::yaml::Node,
@@ -136,15 +138,19 @@ macro_rules! yaml_struct {
                 let mut out = <$type>::default();
                 d.mapping(node, $go, |d, key, value| match key {
                     $($key $(| $alias)* => yaml_struct!(@assign d, value, out.$field $(, $via)?),)*
+                    $($($own => yaml_struct!(@assign d, value, out.$own_field, $own_via),)*)?
                     _ => false,
                 });
                 Some(out)
             }
 
             fn encode(&self) -> $crate::config::yaml::Yaml {
-                $crate::config::yaml::Yaml::Map(vec![
-                    $(($key.to_owned(), yaml_struct!(@encode self.$field $(, $via)?)),)*
-                ])
+                #[allow(unused_mut)]
+                let mut pairs = vec![$(($key.to_owned(), yaml_struct!(@encode self.$field $(, $via)?)),)*];
+                $($(if self.$own_field != <$type>::default().$own_field {
+                    pairs.push(($own.to_owned(), yaml_struct!(@encode self.$own_field, $own_via)));
+                })*)?
+                $crate::config::yaml::Yaml::Map(pairs)
             }
         }
     };

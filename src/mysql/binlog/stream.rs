@@ -48,6 +48,8 @@ pub struct StreamOptions {
     pub read_timeout: Duration,
     /// Keep the texts of statements behind row events.
     pub statement_texts: bool,
+    /// A larger event, in bytes, is refused before it is received.
+    pub largest_event: u64,
 }
 
 impl Default for StreamOptions {
@@ -57,6 +59,7 @@ impl Default for StreamOptions {
             heartbeat_period: Duration::from_secs(30),
             read_timeout: Duration::from_secs(60),
             statement_texts: false,
+            largest_event: u64::MAX,
         }
     }
 }
@@ -66,6 +69,8 @@ pub struct BinlogStream {
     packets: PacketStream,
     decoder: EventDecoder,
     ready: VecDeque<Event>,
+    /// Found when nobody waited.
+    failed: Option<DmError>,
     /// Behind the last event given out.
     position: BinlogPosition,
     read_timeout: Duration,
@@ -101,12 +106,21 @@ impl BinlogStream {
         };
         let skip_to = (from.pos > u64::from(u32::MAX)).then(|| from.clone());
         let begin = if skip_to.is_some() { BinlogPosition::new(from.name, FIRST_EVENT_POS) } else { from };
+        packets.limit_events(options.largest_event);
         let mut decoder = EventDecoder::new(flavor, begin.clone());
         if options.statement_texts {
             decoder = decoder.with_statement_texts();
         }
         let read_timeout = options.read_timeout;
-        Ok(BinlogStream { packets, decoder, ready: VecDeque::new(), position: begin, read_timeout, skip_to })
+        Ok(BinlogStream {
+            packets,
+            decoder,
+            ready: VecDeque::new(),
+            failed: None,
+            position: begin,
+            read_timeout,
+            skip_to,
+        })
     }
 
     /// The next event, heartbeats included; waits for one at most `read_timeout`. Safe to drop while it waits.
@@ -115,14 +129,37 @@ impl BinlogStream {
     /// stream is of no use after an error.
     pub async fn next(&mut self) -> Result<Event> {
         loop {
+            if let Some(event) = self.take().transpose() {
+                return event;
+            }
+            self.packets.fill(self.read_timeout).await.map_err(stream_error)?;
+        }
+    }
+
+    /// The next event if it has come already; an error waits for [`BinlogStream::next`].
+    pub fn ready(&mut self) -> Option<Event> {
+        match self.take() {
+            Ok(event) => event,
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Event>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        loop {
             if let Some(event) = self.ready.pop_front() {
                 self.follow(&event);
                 if self.is_behind_start(&event) {
-                    return Ok(event);
+                    return Ok(Some(event));
                 }
                 continue;
             }
-            let mut packet = self.packets.read(self.read_timeout).await.map_err(stream_error)?;
+            let Some(mut packet) = self.packets.buffered().map_err(stream_error)? else { return Ok(None) };
             match packet.first() {
                 Some(0) => {
                     packet.advance(1);
@@ -177,10 +214,25 @@ fn wire_cause(error: WireError) -> String {
         WireError::Io(_) => "invalid connection".into(),
         WireError::Protocol(text) => text,
         WireError::Tls(text) => format!("tls: {text}"),
+        WireError::TooLarge(size, limit) => format!("a packet of {size} bytes is beyond {limit}"),
     }
 }
 
 fn stream_error(error: WireError) -> DmError {
+    if let WireError::TooLarge(size, limit) = error {
+        return DmError::new(Code::SyncerGetEvent)
+            .scope(Scope::Upstream)
+            .msg(format!(
+                "an event of {} MiB in the source's binlog is too large for the memory limit: events up to {} MiB pass",
+                size.div_ceil(1 << 20),
+                limit >> 20
+            ))
+            .workaround(format!(
+                "Please set `memory-limit` in the task's `syncers` to at least {} MiB, and start the task again; or skip \
+                 the event by `binlog skip`.",
+                (size * 10).div_ceil(1 << 20)
+            ));
+    }
     DmError::new(Code::SyncerGetEvent).scope(Scope::Upstream).cause(wire_cause(error))
 }
 

@@ -32,6 +32,8 @@ pub(super) enum WireError {
     /// The server said something that is not the protocol, or asked for what can't be given.
     Protocol(String),
     Tls(String),
+    /// An event of so many bytes is larger than allowed.
+    TooLarge(u64, u64),
 }
 
 impl From<io::Error> for WireError {
@@ -49,16 +51,22 @@ pub(super) struct PacketStream {
     /// Payloads of packets that go on.
     partial: BytesMut,
     sequence: u8,
+    largest_event: u64,
 }
 
 impl PacketStream {
     pub fn new(socket: Box<dyn Socket>) -> Self {
-        PacketStream { socket, buffer: BytesMut::new(), partial: BytesMut::new(), sequence: 0 }
+        PacketStream { socket, buffer: BytesMut::new(), partial: BytesMut::new(), sequence: 0, largest_event: u64::MAX }
     }
 
     /// The socket itself, to wrap it in TLS; nothing may be buffered.
     pub fn into_socket(self) -> Box<dyn Socket> {
         self.socket
+    }
+
+    /// What follows are events of a binlog stream; larger ones are refused before they are received.
+    pub fn limit_events(&mut self, bytes: u64) {
+        self.largest_event = bytes;
     }
 
     /// The number of the next packet.
@@ -74,19 +82,24 @@ impl PacketStream {
     /// The next payload. Safe to drop while it waits: what was read stays.
     pub async fn read(&mut self, limit: Duration) -> Wire<Bytes> {
         loop {
-            if let Some(payload) = self.take_payload()? {
+            if let Some(payload) = self.buffered()? {
                 return Ok(payload);
             }
-            let read = timeout(limit, self.socket.read_buf(&mut self.buffer));
-            match read.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? {
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                _ => continue,
-            }
+            self.fill(limit).await?;
+        }
+    }
+
+    /// Waits for more bytes. Safe to drop.
+    pub async fn fill(&mut self, limit: Duration) -> Wire<()> {
+        let read = timeout(limit, self.socket.read_buf(&mut self.buffer));
+        match read.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? {
+            0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            _ => Ok(()),
         }
     }
 
     /// A payload that is in the buffer already; else makes room for more.
-    fn take_payload(&mut self) -> Wire<Option<Bytes>> {
+    pub fn buffered(&mut self) -> Wire<Option<Bytes>> {
         loop {
             if self.buffer.len() < 4 {
                 self.buffer.reserve(CHUNK);
@@ -94,6 +107,9 @@ impl PacketStream {
             }
             let length =
                 usize::from(self.buffer[0]) | usize::from(self.buffer[1]) << 8 | usize::from(self.buffer[2]) << 16;
+            if self.partial.is_empty() {
+                self.check_size(length)?;
+            }
             if self.buffer.len() < 4 + length {
                 self.buffer.reserve((4 + length - self.buffer.len()).max(CHUNK));
                 return Ok(None);
@@ -107,11 +123,28 @@ impl PacketStream {
             if self.partial.len() + length > LARGEST_PAYLOAD {
                 return Err(WireError::Protocol("the server sent a packet beyond 1 GiB".into()));
             }
+            if self.partial.is_empty() {
+                // Once, and as long as the event will be: growing by doubling would take twice as much.
+                let stated =
+                    payload.get(10..14).and_then(|size| size.first_chunk()).map_or(0, |s| u32::from_le_bytes(*s));
+                self.partial.reserve((stated as usize + 1).clamp(length, LARGEST_PAYLOAD));
+            }
             self.partial.extend_from_slice(&payload);
             if length < LONGEST_PACKET {
                 return Ok(Some(std::mem::take(&mut self.partial).freeze()));
             }
         }
+    }
+
+    /// The size of the event that begins in the buffer, as its header tells it behind the packet's first byte.
+    fn check_size(&mut self, length: usize) -> Wire<()> {
+        let stated = self.buffer.get(4 + 1 + 9..4 + 1 + 13).and_then(|size| size.first_chunk());
+        let size =
+            if length < LONGEST_PACKET { length as u64 } else { stated.map_or(0, |s| u32::from_le_bytes(*s).into()) };
+        if size > self.largest_event {
+            return Err(WireError::TooLarge(size, self.largest_event));
+        }
+        Ok(())
     }
 
     /// Sends one payload (shorter than 16 MiB).

@@ -58,6 +58,18 @@ impl SqlText {
         bytes::Bytes::copy_from_slice(self.as_bytes())
     }
 
+    /// The text, of which nothing stays. Short text is copied and the buffer used again, text beyond `long` takes it along.
+    pub fn take_bytes(&mut self, long: usize) -> bytes::Bytes {
+        if self.len <= long {
+            let copy = self.to_bytes();
+            self.len = 0;
+            return copy;
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.truncate(std::mem::take(&mut self.len));
+        bytes::Bytes::from(bytes)
+    }
+
     /// Makes sure that `more` bytes fit.
     #[inline]
     fn room(&mut self, more: usize) {

@@ -167,11 +167,13 @@ impl Model {
             table: table.clone(),
             kind: Kind::Insert,
             op: Op::One,
+            columns: 0,
             text: bytes::Bytes::new(),
+            key_len: 0,
             keys,
             relations: table.conflicts.relate(before.as_ref(), after.as_ref(), &mut buffer).unwrap(),
             after: Vec::new(),
-            _held: self.held.clone(),
+            held: Some(self.held.clone()),
         }
     }
 

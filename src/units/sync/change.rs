@@ -19,20 +19,22 @@ pub struct Relations {
     pub alters: Keys,
 }
 
-/// What a change does, which decides how its SQL text is used.
+/// What a change does, which decides how its body is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
-    /// `text` is a value tuple for INSERT INTO ... VALUES.
+    /// The body is a value tuple for INSERT INTO ... VALUES.
     Insert,
-    /// `text` is a value tuple for REPLACE INTO ... VALUES.
+    /// The body is a value tuple for REPLACE INTO ... VALUES.
     Replace,
-    /// `text` is a key tuple for DELETE ... WHERE (key) IN (...).
+    /// A row with the change's key goes; there is no body.
     DeleteByKey,
-    /// `text` is a whole statement that should find one row.
+    /// The body is assignments to columns of the row with the change's key.
+    Update,
+    /// The body is a whole statement that should find one row.
     One,
-    /// `text` is a DELETE and a REPLACE (an update in safe mode that changes its key).
+    /// The body is a DELETE and a REPLACE (an update in safe mode that changes its key).
     DeleteReplace,
-    /// `text` is an UPDATE, a DELETE and an upsert (the same for a row that others refer to).
+    /// The body is an UPDATE, a DELETE and an upsert (the same for a row that others refer to).
     MoveReplace,
 }
 
@@ -59,14 +61,47 @@ pub struct Change {
     pub table: Arc<TargetTable>,
     pub kind: Kind,
     pub op: Op,
-    /// SQL; what of depends on `op`. Holds row values: never logged. Shares its memory with its neighbours.
+    /// Which columns an update assigns, one bit each; the last bit stands for all beyond.
+    pub columns: u64,
+    /// SQL: the row's key, then the body. Holds row values: never logged. Shares its memory with its neighbours.
     pub text: Bytes,
+    /// Where the body begins.
+    pub key_len: u32,
     /// Folded hashes of the rows and unique values it touches.
     pub keys: Keys,
     /// Such a change must not pass another one, nor be merged with it, beyond its lane's order.
     pub relations: Option<Box<Relations>>,
     /// Changes of other lanes that must be durable before it is sent. They are earlier in the stream.
     pub after: Vec<(Lane, u64)>,
-    /// Its part of the memory budget.
-    pub _held: Arc<Held>,
+    /// Its lot's part of the memory budget.
+    pub held: Option<Arc<Held>>,
+}
+
+impl Change {
+    /// The row's key as the target's statements name it, always in one spelling; empty for rows that are known by all
+    /// their values, and for changes of the key itself.
+    pub fn key(&self) -> &[u8] {
+        self.text.get(..self.key_len as usize).unwrap_or_default()
+    }
+
+    /// What follows the key; see [`Op`].
+    pub fn body(&self) -> &[u8] {
+        self.text.get(self.key_len as usize..).unwrap_or_default()
+    }
+}
+
+/// What rendering says of a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Rendered {
+    pub kind: Kind,
+    pub op: Op,
+    /// Bytes of the key before the body.
+    pub key_len: usize,
+    /// See [`Change::columns`].
+    pub columns: u64,
+}
+
+/// The bit of a column in [`Change::columns`].
+pub fn column_bit(column: usize) -> u64 {
+    1 << column.min(63)
 }

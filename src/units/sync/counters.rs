@@ -94,8 +94,16 @@ impl Counters {
     pub fn applied(&self, batch: &[Change], took: Duration) {
         self.rows.fetch_add(batch.len() as u64, Relaxed);
         self.metrics.transaction(took);
-        for same in batch.chunk_by(|a, b| a.kind == b.kind && Arc::ptr_eq(&a.table, &b.table)) {
-            self.count_jobs(same);
+        let mut counts: Vec<(&Change, u64)> = Vec::new();
+        for change in batch {
+            let alike = |(a, _): &&mut (&Change, u64)| a.kind == change.kind && Arc::ptr_eq(&a.table, &change.table);
+            match counts.iter_mut().find(alike) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((change, 1)),
+            }
+        }
+        for (first, count) in counts {
+            self.count_jobs(first, count);
         }
         if let Some(last) = batch.last() {
             self.applied_at.fetch_max(last.transaction.timestamp, Relaxed);
@@ -105,8 +113,7 @@ impl Counters {
         }
     }
 
-    fn count_jobs(&self, changes: &[Change]) {
-        let Some(first) = changes.first() else { return };
+    fn count_jobs(&self, first: &Change, count: u64) {
         let queue = usize::from(first.lane) % 8;
         let mut jobs = lock(&self.jobs);
         let job = jobs.entry((first.kind, queue, first.table.target.clone())).or_insert_with(|| {
@@ -117,8 +124,8 @@ impl Counters {
             };
             self.metrics.jobs(kind, &queue_label(queue), &first.table.target.schema, &first.table.target.name)
         });
-        job.added(changes.len() as u64);
-        job.finished(changes.len() as u64);
+        job.added(count);
+        job.finished(count);
     }
 
     /// A DDL event ran.

@@ -120,6 +120,7 @@ impl TranslateTask {
         outcome: Outcome,
         tracker: Tracker,
     ) -> Result<(), DmError> {
+        self.row.known.forget();
         if outcome.is_nothing() {
             self.structures.tracker = tracker;
             return Ok(());

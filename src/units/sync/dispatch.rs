@@ -10,15 +10,14 @@ use super::{
     failpoint::{self, Place},
     ledger::{Ledger, Watermark},
     location::Boundary,
+    queue::LaneQueue,
 };
 use crate::error::{Code, DmError};
 
 /// What the stages before hand on.
 pub enum Step {
-    /// Changes in the stream's order.
-    Changes(Vec<Change>),
-    /// Everything before it has passed.
-    Boundary(Boundary),
+    /// Changes in the stream's order, and the ends of transactions among them: each behind so many of these changes.
+    Changes { changes: Vec<Change>, ends: Vec<(usize, Boundary)> },
     /// Answer when nothing is in flight (before a DDL).
     Drain(oneshot::Sender<()>),
 }
@@ -28,8 +27,8 @@ pub struct DispatchTask {
     /// The task's name.
     pub task: String,
     pub steps: mpsc::Receiver<Step>,
-    /// One channel a lane.
-    pub lanes: Vec<mpsc::Sender<Vec<Change>>>,
+    /// One a lane.
+    pub lanes: Vec<LaneQueue>,
     pub ledger: Arc<Ledger>,
     pub ends: Arc<Watermark<Boundary>>,
 }
@@ -42,7 +41,8 @@ impl DispatchTask {
         let mut gathered: Vec<Vec<Change>> = self.lanes.iter().map(|_| Vec::new()).collect();
         while let Some(step) = self.steps.recv().await {
             match step {
-                Step::Changes(changes) => {
+                Step::Changes { changes, ends } => {
+                    let before = ordinal;
                     for mut change in changes {
                         ordinal += 1;
                         change.ordinal = ordinal;
@@ -50,13 +50,15 @@ impl DispatchTask {
                         self.ledger.sending(change.lane, ordinal);
                         gathered.get_mut(usize::from(change.lane)).ok_or_else(gone)?.push(change);
                     }
+                    for (behind, boundary) in ends {
+                        self.ends.push(before + behind as u64, boundary);
+                    }
                     // What a lane waits for is on its way too: a full lane's earlier changes depend on none of these.
                     for (lane, changes) in self.lanes.iter().zip(&mut gathered).filter(|(_, c)| !c.is_empty()) {
                         failpoint::pass(&self.task, Place::DispatchBeforeLane)?;
-                        lane.send(std::mem::take(changes)).await.map_err(|_| gone())?;
+                        lane.send(std::mem::take(changes)).await?;
                     }
                 }
-                Step::Boundary(boundary) => self.ends.push(ordinal, boundary),
                 Step::Drain(reply) => {
                     self.ledger.drained().await;
                     causality.clear();

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use mysql_async::ServerError;
-use tokio::sync::mpsc;
 
 use super::{
     batch,
@@ -13,6 +12,7 @@ use super::{
     failpoint::{self, Place},
     ledger::{Lane, Ledger},
     location::At,
+    queue::Waiting,
     target::is_retryable,
     writer::{FencedWriter, Refused},
 };
@@ -31,7 +31,7 @@ const MAX_CONNECTS: u32 = 10;
 pub struct LaneTask {
     pub lane: Lane,
     pub writer: FencedWriter,
-    pub changes: mpsc::Receiver<Vec<Change>>,
+    pub changes: Waiting,
     pub ledger: Arc<Ledger>,
     pub counters: Arc<Counters>,
     /// Rows of one transaction at most.
@@ -43,29 +43,23 @@ pub struct LaneTask {
 impl LaneTask {
     /// Works until the channel is closed and everything is durable.
     pub async fn run(mut self) -> Result<(), DmError> {
-        let mut batch: Vec<Change> = Vec::with_capacity(self.batch_rows);
-        let mut waiting = Vec::new().into_iter();
-        loop {
-            let Some(first) = self.next(&mut waiting).await else { return Ok(()) };
+        let mut batch: Vec<Change> = Vec::new();
+        while let Some(first) = self.changes.next().await {
             for (lane, ordinal) in &first.after {
                 self.ledger.wait(*lane, *ordinal).await;
             }
             failpoint::pass(self.writer.task(), Place::LaneBeforeBatch)?;
             let mut bytes = first.text.len();
             batch.push(first);
-            while batch.len() < self.batch_rows && bytes < self.batch_bytes {
-                if waiting.as_slice().is_empty() {
-                    let Ok(changes) = self.changes.try_recv() else { break };
-                    waiting = changes.into_iter();
-                }
-                let Some(change) = waiting.as_slice().first() else { continue };
+            while batch.len() < self.batch_rows {
+                let Some(change) = self.changes.peek() else { break };
                 let free = change.after.iter().all(|(lane, ordinal)| self.ledger.durable(*lane, *ordinal));
                 if !free || bytes + change.text.len() > self.batch_bytes {
                     // What is gathered goes first: nobody may wait for a batch that waits itself.
                     break;
                 }
                 bytes += change.text.len();
-                batch.extend(waiting.next());
+                batch.extend(self.changes.pop());
             }
             self.apply(&batch).await?;
             failpoint::pass(self.writer.task(), Place::LaneBeforeAck)?;
@@ -75,16 +69,7 @@ impl LaneTask {
             failpoint::pass(self.writer.task(), Place::LaneAfterAck)?;
             batch.clear();
         }
-    }
-
-    /// The next change; None when the channel is closed and all were taken.
-    async fn next(&mut self, waiting: &mut std::vec::IntoIter<Change>) -> Option<Change> {
-        loop {
-            if let Some(change) = waiting.next() {
-                return Some(change);
-            }
-            *waiting = self.changes.recv().await?.into_iter();
-        }
+        Ok(())
     }
 
     /// Brings a batch in, or says which change can't be.
@@ -105,13 +90,13 @@ impl LaneTask {
     async fn commit(&mut self, batch: &[Change], merge: bool) -> Result<(), Failure> {
         let Some(last) = batch.last() else { return Ok(()) };
         let progress = last.transaction.progress(last.index);
-        let mut sql = SqlText::new();
-        let statements = batch::write(batch, merge, &mut sql);
+        let mut statements = Vec::new();
         let (mut attempts, mut connects) = (0, 0);
         let started = std::time::Instant::now();
         let affected = loop {
             failpoint::pass(self.writer.task(), Place::LaneBeforeSend).map_err(Failure::Other)?;
-            match self.writer.transact(sql.as_bytes(), Some(&progress)).await {
+            let mut body = |sql: &mut SqlText| statements = batch::write(batch, merge, sql);
+            match self.writer.transact_with(&mut body, Some(&progress)).await {
                 Ok(affected) => break affected,
                 Err(Refused::Statement { error, .. }) if is_retryable(error.code, &error.message) => {
                     attempts += 1;
@@ -123,7 +108,7 @@ impl LaneTask {
                     tokio::time::sleep(pause).await;
                 }
                 Err(Refused::Statement { index, error }) => {
-                    let culprit = batch::statement_of(&statements, index).map_or(0, |s| s.changes.start);
+                    let culprit = batch::statement_of(&statements, index).map_or(0, |s| s.first);
                     return Err(Failure::Change { culprit, error });
                 }
                 Err(Refused::Other(error)) => {
@@ -138,7 +123,7 @@ impl LaneTask {
         };
         self.counters.applied(batch, started.elapsed());
         for statement in batch::missed(&statements, &affected) {
-            if let Some(change) = batch.get(statement.changes.start) {
+            if let Some(change) = batch.get(statement.first) {
                 self.counters.key_not_found(change);
             }
         }

@@ -1,8 +1,40 @@
-//! The memory budget of one pipeline: row data between the stream and the target's acknowledgement counts against it.
+//! The memory of one task's sync: what is on its way from the stream to the target's acknowledgement counts against
+//! `memory-limit`.
+//!
+//! Two budgets, so that what was read can't keep from going on what must go before it: a sixteenth of the limit for events
+//! that were read, a quarter for rows as SQL text (each text counted [`COPIES`] times). The rest is for what can't be
+//! counted where it arises: the event that is being received, and a row so large that it takes a whole budget. An event
+//! is refused that would need more than the limit even if it were alone: see [`Budgets::largest_event`].
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A row's text is there as such, in its packet, and twice in the driver.
+pub const COPIES: usize = 4;
+/// Bytes of memory for one byte of an event that is alone: text may be twice as long, in its copies, and the next event
+/// is being received.
+const EACH_BYTE: u64 = 2 * COPIES as u64 + 2;
+
+/// The budgets of a task.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    pub stream: Budget,
+    pub rows: Budget,
+    limit: u64,
+}
+
+impl Budgets {
+    /// The parts of a `memory-limit` in bytes.
+    pub fn of(limit: u64) -> Self {
+        Budgets { stream: Budget::new(limit / 16), rows: Budget::new(limit / 4), limit }
+    }
+
+    /// The largest event, in bytes, that passes.
+    pub fn largest_event(&self) -> u64 {
+        self.limit / EACH_BYTE
+    }
+}
 
 /// Budget in units of 1 KiB.
 #[derive(Clone, Debug)]
@@ -18,9 +50,9 @@ pub struct Held {
 }
 
 impl Budget {
-    /// A budget of `bytes`.
-    pub fn new(bytes: u32) -> Self {
-        let total = (bytes >> 10).max(1);
+    /// A budget of `bytes`, at most 512 GiB.
+    pub fn new(bytes: u64) -> Self {
+        let total = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, 1 << 29);
         Budget { permits: Arc::new(Semaphore::new(total as usize)), total }
     }
 
@@ -48,5 +80,14 @@ mod tests {
         assert_eq!(budget.permits.available_permits(), 0);
         drop(all);
         assert_eq!(budget.permits.available_permits(), 4);
+    }
+
+    #[test]
+    fn all_parts_together_stay_within_the_limit() {
+        let limit = 256 << 20;
+        let budgets = Budgets::of(limit);
+        let parts = u64::from(budgets.stream.total) + u64::from(budgets.rows.total);
+        assert!((parts << 10) + budgets.largest_event() * 4 < limit);
+        assert!(budgets.largest_event() * EACH_BYTE <= limit);
     }
 }

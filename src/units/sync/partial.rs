@@ -7,7 +7,7 @@
 use super::{
     source_row::SourceRow,
     table::TargetTable,
-    translate::{LOT, Lot, Place, TranslateTask},
+    translate::{LOT, Place, TranslateTask},
 };
 use crate::{
     error::{Code, DmError},
@@ -55,12 +55,7 @@ pub fn missing(table: &impl std::fmt::Display, what: &str) -> DmError {
 
 impl TranslateTask {
     /// Hands on the changes of an event whose images lack columns.
-    pub(super) async fn partial_changes(
-        &mut self,
-        place: &Place<'_>,
-        event: &RowsEvent,
-        lot: &mut Lot,
-    ) -> Result<(), DmError> {
+    pub(super) async fn partial_changes(&mut self, place: &Place<'_>, event: &RowsEvent) -> Result<(), DmError> {
         let table = place.table;
         let (first, second) = (event.before_columns(), event.after_columns());
         check(table, event)?;
@@ -84,22 +79,16 @@ impl TranslateTask {
             }
             let alone = table.has_unknown_values(old.as_ref(), new.as_ref());
             if alone {
-                self.drained(lot).await?;
+                self.drain().await?;
             }
             let (old, new) = (old.map(SourceRow::Partial), new.map(SourceRow::Partial));
-            self.change(place, old, new, lot).map_err(|wrong| event.malformed(wrong, 0))?;
-            self.send(lot, LOT).await?;
+            self.change(place, old, new).map_err(|wrong| event.malformed(wrong, 0))?;
+            self.send(LOT).await?;
             if alone {
-                self.drained(lot).await?;
+                self.drain().await?;
             }
         }
         Ok(())
-    }
-
-    /// Waits until all that was gathered and sent is durable.
-    async fn drained(&mut self, lot: &mut Lot) -> Result<(), DmError> {
-        self.send(lot, 1).await?;
-        self.drain().await
     }
 }
 

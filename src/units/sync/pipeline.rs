@@ -19,7 +19,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    change::Change,
     control::{ControlState, ControlTask, Request},
     counters::Counters,
     dispatch::{DispatchTask, Step, is_gone},
@@ -27,9 +26,11 @@ use super::{
     lane::LaneTask,
     ledger::{Ledger, Watermark},
     location::Boundary,
-    memory::Budget,
+    memory::Budgets,
     online::Records,
+    outlet::Outlet,
     progress::CONTROL_LANE,
+    queue::{LaneQueue, queue},
     safe_mode::SafeMode,
     source::SourceTask,
     start::Start,
@@ -43,10 +44,10 @@ use crate::{
     units::{Ended, UnitEnv},
 };
 
-/// Row data in flight.
-const BUDGET: u32 = 128 << 20;
-/// Lots of changes in a channel: one event's at most, of a busy lane a whole batch of single changes and more.
-const LOTS: usize = 128;
+/// SQL of one packet, unless a single row is larger: more wins nothing, and each lane has its buffers.
+const BATCH_BYTES: usize = 1 << 20;
+/// Messages between the stages before the lanes, each of up to 256 events or changes.
+const MESSAGES: usize = 4;
 /// A graceful stop takes at most this long.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -76,7 +77,7 @@ pub async fn run(
     let checkpoint = spawn_control(&shared, &start, requests);
     let _abort = AbortOnDrop(checkpoint.abort_handle());
     let lanes = spawn_lanes(&shared, &start, &mut stages);
-    let (steps, received) = mpsc::channel(LOTS);
+    let (steps, received) = mpsc::channel(MESSAGES);
     let (ledger, ends) = (shared.ledger.clone(), shared.ends.clone());
     let task = env.config.name.clone();
     stages.spawn(DispatchTask { task, steps: received, lanes, ledger, ends }.run());
@@ -111,11 +112,11 @@ fn spawn_control(shared: &Shared<'_>, start: &Start, requests: mpsc::Receiver<Re
     tokio::spawn(task.run())
 }
 
-fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<mpsc::Sender<Vec<Change>>> {
+fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<LaneQueue> {
     let syncer = &shared.env.config.syncer;
     let mut senders = Vec::with_capacity(start.lanes.len());
     for (lane, (batch, _)) in start.lanes.iter().enumerate() {
-        let (sender, changes) = mpsc::channel((syncer.queue_size / 8).clamp(LOTS, 1 << 14));
+        let (sender, changes) = queue(syncer.queue_size);
         senders.push(sender);
         let task = LaneTask {
             lane: lane as u16,
@@ -124,7 +125,7 @@ fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<m
             ledger: shared.ledger.clone(),
             counters: shared.counters.clone(),
             batch_rows: syncer.batch.max(1),
-            batch_bytes: start.target.packet_limit(),
+            batch_bytes: start.target.packet_limit().min(BATCH_BYTES),
         };
         stages.spawn(task.run());
     }
@@ -141,7 +142,9 @@ fn spawn_readers(
     stages: &mut Stages,
 ) {
     let (config, counters) = (shared.env.config.clone(), shared.counters.clone());
-    let (items, received) = mpsc::channel(64);
+    let (items, received) = mpsc::channel(MESSAGES);
+    let budgets = Budgets::of(config.syncer.memory_limit);
+    let outlet = Outlet { items, budget: budgets.stream };
     let structures = Structures::new(start.tracker, config.clone(), start.target, counters.clone());
     structures.held_back(&Records::default(), &start.online);
     let translate = TranslateTask {
@@ -152,7 +155,7 @@ fn spawn_readers(
         rules,
         safe_mode: SafeMode::new(config.syncer.safe_mode, start.safe_until),
         covers: start.lanes.into_iter().map(|(_, cover)| cover).collect(),
-        budget: Budget::new(BUDGET),
+        budget: budgets.rows,
         source_info: start.source.dialect,
         source_charsets: SourceDefaults {
             catalog: Some(start.source.charsets.clone()),
@@ -165,7 +168,7 @@ fn spawn_readers(
     };
     stages.spawn(translate.run());
     let open_xa = start.state.open_xa;
-    stages.spawn(SourceTask { config, start: start.location, open_xa, items, counters, stop: stop.clone() }.run());
+    stages.spawn(SourceTask { config, start: start.location, open_xa, outlet, counters, stop: stop.clone() }.run());
 }
 
 /// The source ends at a boundary after `stop`, each stage ends when the one before it did, errors end all.

@@ -1,11 +1,8 @@
 //! Rows of a committed XA transaction, read from the source's binlog again.
 
-use tokio::sync::mpsc;
-
 use super::{
-    dispatch::gone,
+    outlet::Outlet,
     source::{another_server_id, open},
-    transaction::Item,
     xa::{Prepared, Replay, XaStatement, lost},
 };
 use crate::{
@@ -20,7 +17,7 @@ use crate::{
 };
 
 /// Sends the rows as those of the committing transaction.
-pub async fn run(config: &SubtaskConfig, replay: Replay, items: &mpsc::Sender<Item>) -> Result<(), DmError> {
+pub async fn run(config: &SubtaskConfig, replay: Replay, outlet: &Outlet) -> Result<(), DmError> {
     let (xid, before) = (&replay.xid, &replay.transaction.before);
     let prepared = match &replay.prepared {
         Some(prepared) => prepared.clone(),
@@ -42,7 +39,8 @@ pub async fn run(config: &SubtaskConfig, replay: Replay, items: &mpsc::Sender<It
                 inside |= XaStatement::parse(&query.sql) == Some(XaStatement::Start);
             }
             EventBody::Rows(event) if inside => {
-                items.send(replay.item(event)).await.map_err(|_| gone())?;
+                let bytes = event.size();
+                outlet.send(vec![replay.item(event)], bytes).await?;
             }
             EventBody::XaPrepare { xid: found, .. } if inside => {
                 return if found == *xid {

@@ -2,22 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     counters::Counters,
-    dispatch::gone,
     failpoint::{self, Place},
+    memory::Budgets,
+    outlet::Outlet,
     replay,
-    transaction::{Assembler, Item, Output},
+    transaction::{Assembler, Output},
     xa::OpenXa,
 };
 use crate::{
     config::SubtaskConfig,
     error::DmError,
     mysql::{
-        binlog::stream::{BinlogStream, StartPoint, StreamOptions},
+        binlog::{
+            event::Event,
+            stream::{BinlogStream, StartPoint, StreamOptions},
+        },
         position::Location,
     },
 };
@@ -25,6 +29,10 @@ use crate::{
 /// A second break within this time ends the run (behaviours.md 4).
 const BREAK_PAUSE: Duration = Duration::from_secs(60);
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Events that are handed on together at most, and their bytes.
+const ITEMS: usize = 256;
+const ITEM_BYTES: usize = 256 << 10;
 
 /// Where server ids are drawn from when the source's own is taken (config facts 4: `server-id`).
 const SERVER_IDS: std::ops::Range<u32> = 429_496_729..429_596_729;
@@ -40,7 +48,7 @@ pub struct SourceTask {
     pub start: Location,
     /// XA transactions that are prepared there.
     pub open_xa: OpenXa,
-    pub items: mpsc::Sender<Item>,
+    pub outlet: Outlet,
     pub counters: Arc<Counters>,
     /// End at the next boundary.
     pub stop: CancellationToken,
@@ -80,17 +88,52 @@ impl SourceTask {
                     continue;
                 }
             };
+            let waited = asked.elapsed();
+            let bytes = self.gather(event, waited, &mut stream, &mut assembler, &mut out)?;
+            self.hand_on(&mut out, bytes).await?;
+            if self.stop.is_cancelled() && assembler.at_boundary() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes an event, and those that came with it: one message to the next stage for all of them.
+    fn gather(
+        &self,
+        first: Event,
+        waited: Duration,
+        stream: &mut BinlogStream,
+        assembler: &mut Assembler,
+        out: &mut Vec<Output>,
+    ) -> Result<usize, DmError> {
+        let (mut next, mut bytes, mut newest) = (Some(first), 0, 0);
+        while let Some(event) = next {
             failpoint::pass(&self.config.name, Place::SourceEvent)?;
-            let timestamp = if event.body.is_about_the_file() { 0 } else { event.header.timestamp };
-            self.counters.read(u64::from(event.header.event_size), timestamp, asked.elapsed());
-            assembler.next(event, &mut out)?;
-            for output in out.drain(..) {
-                match output {
-                    Output::Item(item) => self.items.send(item).await.map_err(|_| gone())?,
-                    Output::Replay(replay) => replay::run(&self.config, replay, &self.items).await?,
+            bytes += event.header.event_size as usize;
+            if !event.body.is_about_the_file() && event.header.timestamp > 0 {
+                newest = event.header.timestamp;
+            }
+            assembler.next(event, out)?;
+            let full = out.len() >= ITEMS || bytes >= ITEM_BYTES;
+            let ended = self.stop.is_cancelled() && assembler.at_boundary();
+            next = if full || ended { None } else { stream.ready() };
+        }
+        self.counters.read(bytes as u64, newest, waited);
+        Ok(bytes)
+    }
+
+    async fn hand_on(&self, out: &mut Vec<Output>, bytes: usize) -> Result<(), DmError> {
+        let mut items = Vec::with_capacity(out.len());
+        for output in out.drain(..) {
+            match output {
+                Output::Item(item) => items.push(item),
+                Output::Replay(replay) => {
+                    self.outlet.send(std::mem::take(&mut items), 0).await?;
+                    replay::run(&self.config, replay, &self.outlet).await?;
                 }
             }
         }
+        if items.is_empty() { Ok(()) } else { self.outlet.send(items, bytes).await }
     }
 
     async fn open(&self, at: &Location, server_id: u32) -> Result<BinlogStream, DmError> {
@@ -106,7 +149,12 @@ pub async fn open(config: &SubtaskConfig, at: &Location, server_id: u32) -> Resu
         None => StartPoint::Position(at.position.clone()),
     };
     let silence = config.from.stream_limit();
-    let options = StreamOptions { heartbeat_period: silence / 2, read_timeout: silence, ..StreamOptions::default() };
+    let options = StreamOptions {
+        heartbeat_period: silence / 2,
+        read_timeout: silence,
+        largest_event: Budgets::of(config.syncer.memory_limit).largest_event(),
+        ..StreamOptions::default()
+    };
     BinlogStream::open(&config.from, server_id, config.flavor, start, options).await
 }
 

@@ -23,8 +23,9 @@ use super::{
     online::Records,
     origin::{self, Origin},
     relations::{ForeignKeys, TableRelations},
-    table::TargetTable,
+    table::{Combine, TargetTable},
     target::Target,
+    watchers,
 };
 use crate::{
     config::{Flavor, SubtaskConfig, subtask::TaskMode},
@@ -154,6 +155,7 @@ impl Structures {
         let columns = Columns { source: &info, target: &compared, extras: &extras };
         let relations = self.relations(&columns, target).await?;
         let mut table = TargetTable::new(&columns, relations, transactional);
+        table.combine = table.combine.min(self.combine_limit(target).await?);
         table = table.decoding_unless(|charset| self.target.collations().target.has_charset(charset));
         table.expressions = rules.expressions(&info, self.tracker.server())?;
         if self.target.is_tidb() {
@@ -316,6 +318,21 @@ impl Structures {
     /// The target's structure as it is now; error 44007 when there is none.
     pub async fn target_info(&mut self, target: &TableId, source: &TableId) -> Result<TableInfo, DmError> {
         self.at_target.table_now(target).await?.ok_or_else(|| missing(target, source))
+    }
+
+    /// How far changes of a target table may be put together at most.
+    async fn combine_limit(&mut self, target: &TableId) -> Result<Combine, DmError> {
+        if self.target.checks_foreign_keys() {
+            return Ok(Combine::Rows);
+        }
+        if self.config.syncer.compact {
+            return Ok(Combine::Reinsert);
+        }
+        if self.target.is_tidb() {
+            return Ok(Combine::Reinsert);
+        }
+        let answer = self.at_target.first::<(u64, u64)>(&watchers::question(target)).await?;
+        Ok(watchers::limit(answer))
     }
 
     async fn first_touch(

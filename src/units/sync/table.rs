@@ -1,11 +1,11 @@
 //! How rows of one source table are written to their target table: built once per structure, used for every row.
 
 mod partial;
+mod render;
 
 use std::sync::Arc;
 
 use super::{
-    change::{Kind, Op},
     conflicts::Conflicts,
     encode::{self, Compare, Encoding},
     keys::Columns,
@@ -14,9 +14,8 @@ use super::{
 };
 use crate::{
     mysql::{
-        binlog::{Row, RowChange, RowPlan, TableMap, cursor::Parsed},
+        binlog::{Row, RowChange, RowPlan, TableMap},
         literal::complete,
-        sql_text::SqlText,
         value::Value,
     },
     rules::expression::Compiled,
@@ -50,15 +49,33 @@ pub struct TargetTable {
     pub replace_head: String,
     pub replace_tail: String,
     pub delete_head: String,
-    update_head: String,
+    pub delete_tail: &'static str,
+    pub update_head: String,
+    /// Stands before the key in the WHERE of one row.
+    pub key_head: String,
     /// Of tables without a key.
     delete_one_head: String,
     /// Of each unique key of either side, where its columns are in the source's rows.
     unique_columns: Vec<Vec<usize>>,
     /// False: the target's engine can't roll back, so this table is always in safe mode.
     pub transactional: bool,
+    /// How far changes of several rows, or several changes of one row, may be put together.
+    pub combine: Combine,
     /// The task's expression filters over this table's rows.
     pub expressions: Option<Compiled>,
+}
+
+/// What may be put together without anyone being able to tell (see `batch`). Each includes those before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Combine {
+    /// Changes of the table keep their order: it has no key, or keys whose values the rows don't tell.
+    Nothing,
+    /// Changes of different rows, each for itself: triggers or row versions see every change.
+    Rows,
+    /// Several changes of one row.
+    Changes,
+    /// A DELETE and an INSERT of one row too, as a REPLACE: no second key can make that remove another row.
+    Reinsert,
 }
 
 /// A column that is written.
@@ -67,6 +84,8 @@ struct Written {
     offset: usize,
     name: String,
     compare: Compare,
+    /// The target changes it with every update that doesn't name it.
+    always: bool,
 }
 
 #[derive(Debug)]
@@ -98,6 +117,7 @@ impl TargetTable {
                 offset,
                 name: quote_name(&column.name),
                 compare: Compare::of(column, target.column(&column.name).unwrap_or(column)),
+                always: target.column(&column.name).is_some_and(|c| c.on_update_now),
             })
             .collect();
         let extras: Vec<(String, String)> = extras
@@ -109,10 +129,16 @@ impl TargetTable {
             })
             .collect();
         let row_key = row_key(columns, &extras);
+        let combine = match (&row_key, conflicts.ordered(), target.unique_keys().len()) {
+            (Some(_), None, 1) => Combine::Reinsert,
+            (Some(_), None, _) => Combine::Changes,
+            _ => Combine::Nothing,
+        };
         let mut names: Vec<String> = written.iter().map(|w| w.name.clone()).collect();
         names.extend(extras.iter().map(|(name, _)| quote_name(name)));
         let upsert = conflicts.is_parent();
         let columns = names.join(",");
+        let (delete_head, delete_tail, key_head) = key_texts(&target_id, row_key.as_ref());
         TargetTable {
             width: source.columns.len(),
             row_end: row_end(source),
@@ -121,7 +147,9 @@ impl TargetTable {
             insert_head: format!("INSERT INTO {target_id} ({columns}) VALUES "),
             replace_head: format!("{} INTO {target_id} ({columns}) VALUES ", if upsert { "INSERT" } else { "REPLACE" }),
             replace_tail: if upsert { upsert_tail(&names) } else { String::new() },
-            delete_head: delete_head(&target_id, row_key.as_ref()),
+            delete_head,
+            delete_tail,
+            key_head,
             update_head: format!("{target_id} SET "),
             delete_one_head: format!("DELETE FROM {target_id} WHERE "),
             extras: extras.into_iter().map(|(name, literal)| (quote_name(&name), literal)).collect(),
@@ -132,6 +160,7 @@ impl TargetTable {
             conflicts,
             unique_columns: partial::unique_columns(source, target),
             transactional,
+            combine,
             expressions: None,
         }
     }
@@ -184,169 +213,6 @@ impl TargetTable {
     pub fn row<'a>(&'a self, values: &'a [Value]) -> SourceRow<'a> {
         SourceRow::Values(values, &self.encodings)
     }
-
-    /// Appends the SQL of a change.
-    pub fn render(
-        &self,
-        before: Option<&SourceRow<'_>>,
-        after: Option<&SourceRow<'_>>,
-        safe: bool,
-        out: &mut SqlText,
-    ) -> Parsed<Option<(Kind, Op)>> {
-        let safe = safe || !self.transactional;
-        let partial = (before.and_then(SourceRow::partial), after.and_then(SourceRow::partial));
-        if partial.0.is_some() || partial.1.is_some() {
-            return self.render_partial(partial.0, partial.1, safe, out);
-        }
-        Ok(Some(match (before, after) {
-            (None, Some(row)) => {
-                self.tuple(row, out)?;
-                (Kind::Insert, if safe { Op::Replace } else { Op::Insert })
-            }
-            (Some(row), None) => (Kind::Delete, self.delete(row, out)?),
-            (Some(old), Some(new)) if safe => (Kind::Update, self.safe_update(old, new, out)?),
-            (Some(old), Some(new)) => (Kind::Update, self.update(old, new, out)?),
-            (None, None) => return Ok(None),
-        }))
-    }
-
-    fn tuple(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
-        row.write_list(&self.offsets, b'(', out)?;
-        let mut next = if self.offsets.is_empty() { b'(' } else { b',' };
-        for (_, literal) in &self.extras {
-            out.push(next);
-            out.push_str(literal);
-            next = b',';
-        }
-        if next == b'(' {
-            out.push(next);
-        }
-        out.push(b')');
-        Ok(())
-    }
-
-    fn delete(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
-        let Some(row_key) = &self.row_key else {
-            out.push_str(&self.delete_one_head);
-            self.condition(row, out)?;
-            out.push_str(" LIMIT 1");
-            return Ok(Op::One);
-        };
-        let many = row_key.columns.len() > 1;
-        if many {
-            out.push(b'(');
-        }
-        for (i, column) in row_key.columns.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            match column {
-                KeyColumn::Source { offset, .. } => row.write(*offset, out)?,
-                KeyColumn::Extra { literal, .. } => out.push_str(literal),
-            }
-        }
-        if many {
-            out.push(b')');
-        }
-        Ok(Op::DeleteByKey)
-    }
-
-    fn update(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
-        out.push_str("UPDATE ");
-        self.assign(old, new, out)?;
-        Ok(Op::One)
-    }
-
-    /// `table SET .. WHERE ..`
-    fn assign(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
-        out.push_str(&self.update_head);
-        for (i, column) in self.written.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            out.push_all(&[&column.name, "="]);
-            new.write(column.offset, out)?;
-        }
-        out.push_str(" WHERE ");
-        self.condition(old, out)?;
-        out.push_str(" LIMIT 1");
-        Ok(())
-    }
-
-    /// REPLACE of the new row, after a DELETE of the old one when the key changed (or there is none). Where other rows
-    /// refer to it, the row moves instead, if it is there; then nothing is left to delete.
-    fn safe_update(&self, old: &SourceRow<'_>, new: &SourceRow<'_>, out: &mut SqlText) -> Parsed<Op> {
-        if self.same_key(old, new)? {
-            self.tuple(new, out)?;
-            return Ok(Op::Replace);
-        }
-        let moves = self.conflicts.is_parent();
-        if moves {
-            out.push_str("UPDATE IGNORE ");
-            self.assign(old, new, out)?;
-            out.push_str("; ");
-        }
-        if self.row_key.is_some() {
-            out.push_str(&self.delete_head);
-            self.delete(old, out)?;
-            out.push(b')');
-        } else {
-            self.delete(old, out)?;
-        }
-        out.push_all(&["; ", &self.replace_head]);
-        self.tuple(new, out)?;
-        out.push_str(&self.replace_tail);
-        Ok(if moves { Op::MoveReplace } else { Op::DeleteReplace })
-    }
-
-    /// Whether both rows have one key, to the byte.
-    fn same_key(&self, old: &SourceRow<'_>, new: &SourceRow<'_>) -> Parsed<bool> {
-        let Some(row_key) = &self.row_key else { return Ok(false) };
-        for column in &row_key.columns {
-            if let KeyColumn::Source { offset, .. } = column
-                && !old.same(new, *offset)?
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The WHERE of one row.
-    fn condition(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
-        let mut first = true;
-        let mut and = |out: &mut SqlText| {
-            if !std::mem::take(&mut first) {
-                out.push_str(" AND ");
-            }
-        };
-        if let Some(row_key) = &self.row_key {
-            for column in &row_key.columns {
-                and(out);
-                match column {
-                    KeyColumn::Source { offset, name } => {
-                        out.push_all(&[name, "="]);
-                        row.write(*offset, out)?;
-                    }
-                    KeyColumn::Extra { name, literal } => out.push_all(&[name, "=", literal]),
-                }
-            }
-            return Ok(());
-        }
-        let mut value = SqlText::new();
-        for column in &self.written {
-            and(out);
-            value.clear();
-            row.write(column.offset, &mut value)?;
-            let value = (!row.is_null(column.offset)).then_some(value.as_bytes());
-            column.compare.write(&column.name, value, out);
-        }
-        for (name, literal) in &self.extras {
-            and(out);
-            out.push_all(&[name, "=", literal]);
-        }
-        Ok(())
-    }
 }
 
 /// Where MariaDB's ROW END stands in the rows of a versioned table.
@@ -387,17 +253,16 @@ fn row_key(columns: &Columns<'_>, extras: &[(String, String)]) -> Option<RowKey>
     })
 }
 
-fn delete_head(target: &TableId, row_key: Option<&RowKey>) -> String {
-    let Some(row_key) = row_key else { return String::new() };
-    let names: Vec<&str> = row_key
-        .columns
-        .iter()
+/// What stands before and behind the keys of a DELETE, and before the key of one row. Several columns are compared one by
+/// one: not every server finds (a, b) IN (..) by an index.
+fn key_texts(target: &TableId, row_key: Option<&RowKey>) -> (String, &'static str, String) {
+    let names: Vec<&str> = (row_key.map_or(&[][..], |key| &key.columns).iter())
         .map(|column| match column {
             KeyColumn::Source { name, .. } | KeyColumn::Extra { name, .. } => name.as_str(),
         })
         .collect();
     match names.as_slice() {
-        [one] => format!("DELETE FROM {target} WHERE {one} IN ("),
-        many => format!("DELETE FROM {target} WHERE ({}) IN (", many.join(",")),
+        [one] => (format!("DELETE FROM {target} WHERE {one} IN ("), ")", format!("{one}=")),
+        _ => (format!("DELETE FROM {target} WHERE "), "", String::new()),
     }
 }

@@ -1,21 +1,23 @@
 //! The filter, ddl and row stages, in one task: what comes in as events goes out as changes of the target.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    change::{Change, Keys},
+    change::{Change, Keys, Rendered},
     control::Request,
     cover::Cover,
     ddl::DdlEvent,
     dispatch::{Step, gone},
     failpoint,
     filter::{FilteredRows, Rules},
-    location::{At, Transaction},
-    memory::{Budget, Held},
+    known::{Known, Way},
+    location::{At, Boundary, Transaction},
+    memory::{Budget, COPIES, Held},
     online::Records,
+    outlet::Items,
     safe_mode::SafeMode,
     source_row::SourceRow,
     structure::{Joined, Structures},
@@ -42,14 +44,12 @@ use crate::{
 pub(super) const LOT: usize = 256;
 const LOT_BYTES: usize = 256 << 10;
 
-/// Plans kept.
-const MOST_PLANS: usize = 4096;
-
 /// The stage's parts.
 pub struct TranslateTask {
     /// The task's name.
     pub task: String,
-    pub items: mpsc::Receiver<Item>,
+    /// What came at once, in the stream's order.
+    pub items: mpsc::Receiver<Items>,
     pub steps: mpsc::Sender<Step>,
     pub control: mpsc::Sender<Request>,
     pub rules: Rules,
@@ -77,8 +77,8 @@ pub struct RowState {
     filtered: FilteredRows,
     /// Text of the changes that are being gathered.
     text: SqlText,
-    /// By the table id of the source's server, for as long as both structures stay.
-    plans: HashMap<u64, (Arc<TargetTable>, Arc<RowPlan>)>,
+    lot: Lot,
+    pub(super) known: Known,
     /// The last table map that doesn't tell its layout, and the one that does.
     layout: Option<(Arc<TableMap>, Arc<TableMap>)>,
 }
@@ -100,30 +100,39 @@ impl RowState {
 impl TranslateTask {
     /// Works until the channel is closed.
     pub async fn run(mut self) -> Result<(), DmError> {
-        while let Some(item) = self.items.recv().await {
-            match item {
-                Item::Rows { transaction, event, start_pos, end_pos } => {
-                    self.enter(&transaction).await?;
-                    if self.replaces_rows(&transaction, start_pos, end_pos).await? {
-                        self.row.rows += event.count();
-                        continue;
-                    }
-                    let at = At { start: start_pos, end: end_pos, ..At::default() };
-                    self.rows(&transaction, event, at).await.map_err(|error| transaction.annotate(error, at))?;
-                }
-                Item::Statement { transaction, event, start_pos, end_pos, timestamp, number, alone } => {
-                    self.enter(&transaction).await?;
-                    let number = u64::from(number) + self.row.rows;
-                    let event = DdlEvent { transaction, event, start_pos, end_pos, timestamp, number, alone };
-                    self.statement(event).await?;
-                }
-                Item::Boundary(boundary) => {
-                    self.row.transaction = None;
-                    self.steps.send(Step::Boundary(boundary)).await.map_err(|_| gone())?;
-                }
+        while let Some(Items { items, held: _held }) = self.items.recv().await {
+            for item in items {
+                self.item(item).await?;
             }
+            // A change waits only for the company that came with it.
+            self.flush().await?;
         }
         Ok(())
+    }
+
+    async fn item(&mut self, item: Item) -> Result<(), DmError> {
+        match item {
+            Item::Rows { transaction, event, start_pos, end_pos } => {
+                self.enter(&transaction).await?;
+                if self.replaces_rows(&transaction, start_pos, end_pos).await? {
+                    self.row.rows += event.count();
+                    return Ok(());
+                }
+                let at = At { start: start_pos, end: end_pos, ..At::default() };
+                self.rows(&transaction, event, at).await.map_err(|error| transaction.annotate(error, at))
+            }
+            Item::Statement { transaction, event, start_pos, end_pos, timestamp, number, alone } => {
+                self.enter(&transaction).await?;
+                self.row.known.forget();
+                let number = u64::from(number) + self.row.rows;
+                self.statement(DdlEvent { transaction, event, start_pos, end_pos, timestamp, number, alone }).await
+            }
+            Item::Boundary(boundary) => {
+                self.row.transaction = None;
+                self.row.lot.end(boundary);
+                self.send(LOT).await
+            }
+        }
     }
 
     /// Notes which transaction the next event is of.
@@ -136,6 +145,7 @@ impl TranslateTask {
         self.row.transaction = Some(transaction.clone());
         self.row.rows = 0;
         if self.safe_mode.leave_at(&transaction.before) {
+            self.flush().await?;
             self.control.send(Request::LeftSafeMode).await.map_err(|_| gone())?;
         }
         for cover in &mut self.covers {
@@ -147,6 +157,23 @@ impl TranslateTask {
     }
 
     async fn rows(&mut self, transaction: &Arc<Transaction>, event: RowsEvent, at: At<'_>) -> Result<(), DmError> {
+        match self.row.known.way(&event) {
+            Some(Way::Skip) => self.row.rows += event.count(),
+            Some(Way::To(table, plan)) => {
+                return self.changes(transaction, event, &table, &plan, at).await;
+            }
+            _ => return self.unknown_rows(transaction, event, at).await,
+        }
+        Ok(())
+    }
+
+    /// Rows of a table map that comes for the first time.
+    async fn unknown_rows(
+        &mut self,
+        transaction: &Arc<Transaction>,
+        event: RowsEvent,
+        at: At<'_>,
+    ) -> Result<(), DmError> {
         let source = TableId::new(event.table.schema.as_str(), event.table.table.as_str());
         let kind = match event.kind {
             RowsKind::Insert => EventKind::Insert,
@@ -155,15 +182,18 @@ impl TranslateTask {
         };
         let Some(target) = self.rules.row_target(&source, kind)? else {
             // Rows that aren't migrated count too: a change's number must not depend on the task's rules.
+            self.row.known.learn(&event.table, event.kind, Way::Skip);
             self.row.rows += event.count();
             return Ok(());
         };
         if self.structures.is_sequence(&event.table).await? {
+            self.row.known.learn(&event.table, event.kind, Way::Skip);
             self.row.rows += event.count();
             return Ok(());
         }
         let Joined { table, fresh, drain } = self.structures.table(&event.table, &target, &self.rules).await?;
         if drain {
+            self.row.known.forget();
             self.drain().await?;
         }
         if let Some(info) = fresh {
@@ -177,8 +207,13 @@ impl TranslateTask {
                 event.table.columns.len()
             )));
         }
+        let (map, kind) = (event.table.clone(), event.kind);
         let event = self.row.laid_out(event, &table);
-        self.changes(transaction, event, &table, at).await
+        let plan = Arc::new(table.plan(&event.table));
+        if Arc::ptr_eq(&map, &event.table) {
+            self.row.known.learn(&map, kind, Way::To(table.clone(), plan.clone()));
+        }
+        self.changes(transaction, event, &table, &plan, at).await
     }
 
     /// Hands on the row changes of an event of a migrated table.
@@ -187,14 +222,18 @@ impl TranslateTask {
         transaction: &Arc<Transaction>,
         event: RowsEvent,
         table: &Arc<TargetTable>,
+        plan: &RowPlan,
         at: At<'_>,
     ) -> Result<(), DmError> {
         let event_size = u32::try_from(at.end.saturating_sub(at.start)).unwrap_or(u32::MAX);
         let place = Place { table, transaction, end_pos: at.end, event_size };
-        let held = self.budget.take(event.size() * 3).await;
-        let mut lot = Lot::new(held);
+        if event.size() > LOT_BYTES {
+            self.flush().await?;
+            self.row.lot.reserved = None;
+            self.row.lot.reserved = Some(self.budget.take(event.size() * 2 * COPIES).await);
+        }
         if !event.is_full() {
-            self.partial_changes(&place, &event, &mut lot).await?;
+            self.partial_changes(&place, &event).await?;
         } else if event.partial || table.expressions.is_some() {
             for change in event.rows() {
                 let (before, after) = table.completed(change?);
@@ -203,20 +242,19 @@ impl TranslateTask {
                 }
                 let before = before.as_deref().map(|values| table.row(values));
                 let after = after.as_deref().map(|values| table.row(values));
-                self.change(&place, before, after, &mut lot).map_err(|wrong| event.malformed(wrong, 0))?;
-                self.send(&mut lot, LOT).await?;
+                self.change(&place, before, after).map_err(|wrong| event.malformed(wrong, 0))?;
+                self.send(LOT).await?;
             }
         } else {
-            let plan = self.row_plan(table, &event.table);
-            let mut images = event.images(&plan);
+            let mut images = event.images(plan);
             while let Some(change) = images.next_change() {
                 let ImageChange { before, after } = change?;
                 let (before, after) = (before.map(SourceRow::Image), after.map(SourceRow::Image));
-                self.change(&place, before, after, &mut lot).map_err(|wrong| images.malformed(wrong))?;
-                self.send(&mut lot, LOT).await?;
+                self.change(&place, before, after).map_err(|wrong| images.malformed(wrong))?;
+                self.send(LOT).await?;
             }
         }
-        self.send(&mut lot, 1).await
+        Ok(())
     }
 
     /// Whether expression filters skip the change; it is counted then.
@@ -235,38 +273,35 @@ impl TranslateTask {
         Ok(skips)
     }
 
-    /// Waits until all that was handed on is durable.
+    /// Waits until all that was gathered and handed on is durable.
     pub(super) async fn drain(&mut self) -> Result<(), DmError> {
+        self.flush().await?;
         let (reply, drained) = oneshot::channel();
         self.steps.send(Step::Drain(reply)).await.map_err(|_| gone())?;
         drained.await.map_err(|_| gone())
     }
 
-    /// The plan of a layout; kept, for the same tables come again and again.
-    fn row_plan(&mut self, table: &Arc<TargetTable>, map: &Arc<TableMap>) -> Arc<RowPlan> {
-        let known = self.row.plans.get(&map.table_id);
-        if let Some((of, plan)) = known
-            && Arc::ptr_eq(of, table)
-            && plan.is_for(map)
-        {
-            return plan.clone();
+    /// Hands on what was gathered, if that is at least so much (or much text).
+    pub(super) async fn send(&mut self, least: usize) -> Result<(), DmError> {
+        let lot = &self.row.lot;
+        if lot.changes.len() + lot.ends.len() < least && self.row.text.len() < LOT_BYTES {
+            return Ok(());
         }
-        if self.row.plans.len() >= MOST_PLANS {
-            self.row.plans.clear();
-        }
-        let plan = Arc::new(table.plan(map));
-        self.row.plans.insert(map.table_id, (table.clone(), plan.clone()));
-        plan
+        self.flush().await
     }
 
-    /// Hands on what was gathered, if that is at least so many changes (or much text).
-    pub(super) async fn send(&mut self, lot: &mut Lot, least: usize) -> Result<(), DmError> {
-        if lot.changes.len() < least && self.row.text.len() < LOT_BYTES || lot.changes.is_empty() {
+    /// Hands on all that was gathered.
+    pub(super) async fn flush(&mut self) -> Result<(), DmError> {
+        if self.row.lot.changes.is_empty() && self.row.lot.ends.is_empty() {
             return Ok(());
         }
         failpoint::pass(&self.task, failpoint::Place::TranslateBeforeSend)?;
-        let changes = lot.take(&mut self.row.text);
-        self.steps.send(Step::Changes(changes)).await.map_err(|_| gone())
+        let held = match self.row.lot.reserved.take() {
+            Some(reserved) => reserved,
+            None => self.budget.take(self.row.lot.size(&self.row.text)).await,
+        };
+        let step = self.row.lot.take(&mut self.row.text, &held);
+        self.steps.send(step).await.map_err(|_| gone())
     }
 
     /// Adds one row change to the lot, unless it is on the target already.
@@ -275,7 +310,6 @@ impl TranslateTask {
         place: &Place<'_>,
         before: Option<SourceRow<'_>>,
         after: Option<SourceRow<'_>>,
-        lot: &mut Lot,
     ) -> Parsed<()> {
         let index = self.row.rows;
         self.row.rows += 1;
@@ -298,11 +332,10 @@ impl TranslateTask {
         }
         let relations = conflicts.relate(before.as_ref(), after.as_ref(), buffer)?;
         let text = &mut self.row.text;
-        let Some((kind, op)) = table.render(before.as_ref(), after.as_ref(), self.safe_mode.is_on(), text)? else {
-            return Ok(());
-        };
-        lot.ends.push(text.len());
-        lot.changes.push(Change {
+        let rendered = table.render(before.as_ref(), after.as_ref(), self.safe_mode.is_on(), text)?;
+        let Some(Rendered { kind, op, key_len, columns }) = rendered else { return Ok(()) };
+        self.row.lot.texts.push(text.len());
+        self.row.lot.changes.push(Change {
             ordinal: 0,
             lane,
             transaction: transaction.clone(),
@@ -312,11 +345,13 @@ impl TranslateTask {
             table: table.clone(),
             kind,
             op,
+            columns,
             text: Bytes::new(),
+            key_len: key_len as u32,
             keys,
             relations,
             after: Vec::new(),
-            _held: lot.held.clone(),
+            held: None,
         });
         Ok(())
     }
@@ -334,29 +369,43 @@ pub(super) struct Place<'a> {
     event_size: u32,
 }
 
-/// Changes of one event that are handed on together: one message, and one piece of memory for their texts.
-pub(super) struct Lot {
-    held: Arc<Held>,
+/// Changes that are handed on together: one message, and one piece of memory for their texts.
+#[derive(Default)]
+struct Lot {
     changes: Vec<Change>,
     /// Where the text of each ends.
-    ends: Vec<usize>,
+    texts: Vec<usize>,
+    /// Ends of transactions, each behind so many of the changes.
+    ends: Vec<(usize, Boundary)>,
+    /// Taken before the text of a large row was written.
+    reserved: Option<Arc<Held>>,
 }
 
 impl Lot {
-    fn new(held: Arc<Held>) -> Lot {
-        Lot { held, changes: Vec::new(), ends: Vec::new() }
+    /// Everything before the boundary has passed. Of several in one place the last one counts.
+    fn end(&mut self, boundary: Boundary) {
+        let behind = self.changes.len();
+        match self.ends.last_mut() {
+            Some((place, earlier)) if *place == behind => *earlier = boundary,
+            _ => self.ends.push((behind, boundary)),
+        }
     }
 
-    /// The changes with their texts; nothing is left.
-    fn take(&mut self, text: &mut SqlText) -> Vec<Change> {
-        let mut texts = text.to_bytes();
-        text.clear();
+    /// What it will count for in the memory budget.
+    fn size(&self, text: &SqlText) -> usize {
+        text.len() * COPIES + self.changes.len() * size_of::<Change>() * 2
+    }
+
+    /// All of it, the changes with their texts; nothing is left.
+    fn take(&mut self, text: &mut SqlText, held: &Arc<Held>) -> Step {
+        let mut texts = text.take_bytes(LOT_BYTES * 2);
         let mut changes = std::mem::take(&mut self.changes);
         let mut start = 0;
-        for (change, end) in changes.iter_mut().zip(self.ends.drain(..)) {
+        for (change, end) in changes.iter_mut().zip(self.texts.drain(..)) {
             change.text = texts.split_to(end - start);
+            change.held = Some(held.clone());
             start = end;
         }
-        changes
+        Step::Changes { changes, ends: std::mem::take(&mut self.ends) }
     }
 }

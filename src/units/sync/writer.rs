@@ -24,6 +24,9 @@ use crate::{
 /// owner's transactions, so ours must not rely on an old connection either.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
+/// Beyond this a packet is an exception.
+const LARGE_PACKET: usize = 4 << 20;
+
 /// BEGIN, UPDATE, SELECT stand before a packet's own statements.
 const HEAD: usize = 3;
 
@@ -71,19 +74,34 @@ impl FencedWriter {
     /// Runs `body` (statements joined by `; `, each giving one result) in one transaction with the lane's progress.
     /// Returns the affected rows of each statement. One attempt: repeating is the caller's decision, and safe.
     pub async fn transact(&mut self, body: &[u8], progress: Option<&Progress>) -> Result<Vec<u64>, Refused> {
+        self.transact_with(&mut |sql| sql.push_bytes(body), progress).await
+    }
+
+    /// The same with a body that is written straight into the packet.
+    pub async fn transact_with(
+        &mut self,
+        body: &mut (dyn FnMut(&mut SqlText) + Send),
+        progress: Option<&Progress>,
+    ) -> Result<Vec<u64>, Refused> {
         let batch = self.batch + 1;
         let mut packet = std::mem::take(&mut self.packet);
         packet.clear();
         packet.push_str("BEGIN; ");
         self.text.write(batch, progress, &mut packet);
         packet.push_str("; ");
-        if !body.is_empty() {
-            packet.push_bytes(body);
+        let before = packet.len();
+        body(&mut packet);
+        if packet.len() > before {
             packet.push_str("; ");
         }
         packet.push_str("COMMIT");
         let outcome = self.send(packet.as_bytes()).await;
-        self.packet = packet;
+        if packet.len() > LARGE_PACKET {
+            // Neither we nor the driver should keep buffers of that size.
+            self.conn = self.conn.take().filter(|_| outcome.is_err());
+        } else {
+            self.packet = packet;
+        }
         match outcome {
             Ok(affected) => {
                 self.batch = batch;
