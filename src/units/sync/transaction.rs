@@ -192,8 +192,8 @@ impl Assembler {
                 self.unsettled.roll_back(out)?;
                 self.end(end, timestamp, out);
             }
-            Control::Savepoint => self.unsettled.savepoint(&query.sql.trim_ascii()),
-            Control::RollbackTo => self.unsettled.roll_back_to(&query.sql.trim_ascii())?,
+            Control::Savepoint => self.unsettled.savepoint(query.sql.trim_ascii()),
+            Control::RollbackTo => self.unsettled.roll_back_to(query.sql.trim_ascii())?,
             Control::Inner | Control::Xa(XaStatement::End) => {}
             Control::Xa(XaStatement::Start) => {
                 self.begin_rows(start, timestamp);

@@ -63,7 +63,11 @@ impl Unsettled {
         let name = name_in(sql, b"ROLLBACK TO");
         let Some(found) = self.savepoints.iter().position(|(known, _)| *known == name) else {
             // Named before the first row, which the server leaves out.
-            return if self.passed { Err(too_large()) } else { Ok(self.keep(0)) };
+            if self.passed {
+                return Err(too_large());
+            }
+            self.keep(0);
+            return Ok(());
         };
         let before = self.savepoints.get(found).and_then(|(_, before)| *before).ok_or_else(too_large)?;
         self.savepoints.truncate(found + 1);
