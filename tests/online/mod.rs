@@ -2,6 +2,7 @@
 //! not seen from their beginning, and the tools themselves.
 
 mod crashes;
+mod long_ddl;
 mod shapes;
 mod tools;
 mod unseen;

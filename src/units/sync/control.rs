@@ -11,7 +11,8 @@ use tokio::{
 use super::{
     checkpoint::{CheckpointText, TableRow},
     counters::Counters,
-    ddl_run::{DdlJob, Intent},
+    ddl_intent::Intent,
+    ddl_run::DdlJob,
     failpoint::{self, Place},
     lane::is_connection_trouble,
     ledger::{Ledger, Watermark},

@@ -6,23 +6,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mysql_async::{Conn, Error as MysqlError, Row, prelude::Queryable};
+use mysql_async::{Error as MysqlError, Row, prelude::Queryable};
 use sha2::{Digest, Sha256};
 
 use super::{
     checkpoint::TableRow,
     control::ControlTask,
     ddl::DdlEvent,
+    ddl_effect::{self, Rest},
+    ddl_intent::{Intent, Known, SPLIT},
+    ddl_watch::{self, Watch},
     failpoint::{self, Place},
     location::{At, Transaction},
 };
 use crate::{
     error::{Code, DmError, Scope},
-    mysql::{
-        position::{BinlogPosition, Location},
-        within,
+    mysql::{position::Location, within},
+    schema::{
+        load::fetch_table,
+        model::{TableId, TableInfo, quote_name, quote_text, same_name},
     },
-    schema::model::{TableId, quote_name, quote_text},
     units::{link, session::ddl_sql_mode},
 };
 
@@ -30,11 +33,6 @@ use crate::{
 /// programs, triggers, events and views (a program exists, doesn't exist ...).
 const IGNORED: [u16; 19] =
     [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1176, 1507, 1517, 1304, 1305, 1359, 1360, 1537, 1539, 4092];
-/// Split statements of one event are numbered `event * SPLIT + part`.
-const SPLIT: u64 = 1_000_000;
-/// Seconds of one wait for the lock, and how many waits before giving up: half an hour.
-const LOCK_WAIT: u32 = 5;
-const LOCK_WAITS: u32 = 360;
 const MAX_CONNECTS: u32 = 10;
 const RETRY_PAUSE: Duration = Duration::from_secs(3);
 
@@ -115,51 +113,6 @@ pub fn digest(sql: &str) -> String {
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The stored record of the last DDL.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Intent {
-    pub position: BinlogPosition,
-    pub gtid: String,
-    /// The event's number, and the place of the statement among those of the event.
-    pub statement_no: u64,
-    /// Digests of the event's statements up to this one.
-    pub plan: Vec<String>,
-    pub before: Option<String>,
-    pub done: bool,
-}
-
-/// What the stored record says about a statement.
-#[derive(PartialEq, Debug)]
-enum Known {
-    New,
-    Started { before: Option<String> },
-    Done,
-}
-
-impl Intent {
-    /// The columns of `Intent` in the order in which the start reads them.
-    pub const COLUMNS: &'static str = "binlog_name, binlog_pos, gtid, statement_no, plan, structure_before, state";
-
-    /// `plan` are the digests of the event's statements up to the one in question. Another plan than the recorded one
-    /// (the user put other statements there) counts as not begun, from the first difference on.
-    fn knows(&self, job: &DdlJob, plan: &[String]) -> Known {
-        let gtid = job.transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default();
-        let same = if gtid.is_empty() { self.position == job.transaction.before.position } else { self.gtid == gtid };
-        let event = self.statement_no / SPLIT;
-        if !same || event < job.number {
-            return Known::New;
-        }
-        if event > job.number {
-            return Known::Done;
-        }
-        if !self.plan.starts_with(plan) {
-            return Known::New;
-        }
-        let later = self.plan.len() > plan.len();
-        if later || self.done { Known::Done } else { Known::Started { before: self.before.clone() } }
-    }
-}
-
 impl ControlTask {
     /// Runs an event's statements. Everything before it is durable.
     pub async fn ddl(&mut self, job: &DdlJob) -> Result<(), DmError> {
@@ -212,47 +165,174 @@ impl ControlTask {
         failpoint::pass(self.target.task(), Place::DdlBeforeLock)?;
         self.lock().await?;
         failpoint::pass(self.target.task(), Place::DdlBeforeIntent)?;
-        let before = match known {
+        let (mut sql, before) = match known {
             Known::Done => return Ok(()),
             Known::Started { before } => {
-                if self.structure(&statement.subject).await? != before {
-                    tracing::info!(sql = %statement.sql, "the statement took effect before the restart");
-                    return Ok(());
+                self.await_job(&statement.sql, self.job_floor(), false).await?;
+                match self.became_of(statement, &statement.sql, &before).await? {
+                    Some(sql) => (sql, before),
+                    None => {
+                        tracing::info!(sql = %statement.sql, "the statement took effect before the restart");
+                        return Ok(());
+                    }
                 }
-                before
             }
             Known::New => {
                 let before = self.structure(&statement.subject).await?;
                 self.announce(job, number, plan, statement, before.clone()).await?;
-                before
+                (statement.sql.clone(), before)
             }
         };
         failpoint::pass(self.target.task(), Place::DdlBeforeRun)?;
-        let mut connects = 0;
+        self.carry_out(job, statement, &mut sql, &before).await?;
+        failpoint::pass(self.target.task(), Place::DdlAfterRun)?;
+        Ok(())
+    }
+
+    /// Sends `sql`, what is left of a statement, until its effect is there.
+    async fn carry_out(
+        &mut self,
+        job: &DdlJob,
+        statement: &DdlStatement,
+        sql: &mut String,
+        before: &Option<String>,
+    ) -> Result<(), DmError> {
+        let (mut connects, mut uncovered) = (0, false);
         loop {
-            let Err(error) = self.execute(job, statement).await else { break };
+            let Err(error) = self.watched(job, statement, sql).await else { break };
             if link::is_broken(&error) {
                 connects += 1;
                 if connects >= MAX_CONNECTS {
-                    return Err(self.target.exec_error(&statement.sql, &error));
+                    return Err(self.target.exec_error(sql, &error));
                 }
-                tracing::warn!(sql = %statement.sql, "the connection broke while the statement ran, looking what became of it");
+                tracing::warn!(sql = %sql, "the connection broke while the statement ran, looking what became of it");
                 self.writer.reset();
                 tokio::time::sleep(RETRY_PAUSE).await;
                 self.lock().await?;
-                if self.structure(&statement.subject).await? != before {
-                    break;
+                self.await_job(sql, self.job_floor(), true).await?;
+                match self.became_of(statement, sql, before).await? {
+                    Some(rest) => *sql = rest,
+                    None => break,
                 }
                 continue;
             }
-            if IGNORED.contains(&link::errno(&error)) {
-                tracing::warn!(sql = %statement.sql, cause = %link::cause(&error), "ignored: the statement's effect is there");
-                break;
+            if !uncovered && self.uncover(sql, &error).await? {
+                uncovered = true;
+                continue;
             }
-            return Err(statement_error(&statement.sql, &error));
+            match self.left_by(statement, sql, &error).await? {
+                Some(rest) => *sql = rest,
+                None => break,
+            }
         }
-        failpoint::pass(self.target.task(), Place::DdlAfterRun)?;
         Ok(())
+    }
+
+    /// After an unknown outcome: what is to be sent, None when the statement took effect.
+    async fn became_of(
+        &mut self,
+        statement: &DdlStatement,
+        sql: &str,
+        before: &Option<String>,
+    ) -> Result<Option<String>, DmError> {
+        if self.structure(&statement.subject).await? == *before {
+            if ddl_effect::is_invisible(sql, self.target.dialect()) {
+                return Err(invisible(sql));
+            }
+            return Ok(Some(sql.to_owned()));
+        }
+        Ok(match ddl_effect::rest(sql, self.target.dialect(), self.table_of(statement).await?.as_ref()) {
+            Rest::Nothing | Rest::Unknown => None,
+            Rest::All => Some(sql.to_owned()),
+            Rest::Some(rest) => Some(rest),
+        })
+    }
+
+    /// After an error of the server: what is left to do when it says that part of it is there already; None: nothing.
+    /// Any other error is returned, and so is this one when the structure shows that it isn't so.
+    async fn left_by(
+        &mut self,
+        statement: &DdlStatement,
+        sql: &str,
+        error: &MysqlError,
+    ) -> Result<Option<String>, DmError> {
+        let errno = link::errno(error);
+        if !IGNORED.contains(&errno) {
+            return Err(statement_error(sql, error));
+        }
+        let rest = ddl_effect::rest(sql, self.target.dialect(), self.table_of(statement).await?.as_ref());
+        let there = match &rest {
+            Rest::Nothing => true,
+            // The new name is another table's; a column that a change needs is missing.
+            Rest::Unknown => !matches!(errno, 1050 | 1054 | 1060 | 1061 | 1068),
+            Rest::All => false,
+            Rest::Some(rest) if rest != sql => {
+                tracing::warn!(%sql, %rest, cause = %link::cause(error), "a part of the statement is there already");
+                return Ok(Some(rest.clone()));
+            }
+            Rest::Some(_) => false,
+        };
+        if !there {
+            return Err(statement_error(sql, error));
+        }
+        tracing::warn!(%sql, cause = %link::cause(error), "ignored: the statement's effect is there");
+        Ok(None)
+    }
+
+    /// The structure of the table that a statement is about.
+    async fn table_of(&mut self, statement: &DdlStatement) -> Result<Option<TableInfo>, DmError> {
+        let Subject::Table(table) = &statement.subject else { return Ok(None) };
+        let conn = self.writer.connection().await?;
+        let found = fetch_table(conn, &table.schema, &table.name).await;
+        if found.is_err() {
+            self.writer.reset();
+        }
+        found.map_err(|error| error.scope(Scope::Downstream))
+    }
+
+    /// TiDB: a column that a single-column index covers can't be dropped; true when such indexes were dropped.
+    async fn uncover(&mut self, sql: &str, error: &MysqlError) -> Result<bool, DmError> {
+        let MysqlError::Server(server) = error else { return Ok(false) };
+        if !self.target.is_tidb() || server.code != 8200 || !server.message.to_ascii_lowercase().contains("covered") {
+            return Ok(false);
+        }
+        let Some((id, column)) = ddl_effect::dropped_column(sql, self.target.dialect()) else { return Ok(false) };
+        let subject = Subject::Table(id.clone());
+        let statement = DdlStatement { sql: sql.to_owned(), subject, default_schema: None };
+        let Some(table) = self.table_of(&statement).await? else { return Ok(false) };
+        let alone = |index: &&crate::schema::model::Index| matches!(index.columns.as_slice(), [part] if same_name(&part.column, &column));
+        let drops: Vec<String> = (table.indexes.iter().filter(alone))
+            .map(|index| format!("ALTER TABLE {id} DROP INDEX {}", quote_name(&index.name)))
+            .collect();
+        for drop in &drops {
+            tracing::warn!(sql = %drop, "an index is dropped so that its column can be");
+            let conn = self.writer.connection().await?;
+            if let Err(error) = conn.query_drop(drop).await {
+                return Err(statement_error(drop, &error));
+            }
+        }
+        Ok(!drops.is_empty())
+    }
+
+    /// Runs a statement, and looks at it meanwhile.
+    async fn watched(&mut self, job: &DdlJob, statement: &DdlStatement, sql: &str) -> Result<(), MysqlError> {
+        let broken = || MysqlError::Driver(mysql_async::DriverError::ConnectionClosed);
+        let limit = self.target.answer_limit();
+        // Without a connection it looks like a broken one to the caller, who then tries again.
+        let conn = self.writer.connection().await.map_err(|_| broken())?;
+        let id: Option<u64> = within(limit, conn.query_first("SELECT CONNECTION_ID()")).await?;
+        let watch = Watch::new(self.target.clone(), self.counters.clone(), sql, self.job_floor());
+        tokio::select! {
+            outcome = self.execute(job, statement, sql) => outcome,
+            () = watch.until_lost(id.unwrap_or_default()) => {
+                tracing::warn!(%sql, "the target's session is gone or idle, and no answer came");
+                Err(broken())
+            }
+        }
+    }
+
+    fn job_floor(&self) -> u64 {
+        self.state.intent.as_ref().map_or(0, |intent| intent.job_floor)
     }
 
     /// Stores that the statement is about to run.
@@ -264,6 +344,11 @@ impl ControlTask {
         statement: &DdlStatement,
         before: Option<String>,
     ) -> Result<(), DmError> {
+        let target = self.target.clone();
+        let job_floor = match target.is_tidb() {
+            true => ddl_watch::job_floor(self.writer.connection().await?, &target).await,
+            false => 0,
+        };
         let intent = Intent {
             position: job.transaction.before.position.clone(),
             gtid: job.transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -271,10 +356,11 @@ impl ControlTask {
             plan: plan.to_vec(),
             before,
             done: false,
+            job_floor,
         };
         let body = format!(
             "REPLACE INTO {} (source_id, binlog_name, binlog_pos, gtid, statement_no, plan, statement, \
-             structure_before, state) VALUES ({}, {}, {}, {}, {number}, {}, {}, {}, 'started')",
+             structure_before, job_floor, state) VALUES ({}, {}, {}, {}, {number}, {}, {}, {}, {job_floor}, 'started')",
             self.tables.ddl,
             quote_text(&self.source_id),
             quote_text(&intent.position.name),
@@ -289,7 +375,7 @@ impl ControlTask {
         Ok(())
     }
 
-    async fn execute(&mut self, job: &DdlJob, statement: &DdlStatement) -> Result<(), MysqlError> {
+    async fn execute(&mut self, job: &DdlJob, statement: &DdlStatement, sql: &str) -> Result<(), MysqlError> {
         let (own, wanted) = (self.target.sql_mode().to_owned(), ddl_sql_mode(self.target.sql_mode(), job.sql_mode));
         let conn = match self.writer.connection().await {
             Ok(conn) => conn,
@@ -303,7 +389,7 @@ impl ControlTask {
                 Err(other) => return Err(other),
             }
         }
-        if has_timestamps(&statement.sql) {
+        if has_timestamps(sql) {
             let on = u8::from(job.explicit_timestamps);
             match conn.query_drop(format!("SET SESSION explicit_defaults_for_timestamp = {on}")).await {
                 Ok(()) => {}
@@ -311,7 +397,7 @@ impl ControlTask {
                 Err(MysqlError::Server(error)) => {
                     let there: Option<u8> = conn.query_first("SELECT @@explicit_defaults_for_timestamp").await?;
                     if there.is_some_and(|there| there != on) {
-                        tracing::warn!(sql = %statement.sql, cause = %error.message, wanted = on,
+                        tracing::warn!(%sql, cause = %error.message, wanted = on,
                             "TIMESTAMP columns without NULL or DEFAULT may differ: the target's \
                              explicit_defaults_for_timestamp is not the source's and can't be set");
                     }
@@ -323,7 +409,7 @@ impl ControlTask {
         if let Some(schema) = &statement.default_schema {
             conn.query_drop(format!("USE {}", quote_name(schema))).await?;
         }
-        let outcome = conn.query_drop(&statement.sql).await;
+        let outcome = conn.query_drop(sql).await;
         let reset = format!("SET timestamp = DEFAULT, time_zone = '+00:00', sql_mode = {}", quote_text(&own));
         match conn.query_drop(reset).await {
             Ok(()) => outcome,
@@ -349,45 +435,18 @@ impl ControlTask {
             }
         }
     }
+}
 
-    fn lock_name(&self) -> String {
-        let digest = Sha256::digest(format!("{}\0{}", self.tables.ddl, self.source_id).as_bytes());
-        format!("dm-ddl-{}", digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>())
-    }
-
-    /// Waits for the lock that a session holds while it may run DDL for this source.
-    async fn lock(&mut self) -> Result<(), DmError> {
-        let sql = format!("SELECT COALESCE(GET_LOCK('{}', {LOCK_WAIT}), 0)", self.lock_name());
-        for _ in 0..LOCK_WAITS {
-            let target = self.target.clone();
-            let conn: &mut Conn = self.writer.connection().await?;
-            let limit = target.answer_limit() + Duration::from_secs(LOCK_WAIT.into());
-            match within(limit, conn.query_first::<i64, _>(&sql)).await {
-                Ok(Some(1)) => return Ok(()),
-                Ok(_) => tracing::warn!("another session still runs DDL of this source on the target, waiting for it"),
-                Err(error) => {
-                    self.writer.reset();
-                    return Err(target.query_error(&sql, &error));
-                }
-            }
-        }
-        Err(DmError::new(Code::DBUnExpect)
-            .scope(Scope::Downstream)
-            .msg("another session holds the lock for DDL of this source on the target for half an hour")
-            .workaround(
-                "Please look for a long-running DDL in the target's process list; resume the task when it ended.",
-            ))
-    }
-
-    async fn release(&mut self) {
-        let sql = format!("DO RELEASE_LOCK('{}')", self.lock_name());
-        let limit = self.target.answer_limit();
-        if let Ok(conn) = self.writer.connection().await
-            && within(limit, conn.query_drop(sql)).await.is_err()
-        {
-            self.writer.reset();
-        }
-    }
+/// Error 10006: a statement that leaves no trace in the structure may or may not have run.
+fn invisible(sql: &str) -> DmError {
+    DmError::new(Code::DBExecuteFailed)
+        .scope(Scope::Downstream)
+        .msg(format!("it is not known whether the target executed {}", super::location::shorten(sql)))
+        .cause("the connection broke (or the worker ended) while it ran, and structures don't show its effect")
+        .workaround(
+            "Please look whether the rows of the partition and of the table have changed places on the target. If they \
+             have not, execute the statement there by hand. Then skip it (`binlog skip`) and resume the task.",
+        )
 }
 
 fn statement_error(sql: &str, error: &MysqlError) -> DmError {
@@ -413,70 +472,6 @@ fn without_counter(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn job(number: u64) -> DdlJob {
-        let before = Location::new(BinlogPosition::new("bin.000001", 100), None);
-        DdlJob {
-            transaction: Arc::new(Transaction { before, gtid: None, timestamp: 0 }),
-            number,
-            start_pos: 142,
-            end_pos: 200,
-            timestamp: 0,
-            time_zone: None,
-            sql_mode: 0,
-            explicit_timestamps: true,
-            statements: Vec::new(),
-            rows: Vec::new(),
-            more: Vec::new(),
-            steps: DdlSteps::default(),
-        }
-    }
-
-    fn plan(statements: &[&str]) -> Vec<String> {
-        statements.iter().map(|sql| digest(sql)).collect()
-    }
-
-    #[test]
-    fn the_record_tells_what_was_done() {
-        let intent = Intent {
-            position: BinlogPosition::new("bin.000001", 100),
-            gtid: String::new(),
-            statement_no: SPLIT + 1,
-            plan: plan(&["a", "b"]),
-            before: Some("s".into()),
-            done: false,
-        };
-        let knows = |intent: &Intent, number, statements: &[&str]| intent.knows(&job(number), &plan(statements));
-        let started = Known::Started { before: Some("s".into()) };
-        assert_eq!(knows(&intent, 0, &["z"]), Known::Done);
-        assert_eq!(knows(&intent, 1, &["a"]), Known::Done);
-        assert_eq!(knows(&intent, 1, &["a", "b"]), started);
-        assert_eq!(knows(&intent, 1, &["a", "b", "c"]), Known::New);
-        assert_eq!(knows(&intent, 2, &["a"]), Known::New);
-        let done = Intent { done: true, ..intent.clone() };
-        assert_eq!(knows(&done, 1, &["a", "b"]), Known::Done);
-        let other = Intent { position: BinlogPosition::new("bin.000001", 99), ..intent };
-        assert_eq!(knows(&other, 1, &["a", "b"]), Known::New);
-    }
-
-    /// Two statements in the place of a split one whose first half ran: neither counts as done. What was put before the
-    /// event stays done when only the event itself is replaced.
-    #[test]
-    fn another_plan_begins_where_it_differs() {
-        let intent = Intent {
-            position: BinlogPosition::new("bin.000001", 100),
-            gtid: String::new(),
-            statement_no: 2,
-            plan: plan(&["i1", "i2", "original"]),
-            before: None,
-            done: false,
-        };
-        let knows = |statements: &[&str]| intent.knows(&job(0), &plan(statements));
-        assert_eq!(knows(&["r1"]), Known::New);
-        assert_eq!(knows(&["i1"]), Known::Done);
-        assert_eq!(knows(&["i1", "i2"]), Known::Done);
-        assert_eq!(knows(&["i1", "i2", "instead"]), Known::New);
-    }
 
     #[test]
     fn counters_are_no_structure() {

@@ -204,7 +204,11 @@ async fn supervise(
     }
     // Nothing is sent any more: what is durable is what the last checkpoint says.
     drop(control);
-    outcome(checkpoint.await)?;
+    match tokio::time::timeout(STOP_LIMIT, &mut checkpoint).await {
+        Ok(ended) => outcome(ended)?,
+        // A DDL runs on: the next start finds its intent, and waits for it.
+        Err(_) => tracing::warn!("stopped while a statement runs on the target; it is looked for at the next start"),
+    }
     Ok(Ended::Stopped)
 }
 

@@ -89,6 +89,7 @@ impl MetaTables {
                  source_id VARCHAR(32) NOT NULL PRIMARY KEY, binlog_name VARCHAR(128) NOT NULL, \
                  binlog_pos BIGINT UNSIGNED NOT NULL, gtid VARCHAR(255) NOT NULL, statement_no BIGINT UNSIGNED NOT NULL, \
                  plan MEDIUMTEXT NOT NULL, statement MEDIUMTEXT NOT NULL, structure_before MEDIUMTEXT, \
+                 job_floor BIGINT UNSIGNED NOT NULL DEFAULT 0, \
                  state VARCHAR(16) NOT NULL, \
                  update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP) \
                  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",

@@ -10,7 +10,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use super::{
     checkpoint::{self, CheckpointText, GLOBAL_COLUMNS},
     cover::Cover,
-    ddl_run::Intent,
+    ddl_intent::Intent,
     failpoint::{self, Place},
     online::Records,
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
@@ -106,7 +106,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
         }
     };
     let tracker = structures(&mut conn, &target, &tables, &config, &source, raised.had_checkpoint).await?;
-    let intent = read_intent(&mut conn, &target, &tables, &config).await?;
+    let intent = Intent::read(&mut conn, &target, &tables.ddl, &config.source_id).await?;
     let state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
     let online = Records::open(&mut conn, &target, &tables, &config, source.lower_case_table_names).await?;
     let gtid = location.gtid_set.is_some();
@@ -433,27 +433,6 @@ async fn structures(
         }
     }
     Ok(tracker)
-}
-
-async fn read_intent(
-    conn: &mut Conn,
-    target: &Target,
-    tables: &MetaTables,
-    config: &SubtaskConfig,
-) -> Result<Option<Intent>, DmError> {
-    let sql =
-        format!("SELECT {} FROM {} WHERE source_id = {}", Intent::COLUMNS, tables.ddl, quote_text(&config.source_id));
-    type Columns = (String, u64, String, u64, String, Option<String>, String);
-    let row: Option<Columns> =
-        within(target.answer_limit(), conn.query_first(&sql)).await.map_err(|e| target.query_error(&sql, &e))?;
-    Ok(row.map(|(name, pos, gtid, statement_no, plan, before, state)| Intent {
-        position: BinlogPosition::new(name, pos),
-        gtid,
-        statement_no,
-        plan: plan.split_whitespace().map(str::to_owned).collect(),
-        before,
-        done: state == "done",
-    }))
 }
 
 /// Writes the first checkpoint under the new epoch.

@@ -31,7 +31,7 @@ struct Inner {
     config: Arc<SubtaskConfig>,
     session: BTreeMap<String, String>,
     tidb: bool,
-    mariadb: bool,
+    dialect: ServerInfo,
     max_packet: usize,
     foreign_keys: bool,
     collations: Arc<CollationPolicy>,
@@ -64,7 +64,7 @@ impl Target {
         Ok(Target(Arc::new(Inner {
             session: variables,
             tidb: version.to_ascii_lowercase().contains("tidb"),
-            mariadb: ServerInfo::parse(&version).is_some_and(|server| server.is_mariadb()),
+            dialect: ServerInfo::parse(&version).unwrap_or_default(),
             max_packet: allowed.clamp(1 << 14, MAX_PACKET),
             foreign_keys,
             collations: Arc::new(collations),
@@ -111,7 +111,12 @@ impl Target {
 
     /// MariaDB gives some names of MySQL's to things of its own.
     pub fn is_mariadb(&self) -> bool {
-        self.0.mariadb
+        self.0.dialect.is_mariadb()
+    }
+
+    /// Whose DDL it understands.
+    pub fn dialect(&self) -> ServerInfo {
+        self.0.dialect
     }
 
     /// TiDB has no engines and no processlist of the statement's text in full.

@@ -2,10 +2,8 @@
 
 use crate::{
     error::{Code, DmError},
-    schema::{
-        column_type::{BaseType, ColumnType},
-        model::{Index, TableId, TableInfo, same_name},
-    },
+    schema::model::{Index, TableId, TableInfo, same_name},
+    units::sync::ddl_effect::alike,
 };
 
 /// What the target's table lacks of the source's present one, or has beyond it. A target may have columns that the source
@@ -43,20 +41,6 @@ pub fn differences(before: Option<&TableInfo>, now: &TableInfo, target: &TableIn
         }
     }
     out
-}
-
-/// Types that hold the same values, whichever server prints them.
-fn alike(a: &ColumnType, b: &ColumnType) -> bool {
-    let base = |ty: &ColumnType| match ty.base {
-        BaseType::LongText => BaseType::Json,
-        BaseType::Inet4 | BaseType::Inet6 | BaseType::Uuid => BaseType::VarBinary,
-        other => other,
-    };
-    let sized = |ty: &ColumnType| !ty.base.is_integer() && !ty.base.is_text() && !ty.base.is_blob();
-    base(a) == base(b)
-        && a.unsigned == b.unsigned
-        && (!sized(a) || a.length == b.length && a.decimals == b.decimals)
-        && a.elems == b.elems
 }
 
 fn same_parts(a: &Index, b: &Index) -> bool {
