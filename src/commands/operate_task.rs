@@ -45,7 +45,7 @@ pub async fn run(session: &mut Session, matches: &Matches, op: pb::TaskOp) -> Ou
 async fn whole_source(session: &mut Session, matches: &Matches, op: pb::TaskOp, source: &str) -> Outcome {
     let batch = usize::try_from(matches.int("batch-size")).ok().filter(|size| *size > 0);
     let batch = batch.ok_or_else(|| Failure::Usage("--batch-size must be at least 1".to_owned()))?;
-    let request = pb::QueryStatusListRequest { name: String::new(), sources: vec![source.to_owned()] };
+    let request = pb::QueryStatusListRequest { sources: vec![source.to_owned()], ..Default::default() };
     let status = session.rpc_in_time(request, |mut c, r| async move { c.query_status(r).await }).await?;
     if !status.result {
         session.line(&print_plain(&json!({ "result": false, "msg": status.msg, "tasks": [] })));

@@ -29,7 +29,7 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
     };
     let sources = matches.sources();
     let overview = name.is_empty() && sources.is_empty() && !matches.is("more");
-    let request = pb::QueryStatusListRequest { name, sources };
+    let request = pb::QueryStatusListRequest { name, sources, more: matches.is("more") };
     let reply = session.rpc_in_time(request, |mut c, r| async move { c.query_status(r).await }).await?;
     if overview && reply.result && reply.sources.iter().all(|source| source.result) {
         session.line(&print_plain(&summary(&reply)));
@@ -119,7 +119,14 @@ pub async fn apply(cluster: &dyn Cluster, request: pb::QueryStatusListRequest) -
     }
     sources.sort_unstable();
     sources.dedup();
-    let replies = join_all(sources.iter().map(|source| cluster.query_status(source, &request.name))).await;
+    let mut replies = join_all(sources.iter().map(|source| cluster.query_status(source, &request.name))).await;
+    if !request.more {
+        for subtask in replies.iter_mut().flat_map(|reply| &mut reply.sub_task_status) {
+            if let Some(pb::sub_task_status::Status::Sync(status)) = &mut subtask.status {
+                status.more = None;
+            }
+        }
+    }
     pb::QueryStatusListResponse { result: true, msg: String::new(), sources: replies }
 }
 

@@ -263,8 +263,8 @@ mod tests {
         sync.position(Node::Syncer, 3, 4096);
         sync.lag(2.0);
         sync.queue_size("dml_worker_input", 9);
-        sync.transaction(std::time::Duration::from_millis(2));
-        sync.event(std::time::Duration::from_millis(1), 100, 2);
+        sync.transaction(1, 2, 20, std::time::Duration::from_millis(2));
+        sync.event(std::time::Duration::from_millis(1), 100);
         sync.jobs(JobKind::Insert, &queue_label(9), "db", "tb").finished(7);
         DumpMetrics::new(task, source_id).progress(10.0, 20.0, 1.0);
         let text = render();

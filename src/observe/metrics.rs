@@ -3,6 +3,8 @@
 //! Hot paths take a handle struct once ([`SyncMetrics`], [`JobMetrics`], [`DumpMetrics`]); rare things are emitted by the
 //! structs of [`super::events`]. Series of a closed subtask are no longer shown (see [`close_subtask`]).
 
+mod dump;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
@@ -11,6 +13,8 @@ use std::{
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+pub use dump::DumpMetrics;
 
 use super::process;
 
@@ -215,6 +219,16 @@ pub struct SyncMetrics {
     event_size: Histogram,
     event_rows: Histogram,
     flush_interval: Histogram,
+    query_time: Histogram,
+    conflict_time: Histogram,
+    stalled: Gauge,
+    /// By [`Cost`], [`Row`] and queue.
+    costs: [Histogram; 6],
+    dispatch: [Histogram; 3],
+    skip: [Histogram; 2],
+    add_job: [Histogram; 8],
+    add_admin_job: [Histogram; 2],
+    batches: [[Histogram; 2]; 8],
     queues: Mutex<HashMap<String, Gauge>>,
 }
 
@@ -231,6 +245,8 @@ impl SyncMetrics {
             file.set(f64::NAN);
             [file, gauge!("dm_syncer_binlog_pos", &labels)]
         };
+        // Shard DDL locks only: nothing waits for one.
+        gauge!("dm_syncer_shard_lock_resolving", &l2).set(0.0);
         SyncMetrics {
             task: task.to_owned(),
             source_id: source_id.to_owned(),
@@ -246,6 +262,27 @@ impl SyncMetrics {
             event_size: histogram!("dm_syncer_binlog_event_size", &l3),
             event_rows: histogram!("dm_syncer_binlog_event_row", &l3),
             flush_interval: histogram!("dm_syncer_flush_checkpoints_time_interval", &l3),
+            query_time: histogram!("dm_syncer_query_duration_time", &l3),
+            conflict_time: histogram!("dm_syncer_conflict_detect_duration", &l2),
+            stalled: gauge!("dm_syncer_stalled_seconds", &l3),
+            costs: Cost::ALL
+                .map(|cost| histogram!("dm_syncer_binlog_transform_cost", &with(&l3, "stage", cost.name()))),
+            dispatch: ["insert", "update", "delete"]
+                .map(|row| histogram!("dm_syncer_dispatch_binlog_duration", &with(&l2, "type", row))),
+            skip: ["rows", "query"].map(|what| histogram!("dm_syncer_skip_binlog_duration", &with(&l2, "type", what))),
+            add_job: std::array::from_fn(|lane| {
+                let labels = with(&l2, "type", "dml");
+                histogram!("dm_syncer_add_job_duration", &with(&labels, "queueNo", &queue_label(lane)))
+            }),
+            add_admin_job: ["ddl", "flush"].map(|kind| {
+                let labels = with(&l2, "type", kind);
+                histogram!("dm_syncer_add_job_duration", &with(&labels, "queueNo", ADMIN_QUEUE))
+            }),
+            batches: std::array::from_fn(|lane| {
+                let labels = with(&l3, "queueNo", &queue_label(lane));
+                ["statements", "rows"]
+                    .map(|of| histogram!("dm_syncer_replication_transaction_batch", &with(&labels, "type", of)))
+            }),
             queues: Mutex::default(),
         }
     }
@@ -273,19 +310,72 @@ impl SyncMetrics {
         self.ideal_qps.set(rate);
     }
 
-    /// A target transaction was committed.
-    pub fn transaction(&self, took: Duration) {
+    /// A target transaction of lane `lane` was committed.
+    pub fn transaction(&self, lane: usize, statements: usize, rows: usize, took: Duration) {
+        let seconds = took.as_secs_f64();
         self.transactions.increment(1);
-        self.transaction_time.record(took.as_secs_f64());
+        self.transaction_time.record(seconds);
+        self.cost(Cost::DmlExec, took);
+        if let Some([of_statements, of_rows]) = self.batches.get(lane % 8) {
+            of_statements.record(statements as f64);
+            of_rows.record(rows as f64);
+        }
+    }
+
+    /// Seconds of a stage.
+    pub fn cost(&self, cost: Cost, took: Duration) {
+        if let Some(histogram) = self.costs.get(cost as usize) {
+            histogram.record(took.as_secs_f64());
+        }
+    }
+
+    /// A rows event was handed on; `kind` as in [`Cost`]'s three kinds of rows.
+    pub fn dispatched(&self, kind: Cost, rows: u64, took: Duration) {
+        self.cost(kind, took);
+        self.event_rows.record(rows as f64);
+        if let Some(histogram) = self.dispatch.get((kind as usize).wrapping_sub(Cost::GenWriteRows as usize)) {
+            histogram.record(took.as_secs_f64());
+        }
+    }
+
+    /// An event was skipped: a statement, or row changes.
+    pub fn skipped(&self, statement: bool, took: Duration) {
+        let [rows, query] = &self.skip;
+        if statement { query } else { rows }.record(took.as_secs_f64());
+    }
+
+    /// Changes were handed to a lane.
+    pub fn handed(&self, lane: usize, took: Duration) {
+        if let Some(histogram) = self.add_job.get(lane % 8) {
+            histogram.record(took.as_secs_f64());
+        }
+    }
+
+    /// A DDL job (else a flush) waited so long for its turn.
+    pub fn handed_admin(&self, ddl: bool, took: Duration) {
+        let [of_ddl, of_flush] = &self.add_admin_job;
+        if ddl { of_ddl } else { of_flush }.record(took.as_secs_f64());
+    }
+
+    /// Conflicts of changes were looked for.
+    pub fn conflicts(&self, took: Duration) {
+        self.conflict_time.record(took.as_secs_f64());
+    }
+
+    /// The source or the target was asked something.
+    pub fn query(&self, took: Duration) {
+        self.query_time.record(took.as_secs_f64());
+    }
+
+    /// For so many seconds nothing has moved although there is work.
+    pub fn stalled(&self, seconds: f64) {
+        self.stalled.set(seconds);
     }
 
     /// An event arrived after waiting `took`.
-    pub fn event(&self, took: Duration, bytes: usize, rows: usize) {
+    pub fn event(&self, took: Duration, bytes: usize) {
         self.read_time.record(took.as_secs_f64());
         self.event_size.record(bytes as f64);
-        if rows > 0 {
-            self.event_rows.record(rows as f64);
-        }
     }
 
     /// Time since the last flush of the checkpoint.
@@ -330,6 +420,40 @@ impl SyncMetrics {
     }
 }
 
+/// Stages whose time is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cost {
+    DdlExec,
+    DmlExec,
+    GenWriteRows,
+    GenUpdateRows,
+    GenDeleteRows,
+    GenQuery,
+}
+
+impl Cost {
+    const ALL: [Cost; 6] =
+        [Cost::DdlExec, Cost::DmlExec, Cost::GenWriteRows, Cost::GenUpdateRows, Cost::GenDeleteRows, Cost::GenQuery];
+
+    fn name(self) -> &'static str {
+        match self {
+            Cost::DdlExec => "ddl-exec",
+            Cost::DmlExec => "dml-exec",
+            Cost::GenWriteRows => "gen-write-rows",
+            Cost::GenUpdateRows => "gen-update-rows",
+            Cost::GenDeleteRows => "gen-delete-rows",
+            Cost::GenQuery => "gen-query",
+        }
+    }
+}
+
+/// Labels and one more.
+fn with(labels: &[(&'static str, String)], name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+    let mut all = labels.to_vec();
+    all.push((name, value.to_owned()));
+    all
+}
+
 /// Jobs queued and done.
 #[derive(Clone)]
 pub struct JobMetrics {
@@ -344,50 +468,5 @@ impl JobMetrics {
 
     pub fn finished(&self, jobs: u64) {
         self.finished.increment(jobs);
-    }
-}
-
-/// Handles of one dump unit's series.
-#[derive(Debug)]
-pub struct DumpMetrics {
-    finished_size: Gauge,
-    estimated_rows: Gauge,
-    finished_rows: Gauge,
-    finished_tables: Gauge,
-    write_time: Histogram,
-    receive_time: Histogram,
-}
-
-impl DumpMetrics {
-    pub fn new(task: &str, source_id: &str) -> Self {
-        install();
-        open_subtask(task, source_id);
-        let labels = [("task", task.to_owned()), ("source_id", source_id.to_owned())];
-        DumpMetrics {
-            finished_size: gauge!("dumpling_dump_finished_size", &labels),
-            estimated_rows: gauge!("dumpling_dump_estimate_total_rows", &labels),
-            finished_rows: gauge!("dumpling_dump_finished_rows", &labels),
-            finished_tables: gauge!("dumpling_dump_finished_tables", &labels),
-            write_time: histogram!("dumpling_write_write_duration_time", &labels),
-            receive_time: histogram!("dumpling_write_receive_chunk_duration_time", &labels),
-        }
-    }
-
-    /// Totals so far: bytes, rows, tables.
-    pub fn progress(&self, bytes: f64, rows: f64, tables: f64) {
-        self.finished_size.set(bytes);
-        self.finished_rows.set(rows);
-        self.finished_tables.set(tables);
-    }
-
-    /// The estimate of all rows.
-    pub fn plan(&self, rows: f64) {
-        self.estimated_rows.set(rows);
-    }
-
-    /// A chunk was waited for and written.
-    pub fn chunk(&self, waited: Duration, wrote: Duration) {
-        self.receive_time.record(waited.as_secs_f64());
-        self.write_time.record(wrote.as_secs_f64());
     }
 }

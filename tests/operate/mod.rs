@@ -2,6 +2,8 @@
 
 mod failures;
 mod resumed;
+mod settings;
+mod status;
 mod tracked;
 
 use std::time::Duration;

@@ -33,7 +33,7 @@ fn keys(schema: &str, table: &str) -> String {
     )
 }
 
-fn config(source: &Server, target: &Server, name: &str) -> SubtaskConfig {
+pub fn config(source: &Server, target: &Server, name: &str) -> SubtaskConfig {
     let mut config = SubtaskConfig {
         name: name.into(),
         mode: TaskMode::Incremental,
@@ -51,14 +51,19 @@ fn config(source: &Server, target: &Server, name: &str) -> SubtaskConfig {
 }
 
 /// Where the next transaction of the source begins.
-async fn end_of_binlog(source: &Server) -> (String, u64) {
+pub async fn end_of_binlog(source: &Server) -> (String, u64) {
     use mysql_async::prelude::Queryable;
     let row: mysql_async::Row = source.conn().await.query_first("SHOW MASTER STATUS").await.unwrap().unwrap();
     (row.get::<String, _>(0).unwrap(), row.get::<u64, _>(1).unwrap())
 }
 
+/// An operator for no event at all.
+pub fn nothing() -> Operator {
+    Operator { position: BinlogPosition::new("none.000001", 4), gtid: String::new(), before: Vec::new(), instead: None }
+}
+
 /// One run until it ends or the target's query gives the text.
-async fn run(config: &SubtaskConfig, epoch: u64, operator: &Operator, done: Option<(&Server, &str, &str)>) -> bool {
+pub async fn run(config: &SubtaskConfig, epoch: u64, operator: &Operator, done: Option<(&Server, &str, &str)>) -> bool {
     let env = UnitEnv { config: Arc::new(config.clone()), fence: Fence { cluster_id: 7, epoch }, worker: "w".into() };
     let unit = units::build(UnitType::Sync, env).unwrap();
     unit.set_operators(vec![operator.clone()]);

@@ -27,6 +27,9 @@ use crate::pb;
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(pb::DESCRIPTOR_SET).unwrap_or_default());
 
+/// Fields from this number on are ours, not the original's: they are printed when they are set.
+const OURS: u32 = 1000;
+
 /// Who reads the JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Style {
@@ -131,7 +134,8 @@ impl Printer {
     fn message(&mut self, message: &DynamicMessage) {
         // The pool lists fields by number, which is their order of declaration in proto/ (a test holds that true).
         let descriptor = message.descriptor();
-        let printed = descriptor.fields().filter(|f| f.containing_oneof().is_none() || message.has_field(f));
+        let printed =
+            descriptor.fields().filter(|f| f.containing_oneof().is_none() && f.number() < OURS || message.has_field(f));
         self.block('{', '}', printed, |printer, field| {
             let _ = write!(printer.out, "{}: ", escape(&printer.style.name(&field)));
             printer.field(message, &field);

@@ -28,8 +28,9 @@ use crate::{
     mysql::position::Location,
 };
 
-/// How often it is looked whether there is something to flush.
-const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked how far everything is durable, and every so many times whether there is something to flush.
+const TICK: Duration = Duration::from_millis(200);
+const FLUSH_TICKS: u64 = 5;
 const RETRY_PAUSE: Duration = Duration::from_secs(3);
 const MAX_ATTEMPTS: u32 = 10;
 
@@ -88,7 +89,7 @@ impl ControlTask {
     pub async fn run(mut self) -> Result<(), DmError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut flushed_at, mut seconds) = (Instant::now(), 0);
+        let (mut flushed_at, mut ticks) = (Instant::now(), 0u64);
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
@@ -98,7 +99,9 @@ impl ControlTask {
                         self.state.dirty = true;
                     }
                     Some(Request::Ddl(job, reply)) => {
+                        let started = Instant::now();
                         let outcome = self.ddl(&job).await;
+                        self.counters.statement_ended(job.asked.elapsed().saturating_sub(started.elapsed()), started.elapsed());
                         let failed = outcome.is_err();
                         if let (Ok(()), Some(first)) = (&outcome, job.statements.first()) {
                             self.counters.ddl(job.statements.len() as u64, &first.subject.table());
@@ -114,8 +117,11 @@ impl ControlTask {
                     None => return self.flush().await,
                 },
                 _ = tick.tick() => {
-                    seconds += 1;
-                    self.counters.tick(seconds);
+                    ticks += 1;
+                    self.advance();
+                    if !ticks.is_multiple_of(FLUSH_TICKS) {
+                        continue;
+                    }
                     let idle = self.ledger.is_drained();
                     if idle || flushed_at.elapsed() >= self.flush_interval {
                         self.flush().await?;
@@ -126,16 +132,18 @@ impl ControlTask {
         }
     }
 
-    /// Stores the low watermark if anything changed.
-    pub async fn flush(&mut self) -> Result<(), DmError> {
-        let low = self.ledger.low();
-        if let Some(end) = self.ends.take(low) {
+    /// Notes how far everything is durable.
+    fn advance(&mut self) {
+        if let Some(end) = self.ends.take(self.ledger.low()) {
+            self.counters.durable(end.timestamp);
             self.state.at = end.location;
             self.state.open_xa = end.open_xa;
-            if self.ledger.is_drained() {
-                self.counters.caught_up();
-            }
         }
+    }
+
+    /// Stores the low watermark if anything changed.
+    pub async fn flush(&mut self) -> Result<(), DmError> {
+        self.advance();
         if self.state.at == self.state.flushed && self.state.rows.is_empty() && !self.state.dirty {
             return Ok(());
         }
@@ -159,7 +167,9 @@ impl ControlTask {
             statements.push(source_state::put_open_xa(&self.tables, &self.source_id, &self.state.open_xa));
         }
         statements.extend_from_slice(more);
+        let started = Instant::now();
         self.transact(&statements.join("; ")).await?;
+        self.counters.checkpoint_took(started.elapsed());
         self.state.rows.clear();
         self.state.dirty = false;
         self.state.flushed = self.state.at.clone();

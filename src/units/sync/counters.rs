@@ -1,18 +1,25 @@
 //! What the pipeline tells about itself: plain counters that stages write and query-status reads.
 
+mod pulse;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed},
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use super::change::{Change, Kind};
+use super::{
+    change::{Change, Kind},
+    clock::{Clock, Part},
+    stall::Stall,
+    tables::Tables,
+};
 use crate::{
     mysql::position::Location,
-    observe::metrics::{ADMIN_QUEUE, JobKind, JobMetrics, Node, SyncMetrics, queue_label},
+    observe::metrics::{ADMIN_QUEUE, Cost, JobKind, Node, SyncMetrics},
     pb,
     schema::model::TableId,
     units::{UnitEnv, mapped::MappedCollations},
@@ -28,9 +35,12 @@ pub struct Counters {
     rows: AtomicU64,
     /// Bytes of events read from the source.
     read_bytes: AtomicU64,
-    /// Timestamp of the newest event that was read, and of the newest that is applied; 0 when none.
+    /// Timestamp of the newest event that was read; 0 when none.
     read_at: AtomicU32,
-    applied_at: AtomicU32,
+    /// Milliseconds from the start of the run to the last event that says how late changes are.
+    heard: AtomicU64,
+    /// The source's time up to which all is durable; 0 when unknown.
+    durable_at: AtomicI64,
     /// Nothing is between the source and the target.
     idle: AtomicBool,
     /// The source's clock minus ours, in seconds.
@@ -44,9 +54,37 @@ pub struct Counters {
     warned: Mutex<(Option<Instant>, u64)>,
     pub mapped: MappedCollations,
     metrics: SyncMetrics,
-    /// By kind, queue and target table.
-    jobs: Mutex<HashMap<(Kind, usize, TableId), JobMetrics>>,
+    clock: Clock,
+    tables: Tables,
+    lanes: AtomicUsize,
+    /// Lanes with a transaction on its way, and lanes that wait for others.
+    committing: AtomicUsize,
+    blocked: AtomicUsize,
+    /// The statement that runs, and since when.
+    statement: Mutex<Option<(String, Instant)>>,
+    stall: Mutex<Stall>,
+    stalled: AtomicU64,
+    /// Name and length of each queue.
+    queues: Mutex<Vec<(String, QueueLength)>>,
+    /// Bytes of binlog that the source has and we haven't read, at the last look.
+    behind: Mutex<Option<u64>>,
+    seen: Mutex<Seen>,
 }
+
+/// How many entries a queue holds; None when it is closed.
+type QueueLength = Box<dyn Fn() -> Option<usize> + Send + Sync>;
+
+/// Totals at the last tick, for rates.
+#[derive(Default)]
+struct Seen {
+    rows: u64,
+    bytes: u64,
+    commit: Duration,
+    bytes_per_second: f64,
+}
+
+/// What lags by less than this at the moment of reading waits for the source, not for the network.
+const FRESH: i64 = 2;
 
 #[derive(Default)]
 struct Rate {
@@ -61,14 +99,25 @@ impl Counters {
         let task = &env.config.name;
         Counters {
             metrics: SyncMetrics::new(task, &env.config.source_id, &env.worker),
-            jobs: Mutex::default(),
             task: task.to_owned(),
             started: Instant::now(),
             rows: AtomicU64::new(0),
             read_bytes: AtomicU64::new(0),
             read_at: AtomicU32::new(0),
-            applied_at: AtomicU32::new(0),
+            heard: AtomicU64::new(0),
+            durable_at: AtomicI64::new(0),
             idle: AtomicBool::new(true),
+            clock: Clock::default(),
+            tables: Tables::default(),
+            lanes: AtomicUsize::new(0),
+            committing: AtomicUsize::new(0),
+            blocked: AtomicUsize::new(0),
+            statement: Mutex::default(),
+            stall: Mutex::default(),
+            stalled: AtomicU64::new(0),
+            queues: Mutex::default(),
+            behind: Mutex::default(),
+            seen: Mutex::default(),
             clock_offset: AtomicI64::new(0),
             rate: Mutex::default(),
             flushed: Mutex::default(),
@@ -80,52 +129,105 @@ impl Counters {
         }
     }
 
-    /// An event came from the source; `timestamp` is 0 when it says nothing of how late changes are.
-    pub fn read(&self, bytes: u64, timestamp: u32, waited: Duration) {
+    /// Events came from the source together; `timestamp` is 0 when they say nothing of how late changes are.
+    pub fn read(&self, events: u64, bytes: u64, timestamp: u32, waited: Duration) {
         self.read_bytes.fetch_add(bytes, Relaxed);
-        self.metrics.event(waited, bytes as usize, 0);
+        self.metrics.event(waited, (bytes / events.max(1)) as usize);
+        let mut part = Part::Source;
         if timestamp > 0 {
             self.read_at.store(timestamp, Relaxed);
+            self.heard.store(self.started.elapsed().as_millis() as u64, Relaxed);
             self.idle.store(false, Relaxed);
+            // As of the last tick: exact enough, and no look at the clock.
+            if self.durable_at.load(Relaxed) > 0 && self.source_time() - i64::from(timestamp) > FRESH {
+                part = Part::Network;
+            }
+        }
+        self.clock.spent(part, waited);
+    }
+
+    /// Events were decoded and handed on; `waited` for room.
+    pub fn decoded(&self, own: Duration, waited: Duration) {
+        self.clock.spent(Part::Decode, own);
+        self.clock.spent(Part::Handover, waited);
+    }
+
+    /// One of many rows events was handed on, or skipped by lists and filters.
+    pub fn rows_event(&self, kind: Kind, rows: u64, migrated: bool, own: Duration) {
+        let cost = match kind {
+            Kind::Insert => Cost::GenWriteRows,
+            Kind::Update => Cost::GenUpdateRows,
+            Kind::Delete => Cost::GenDeleteRows,
+        };
+        match migrated {
+            true => self.metrics.dispatched(cost, rows, own),
+            false => self.metrics.skipped(false, own),
         }
     }
 
-    /// A batch is durable.
-    pub fn applied(&self, batch: &[Change], took: Duration) {
+    /// A statement was planned; `kept`: something of it goes to the target.
+    pub fn planned(&self, kept: bool, took: Duration) {
+        match kept {
+            true => self.metrics.cost(Cost::GenQuery, took),
+            false => self.metrics.skipped(true, took),
+        }
+    }
+
+    /// Conflicts of changes were looked for.
+    pub fn conflicts(&self, took: Duration) {
+        self.metrics.conflicts(took);
+    }
+
+    /// Changes were handed to a lane.
+    pub fn handed(&self, lane: usize, took: Duration) {
+        self.metrics.handed(lane, took);
+    }
+
+    /// Changes are about to be handed to a lane.
+    pub fn adding(&self, changes: &[Change]) {
+        self.tables.added(changes, &self.metrics);
+    }
+
+    /// A lane waits for changes of others; the guard ends it.
+    pub fn blocked(&self) -> Busy<'_> {
+        Busy::new(&self.blocked, &self.clock, Part::Conflict)
+    }
+
+    /// A lane has a transaction on its way; the guard ends it.
+    pub fn committing(&self) -> Busy<'_> {
+        Busy::new(&self.committing, &self.clock, Part::Commit)
+    }
+
+    /// A batch of `statements` statements is durable.
+    pub fn applied(&self, batch: &[Change], statements: usize, took: Duration) {
         self.rows.fetch_add(batch.len() as u64, Relaxed);
-        self.metrics.transaction(took);
-        let mut counts: Vec<(&Change, u64)> = Vec::new();
-        for change in batch {
-            let alike = |(a, _): &&mut (&Change, u64)| a.kind == change.kind && Arc::ptr_eq(&a.table, &change.table);
-            match counts.iter_mut().find(alike) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((change, 1)),
-            }
-        }
-        for (first, count) in counts {
-            self.count_jobs(first, count);
-        }
-        if let Some(last) = batch.last() {
-            self.applied_at.fetch_max(last.transaction.timestamp, Relaxed);
-        }
+        let lane = batch.first().map_or(0, |change| usize::from(change.lane));
+        self.metrics.transaction(lane, statements, batch.len(), took);
+        self.metrics.statement("stmt", took);
+        self.tables.applied(batch, took, &self.metrics);
         if took > Duration::from_secs(1) {
             tracing::warn!(task = %self.task, rows = batch.len(), ?took, "slow transaction on the target");
         }
     }
 
-    fn count_jobs(&self, first: &Change, count: u64) {
-        let queue = usize::from(first.lane) % 8;
-        let mut jobs = lock(&self.jobs);
-        let job = jobs.entry((first.kind, queue, first.table.target.clone())).or_insert_with(|| {
-            let kind = match first.kind {
-                Kind::Insert => JobKind::Insert,
-                Kind::Update => JobKind::Update,
-                Kind::Delete => JobKind::Delete,
-            };
-            self.metrics.jobs(kind, &queue_label(queue), &first.table.target.schema, &first.table.target.name)
-        });
-        job.added(count);
-        job.finished(count);
+    /// A statement for the target begins.
+    pub fn statement_begins(&self, sql: &str) {
+        *lock(&self.statement) = Some((super::location::shorten(sql), Instant::now()));
+    }
+
+    /// The statements of a DDL event are over, done or not. It had waited `waited` for its turn.
+    pub fn statement_ended(&self, waited: Duration, took: Duration) {
+        lock(&self.statement).take();
+        self.metrics.handed_admin(true, waited);
+        self.metrics.cost(Cost::DdlExec, took);
+        self.clock.spent(Part::Ddl, took);
+    }
+
+    /// A checkpoint was written.
+    pub fn checkpoint_took(&self, took: Duration) {
+        self.metrics.handed_admin(false, took);
+        self.metrics.query(took);
+        self.clock.spent(Part::Checkpoint, took);
     }
 
     /// A DDL event ran.
@@ -135,27 +237,9 @@ impl Counters {
         job.finished(statements);
     }
 
-    /// Called every second: gauges, and every 30 s the status line.
-    pub fn tick(&self, seconds: u64) {
-        self.metrics.lag(self.lag() as f64);
-        if seconds.is_multiple_of(30) {
-            let status = self.status();
-            tracing::info!(
-                task = %self.task,
-                total_rows = status.total_rows,
-                total_rps = status.total_rps,
-                rps = status.recent_rps,
-                master_position = %status.master_binlog,
-                master_gtid = %status.master_binlog_gtid,
-                checkpoint = %status.syncer_binlog,
-                "binlog replication status"
-            );
-        }
-    }
-
-    /// Nothing is in flight up to here.
-    pub fn caught_up(&self) {
-        self.idle.store(true, Relaxed);
+    /// Everything up to an event of this time is durable.
+    pub fn durable(&self, timestamp: u32) {
+        self.durable_at.fetch_max(i64::from(timestamp), Relaxed);
     }
 
     /// An UPDATE or DELETE found no row.
@@ -189,6 +273,10 @@ impl Counters {
     /// All remarks.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = lock(&self.notes).values().cloned().collect();
+        let stalled = self.stalled.load(Relaxed);
+        if stalled > 0 {
+            notes.push(format!("sync has made no progress for {stalled} s: it waits for {}", self.waits_for()));
+        }
         notes.extend(self.mapped.notes());
         notes
     }
@@ -223,15 +311,36 @@ impl Counters {
         self.rows.load(Relaxed)
     }
 
-    /// Seconds between an event at the source and its row at the target; 0 when nothing waits.
+    /// Now, by the source's clock.
+    fn source_time(&self) -> i64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+        now + self.clock_offset.load(Relaxed)
+    }
+
+    /// Seconds between an event at the source and its row at the target; 0 when nothing waits. Filtered events and
+    /// skipped statements count like others: what lies before them is done.
     pub fn lag(&self) -> i64 {
         if self.idle.load(Relaxed) {
             return 0;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
-        let applied = self.applied_at.load(Relaxed);
-        let newest = if applied > 0 { applied } else { self.read_at.load(Relaxed) };
-        if newest == 0 { 0 } else { (now + self.clock_offset.load(Relaxed) - i64::from(newest)).max(0) }
+        let durable = self.durable_at.load(Relaxed);
+        let newest = if durable > 0 { durable } else { i64::from(self.read_at.load(Relaxed)) };
+        if newest == 0 { 0 } else { (self.source_time() - newest).max(0) }
+    }
+
+    /// Bytes of binlog between what is read and the source's end, at a look.
+    pub fn set_behind(&self, bytes: Option<u64>) {
+        *lock(&self.behind) = bytes;
+    }
+
+    /// The source was asked something.
+    pub fn queried(&self, took: Duration) {
+        self.metrics.query(took);
+    }
+
+    /// Where the checkpoint is.
+    pub fn flushed(&self) -> Location {
+        lock(&self.flushed).clone()
     }
 
     /// The unit's part of query-status.
@@ -279,6 +388,28 @@ impl Counters {
             None => (rate.at, rate.rows) = (Some(Instant::now()), rows),
         }
         rate.recent
+    }
+}
+
+/// Somebody is busy with something that is counted and timed.
+pub struct Busy<'a> {
+    count: &'a AtomicUsize,
+    clock: &'a Clock,
+    part: Part,
+    since: Instant,
+}
+
+impl<'a> Busy<'a> {
+    fn new(count: &'a AtomicUsize, clock: &'a Clock, part: Part) -> Self {
+        count.fetch_add(1, Relaxed);
+        Busy { count, clock, part, since: Instant::now() }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Relaxed);
+        self.clock.spent(self.part, self.since.elapsed());
     }
 }
 

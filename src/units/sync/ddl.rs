@@ -92,6 +92,7 @@ impl TranslateTask {
         let at = |sql, error| event.transaction.annotate(error, event.at(sql));
         let sql = self.text(&event).map_err(|error| at("", error))?;
         let mut tracker = self.structures.tracker.clone();
+        let started = std::time::Instant::now();
         let outcome = match self.plan(&event, &sql, &mut tracker).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -99,6 +100,7 @@ impl TranslateTask {
                 return Err(at(&sql, error));
             }
         };
+        self.structures.counters().planned(!outcome.statements.is_empty(), started.elapsed());
         self.run_job(&event, DdlSteps::of_event(&event, &sql), outcome, tracker).await
     }
 
@@ -141,6 +143,7 @@ impl TranslateTask {
     }
 
     async fn bring_in(&mut self, event: &DdlEvent, steps: DdlSteps, outcome: Outcome) -> Result<(), DmError> {
+        let asked = tokio::time::Instant::now();
         self.drain().await?;
         let job = DdlJob {
             transaction: event.transaction.clone(),
@@ -155,10 +158,14 @@ impl TranslateTask {
             rows: outcome.rows,
             more: outcome.more,
             steps,
+            asked,
         };
         let (reply, done) = oneshot::channel();
         self.control.send(Request::Ddl(Box::new(job), reply)).await.map_err(|_| gone())?;
-        done.await.map_err(|_| gone())?
+        let sent = std::time::Instant::now();
+        let done = done.await;
+        self.row.aside += sent.elapsed();
+        done.map_err(|_| gone())?
     }
 
     /// The statement in UTF-8.

@@ -110,6 +110,7 @@ mod tests {
             rows: Vec::new(),
             more: Vec::new(),
             steps: DdlSteps::default(),
+            asked: tokio::time::Instant::now(),
         }
     }
 

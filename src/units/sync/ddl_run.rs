@@ -82,6 +82,8 @@ pub struct DdlJob {
     /// Statements about other meta tables that go with it.
     pub more: Vec<String>,
     pub steps: DdlSteps,
+    /// When the job was asked for; everything before it had to become durable first.
+    pub asked: tokio::time::Instant,
 }
 
 /// Which part of an event a job is: all of it, unless an operator puts statements before it or in its place.
@@ -126,6 +128,7 @@ impl ControlTask {
             let step = step.get(part).copied().unwrap_or_default();
             let at =
                 At { start: job.start_pos, end: job.end_pos, sql: Some(origin.as_str()), step, injected: *injected };
+            self.counters.statement_begins(&statement.sql);
             self.statement(job, number, &plan, statement).await.map_err(|error| job.transaction.annotate(error, at))?;
             last = Some(number);
         }

@@ -1,12 +1,13 @@
 //! The causality stage: gives each change its ordinal, finds what it must wait for, and hands it to its lane.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     causality::Causality,
     change::Change,
+    counters::Counters,
     failpoint::{self, Place},
     ledger::{Ledger, Watermark},
     location::Boundary,
@@ -31,6 +32,7 @@ pub struct DispatchTask {
     pub lanes: Vec<LaneQueue>,
     pub ledger: Arc<Ledger>,
     pub ends: Arc<Watermark<Boundary>>,
+    pub counters: Arc<Counters>,
 }
 
 impl DispatchTask {
@@ -42,7 +44,7 @@ impl DispatchTask {
         while let Some(step) = self.steps.recv().await {
             match step {
                 Step::Changes { changes, ends } => {
-                    let before = ordinal;
+                    let (before, started) = (ordinal, Instant::now());
                     for mut change in changes {
                         ordinal += 1;
                         change.ordinal = ordinal;
@@ -50,13 +52,18 @@ impl DispatchTask {
                         self.ledger.sending(change.lane, ordinal);
                         gathered.get_mut(usize::from(change.lane)).ok_or_else(gone)?.push(change);
                     }
+                    self.counters.conflicts(started.elapsed());
                     for (behind, boundary) in ends {
                         self.ends.push(before + behind as u64, boundary);
                     }
                     // What a lane waits for is on its way too: a full lane's earlier changes depend on none of these.
-                    for (lane, changes) in self.lanes.iter().zip(&mut gathered).filter(|(_, c)| !c.is_empty()) {
+                    let lanes = self.lanes.iter().zip(&mut gathered).enumerate();
+                    for (number, (lane, changes)) in lanes.filter(|(_, (_, changes))| !changes.is_empty()) {
                         failpoint::pass(&self.task, Place::DispatchBeforeLane)?;
+                        self.counters.adding(changes);
+                        let started = Instant::now();
                         lane.send(std::mem::take(changes)).await?;
+                        self.counters.handed(number, started.elapsed());
                     }
                 }
                 Step::Drain(reply) => {

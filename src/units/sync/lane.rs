@@ -46,7 +46,10 @@ impl LaneTask {
         let mut batch: Vec<Change> = Vec::new();
         while let Some(first) = self.changes.next().await {
             for (lane, ordinal) in &first.after {
-                self.ledger.wait(*lane, *ordinal).await;
+                if !self.ledger.durable(*lane, *ordinal) {
+                    let _blocked = self.counters.blocked();
+                    self.ledger.wait(*lane, *ordinal).await;
+                }
             }
             failpoint::pass(self.writer.task(), Place::LaneBeforeBatch)?;
             let mut bytes = first.text.len();
@@ -93,6 +96,7 @@ impl LaneTask {
         let mut statements = Vec::new();
         let (mut attempts, mut connects) = (0, 0);
         let started = std::time::Instant::now();
+        let busy = self.counters.committing();
         let affected = loop {
             failpoint::pass(self.writer.task(), Place::LaneBeforeSend).map_err(Failure::Other)?;
             let mut body = |sql: &mut SqlText| statements = batch::write(batch, merge, sql);
@@ -121,7 +125,8 @@ impl LaneTask {
                 }
             }
         };
-        self.counters.applied(batch, started.elapsed());
+        drop(busy);
+        self.counters.applied(batch, statements.len(), started.elapsed());
         for statement in batch::missed(&statements, &affected) {
             if let Some(change) = batch.get(statement.first) {
                 self.counters.key_not_found(change);

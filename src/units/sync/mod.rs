@@ -8,6 +8,7 @@ mod batch;
 mod causality;
 mod change;
 mod checkpoint;
+mod clock;
 mod conflicts;
 mod control;
 mod counters;
@@ -49,15 +50,18 @@ mod safe_mode;
 mod source;
 mod source_row;
 mod source_state;
+mod stall;
 mod start;
 mod structure;
 mod table;
+mod tables;
 mod target;
 pub mod tracked;
 mod transaction;
 mod translate;
 mod unsettled;
 mod versions;
+mod watch;
 mod watchers;
 mod writer;
 mod xa;
@@ -69,11 +73,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::counters::Counters;
 use crate::{
-    error::{DmError, EventRef, Scope},
-    mysql::server::{ServerInfo, show_master_status},
+    error::{DmError, EventRef},
     pb,
     rules::operator::{Operator, Operators},
-    units::{Ended, Unit, UnitEnv, link},
+    units::{Ended, Unit, UnitEnv},
 };
 
 /// The unit of the incremental phase.
@@ -90,14 +93,6 @@ impl SyncUnit {
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
         let counters = Arc::new(Counters::new(&env));
         Box::new(SyncUnit { env, counters, operators: Arc::default(), failed: Mutex::default() })
-    }
-
-    async fn ask_source(&self) -> Result<(), DmError> {
-        let mut conn = link::connect(&self.env.config.from, &[], Scope::Upstream).await?;
-        let info = ServerInfo::detect(&mut conn, Scope::Upstream).await?;
-        self.counters.set_source(show_master_status(&mut conn, &info).await?);
-        let _ = conn.disconnect().await;
-        Ok(())
     }
 }
 
@@ -122,6 +117,8 @@ impl Unit for SyncUnit {
         self.counters.set_clock_offset(start.source.clock_offset);
         self.counters.set_source(start.source.location.clone());
         self.counters.set_flushed(&start.location);
+        let watch = tokio::spawn(watch::watch(self.env.config.clone(), self.counters.clone()));
+        let _watch = pipeline::AbortOnDrop(watch.abort_handle());
         let ended = pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await;
         ended.map_err(|error| {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = error.event().cloned();
@@ -142,10 +139,11 @@ impl Unit for SyncUnit {
     }
 
     async fn fresh_status(&self) -> pb::sub_task_status::Status {
-        if let Err(error) = self.ask_source().await {
+        if let Err(error) = watch::look(&self.env.config, &self.counters).await {
             tracing::warn!(error = %error, "the source did not tell its binlog position");
         }
-        self.status()
+        let more = Some(self.counters.more());
+        pb::sub_task_status::Status::Sync(pb::SyncStatus { more, ..self.counters.status() })
     }
 
     fn notes(&self) -> Vec<String> {

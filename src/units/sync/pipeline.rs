@@ -76,11 +76,16 @@ pub async fn run(
     let (control, requests) = mpsc::channel(64);
     let checkpoint = spawn_control(&shared, &start, requests);
     let _abort = AbortOnDrop(checkpoint.abort_handle());
+    let pulse = tokio::spawn(pulse(shared.counters.clone(), shared.ledger.clone()));
+    let _pulse = AbortOnDrop(pulse.abort_handle());
     let lanes = spawn_lanes(&shared, &start, &mut stages);
     let (steps, received) = mpsc::channel(MESSAGES);
     let (ledger, ends) = (shared.ledger.clone(), shared.ends.clone());
     let task = env.config.name.clone();
-    stages.spawn(DispatchTask { task, steps: received, lanes, ledger, ends }.run());
+    let counters = shared.counters.clone();
+    counters.watch_lanes(&lanes);
+    counters.watch("causality_input", &steps);
+    stages.spawn(DispatchTask { task, steps: received, lanes, ledger, ends, counters }.run());
     spawn_readers(&shared, start, rules, steps, control.clone(), &stop, &mut stages);
     supervise(stages, checkpoint, control, stop).await
 }
@@ -143,6 +148,7 @@ fn spawn_readers(
 ) {
     let (config, counters) = (shared.env.config.clone(), shared.counters.clone());
     let (items, received) = mpsc::channel(MESSAGES);
+    counters.watch("compactor_input", &items);
     let budgets = Budgets::of(config.syncer.memory_limit);
     let outlet = Outlet { items, budget: budgets.stream };
     let structures = Structures::new(start.tracker, config.clone(), start.target, counters.clone());
@@ -219,8 +225,18 @@ fn outcome(ended: Result<Result<(), DmError>, tokio::task::JoinError>) -> Result
     }
 }
 
-/// The checkpoint task must not outlive a dropped run.
-struct AbortOnDrop(tokio::task::AbortHandle);
+/// Looks at the run every second, whatever the stages wait for.
+async fn pulse(counters: Arc<Counters>, ledger: Arc<Ledger>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for seconds in 0u64.. {
+        second.tick().await;
+        counters.tick(seconds, &ledger);
+    }
+}
+
+/// A task that must not outlive a dropped run.
+pub struct AbortOnDrop(pub tokio::task::AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -34,6 +34,12 @@ pub fn queue(size: usize) -> (LaneQueue, Waiting) {
 }
 
 impl LaneQueue {
+    /// Tells how many changes wait, for as long as the queue is there.
+    pub fn length(&self) -> impl Fn() -> Option<usize> + Send + Sync + 'static {
+        let (room, size) = (Arc::downgrade(&self.room), self.size);
+        move || room.upgrade().map(|room| size.saturating_sub(room.available_permits()))
+    }
+
     /// Puts changes behind the others; waits for room. More than the whole queue wait for it to be empty.
     pub async fn send(&self, changes: Vec<Change>) -> Result<(), DmError> {
         let count = changes.len().min(self.size);

@@ -106,8 +106,9 @@ impl SourceTask {
         assembler: &mut Assembler,
         out: &mut Vec<Output>,
     ) -> Result<usize, DmError> {
-        let (mut next, mut bytes, mut newest) = (Some(first), 0, 0);
+        let (mut next, mut events, mut bytes, mut newest) = (Some(first), 0, 0, 0);
         while let Some(event) = next {
+            events += 1;
             failpoint::pass(&self.config.name, Place::SourceEvent)?;
             bytes += event.header.event_size as usize;
             if !event.body.is_about_the_file() && event.header.timestamp > 0 {
@@ -118,7 +119,7 @@ impl SourceTask {
             let ended = self.stop.is_cancelled() && assembler.at_boundary();
             next = if full || ended { None } else { stream.ready() };
         }
-        self.counters.read(bytes as u64, newest, waited);
+        self.counters.read(events, bytes as u64, newest, waited);
         Ok(bytes)
     }
 

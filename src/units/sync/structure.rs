@@ -252,6 +252,11 @@ impl Structures {
         }
     }
 
+    /// What the run tells about itself.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// The target.
     pub fn target(&self) -> &Target {
         &self.target

@@ -1,13 +1,17 @@
 //! The filter, ddl and row stages, in one task: what comes in as events goes out as changes of the target.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    change::{Change, Keys, Rendered},
+    change::{Change, Keys, Kind, Rendered},
     control::Request,
+    counters::Counters,
     cover::Cover,
     ddl::DdlEvent,
     dispatch::{Step, gone},
@@ -75,6 +79,12 @@ pub struct RowState {
     passed: u64,
     buffer: Vec<u8>,
     filtered: FilteredRows,
+    /// Of the present event's time: for memory and for a place in the queue.
+    waited: Duration,
+    /// Of that time: for statements and what stands before them.
+    pub(super) aside: Duration,
+    /// Rows events so far.
+    events: u32,
     /// Text of the changes that are being gathered.
     text: SqlText,
     lot: Lot,
@@ -97,15 +107,55 @@ impl RowState {
     }
 }
 
+/// Of so many rows events one is measured: looking at the clock for each would cost as much as many of them take.
+const SAMPLE: u32 = 32;
+
+/// A rows event that is measured.
+struct Sample {
+    started: Instant,
+    kind: Kind,
+    migrated: bool,
+    rows: u64,
+    waited: Duration,
+}
+
+impl RowState {
+    fn sample(&mut self, event: &RowsEvent) -> Option<Sample> {
+        self.events = self.events.wrapping_add(1);
+        if self.events % SAMPLE != 1 {
+            return None;
+        }
+        let kind = match event.kind {
+            RowsKind::Insert => Kind::Insert,
+            RowsKind::Update => Kind::Update,
+            RowsKind::Delete => Kind::Delete,
+        };
+        let migrated = !matches!(self.known.way(event), Some(Way::Skip));
+        Some(Sample { started: Instant::now(), kind, migrated, rows: self.rows, waited: self.waited })
+    }
+}
+
+impl Sample {
+    fn show(self, row: &RowState, counters: &Counters) {
+        let others = row.waited.saturating_sub(self.waited);
+        let own = self.started.elapsed().saturating_sub(others);
+        counters.rows_event(self.kind, row.rows.saturating_sub(self.rows), self.migrated, own);
+    }
+}
+
 impl TranslateTask {
     /// Works until the channel is closed.
     pub async fn run(mut self) -> Result<(), DmError> {
         while let Some(Items { items, held: _held }) = self.items.recv().await {
+            let started = Instant::now();
+            (self.row.waited, self.row.aside) = (Duration::ZERO, Duration::ZERO);
             for item in items {
                 self.item(item).await?;
             }
             // A change waits only for the company that came with it.
             self.flush().await?;
+            let others = self.row.waited + self.row.aside;
+            self.structures.counters().decoded(started.elapsed().saturating_sub(others), self.row.waited);
         }
         Ok(())
     }
@@ -119,7 +169,12 @@ impl TranslateTask {
                     return Ok(());
                 }
                 let at = At { start: start_pos, end: end_pos, ..At::default() };
-                self.rows(&transaction, event, at).await.map_err(|error| transaction.annotate(error, at))
+                let sample = self.row.sample(&event);
+                self.rows(&transaction, event, at).await.map_err(|error| transaction.annotate(error, at))?;
+                if let Some(sample) = sample {
+                    sample.show(&self.row, self.structures.counters());
+                }
+                Ok(())
             }
             Item::Statement { transaction, event, start_pos, end_pos, timestamp, number, alone } => {
                 self.enter(&transaction).await?;
@@ -230,7 +285,9 @@ impl TranslateTask {
         if event.size() > LOT_BYTES {
             self.flush().await?;
             self.row.lot.reserved = None;
+            let asked = Instant::now();
             self.row.lot.reserved = Some(self.budget.take(event.size() * 2 * COPIES).await);
+            self.row.waited += asked.elapsed();
         }
         if !event.is_full() {
             self.partial_changes(&place, &event).await?;
@@ -276,9 +333,12 @@ impl TranslateTask {
     /// Waits until all that was gathered and handed on is durable.
     pub(super) async fn drain(&mut self) -> Result<(), DmError> {
         self.flush().await?;
+        let asked = Instant::now();
         let (reply, drained) = oneshot::channel();
         self.steps.send(Step::Drain(reply)).await.map_err(|_| gone())?;
-        drained.await.map_err(|_| gone())
+        drained.await.map_err(|_| gone())?;
+        self.row.aside += asked.elapsed();
+        Ok(())
     }
 
     /// Hands on what was gathered, if that is at least so much (or much text).
@@ -296,12 +356,15 @@ impl TranslateTask {
             return Ok(());
         }
         failpoint::pass(&self.task, failpoint::Place::TranslateBeforeSend)?;
+        let asked = Instant::now();
         let held = match self.row.lot.reserved.take() {
             Some(reserved) => reserved,
             None => self.budget.take(self.row.lot.size(&self.row.text)).await,
         };
         let step = self.row.lot.take(&mut self.row.text, &held);
-        self.steps.send(step).await.map_err(|_| gone())
+        let sent = self.steps.send(step).await;
+        self.row.waited += asked.elapsed();
+        sent.map_err(|_| gone())
     }
 
     /// Adds one row change to the lot, unless it is on the target already.
