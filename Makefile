@@ -23,8 +23,9 @@ test: servers     ## all tests of every day: units, command goldens, scenarios a
 ddl-report: servers ## DDL of every release followed and compared; writes docs/ddl-coverage.md
 	DM_DDL_REPORT=1 cargo test --test integration schema:: -- --nocapture
 
-test-long: servers ## the same with more rounds of faults
-	DM_FAULT_ROUNDS=100 cargo test --test integration faults::
+test-long: servers ## 200 rounds of faults, and random workloads between all releases (about an hour and a half; ROUNDS, SEEDS)
+	DM_FAULT_ROUNDS=$(or $(ROUNDS),200) cargo test --test integration faults::
+	DM_REPLICATION_SEEDS=$(or $(SEEDS),3) cargo test --test integration replication::
 
 test-tidb:        ## the tests that need a tidb-server (built with Go, once)
 	scripts/servers.sh tidb mariadb mysql

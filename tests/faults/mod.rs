@@ -1,6 +1,7 @@
 //! What must hold when processes die or hang: kill -9 of worker, master and target during load and sync,
 //! a frozen worker that wakes up after its successor runs, a master that restarts, rubbish on the ports.
 
+mod fencing;
 mod rounds;
 
 use std::{

@@ -6,6 +6,7 @@
 //! `DM_REPLICATION_KEEP=1` leaves the servers of a failed run up for a look (until the test is killed).
 //! What a seed fixes is what each writer sends; which writer comes first is up to the server.
 
+mod corpus;
 mod ddl;
 mod rolled_back;
 pub mod tables;

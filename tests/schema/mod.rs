@@ -4,7 +4,7 @@
 //! `DM_DDL_LOG=file` gets the verdict of every statement, `DM_DDL_REPORT=1` writes docs/ddl-coverage.md.
 
 mod catalogue;
-mod corpus;
+pub mod corpus;
 mod facts;
 mod follower;
 mod generator;

@@ -20,6 +20,8 @@ pub enum Weather {
     Delayed(Duration),
     /// Bytes a second, in each direction of each connection.
     Throttled(usize),
+    /// Nothing comes through until the weather changes; then everything does.
+    Stalled,
     /// Nothing comes through in either direction. Connections that were there then, or that were made meanwhile, stay dead
     /// when the weather changes: their peers never hear of it.
     BlackHole,
@@ -41,20 +43,23 @@ struct Sky {
 pub struct Proxy {
     pub port: u16,
     sky: watch::Sender<Sky>,
+    /// Bytes for the server that wait for the end of a stall.
+    stalled: watch::Receiver<usize>,
 }
 
 impl Proxy {
     /// Listens on `port` (a free one) and passes connections on to `to` of this machine.
     pub fn start(port: u16, to: u16) -> Proxy {
+        let (waiting, stalled) = watch::channel(0);
         let (sky, seen) = watch::channel(Sky { weather: Weather::Fair, ends: 0, reset: false });
         let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         // A thread of its own: tests block their runtime with processes and servers.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve(listener, to, seen));
+            runtime.block_on(serve(listener, to, seen, waiting));
         });
-        Proxy { port, sky }
+        Proxy { port, sky, stalled }
     }
 
     pub fn set(&self, weather: Weather) {
@@ -62,6 +67,13 @@ impl Proxy {
         if weather == Weather::Down {
             self.cut(false);
         }
+    }
+
+    /// Waits until something that a client sent waits for the end of a stall.
+    pub async fn holds_bytes(&self) {
+        let mut stalled = self.stalled.clone();
+        let seen = tokio::time::timeout(Duration::from_secs(30), stalled.wait_for(|bytes| *bytes > 0)).await;
+        seen.expect("nothing was sent during the stall").unwrap();
     }
 
     /// Ends all connections now: with FIN, or with RST.
@@ -73,13 +85,13 @@ impl Proxy {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, to: u16, mut sky: watch::Receiver<Sky>) {
+async fn serve(listener: std::net::TcpListener, to: u16, mut sky: watch::Receiver<Sky>, stalled: watch::Sender<usize>) {
     let listener = TcpListener::from_std(listener).unwrap();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted && sky.borrow().weather != Weather::Down {
-                    tokio::spawn(pass(client, to, sky.clone()));
+                    tokio::spawn(pass(client, to, sky.clone(), stalled.clone()));
                 }
             }
             // The owner is gone.
@@ -89,14 +101,14 @@ async fn serve(listener: std::net::TcpListener, to: u16, mut sky: watch::Receive
 }
 
 /// One connection until its end.
-async fn pass(client: TcpStream, to: u16, mut sky: watch::Receiver<Sky>) {
+async fn pass(client: TcpStream, to: u16, mut sky: watch::Receiver<Sky>, stalled: watch::Sender<usize>) {
     let _ = client.set_nodelay(true);
     let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
     let _ = server.set_nodelay(true);
     let began = sky.borrow().ends;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let up = pump(from_client, to_server, false, sky.clone());
-    let down = pump(from_server, to_client, true, sky.clone());
+    let up = pump(from_client, to_server, Some(stalled), sky.clone());
+    let down = pump(from_server, to_client, None, sky.clone());
     let pumps = async { tokio::join!(up, down) };
     tokio::pin!(pumps);
     let ended = sky.wait_for(|sky| sky.ends != began);
@@ -107,7 +119,14 @@ async fn pass(client: TcpStream, to: u16, mut sky: watch::Receiver<Sky>) {
 }
 
 /// Passes one direction on; returns its halves at the stream's end. A dropped pump closes them.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answers: bool, mut sky: watch::Receiver<Sky>) {
+/// `stalled` counts what a client's direction holds back.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    stalled: Option<watch::Sender<usize>>,
+    mut sky: watch::Receiver<Sky>,
+) {
+    let answers = stalled.is_none();
     let mut buffer = vec![0; 16 << 10];
     let mut dead = false;
     loop {
@@ -131,6 +150,14 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answers: bool, mu
                         Weather::Delayed(pause) => moment(pause).await,
                         Weather::Throttled(_) => moment(Duration::from_millis(50)).await,
                         _ => {}
+                    }
+                    if sky.borrow().weather == Weather::Stalled {
+                        if let Some(stalled) = &stalled {
+                            stalled.send_modify(|bytes| *bytes += count);
+                        }
+                        if sky.wait_for(|sky| sky.weather != Weather::Stalled).await.is_err() {
+                            return;
+                        }
                     }
                     let weather = sky.borrow().weather;
                     let lost = weather == Weather::BlackHole || (answers && weather == Weather::Deaf);

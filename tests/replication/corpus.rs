@@ -1,0 +1,94 @@
+//! The DDL corpus of tests/schema as live traffic: each statement between rows, through the binlog into a server of the
+//! same release. Every day a few topics on two releases; `DM_REPLICATION_SEEDS` all topics on all, `DM_DDL_TOPICS=keys` one.
+
+use std::time::Duration;
+
+use mysql_async::{Conn, prelude::Queryable};
+
+use super::variable;
+use crate::{
+    schema::corpus::{self, Topic},
+    support::{
+        compare,
+        release::Release::{self, *},
+        servers::Server,
+    },
+    units_sync::{Running, subtask},
+};
+
+/// Every day's.
+const TOPICS: [&str; 2] = ["rename_truncate_drop", "alter_keys"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ddl_corpus_runs_between_rows() {
+    let long = variable::<u64>("DM_REPLICATION_SEEDS").is_some();
+    let releases = if long { Release::ALL.to_vec() } else { vec![Mariadb1011, Mysql97] };
+    let wanted: Option<String> = variable("DM_DDL_TOPICS");
+    let is_wanted = |topic: &Topic| match &wanted {
+        Some(names) => names.split(',').any(|name| name == topic.name),
+        None => long || TOPICS.contains(&topic.name.as_str()),
+    };
+    let mut problems = Vec::new();
+    for release in releases {
+        for topic in corpus::topics().iter().filter(|topic| is_wanted(topic)) {
+            let found = follow(release, topic).await;
+            problems.extend(found.map(|why| format!("{release:?} {}: {why}", topic.name)));
+        }
+    }
+    assert!(problems.is_empty(), "{} topics differ:\n{}", problems.len(), problems.join("\n\n"));
+}
+
+/// One topic; what differs in the end.
+async fn follow(release: Release, topic: &Topic) -> Option<String> {
+    let start = move || (Server::of(release, &[]), Server::of(release, &[]));
+    let (source, target) = tokio::task::spawn_blocking(start).await.unwrap();
+    let config = subtask(&source, &target, true);
+    let running = Running::start(&config, 1).started(&target).await;
+    let (mut conn, mut rows) = (source.conn().await, source.conn().await);
+    conn.query_drop("CREATE DATABASE d; USE d; SET foreign_key_checks = 0").await.unwrap();
+    rows.query_drop("SET sql_mode = '', foreign_key_checks = 0").await.unwrap();
+    let mut taken = 0;
+    for sql in &topic.statements {
+        // What the server refuses is no traffic.
+        taken += u32::from(conn.query_drop(sql).await.is_ok());
+        write_rows(&mut rows).await;
+    }
+    let end = std::time::Instant::now() + Duration::from_secs(90);
+    loop {
+        if running.is_finished() {
+            return Some(format!("the run ended: {}", running.error().await));
+        }
+        let found = differences(&source, &target).await;
+        if found.is_empty() {
+            eprintln!("{release:?} {}: {taken} statements between rows", topic.name);
+            running.stop().await.unwrap();
+            return None;
+        }
+        if std::time::Instant::now() > end {
+            return Some(found.join("\n"));
+        }
+        let _ = tokio::time::timeout(Duration::from_millis(300), std::future::pending::<()>()).await;
+    }
+}
+
+/// A row of defaults into every table that takes one, and a change to those that are there.
+async fn write_rows(conn: &mut Conn) {
+    for table in compare::tables(conn, "d").await {
+        let table = format!("d.`{}`", table.replace('`', "``"));
+        let _ = conn.query_drop(format!("INSERT INTO {table} () VALUES ()")).await;
+        let _ = conn.query_drop(format!("INSERT INTO {table} SELECT * FROM {table} LIMIT 1")).await;
+        let _ = conn.query_drop(format!("DELETE FROM {table} LIMIT 1")).await;
+    }
+}
+
+async fn differences(source: &Server, target: &Server) -> Vec<String> {
+    let (mut from, mut to) = (source.conn().await, target.conn().await);
+    let sql = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ('mysql', 'sys', 'test', \
+               'information_schema', 'performance_schema')";
+    let schemas: Vec<String> = from.query(sql).await.unwrap();
+    let mut found = Vec::new();
+    for schema in schemas {
+        found.extend(compare::schema_differences(&mut from, &schema, &mut to, &schema).await);
+    }
+    found
+}
