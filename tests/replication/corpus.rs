@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Every day's.
-const TOPICS: [&str; 2] = ["rename_truncate_drop", "alter_keys"];
+const TOPICS: [&str; 3] = ["alter_columns", "keys", "foreign_keys"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ddl_corpus_runs_between_rows() {
@@ -75,10 +75,20 @@ async fn follow(release: Release, topic: &Topic) -> Option<String> {
 async fn write_rows(conn: &mut Conn) {
     for table in compare::tables(conn, "d").await {
         let table = format!("d.`{}`", table.replace('`', "``"));
-        let _ = conn.query_drop(format!("INSERT INTO {table} () VALUES ()")).await;
+        // What a lax server makes of a missing point is no geometry, and can't be written as a value anywhere.
+        if !has_geometry(conn, &table).await {
+            let _ = conn.query_drop(format!("INSERT INTO {table} () VALUES ()")).await;
+        }
         let _ = conn.query_drop(format!("INSERT INTO {table} SELECT * FROM {table} LIMIT 1")).await;
         let _ = conn.query_drop(format!("DELETE FROM {table} LIMIT 1")).await;
     }
+}
+
+async fn has_geometry(conn: &mut Conn, table: &str) -> bool {
+    let columns: Vec<mysql_async::Row> = conn.query(format!("SHOW COLUMNS FROM {table}")).await.unwrap_or_default();
+    let kinds = ["geometry", "point", "linestring", "polygon", "multi", "geomcollection"];
+    let kind = |row: &mysql_async::Row| row.get::<String, _>(1).unwrap_or_default().to_lowercase();
+    columns.iter().any(|row| kinds.iter().any(|known| kind(row).starts_with(known)))
 }
 
 async fn differences(source: &Server, target: &Server) -> Vec<String> {

@@ -26,7 +26,7 @@ async fn columns(conn: &mut Conn, schema: &str, table: &str) -> Vec<(String, Str
     conn.query(format!(
         "SELECT column_name, data_type FROM information_schema.columns \
          WHERE table_schema = '{schema}' AND table_name = '{}' ORDER BY ordinal_position",
-        table.replace('\'', "''")
+        table.replace('\\', "\\\\").replace('\'', "''")
     ))
     .await
     .unwrap()

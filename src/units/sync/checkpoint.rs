@@ -91,10 +91,17 @@ impl CheckpointText<'_> {
             quote_text(&exit.position.name),
             pos(exit),
             quote_text(&text(exit)),
-            quote_text(json),
+            json_value(json),
             u8::from(global)
         )
     }
+}
+
+/// A JSON document as a value. TiDB takes a hexadecimal literal for bytes whatever stands in front of it, and bytes are no
+/// JSON; the conversion makes them text on every server.
+fn json_value(json: &str) -> String {
+    let text = quote_text(json);
+    if text.starts_with('\'') { text } else { format!("CONVERT({text} USING utf8mb4)") }
 }
 
 #[cfg(test)]
@@ -118,6 +125,7 @@ mod tests {
             statements[0]
                 .contains("VALUES ('s1', 'a', 'b', 'bin.000002', 154, '', '', 0, '', '{\"name\":\"it''s\"}', 0)")
         );
+        assert!(json_value("{\"a\":\"é\"}").starts_with("CONVERT(_utf8mb4 0x"));
         assert!(statements[1].ends_with("id = 's1' AND cp_schema = 'a' AND cp_table = 'c' AND is_global = 0"));
         assert!(statements[2].ends_with("cp_schema = 'd' AND is_global = 0"));
         assert!(statements[3].contains("VALUES ('s1', '', '', 'bin.000002', 154, '', '', 0, '', 'null', 1)"));
