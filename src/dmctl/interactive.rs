@@ -130,8 +130,8 @@ mod tests {
             ),
             ("query-status 'a", "fail to run: [query-status 'a]\nError: the line ends inside a quotation\n"),
             (
-                "'binlog' \"skip\" a\\ b",
-                "fail to run: [binlog skip a b]\nError: command `binlog skip` is not supported by this version yet\n",
+                "'shard-ddl-lock' \"unlock\" a\\ b",
+                "fail to run: [shard-ddl-lock unlock a b]\nError: command `shard-ddl-lock unlock` is not supported by this version yet\n",
             ),
         ] {
             run_line(&mut session, line).await;
