@@ -10,6 +10,7 @@ mod failpoints;
 mod faults;
 mod folding;
 mod many_tables;
+mod memory_limit;
 mod middle;
 mod mysql;
 mod nodes;

@@ -5,7 +5,9 @@
 //! else the machine does hits all of them. `ARGS`:
 //!
 //! * `--parts a,b`: `maria`, `replica`, `parallel`, `blackhole`, `decode`, `lag` (these by default), `mysql`, `tidb`,
-//!   `strict` (a target that syncs every commit); or `all`.
+//!   `strict` (a target that syncs every commit), `fence` (the cost of
+//!   the lane row), `growth` (more tables, larger rows,
+//!   larger transactions); or `all`.
 //! * `--rounds N` (3), `--changes N` (330000), `--hot` (sysbench's uneven choice of rows), `--lag-seconds N` (10)
 //! * `--syncer 'key: value, ..'`: settings of the task's syncer, e.g. `'multiple-rows: true'`
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -13,6 +15,8 @@
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+mod fence;
+mod growth;
 mod lag;
 mod replica;
 mod report;
@@ -43,7 +47,7 @@ impl Args {
 
     fn parts(&self) -> Vec<String> {
         let parts = self.text("--parts", "maria,replica,parallel,blackhole,decode,lag");
-        let all = "maria,replica,parallel,blackhole,decode,lag,mysql,tidb,strict";
+        let all = "maria,replica,parallel,blackhole,decode,lag,mysql,tidb,strict,fence,growth";
         let parts = if parts == "all" { all.to_owned() } else { parts };
         parts.split(',').map(str::to_owned).collect()
     }
@@ -55,11 +59,17 @@ async fn main() {
     let parts = args.parts();
     let has = |part: &str| parts.iter().any(|p| p == part);
     let mut report = Report::new();
-    if parts.iter().any(|p| p != "lag") {
+    if parts.iter().any(|p| !matches!(p.as_str(), "lag" | "fence" | "growth")) {
         catch_up(&args, &parts, &mut report).await;
     }
     if has("lag") {
         lag::measure(&args, &mut report).await;
+    }
+    if has("fence") {
+        fence::measure(&args, &mut report).await;
+    }
+    if has("growth") {
+        growth::measure(&args, &mut report).await;
     }
     report.print(&args);
 }

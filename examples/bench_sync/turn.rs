@@ -83,6 +83,11 @@ impl<'a> Bench<'a> {
     /// Resets the target and starts the task; returns when the source has begun to send its binlog.
     pub async fn start(&mut self, target: &Server, into: Into, goal: Goal) -> Begun {
         self.work.reset_target(target, into == Into::Blackhole).await;
+        self.start_prepared(target, goal).await
+    }
+
+    /// The same on a target that is as it should be.
+    pub async fn start_prepared(&mut self, target: &Server, goal: Goal) -> Begun {
         let file = self.task_file(target, goal);
         let mut source = self.source.conn().await;
         let before = newest_dump(&mut source).await;
@@ -107,7 +112,7 @@ impl<'a> Bench<'a> {
     }
 
     /// An answer when the task failed.
-    fn paused(&self) -> Option<String> {
+    pub fn paused(&self) -> Option<String> {
         let (stage, _, reply) = self.cluster.subtask(TASK, "src-1");
         (stage == "Paused").then(|| format!("{reply:#}"))
     }

@@ -286,3 +286,7 @@ pub fn missed<'a>(statements: &'a [Statement], affected: &'a [u64]) -> impl Iter
         matches!((statement.expected, found), (Some(expected), Some(found)) if found < expected)
     })
 }
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;
