@@ -29,7 +29,7 @@ pub struct DispatchTask {
     pub task: String,
     pub steps: mpsc::Receiver<Step>,
     /// One a lane.
-    pub lanes: Vec<LaneQueue>,
+    pub lanes: Vec<LaneQueue<Change>>,
     pub ledger: Arc<Ledger>,
     pub ends: Arc<Watermark<Boundary>>,
     pub counters: Arc<Counters>,

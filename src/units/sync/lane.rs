@@ -31,7 +31,7 @@ const MAX_CONNECTS: u32 = 10;
 pub struct LaneTask {
     pub lane: Lane,
     pub writer: FencedWriter,
-    pub changes: Waiting,
+    pub changes: Waiting<Change>,
     pub ledger: Arc<Ledger>,
     pub counters: Arc<Counters>,
     /// Rows of one transaction at most.

@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    change::Change,
     control::{ControlState, ControlTask, Request},
     counters::Counters,
     dispatch::{DispatchTask, Step, is_gone},
@@ -117,7 +118,7 @@ fn spawn_control(shared: &Shared<'_>, start: &Start, requests: mpsc::Receiver<Re
     tokio::spawn(task.run())
 }
 
-fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<LaneQueue> {
+fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<LaneQueue<Change>> {
     let syncer = &shared.env.config.syncer;
     let mut senders = Vec::with_capacity(start.lanes.len());
     for (lane, (batch, _)) in start.lanes.iter().enumerate() {

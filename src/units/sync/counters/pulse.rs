@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     super::{
+        change::Change,
         clock::{Part, Spent},
         ledger::Ledger,
         queue::LaneQueue,
@@ -32,7 +33,7 @@ impl Counters {
     }
 
     /// The same for all lanes.
-    pub fn watch_lanes(&self, lanes: &[LaneQueue]) {
+    pub fn watch_lanes(&self, lanes: &[LaneQueue<Change>]) {
         self.lanes.store(lanes.len(), Relaxed);
         for (number, lane) in lanes.iter().enumerate() {
             lock(&self.queues).push((queue_label(number), Box::new(lane.length())));
