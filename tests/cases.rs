@@ -9,6 +9,7 @@
 //! | task.yaml | the task; `{target_port}`, `{binlog_name}`, `{binlog_pos}`, `{binlog_gtid}` are filled in |
 //! | after.sql | run on the source once the task is in Sync |
 //! | heal.sql | run on the target once the task is Paused as expected; then the task is resumed; without the file that is the end |
+//! | task-healed.yaml | the task that is started instead once it is Paused as expected |
 //! | compare.txt | lines `db -> db` or `db.table -> db.table` that must be equal in the end |
 //!
 //! One scenario alone: `DM_CASE=name cargo test --test integration cases`.
@@ -134,19 +135,22 @@ struct Run<'a> {
     target: Server,
     cluster: Cluster,
     task: String,
+    /// Binlog file, position and GTID set that tasks start from.
+    start: (String, String, String),
 }
 
 async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
     let cluster = Cluster::standalone();
     let (source, target) = (Server::start(source, &[]), Server::start(kind(&case.target), &[]));
-    let mut run = Run { folder, source, target, cluster, task: String::new() };
+    let mut run = Run { folder, source, target, cluster, task: String::new(), start: Default::default() };
     run.sql("source.sql", &run.source).await;
     run.sql("target.sql", &run.target).await;
     run.cluster.create_source_with("src-1", &run.source, gtid, &run.text("source.yaml").unwrap_or_default());
     run.start_task().await;
     if case.end == "Paused" {
         run.paused(case).await;
-        if run.text("heal.sql").is_none() {
+        let heals = ["heal.sql", "task-healed.yaml"].iter().any(|file| run.text(file).is_some());
+        if !heals {
             run.cluster.dmctl_ok(&["stop-task", &run.task]);
             return;
         }
@@ -174,14 +178,19 @@ impl Run<'_> {
     }
 
     async fn start_task(&mut self) {
-        let (name, pos, gtid) = self.source.binlog_end().await;
+        self.start = self.source.binlog_end().await;
         self.sql("before-start.sql", &self.source).await;
-        let yaml = self.text("task.yaml").unwrap();
+        self.start_file("task.yaml");
+    }
+
+    fn start_file(&mut self, file: &str) {
+        let (name, pos, gtid) = &self.start;
+        let yaml = self.text(file).unwrap();
         let yaml = yaml
             .replace("{target_port}", &self.target.port.to_string())
-            .replace("{binlog_name}", &name)
-            .replace("{binlog_pos}", &pos)
-            .replace("{binlog_gtid}", &gtid);
+            .replace("{binlog_name}", name)
+            .replace("{binlog_pos}", pos)
+            .replace("{binlog_gtid}", gtid);
         self.task = yaml.lines().find_map(|l| l.strip_prefix("name: ")).unwrap().trim_matches('"').to_owned();
         let path = self.cluster.file("task.yaml", &yaml);
         self.cluster.dmctl_ok(&["start-task", &path]);
@@ -197,10 +206,15 @@ impl Run<'_> {
         .await;
     }
 
-    /// Heals the target, resumes.
-    async fn healed(&self) {
+    /// Heals the target and resumes, or starts the corrected task.
+    async fn healed(&mut self) {
         self.sql("heal.sql", &self.target).await;
-        self.cluster.dmctl_ok(&["resume-task", &self.task]);
+        if self.text("task-healed.yaml").is_some() {
+            self.cluster.dmctl_ok(&["stop-task", &self.task]);
+            self.start_file("task-healed.yaml");
+        } else {
+            self.cluster.dmctl_ok(&["resume-task", &self.task]);
+        }
         self.reaches("Sync").await;
     }
 

@@ -14,6 +14,7 @@ mod memory_limit;
 mod middle;
 mod mysql;
 mod nodes;
+mod objects;
 mod online;
 mod operate;
 mod recovery;

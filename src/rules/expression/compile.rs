@@ -98,49 +98,9 @@ impl Compiler<'_> {
             Ast::Binary(operator, a, b) => self.binary(*operator, a, b)?,
             Ast::And(parts) => Node { ty: boolean(), op: Op::And { parts: self.nodes(parts)?, top: false } },
             Ast::Or(parts) => Node { ty: boolean(), op: Op::Or(self.nodes(parts)?) },
-            Ast::Is { value, what, negated } => {
-                let value = Box::new(self.node(value)?);
-                let null_safe = matches!(value.op, Op::Compare { test: Test::NullSafe, .. });
-                let old = if self.server.is_mariadb() { MARIADB_1011 } else { MYSQL_80 };
-                if null_safe && *what == Truth::Null && self.server.version < old {
-                    return Err("IS NULL over <=> is not what it says on this server; <=> is never NULL".into());
-                }
-                if null_safe && *what == Truth::Null {
-                    return Ok(Node::constant(boolean(), Val::Int((*negated).into())));
-                }
-                Node { ty: boolean(), op: Op::Is { value, what: *what, negated: *negated } }
-            }
+            Ast::Is { value, what, negated } => self.is(value, *what, *negated)?,
             Ast::Between { value, low, high, negated } => self.between(value, low, high, *negated)?,
-            Ast::In { value, list, negated } => {
-                let mut value = self.node(value)?;
-                let mut items = Vec::with_capacity(list.len());
-                for item in list {
-                    let mut item = self.node(item)?;
-                    if list.len() > 1 && value.ty.kind != Kind::Year {
-                        plain_year(&mut item);
-                    }
-                    if value.ty.kind == Kind::Year
-                        && !self.server.is_mariadb()
-                        && list.len() > 1
-                        && item.as_const().is_some()
-                    {
-                        // A list of constants is compared as plain numbers: 24 isn't 2024 there.
-                        year_item(&item)?;
-                        items.push((compare::Comparison::Integer, item));
-                        continue;
-                    }
-                    if self.cx().mysql_before(MYSQL_80) && (value.ty.kind == Kind::Json || item.ty.kind == Kind::Json) {
-                        return Err(
-                            "JSON in a list has no clear meaning before MySQL 8.0; compare with = and OR".into()
-                        );
-                    }
-                    let how = compare::comparison(&mut value, &mut item, &self.cx())?;
-                    // A list of several is searched with all digits; one alone is a plain comparison.
-                    let several = list.len() > 1 && how == compare::Comparison::Decimal;
-                    items.push((if several { compare::Comparison::AllDigits } else { how }, item));
-                }
-                Node { ty: boolean(), op: Op::In { value: Box::new(value), list: items, negated: *negated } }
-            }
+            Ast::In { value, list, negated } => self.is_in(value, list, *negated)?,
             Ast::Like { value, pattern, escape, negated } => {
                 self.like(self.node(value)?, self.node(pattern)?, escape.as_deref(), *negated)?
             }
@@ -158,6 +118,43 @@ impl Compiler<'_> {
             Ast::Unit(_) => return Err("a unit of time stands only in functions of dates".into()),
             Ast::Call(name, args) => self.call(name, args)?,
         })
+    }
+
+    fn is(&self, value: &Ast, what: Truth, negated: bool) -> Built {
+        let value = Box::new(self.node(value)?);
+        if matches!(value.op, Op::Compare { test: Test::NullSafe, .. }) && what == Truth::Null {
+            let known = if self.server.is_mariadb() { MARIADB_1011 } else { MYSQL_80 };
+            if self.server.version < known {
+                return Err("IS NULL over <=> is not what it says on this server; <=> is never NULL".into());
+            }
+            return Ok(Node::constant(boolean(), Val::Int(negated.into())));
+        }
+        Ok(Node { ty: boolean(), op: Op::Is { value, what, negated } })
+    }
+
+    fn is_in(&self, value: &Ast, list: &[Ast], negated: bool) -> Built {
+        let mut value = self.node(value)?;
+        let mut items = Vec::with_capacity(list.len());
+        for item in list {
+            let mut item = self.node(item)?;
+            if list.len() > 1 && value.ty.kind != Kind::Year {
+                plain_year(&mut item);
+            }
+            if value.ty.kind == Kind::Year && !self.server.is_mariadb() && list.len() > 1 && item.as_const().is_some() {
+                // A list of constants is compared as plain numbers: 24 isn't 2024 there.
+                year_item(&item)?;
+                items.push((compare::Comparison::Integer, item));
+                continue;
+            }
+            if self.cx().mysql_before(MYSQL_80) && (value.ty.kind == Kind::Json || item.ty.kind == Kind::Json) {
+                return Err("JSON in a list has no clear meaning before MySQL 8.0; compare with = and OR".into());
+            }
+            let how = compare::comparison(&mut value, &mut item, &self.cx())?;
+            // A list of several is searched with all digits; one alone is a plain comparison.
+            let several = list.len() > 1 && how == compare::Comparison::Decimal;
+            items.push((if several { compare::Comparison::AllDigits } else { how }, item));
+        }
+        Ok(Node { ty: boolean(), op: Op::In { value: Box::new(value), list: items, negated } })
     }
 
     fn temporal_literal(&self, kind: TemporalKind, text: &str) -> Built {

@@ -11,7 +11,10 @@ use super::{
     temporal,
     typed::{Kind, Type, Val},
 };
-use crate::mysql::value::{Date, DateTime, Time};
+use crate::{
+    mysql::value::{Date, DateTime, Time},
+    schema::ServerInfo,
+};
 
 /// Bytes as a number: the last eight, most significant first.
 pub fn hex_number(bytes: &[u8]) -> u64 {
@@ -163,8 +166,11 @@ pub fn truth(value: &Val<'_>, cx: &Cx<'_>) -> Option<bool> {
 }
 
 /// What is sent for an expression of this type: a branch's number as the whole's.
-pub fn sent<'a>(value: Val<'a>, ty: &Type) -> Val<'a> {
+pub fn sent<'a>(value: Val<'a>, ty: &Type, server: ServerInfo) -> Val<'a> {
+    // Old servers send integers of both signs as such.
+    let integers = ty.kind == Kind::Decimal && ty.scale == 0 && server.version < MYSQL_80;
     match value {
+        Val::Year(year) if ty.kind == Kind::Int || integers => Val::UInt(year.into()),
         Val::Int(_) | Val::UInt(_) | Val::Dec(_) | Val::Float(_) if ty.kind == Kind::Double => {
             real(&value).map_or(Val::Null, Val::Real)
         }

@@ -71,7 +71,7 @@ impl Expression {
     pub fn value(&self, row: &[Value], now: i64) -> Result<Option<Vec<u8>>, String> {
         self.agreed(|node, server| {
             let cx = node::Cx::new(row, self.zone, now, server);
-            let value = convert::sent(node.eval(&cx)?, &node.ty);
+            let value = convert::sent(node.eval(&cx)?, &node.ty, server);
             Ok(convert::text(value, &node.ty).map(|text| text.into_owned()))
         })
     }

@@ -2,6 +2,7 @@
 //! (config facts, section 8). Sources are checked side by side; tables are read in bulk.
 
 mod collations;
+mod documents;
 mod grants;
 pub mod report;
 mod source;
@@ -136,6 +137,9 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy) -> Resul
     if want("table_schema") {
         out.push(tables::structure(&tables, policy, &source.address));
         out.extend(collations::mapped(&tables, policy, &source.address));
+        if dump {
+            out.extend(documents::inexact(&mut source, &tables).await?);
+        }
     }
     Ok((dumper, out))
 }

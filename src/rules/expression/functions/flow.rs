@@ -128,15 +128,11 @@ pub fn coerce_branch(node: &mut Node, ty: &Type, server: ServerInfo) {
     // MySQL asks the chosen branch for what is wanted: a decimal of it doesn't go by way of the whole's double.
     let number = |kind: Kind| kind.is_integer() || kind.is_real() || kind == Kind::Decimal;
     let named = ty.kind == Kind::Text && matches!(node.ty.kind, Kind::Enum | Kind::Set);
-    if named && !server.is_mariadb() {
+    let year = node.ty.kind == Kind::Year && matches!(ty.kind, Kind::Int | Kind::Decimal);
+    if (named || year) && !server.is_mariadb() {
         return;
     }
-    if server.is_mariadb()
-        || ty.kind == Kind::Int
-        || node.ty.kind == Kind::Year
-        || !number(ty.kind)
-        || !number(node.ty.kind)
-    {
+    if server.is_mariadb() || ty.kind == Kind::Int || !number(ty.kind) || !number(node.ty.kind) {
         coerce(node, ty);
     }
 }

@@ -1,0 +1,1 @@
+INSERT INTO ee.t VALUES (6, 9), (7, 10); INSERT INTO kept.t VALUES (7, 10);

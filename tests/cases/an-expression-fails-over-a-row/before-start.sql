@@ -1,0 +1,4 @@
+INSERT INTO ee.t VALUES (1, 20);
+INSERT INTO ee.t VALUES (2, 12), (3, 3), (4, 11);
+INSERT INTO ee.t VALUES (5, 15);
+INSERT INTO kept.t VALUES (1, 20), (2, 12), (4, 11), (5, 15);
