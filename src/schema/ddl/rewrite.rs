@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::{
-    ast::{Edit, Statement, StatementKind},
+    ast::{Edit, Statement, StatementKind, TableRole},
     lexer::{Token, TokenKind},
     unquote,
 };
@@ -106,6 +106,25 @@ impl Statement {
         changes.add(self.names(&map, false));
         changes.add(self.guard.iter().filter(|_| guarded).cloned());
         changes.add(self.edits.iter().cloned());
+        changes
+    }
+
+    /// The columns of references that name none (MySQL 9: the parent's primary key), which other servers want. `key` tells
+    /// them; what it doesn't know stays as it is.
+    pub fn parent_columns(&self, sql: &str, key: impl Fn(&TableId) -> Vec<String>) -> Changes {
+        let mut changes = Changes::default();
+        for table in self.tables.iter().filter(|table| table.role == TableRole::Parent) {
+            let end = table.span.end;
+            let mut behind = sql.get(end..).unwrap_or_default().trim_start();
+            while let Some((_, rest)) = behind.strip_prefix("/*").and_then(|text| text.split_once("*/")) {
+                behind = rest.trim_start();
+            }
+            let columns = if behind.starts_with('(') { Vec::new() } else { key(&table.id()) };
+            if !columns.is_empty() {
+                let list: Vec<String> = columns.iter().map(|column| quote_name(column)).collect();
+                changes.add([Edit { span: end..end, text: format!(" ({})", list.join(", ")) }]);
+            }
+        }
         changes
     }
 

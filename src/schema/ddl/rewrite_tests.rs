@@ -307,3 +307,22 @@ fn what_the_task_says_wins() {
     let text = charsets(sql, MARIADB, &plain, None);
     assert!(text.contains("CHARACTER SET utf8mb4 COLLATE utf8mb4_"), "{text}");
 }
+
+#[test]
+fn references_get_their_columns() {
+    let sql = "CREATE TABLE c (a INT REFERENCES p, b INT, FOREIGN KEY (b) REFERENCES q ON DELETE CASCADE, \
+               FOREIGN KEY (b) REFERENCES p /* x */ (z), FOREIGN KEY (a) REFERENCES u)";
+    let statement = parse(sql, &ParseContext { default_schema: "d".into(), ..ParseContext::default() }).unwrap();
+    let key = |id: &crate::schema::TableId| match id.name.as_str() {
+        "p" => vec!["id".to_owned()],
+        "q" => vec!["x".to_owned(), "y".to_owned()],
+        _ => Vec::new(),
+    };
+    let mut changes = statement.changes(|schema, table| (schema.to_owned(), table.to_owned()), false);
+    changes.extend(statement.parent_columns(sql, key));
+    assert_eq!(
+        changes.apply(sql),
+        "CREATE TABLE `d`.`c` (a INT REFERENCES `d`.`p` (`id`), b INT, FOREIGN KEY (b) REFERENCES `d`.`q` (`x`, `y`) ON \
+         DELETE CASCADE, FOREIGN KEY (b) REFERENCES `d`.`p` /* x */ (z), FOREIGN KEY (a) REFERENCES `d`.`u`)"
+    );
+}

@@ -87,6 +87,7 @@ impl TranslateTask {
             },
             true,
         );
+        changes.extend(statement.parent_columns(sending.sql, |parent| parent_key(sending, parent)));
         let inherited = sending.tracker.inherited_charset(
             statement,
             &sending.subject.schema,
@@ -123,4 +124,15 @@ impl TranslateTask {
     fn source_defaults(&self, status: &StatusVars) -> SourceDefaults {
         self.source_charsets.in_session(status)
     }
+}
+
+/// The columns that a reference of the statement to a table means when it names none.
+fn parent_key(sending: &Sending<'_>, parent: &TableId) -> Vec<String> {
+    let mut after = sending.tracker.clone();
+    if after.apply(sending.statement).is_err() {
+        return Vec::new();
+    }
+    let table = after.get(&sending.subject.schema, &sending.subject.name);
+    let keys = table.as_ref().map(|table| table.foreign_keys.as_slice()).unwrap_or_default();
+    keys.iter().find(|key| key.parent == *parent).map(|key| key.parent_columns.clone()).unwrap_or_default()
 }
