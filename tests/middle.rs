@@ -86,6 +86,11 @@ async fn a_source_that_is_altered_during_dump_and_load() {
 }
 
 #[tokio::test]
+async fn mysql_5_6_is_a_target_too() {
+    altered_all_the_time(Server::of(Release::Mysql57, &[]), Server::of(Release::Mysql56, &[]), true).await;
+}
+
+#[tokio::test]
 async fn a_worker_without_the_dumps_files_takes_over() {
     altered_all_the_time(Server::of(Release::Mysql80, &[]), servers::mariadb(), false).await;
 }

@@ -167,6 +167,18 @@ impl Server {
         self.process.as_ref().unwrap().pid
     }
 
+    /// TiDB's answer to a GET on its second port; it closes the connection behind it.
+    pub fn status_text(&self, path: &str) -> String {
+        use std::io::Write;
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.status_port)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(" 200 "), "{head}\n{body}");
+        body.to_owned()
+    }
+
     pub fn opts(&self) -> OptsBuilder {
         OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")

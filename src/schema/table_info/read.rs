@@ -97,8 +97,9 @@ fn column_type(json: &Value, binary: bool, flags: u64) -> Result<ColumnType, Str
     let base = codes::base_type(code, binary).ok_or_else(|| format!("column type code {code} is unknown"))?;
     let mut ty = ColumnType {
         base,
-        unsigned: flags & codes::UNSIGNED != 0,
-        zerofill: flags & codes::ZEROFILL != 0,
+        // TiDB flags BIT and YEAR, too.
+        unsigned: flags & codes::UNSIGNED != 0 && base.is_numeric(),
+        zerofill: flags & codes::ZEROFILL != 0 && base.is_numeric(),
         elems: list(json, "Elems").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         ..ColumnType::default()
     };

@@ -168,8 +168,9 @@ fn flags(table: &TableInfo, column: &Column) -> u64 {
         }
     };
     set(!column.nullable, codes::NOT_NULL);
-    set(ty.unsigned, codes::UNSIGNED);
-    set(ty.zerofill, codes::ZEROFILL);
+    // So TiDB does.
+    set(ty.unsigned || matches!(ty.base, BaseType::Bit | BaseType::Year), codes::UNSIGNED);
+    set(ty.zerofill || ty.base == BaseType::Year, codes::ZEROFILL);
     set(column.auto_increment, codes::AUTO_INCREMENT);
     set(column.on_update_now, codes::ON_UPDATE_NOW);
     set(!column.nullable && column.default.is_none() && !column.auto_increment, codes::NO_DEFAULT);

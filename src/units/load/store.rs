@@ -11,8 +11,9 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::folder::Folder;
 use crate::{
-    config::SubtaskConfig,
+    config::{Flavor, SubtaskConfig},
     error::{Code, DmError, Result, Scope},
+    mysql::ServerInfo,
     schema::model::{quote_name, quote_text},
     units::{
         Fence,
@@ -88,12 +89,17 @@ impl Store {
         let owner = "cluster_id BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL";
         let times = "create_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, \
                      update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP";
+        // MySQL 5.6 has 767 bytes for a part of a key; names of files have at most 255.
+        let info = ServerInfo::detect(conn, Scope::Downstream).await?;
+        let short = info.flavor == Flavor::Mysql && info.version < (5, 7, 0);
+        let (file_name, list_charset) =
+            if short { ("VARBINARY(512)", " DEFAULT CHARSET = utf8") } else { ("VARCHAR(512)", "") };
         let statements = [
             format!("CREATE SCHEMA IF NOT EXISTS {}", self.schema),
             format!(
                 "CREATE TABLE IF NOT EXISTS {} (task_name VARCHAR(255) NOT NULL, source_name VARCHAR(255) NOT NULL, \
                  status VARCHAR(10) NOT NULL DEFAULT 'init' COMMENT 'init,running,finished', \
-                 PRIMARY KEY (task_name, source_name))",
+                 PRIMARY KEY (task_name, source_name)){list_charset}",
                 self.list
             ),
             format!(
@@ -106,7 +112,7 @@ impl Store {
                 self.state
             ),
             format!(
-                "CREATE TABLE IF NOT EXISTS {} (source_id VARCHAR(32) NOT NULL, file_name VARCHAR(512) NOT NULL, \
+                "CREATE TABLE IF NOT EXISTS {} (source_id VARCHAR(32) NOT NULL, file_name {file_name} NOT NULL, \
                  target_schema VARCHAR(128) NOT NULL, target_table VARCHAR(128) NOT NULL, \
                  file_size BIGINT UNSIGNED NOT NULL, position BIGINT UNSIGNED NOT NULL DEFAULT 0, \
                  done BOOLEAN NOT NULL DEFAULT 0, was_empty BOOLEAN NOT NULL DEFAULT 0, {owner}, {times}, \

@@ -59,8 +59,10 @@ impl MetaTables {
         )
     }
 
-    /// CREATE statements, in order. The checkpoint table is the original's, column by column.
-    pub fn create(&self) -> Vec<String> {
+    /// CREATE statements, in order. The checkpoint table is the original's, column by column; a target without the type
+    /// JSON (MySQL 5.6) keeps the same text in a LONGTEXT.
+    pub fn create(&self, json: bool) -> Vec<String> {
+        let json = if json { "JSON" } else { "LONGTEXT" };
         vec![
             format!("CREATE SCHEMA IF NOT EXISTS {}", self.schema),
             format!(
@@ -68,7 +70,7 @@ impl MetaTables {
                  id VARCHAR(32) NOT NULL, cp_schema VARCHAR(128) NOT NULL, cp_table VARCHAR(128) NOT NULL, \
                  binlog_name VARCHAR(128), binlog_pos INT UNSIGNED, binlog_gtid TEXT, \
                  exit_safe_binlog_name VARCHAR(128) DEFAULT '', exit_safe_binlog_pos INT UNSIGNED DEFAULT 0, \
-                 exit_safe_binlog_gtid TEXT, table_info JSON NOT NULL, is_global BOOLEAN, \
+                 exit_safe_binlog_gtid TEXT, table_info {json} NOT NULL, is_global BOOLEAN, \
                  create_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, \
                  update_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
                  UNIQUE KEY uk_id_schema_table (id, cp_schema, cp_table))",

@@ -86,7 +86,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let target = link::answered(&config.to, Scope::Downstream, "the target's facts", probe).await?;
     let tables = MetaTables::new(&config.meta_schema, &config.name);
     let mut conn = target.connect().await?;
-    for sql in tables.create() {
+    for sql in tables.create(target.has_json()) {
         within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
     }
     let wanted = config.syncer.worker_count.clamp(1, 1024);

@@ -119,6 +119,11 @@ impl Target {
         self.0.dialect
     }
 
+    /// The type JSON is there: everywhere but on MySQL 5.6.
+    pub fn has_json(&self) -> bool {
+        self.0.dialect.is_mariadb() || self.0.dialect.version >= 50_708
+    }
+
     /// TiDB has no engines and no processlist of the statement's text in full.
     pub fn is_tidb(&self) -> bool {
         self.0.tidb
