@@ -150,9 +150,11 @@ pub async fn fill_start_points(
     if !start_time.is_empty() {
         check_start_time(start_time)?;
     }
+    // Behind the time stands which start asked for it: resuming the task must not begin there again.
+    let asked = chrono::Utc::now().timestamp_millis();
     for subtask in subtasks {
         if !start_time.is_empty() {
-            subtask.start_time = Some(start_time.to_owned());
+            subtask.start_time = Some(format!("{start_time}#{asked}"));
         } else if subtask.mode == TaskMode::Incremental
             && subtask.meta.is_none()
             && let Some(source) = sources.get(&subtask.source_id)

@@ -1,6 +1,7 @@
 //! What a source writes into its binlog, through the sync unit: events, images, XA, places to start from.
 
 mod images;
+mod places;
 mod xa;
 
 use std::time::Duration;

@@ -151,6 +151,23 @@ impl MysqlGtidSet {
         })
     }
 
+    /// What is in this set and not in `other`.
+    pub fn without(&self, other: &Self) -> Self {
+        let mut left = MysqlGtidSet::default();
+        for (source, intervals) in &self.sources {
+            let taken = other.sources.get(source).map(Vec::as_slice).unwrap_or_default();
+            for Interval { start, end } in intervals {
+                let mut from = *start;
+                for cut in taken.iter().filter(|cut| cut.end > *start && cut.start < *end) {
+                    left.add_interval(source.clone(), Interval { start: from, end: cut.start });
+                    from = cut.end;
+                }
+                left.add_interval(source.clone(), Interval { start: from, end: *end });
+            }
+        }
+        left
+    }
+
     /// Adds all of `other`.
     pub fn union(&mut self, other: &Self) {
         for (source, intervals) in &other.sources {
@@ -274,6 +291,14 @@ mod tests {
         assert_eq!(set(&text).to_string(), format!("{A}:9:tag_a:2:tag_b:1,{B}:1-5:7"));
         assert_eq!(set("").to_string(), "");
         assert_eq!(set(&set(&text).to_string()), set(&text));
+    }
+
+    #[test]
+    fn a_difference_keeps_what_only_the_first_has() {
+        let (a, b) = (format!("{A}:1-10:20-30:t:5,{B}:7"), format!("{A}:3-4:9-22:30,{B}:1-9"));
+        assert_eq!(set(&a).without(&set(&b)).to_string(), format!("{A}:1-2:5-8:23-29:t:5"));
+        assert_eq!(set(&a).without(&set("")), set(&a));
+        assert!(set(&a).without(&set(&a)).is_empty());
     }
 
     #[test]

@@ -166,6 +166,7 @@ impl ControlTask {
         if self.state.open_xa != self.state.stored_xa {
             statements.push(source_state::put_open_xa(&self.tables, &self.source_id, &self.state.open_xa));
         }
+        statements.extend(source_state::put_position(&self.tables, &self.source_id, &self.state.at.position));
         statements.extend_from_slice(more);
         let started = Instant::now();
         self.transact(&statements.join("; ")).await?;

@@ -9,6 +9,7 @@ use super::{
     counters::Counters,
     failpoint::{self, Place},
     memory::Budgets,
+    missing,
     outlet::Outlet,
     replay,
     transaction::{Assembler, Output},
@@ -74,6 +75,8 @@ impl SourceTask {
                     if is_id_taken(&error) {
                         // Two tasks of one source begin with the id of its config: the later one took it from us.
                         server_id = another_server_id();
+                    } else if missing::is_refusal(&error) {
+                        return Err(missing::explained(&self.config, &assembler.resume_at(), error).await);
                     } else if broken.is_some_and(|at| at.elapsed() < BREAK_PAUSE) {
                         return Err(error);
                     } else {

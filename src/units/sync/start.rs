@@ -3,38 +3,36 @@
 //! The order is the apply contract's: the epoch is raised on all lanes in one transaction, which waits for transactions
 //! in flight and makes later ones of a former owner fail; only then progress is read, and only then rows flow.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
-    checkpoint::{self, CheckpointText, GLOBAL_COLUMNS},
+    checkpoint::{self, GLOBAL_COLUMNS},
     cover::Cover,
     ddl_intent::Intent,
     failpoint::{self, Place},
+    first_store::FirstStore,
     online::Records,
+    place,
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
     source_state::{self, SourceState},
     target::Target,
 };
 use crate::{
-    config::{SubtaskConfig, subtask::TaskMode},
+    config::{Flavor, SubtaskConfig, subtask::TaskMode},
     error::{Code, DmError, Scope},
     mysql::{
-        gtid::GtidSet,
-        position::{BinlogPosition, Location},
+        position::Location,
         server::{ServerInfo, show_master_status},
         within,
     },
     schema::{Tracker, charset::CharsetPair, collation::Catalog, load, model::quote_text, server, table_info},
-    units::{Fence, UnitEnv, dump, link},
+    units::{Fence, UnitEnv, link},
 };
 
 /// How long a new owner waits for a former owner's transactions (their sessions end by `wait_timeout`).
 const RAISE_ATTEMPTS: u32 = 8;
-
-/// Structures of one transaction of the first checkpoint, as DM writes them.
-const STRUCTURES_AT_ONCE: usize = 100;
 
 /// What the start found.
 pub struct Start {
@@ -68,6 +66,8 @@ pub struct SourceFacts {
     pub charsets: Catalog,
     /// Where its binlog ends now.
     pub location: Location,
+    /// Tells it from other servers of its group: the UUID of a MySQL server, the server id of a MariaDB one.
+    pub server: String,
     /// Its clock minus ours, in seconds.
     pub clock_offset: i64,
 }
@@ -93,21 +93,27 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     failpoint::pass(&config.name, Place::StartBeforeRaise)?;
     let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
     failpoint::pass(&config.name, Place::StartAfterRaise)?;
-    let (location, safe_until, fresh) = match raised.stored {
-        Some(stored) if raised.first => {
+    let mut state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
+    let asked_time = place::asked_time(&config, &state);
+    let ((location, safe_until), from_checkpoint) = match (raised.stored, asked_time) {
+        (_, Some(time)) => (place::at_time(&config, &source, time).await?, false),
+        (Some(stored), None) => {
+            place::check_server(&source, &state, &stored.location)?;
             // A checkpoint without lane rows is the original's. All that it can have applied lies before the place where
             // the source stands now.
-            (stored.location, Some(source.location.clone()), false)
+            let exit = if raised.first { Some(source.location.clone()) } else { stored.exit_safe };
+            ((place::adjusted(&config, state.exact(stored.location)).await?, exit), true)
         }
-        Some(stored) => (stored.location, stored.exit_safe, false),
-        None => {
-            let (location, exit) = first_location(&config, &source).await?;
-            (location, exit, true)
+        (None, None) => {
+            let (location, exit) = place::first(&config, &source).await?;
+            ((place::adjusted(&config, location).await?, exit), false)
         }
     };
-    let tracker = structures(&mut conn, &target, &tables, &config, &source, raised.had_checkpoint).await?;
+    if asked_time.is_some() {
+        state = SourceState::default();
+    }
+    let tracker = structures(&mut conn, &target, &tables, &config, &source, from_checkpoint).await?;
     let intent = Intent::read(&mut conn, &target, &tables.ddl, &config.source_id).await?;
-    let state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
     let online = Records::open(&mut conn, &target, &tables, &config, source.lower_case_table_names).await?;
     let gtid = location.gtid_set.is_some();
     let mut lanes = Vec::new();
@@ -115,17 +121,18 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     for row in &raised.rows {
         if row.lane == CONTROL_LANE {
             control_batch = row.batch;
+        } else if asked_time.is_some() {
+            // What the lanes applied comes again.
+            lanes.push((row.batch, Cover::Nothing));
         } else {
             lanes.push((row.batch, Cover::new(&row.progress, config.flavor, gtid)?));
         }
     }
     let mut start =
         Start { target, tables, tracker, source, location, safe_until, lanes, control_batch, intent, state, online };
-    if fresh {
-        // From here on a restart must not look for another place to begin.
-        store_first(&mut start, &config, env.fence).await?;
-        failpoint::pass(&config.name, Place::StartAfterFirstStore)?;
-    }
+    // From here on a restart must not look for another place to begin.
+    let first = FirstStore { config: &config, fence: env.fence, from_checkpoint, asked_time };
+    first.store(&mut start).await?;
     // Location and structures are stored now: the rest of the dump isn't needed any more.
     if let Err(error) = crate::units::load::cleanup_after_sync_start(&config) {
         tracing::warn!(task = %config.name, %error, "the dump's files could not be removed");
@@ -146,6 +153,8 @@ async fn ask_source(config: &SubtaskConfig) -> Result<SourceFacts, DmError> {
     let now: Option<i64> = conn.query_first(sql).await.map_err(failed)?;
     let ours = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
     let sql_mode: Option<String> = conn.query_first("SELECT @@GLOBAL.sql_mode").await.map_err(failed)?;
+    let identity = if info.flavor == Flavor::Mysql { "SELECT @@server_uuid" } else { "SELECT @@GLOBAL.server_id" };
+    let server: Option<String> = conn.query_first(identity).await.map_err(failed)?;
     let session = load::fetch_session(&mut conn).await.map_err(|error| error.scope(Scope::Upstream))?;
     let facts = SourceFacts {
         dialect: server::ServerInfo::parse(&info.version_text).unwrap_or_default(),
@@ -155,6 +164,7 @@ async fn ask_source(config: &SubtaskConfig) -> Result<SourceFacts, DmError> {
         schemas: load::fetch_schemas(&mut conn).await.map_err(|error| error.scope(Scope::Upstream))?,
         charsets: Catalog::fetch(&mut conn, Scope::Upstream).await?,
         location,
+        server: server.unwrap_or_default(),
         clock_offset: now.map_or(0, |now| now - ours),
     };
     let _ = conn.disconnect().await;
@@ -167,7 +177,6 @@ struct Raised {
     stored: Option<Stored>,
     /// There were no lane rows before.
     first: bool,
-    had_checkpoint: bool,
 }
 
 async fn raise(
@@ -257,7 +266,7 @@ async fn raise_once(
     run(conn, target, "COMMIT").await?;
     rows.retain(|row| row.lane < lanes);
     rows.sort_by_key(|row| row.lane);
-    Ok(Raised { rows, first, had_checkpoint: stored.is_some(), stored })
+    Ok(Raised { rows, first, stored })
 }
 
 async fn run(conn: &mut Conn, target: &Target, sql: &str) -> Result<(), DmError> {
@@ -349,49 +358,9 @@ pub(super) async fn read_checkpoint(
     let exit_safe = if exit_name.is_empty() && exit_gtid.is_empty() {
         None
     } else {
-        Some(location(config, &exit_name, exit_pos, &exit_gtid)?)
+        Some(place::location(config, &exit_name, exit_pos, &exit_gtid)?)
     };
-    Ok(Some(Stored { location: location(config, &name, pos, &gtid)?, exit_safe }))
-}
-
-/// A location from texts; a relay suffix is dropped, and the GTID set counts only where GTIDs are followed.
-fn location(config: &SubtaskConfig, name: &str, pos: u64, gtid: &str) -> Result<Location, DmError> {
-    let (position, _) = BinlogPosition::new(name, pos).split_relay()?;
-    let set =
-        if config.enable_gtid && !gtid.trim().is_empty() { Some(GtidSet::parse(config.flavor, gtid)?) } else { None };
-    Ok(Location::new(position, set))
-}
-
-/// Where a task begins that has no checkpoint, and up to where it is in safe mode.
-async fn first_location(config: &SubtaskConfig, source: &SourceFacts) -> Result<(Location, Option<Location>), DmError> {
-    if let Some(time) = config.start_time.as_deref().filter(|time| !time.is_empty()) {
-        return Err(DmError::new(Code::ConfigStartTimeTooLate)
-            .msg(format!("--start-time {time}: starting at a time is not supported in this version"))
-            .workaround("Please give a position or GTID set in `meta` of the task's mysql-instances instead."));
-    }
-    if matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
-        let metadata = dump_metadata(config).await?;
-        let at = &metadata.location;
-        let exit = match &metadata.exit {
-            Some(exit) => Some(location(config, &exit.binlog_name, exit.binlog_pos, &exit.gtid)?),
-            None => None,
-        };
-        return Ok((location(config, &at.binlog_name, at.binlog_pos, &at.gtid)?, exit));
-    }
-    match &config.meta {
-        Some(meta) if !meta.binlog_name.is_empty() || !meta.binlog_gtid.is_empty() => {
-            Ok((location(config, &meta.binlog_name, u64::from(meta.binlog_pos), &meta.binlog_gtid)?, None))
-        }
-        _ => Ok((source.location.clone(), None)),
-    }
-}
-
-/// The dump's metadata; on a worker that doesn't have the dump's files, what the target remembers of them.
-async fn dump_metadata(config: &SubtaskConfig) -> Result<dump::Metadata, DmError> {
-    match dump::files::read_metadata(Path::new(&config.loader.dir)) {
-        Ok(metadata) => Ok(metadata),
-        Err(missing) => crate::units::load::loaded_location(config).await?.ok_or(missing),
-    }
+    Ok(Some(Stored { location: place::location(config, &name, pos, &gtid)?, exit_safe }))
 }
 
 /// The tracked structures: the checkpoint's, or those of the dump's schema files.
@@ -433,53 +402,4 @@ async fn structures(
         }
     }
     Ok(tracker)
-}
-
-/// Writes the first checkpoint under the new epoch.
-async fn store_first(start: &mut Start, config: &Arc<SubtaskConfig>, fence: Fence) -> Result<(), DmError> {
-    let text = CheckpointText {
-        tables: &start.tables,
-        source_id: &config.source_id,
-        at: &start.location,
-        exit_safe: start.safe_until.as_ref(),
-    };
-    let mut writer = super::writer::FencedWriter::new(
-        start.target.clone(),
-        &start.tables,
-        &config.source_id,
-        CONTROL_LANE,
-        fence,
-        start.control_batch,
-    );
-    failpoint::pass(&config.name, Place::StartBeforeFirstStore)?;
-    let infos: Vec<_> = start.tracker.tables().cloned().collect();
-    let mut written = 0;
-    // Structures first: without the global row they count for nothing.
-    for infos in infos.chunks(STRUCTURES_AT_ONCE) {
-        let mut statements = Vec::with_capacity(infos.len());
-        for info in infos {
-            let json = table_info::to_json(info)?;
-            statements.push(text.table_row(&super::checkpoint::TableRow::Put { table: info.id(), json }));
-        }
-        transact(&mut writer, &start.target, &statements).await?;
-        written += 1;
-    }
-    failpoint::pass(&config.name, Place::StartWithinFirstStore)?;
-    transact(&mut writer, &start.target, &text.statements(&[])).await?;
-    start.control_batch += written + 1;
-    Ok(())
-}
-
-async fn transact(
-    writer: &mut super::writer::FencedWriter,
-    target: &Target,
-    statements: &[String],
-) -> Result<(), DmError> {
-    let done = writer.transact(statements.join("; ").as_bytes(), None).await;
-    done.map(drop).map_err(|refused| match refused {
-        super::writer::Refused::Other(error) => error,
-        super::writer::Refused::Statement { error, .. } => {
-            target.exec_error("write the first checkpoint", &mysql_async::Error::Server(error))
-        }
-    })
 }
