@@ -30,7 +30,11 @@ pub fn decoder(flavor: Flavor) -> EventDecoder {
 pub fn decode(flavor: Flavor, events: impl IntoIterator<Item = Bytes>) -> VecDeque<Event> {
     let (mut decoder, mut out) = (decoder(flavor), VecDeque::new());
     for raw in events {
-        if decoder.decode(raw, &mut out).is_err() {
+        let unfolded = |decoder: &mut EventDecoder, out: &mut _| {
+            while decoder.unfold(out)? {}
+            Ok::<_, dm::error::DmError>(())
+        };
+        if decoder.decode(raw, &mut out).and_then(|()| unfolded(&mut decoder, &mut out)).is_err() {
             break;
         }
     }

@@ -1,5 +1,6 @@
 //! What a source writes into its binlog, through the sync unit: events, images, XA, places to start from.
 
+mod events;
 mod images;
 mod places;
 mod xa;

@@ -27,7 +27,7 @@ fn words(events: &[dm::mysql::binlog::Event]) -> Vec<String> {
         EventBody::TableMap(map) => format!("map {}.{}", map.schema, map.table),
         EventBody::Rows(rows) => format!("{:?} {}", rows.kind, rows.rows().count()),
         EventBody::Xid(_) => "xid".into(),
-        EventBody::TransactionPayload { .. } => "payload".into(),
+        EventBody::TransactionPayload => "payload".into(),
         EventBody::RowsQuery(_) => "text".into(),
         EventBody::Unknown { ignorable: true } => "ignorable".into(),
         other => format!("{other:?}"),

@@ -5,7 +5,10 @@ use std::io::Read;
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::cursor::{Cursor, Malformed, Parsed};
+use super::{
+    consts::HEADER_LEN,
+    cursor::{Cursor, Malformed, Parsed},
+};
 
 /// No packet and no column of a server is larger than its largest max_allowed_packet.
 const LARGEST: u64 = 1 << 30;
@@ -59,41 +62,67 @@ fn inflate(data: &[u8], length: u64, zlib: bool) -> Parsed<Bytes> {
     if out.len() as u64 == length { Ok(out.into()) } else { Err(BROKEN) }
 }
 
-/// The events of a MySQL compressed transaction, one behind the other. Fields: type (lenenc), length (lenenc), value;
-/// 0 ends them, 1 is the payload's size, 2 the algorithm (0 zstd, 255 none), 3 the size before compression.
-pub(super) fn transaction_payload(body: &Bytes) -> Parsed<Bytes> {
-    let cursor = &mut Cursor::new(body);
-    let (mut algorithm, mut size) = (255, None);
-    loop {
-        let field = cursor.lenenc()?;
-        if field == 0 {
-            break;
-        }
-        let length = cursor.lenenc_len()?;
-        let mut value = cursor.part(length)?;
-        match field {
-            2 => algorithm = value.lenenc()?,
-            3 => size = Some(value.lenenc()?),
-            _ => {}
-        }
-    }
-    let payload = cursor.rest();
-    match algorithm {
-        255 => Ok(payload),
-        0 => unzstd(&payload, size),
-        _ => Err(Malformed("it is compressed in a way this reader does not know")),
-    }
+/// The events of a MySQL compressed transaction, unfolded one by one: it may be far larger than what came.
+pub(super) struct Payload {
+    bytes: Box<dyn Read + Send + Sync>,
+    /// Bytes of the events that are still to come.
+    left: u64,
 }
 
-fn unzstd(payload: &[u8], size: Option<u64>) -> Parsed<Bytes> {
-    let limit = size.unwrap_or(LARGEST * 4);
-    let mut out = Vec::with_capacity(size.unwrap_or(0).min(payload.len() as u64 * 32) as usize);
-    let decoder = zstd::stream::read::Decoder::with_buffer(payload).map_err(|_| BROKEN)?;
-    decoder.take(limit.saturating_add(1)).read_to_end(&mut out).map_err(|_| BROKEN)?;
-    if size.is_some_and(|size| size != out.len() as u64) || out.len() as u64 > limit {
-        return Err(BROKEN);
+impl Payload {
+    /// Fields: type (lenenc), length (lenenc), value; 0 ends them, 1 is the payload's size, 2 the algorithm (0 zstd, 255 none), 3 the
+    /// size before compression.
+    pub fn read(body: &Bytes) -> Parsed<Payload> {
+        let cursor = &mut Cursor::new(body);
+        let (mut algorithm, mut size) = (255, None);
+        loop {
+            let field = cursor.lenenc()?;
+            if field == 0 {
+                break;
+            }
+            let length = cursor.lenenc_len()?;
+            let mut value = cursor.part(length)?;
+            match field {
+                2 => algorithm = value.lenenc()?,
+                3 => size = Some(value.lenenc()?),
+                _ => {}
+            }
+        }
+        let payload = cursor.rest();
+        match algorithm {
+            255 => Ok(Payload { left: payload.len() as u64, bytes: Box::new(std::io::Cursor::new(payload)) }),
+            0 => {
+                let decoder = zstd::stream::read::Decoder::new(std::io::Cursor::new(payload)).map_err(|_| BROKEN)?;
+                Ok(Payload { bytes: Box::new(decoder), left: size.ok_or(BROKEN)? })
+            }
+            _ => Err(Malformed("it is compressed in a way this reader does not know")),
+        }
     }
-    Ok(out.into())
+
+    /// No event follows.
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The next event's bytes; its header states how many.
+    pub fn next_event(&mut self) -> Parsed<Bytes> {
+        let mut event = Vec::with_capacity(256);
+        self.take(HEADER_LEN as u64, &mut event)?;
+        let size = event.get(9..13).and_then(|size| size.try_into().ok()).map(u32::from_le_bytes).ok_or(BROKEN)?;
+        let body = u64::from(size).checked_sub(HEADER_LEN as u64).filter(|body| *body <= LARGEST).ok_or(BROKEN)?;
+        self.take(body, &mut event)?;
+        if self.is_empty() && self.bytes.read(&mut [0]).map_err(|_| BROKEN)? != 0 {
+            return Err(BROKEN);
+        }
+        Ok(event.into())
+    }
+
+    /// Memory grows with what really comes, not with what is announced.
+    fn take(&mut self, count: u64, out: &mut Vec<u8>) -> Parsed<()> {
+        self.left = self.left.checked_sub(count).ok_or(BROKEN)?;
+        let read = self.bytes.by_ref().take(count).read_to_end(out).map_err(|_| BROKEN)?;
+        if read as u64 == count { Ok(()) } else { Err(BROKEN) }
+    }
 }
 
 #[cfg(test)]
@@ -135,15 +164,34 @@ mod tests {
 
     #[test]
     fn a_payload_that_lies_about_its_size_is_refused() {
-        let data = [5u8; 5000];
+        let event = |size: u32| {
+            let mut event = vec![5u8; size as usize];
+            event[9..13].copy_from_slice(&size.to_le_bytes());
+            event
+        };
+        let events = [event(19), event(5000), event(20)];
+        let data = events.concat();
         let packed = zstd::encode_all(&data[..], 3).unwrap();
-        let build = |size: u16| {
+        let build = |size: usize| {
             let mut body = vec![2, 1, 0, 3, 3, 0xfc, size as u8, (size >> 8) as u8, 1, 1, packed.len() as u8, 0];
             body.extend(&packed);
             Bytes::from(body)
         };
-        assert_eq!(transaction_payload(&build(5000)).unwrap(), data.to_vec());
-        assert!(transaction_payload(&build(4999)).is_err() && transaction_payload(&build(5001)).is_err());
-        assert!(transaction_payload(&Bytes::from_static(&[2, 1, 7, 0, 1])).is_err());
+        let unfold = |body: &Bytes| -> Parsed<Vec<Bytes>> {
+            let mut payload = Payload::read(body)?;
+            let mut events = Vec::new();
+            while !payload.is_empty() {
+                events.push(payload.next_event()?);
+            }
+            Ok(events)
+        };
+        assert_eq!(unfold(&build(data.len())).unwrap(), events);
+        for lie in [data.len() - 1, data.len() - 20, data.len() + 1, 18] {
+            assert!(unfold(&build(lie)).is_err(), "{lie}");
+        }
+        assert!(unfold(&Bytes::from_static(&[2, 1, 7, 0, 1])).is_err());
+        let mut plain = vec![0];
+        plain.extend(&data);
+        assert_eq!(unfold(&plain.into()).unwrap(), events);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    compress,
+    compress::{self, Payload},
     consts::*,
     cursor::{Cursor, Malformed, Parsed, text},
     event::{Event, EventBody, EventHeader, FormatDescription},
@@ -43,13 +43,30 @@ pub struct EventDecoder {
     want_texts: bool,
     tables: HashMap<u64, KnownTable>,
     position: BinlogPosition,
+    /// A compressed transaction whose events are still to come.
+    payload: Option<Unfolding>,
+}
+
+/// A compressed transaction.
+struct Unfolding {
+    payload: Payload,
+    /// Where its event begins, and where it ends.
+    at: Range<u64>,
 }
 
 impl EventDecoder {
     /// Events from `start` on; the format description comes first, or behind a rotation that names the file.
     pub fn new(flavor: Flavor, start: BinlogPosition) -> Self {
         let tables = HashMap::new();
-        EventDecoder { flavor, checksum: None, table_id_bytes: 6, want_texts: false, tables, position: start }
+        EventDecoder {
+            flavor,
+            checksum: None,
+            table_id_bytes: 6,
+            want_texts: false,
+            tables,
+            position: start,
+            payload: None,
+        }
     }
 
     /// Keep the texts of statements behind row events.
@@ -63,7 +80,8 @@ impl EventDecoder {
         &self.position
     }
 
-    /// Decodes one event, and puts it and, for a compressed transaction, those in it behind `out`.
+    /// Decodes one event and puts it behind `out`. After that of a compressed transaction, [`EventDecoder::unfold`] gives those
+    /// in it.
     ///
     /// Errors: 11054 for bytes that are no event (also a wrong checksum), naming type and place.
     pub fn decode(&mut self, raw: Bytes, out: &mut VecDeque<Event>) -> Result<()> {
@@ -85,7 +103,12 @@ impl EventDecoder {
         self.advance(&header);
         let end = self.position.pos;
         if header.event_type == TRANSACTION_PAYLOAD {
-            return self.payload(header, &body, start..end, out);
+            let payload = Payload::read(&body).map_err(|e| self.malformed(header.event_type, e))?;
+            let (is_empty, at) = (payload.is_empty(), start..end);
+            let end = if is_empty { at.end } else { at.start };
+            self.payload = (!is_empty).then_some(Unfolding { payload, at });
+            out.push_back(Event { header, body: EventBody::TransactionPayload, end });
+            return Ok(());
         }
         let body = self.body(&header, &body).map_err(|e| self.malformed(header.event_type, e))?;
         self.follow(&body);
@@ -134,28 +157,27 @@ impl EventDecoder {
         }
     }
 
-    fn payload(&mut self, header: EventHeader, body: &Bytes, at: Range<u64>, out: &mut VecDeque<Event>) -> Result<()> {
-        let broken = |decoder: &Self, e| decoder.malformed(header.event_type, e);
-        let inner = compress::transaction_payload(body).map_err(|e| broken(self, e))?;
-        let mut events = Vec::new();
-        let mut next = 0;
-        while next < inner.len() {
-            let own = header_at(&inner, next).map_err(|e| broken(self, e))?;
-            let body_start = next + HEADER_LEN;
-            next += own.event_size as usize;
-            if next > inner.len() || own.event_type == TRANSACTION_PAYLOAD {
-                return Err(broken(self, Malformed("an event inside it is broken")));
-            }
-            let body = inner.slice(body_start..next);
-            let body = self.body(&own, &body).map_err(|e| self.malformed(own.event_type, e))?;
-            events.push(Event { header: own, body, end: at.start });
+    /// Whether events of a compressed transaction are still to come.
+    pub fn is_unfolding(&self) -> bool {
+        self.payload.is_some()
+    }
+
+    /// Puts the next event of the compressed transaction behind `out`; false when there is none. Errors as those of `decode`.
+    pub fn unfold(&mut self, out: &mut VecDeque<Event>) -> Result<bool> {
+        let Some(mut unfolding) = self.payload.take() else { return Ok(false) };
+        let broken = |decoder: &Self, e| decoder.malformed(TRANSACTION_PAYLOAD, e);
+        let raw = unfolding.payload.next_event().map_err(|e| broken(self, e))?;
+        let header = header_at(&raw, 0).map_err(|e| broken(self, e))?;
+        if header.event_type == TRANSACTION_PAYLOAD {
+            return Err(broken(self, Malformed("an event inside it is broken")));
         }
-        out.push_back(Event { header, body: EventBody::TransactionPayload { events: events.len() }, end: at.start });
-        out.extend(events);
-        if let Some(last) = out.back_mut() {
-            last.end = at.end;
-        }
-        Ok(())
+        let body = raw.slice(HEADER_LEN..);
+        let body = self.body(&header, &body).map_err(|e| self.malformed(header.event_type, e))?;
+        let is_last = unfolding.payload.is_empty();
+        let end = if is_last { unfolding.at.end } else { unfolding.at.start };
+        out.push_back(Event { header, body, end });
+        self.payload = (!is_last).then_some(unfolding);
+        Ok(true)
     }
 
     fn body(&mut self, header: &EventHeader, body: &Bytes) -> Parsed<EventBody> {
@@ -167,8 +189,11 @@ impl EventDecoder {
                 name: text(&cursor.rest())?,
                 fake: header.is_artificial() || header.log_pos == 0,
             },
-            QUERY => EventBody::Query(query::parse(body, false)?),
-            MARIA_QUERY_COMPRESSED => EventBody::Query(query::parse(body, true)?),
+            QUERY => EventBody::Query(query::parse(body, false, 0)?),
+            MARIA_QUERY_COMPRESSED => EventBody::Query(query::parse(body, true, 0)?),
+            EXECUTE_LOAD_QUERY => EventBody::Query(query::parse(body, false, query::LOAD_FIELDS)?),
+            // The file of a LOAD DATA in statement format; its statement follows.
+            BEGIN_LOAD_QUERY | APPEND_BLOCK | DELETE_FILE => EventBody::StatementContext,
             XID => EventBody::Xid(cursor.u64()?),
             TABLE_MAP => self.table_map(body)?,
             WRITE_ROWS_V1..=DELETE_ROWS_V1 | WRITE_ROWS..=DELETE_ROWS => self.rows(header.event_type, body)?,

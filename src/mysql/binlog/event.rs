@@ -77,9 +77,7 @@ pub enum EventBody {
     /// The statement behind the rows that follow; empty unless the reader asked for texts.
     RowsQuery(Bytes),
     /// A compressed transaction begins; its events follow one by one.
-    TransactionPayload {
-        events: usize,
-    },
+    TransactionPayload,
     /// Statement format: values for the statement that follows.
     StatementContext,
     /// The source may have lost events.

@@ -8,13 +8,17 @@ use super::{
     event::{AlterPhase, QueryEvent, StatusVars},
 };
 
-/// Reads a query event's body; `post_header` is 13 since MySQL 5.0.
-pub(super) fn parse(body: &Bytes, compressed: bool) -> Parsed<QueryEvent> {
+/// What EXECUTE_LOAD_QUERY has between the fields and the session's facts: file id, where its name stands, duplicates.
+pub(super) const LOAD_FIELDS: usize = 13;
+
+/// Reads a query event's body; its fields are 13 bytes since MySQL 5.0, and `more` that are skipped.
+pub(super) fn parse(body: &Bytes, compressed: bool, more: usize) -> Parsed<QueryEvent> {
     let cursor = &mut Cursor::new(body);
     let (thread_id, exec_time) = (cursor.u32()?, cursor.u32()?);
     let schema_len = cursor.u8()?.into();
     let error_code = cursor.u16()?;
     let status_len = cursor.u16()?.into();
+    cursor.slice(more)?;
     let status = status_vars(cursor.part(status_len)?);
     let schema = text(cursor.slice(schema_len)?)?;
     cursor.u8()?;

@@ -159,6 +159,9 @@ impl BinlogStream {
                 }
                 continue;
             }
+            if self.decoder.unfold(&mut self.ready)? {
+                continue;
+            }
             let Some(mut packet) = self.packets.buffered().map_err(stream_error)? else { return Ok(None) };
             match packet.first() {
                 Some(0) => {
@@ -176,7 +179,7 @@ impl BinlogStream {
     /// Moves to the event's end. An event that is alone in the queue is the decoder's last: its position is exact.
     fn follow(&mut self, event: &Event) {
         let decoded = self.decoder.position();
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || self.decoder.is_unfolding() {
             self.position.pos = event.end;
         } else if self.position != *decoded {
             self.position.clone_from(decoded);

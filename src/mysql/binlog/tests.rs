@@ -40,7 +40,10 @@ fn decoder(flavor: Flavor) -> EventDecoder {
 
 fn decode(flavor: Flavor, events: &[Bytes]) -> Result<Vec<Event>> {
     let (mut decoder, mut out) = (decoder(flavor), VecDeque::new());
-    events.iter().try_for_each(|raw| decoder.decode(raw.clone(), &mut out))?;
+    for raw in events {
+        decoder.decode(raw.clone(), &mut out)?;
+        while decoder.unfold(&mut out)? {}
+    }
     Ok(out.into())
 }
 
@@ -211,10 +214,12 @@ fn survive(flavor: Flavor, before: &[Bytes], bad: Bytes) {
         // Only what later events need: the format and the tables.
         if matches!(raw[4], FORMAT_DESCRIPTION | TABLE_MAP) {
             decoder.decode(raw.clone(), &mut out).unwrap();
+            while decoder.unfold(&mut out).unwrap() {}
         }
     }
     out.clear();
     let _ = decoder.decode(bad, &mut out);
+    while let Ok(true) = decoder.unfold(&mut out) {}
     for event in out {
         if let EventBody::Rows(rows) = event.body {
             let _ = rows.rows().take(10_000).filter(Result::is_ok).count();

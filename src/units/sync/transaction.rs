@@ -336,3 +336,7 @@ fn control(sql: &[u8]) -> Control {
         Control::Other
     }
 }
+
+#[cfg(test)]
+#[path = "transaction_tests.rs"]
+mod tests;
