@@ -11,6 +11,11 @@ use crate::{
 const TABLES: &str = "CREATE DATABASE d; CREATE TABLE d.keyless (a INT, b LONGTEXT) ENGINE=InnoDB;
     CREATE TABLE d.keyed (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;";
 
+/// What was rolled back to a savepoint may stand in the binlog all the same.
+const SAVEPOINTS: &str =
+    "INSERT INTO d.keyless VALUES (10, 'kept'); SAVEPOINT a; INSERT INTO d.keyless VALUES (10, 'not');
+    ROLLBACK TO a; INSERT INTO d.keyless VALUES (10, 'kept too')";
+
 fn xa(name: &str, rows: &str, end: &str) -> String {
     format!("XA START '{name}'; {rows}; XA END '{name}'; {end}")
 }
@@ -22,7 +27,7 @@ async fn all_kinds(source: &Server, target: &Server, gtid: bool) {
     target.exec(TABLES).await;
     let config = subtask(source, target, gtid);
     // Prepared before the task begins: no checkpoint knows it.
-    source.exec(&xa("early", "INSERT INTO d.keyless VALUES (1, 'early')", "XA PREPARE 'early'")).await;
+    source.exec(&xa("early", SAVEPOINTS, "XA PREPARE 'early'")).await;
     let running = Running::start(&config, 1).started(target).await;
     source.exec("XA COMMIT 'early'").await;
     // In one phase, small and larger than what is kept in memory.
@@ -32,6 +37,8 @@ async fn all_kinds(source: &Server, target: &Server, gtid: bool) {
     // In two, with others between, and what is rolled back.
     source.exec(&xa("p1", "INSERT INTO d.keyless VALUES (4, 'p1'), (4, 'p1')", "XA PREPARE 'p1'")).await;
     source.exec(&xa("p2", large, "XA PREPARE 'p2'")).await;
+    source.exec(&xa("s1", SAVEPOINTS, "XA PREPARE 's1'")).await;
+    source.exec("XA COMMIT 's1'").await;
     source.exec(&xa("gone", "INSERT INTO d.keyless VALUES (5, 'gone')", "XA PREPARE 'gone'")).await;
     source
         .exec("INSERT INTO d.keyed VALUES (1, 1); INSERT INTO d.keyless VALUES (6, 'between'); FLUSH BINARY LOGS")

@@ -3,7 +3,7 @@
 use super::{
     outlet::Outlet,
     source::{another_server_id, open},
-    xa::{Prepared, Replay, XaStatement, lost},
+    xa::{Marks, Prepared, Replay, XaStatement, counts, lost},
 };
 use crate::{
     config::SubtaskConfig,
@@ -26,7 +26,7 @@ pub async fn run(config: &SubtaskConfig, replay: Replay, outlet: &Outlet) -> Res
     tracing::info!(%xid, prepared = %prepared.at, "the rows of an XA transaction are read from the binlog again");
     let mut stream = open(config, &prepared.at, another_server_id()).await?;
     let behind = BinlogPosition::new(before.position.name.clone(), replay.end_pos);
-    let mut inside = false;
+    let (mut inside, mut number) = (false, 0);
     loop {
         let event = stream.next().await.map_err(|error| gone_from_source(xid, error))?;
         if event.header.is_artificial() {
@@ -39,8 +39,11 @@ pub async fn run(config: &SubtaskConfig, replay: Replay, outlet: &Outlet) -> Res
                 inside |= XaStatement::parse(&query.sql) == Some(XaStatement::Start);
             }
             EventBody::Rows(event) if inside => {
-                let bytes = event.size();
-                outlet.send(vec![replay.item(event)], bytes).await?;
+                if counts(&prepared.dropped, number) {
+                    let bytes = event.size();
+                    outlet.send(vec![replay.item(event)], bytes).await?;
+                }
+                number += 1;
             }
             EventBody::XaPrepare { xid: found, .. } if inside => {
                 return if found == *xid {
@@ -74,27 +77,33 @@ async fn find(config: &SubtaskConfig, xid: &str, until: &BinlogPosition) -> Resu
     let earlier = files.iter().filter(|file| BinlogPosition::new(&file.name, FIRST_EVENT_POS) <= *until);
     for file in earlier.rev() {
         let end = if file.name == until.name { until.pos } else { file.size };
-        if let Some(at) = find_in(config, xid, &file.name, end).await? {
-            return Ok(Prepared { at: Location::new(at, None), gtid: None });
+        if let Some(prepared) = find_in(config, xid, &file.name, end).await? {
+            return Ok(prepared);
         }
     }
     Err(lost(xid, "they are in none of the source's binlog files"))
 }
 
 /// The last transaction of a file's part that prepared `xid`.
-async fn find_in(config: &SubtaskConfig, xid: &str, name: &str, end: u64) -> Result<Option<BinlogPosition>, DmError> {
+async fn find_in(config: &SubtaskConfig, xid: &str, name: &str, end: u64) -> Result<Option<Prepared>, DmError> {
     let from = Location::new(BinlogPosition::new(name, FIRST_EVENT_POS), None);
     let mut stream: BinlogStream = open(config, &from, another_server_id()).await?;
-    let (mut begin, mut found) = (0, None);
+    let (mut begin, mut marks, mut found) = (0, Marks::default(), None);
     loop {
         let event: Event = stream.next().await?;
         if event.header.is_artificial() {
             continue;
         }
         match event.body {
-            EventBody::Gtid(_) => begin = event.end.saturating_sub(u64::from(event.header.event_size)),
+            EventBody::Gtid(_) => {
+                begin = event.end.saturating_sub(u64::from(event.header.event_size));
+                marks = Marks::default();
+            }
+            EventBody::Rows(_) => drop(marks.next()),
+            EventBody::Query(query) => marks.statement(query.sql.trim_ascii()),
             EventBody::XaPrepare { xid: prepared, one_phase: false } if prepared == xid => {
-                found = Some(BinlogPosition::new(name, begin));
+                let at = Location::new(BinlogPosition::new(name, begin), None);
+                found = Some(Prepared { at, gtid: None, dropped: marks.dropped() });
             }
             EventBody::Rotate { .. } | EventBody::Heartbeat { .. } => return Ok(found),
             _ => {}

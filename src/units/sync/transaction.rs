@@ -153,6 +153,17 @@ impl Assembler {
         Ok(())
     }
 
+    fn is_held(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.held.is_some())
+    }
+
+    /// A savepoint of an XA transaction.
+    fn mark(&mut self, sql: &[u8]) {
+        if let Some(Current { held: Some(held), .. }) = &mut self.current {
+            held.marks.statement(sql.trim_ascii());
+        }
+    }
+
     /// From here on rows wait, if it is an XA transaction.
     fn hold(&mut self, is_xa: bool) {
         if let (true, Some(current)) = (is_xa, &mut self.current) {
@@ -192,6 +203,7 @@ impl Assembler {
                 self.unsettled.roll_back(out)?;
                 self.end(end, timestamp, out);
             }
+            Control::Savepoint | Control::RollbackTo if self.is_held() => self.mark(&query.sql),
             Control::Savepoint => self.unsettled.savepoint(query.sql.trim_ascii()),
             Control::RollbackTo => self.unsettled.roll_back_to(query.sql.trim_ascii())?,
             Control::Inner | Control::Xa(XaStatement::End) => {}
@@ -239,7 +251,8 @@ impl Assembler {
         let Some(current) = &mut self.current else { return };
         let transaction = current.transaction.clone();
         let held = current.held.take().unwrap_or_default();
-        let at = Prepared { at: transaction.before.clone(), gtid: transaction.gtid.clone() };
+        let dropped = held.marks.dropped();
+        let at = Prepared { at: transaction.before.clone(), gtid: transaction.gtid.clone(), dropped };
         if one_phase {
             let replay = Replay { xid, prepared: Some(at), transaction, start_pos: start, end_pos: end };
             hand_on(held.into_rows(), replay, out);

@@ -86,7 +86,7 @@ impl Unsettled {
 }
 
 /// The savepoint's name as servers compare it.
-fn name_in(sql: &[u8], words: &[u8]) -> Vec<u8> {
+pub fn name_in(sql: &[u8], words: &[u8]) -> Vec<u8> {
     let rest = sql.get(words.len()..).unwrap_or_default().trim_ascii();
     let rest = match rest.get(..10) {
         Some(word) if word.eq_ignore_ascii_case(b"SAVEPOINT ") => rest.get(10..).unwrap_or_default().trim_ascii(),

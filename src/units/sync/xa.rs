@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{location::Transaction, transaction::Item};
+use super::{location::Transaction, transaction::Item, unsettled::name_in};
 use crate::{
     error::{Code, DmError},
     mysql::{binlog::RowsEvent, gtid::Gtid, position::Location},
@@ -27,6 +27,9 @@ pub struct Prepared {
     pub at: Location,
     /// The id under which it was prepared; None where the task follows positions.
     pub gtid: Option<Gtid>,
+    /// Row events of it that were rolled back to a savepoint: from one number up to, not including, another.
+    #[serde(default)]
+    pub dropped: Vec<(u64, u64)>,
 }
 
 /// All of them by xid, as the binlog's statements write it (`X'61',X'62',7`). A new map for each change.
@@ -52,30 +55,77 @@ impl Replay {
     }
 }
 
+/// Counts the row events of an XA transaction, and notes which were rolled back to a savepoint.
+#[derive(Default, Debug)]
+pub struct Marks {
+    events: u64,
+    savepoints: Vec<(Vec<u8>, u64)>,
+    dropped: Vec<(u64, u64)>,
+}
+
+impl Marks {
+    /// The number of a row event.
+    pub fn next(&mut self) -> u64 {
+        self.events += 1;
+        self.events - 1
+    }
+
+    /// `SAVEPOINT name` and `ROLLBACK TO name`; other statements are nothing.
+    pub fn statement(&mut self, sql: &[u8]) {
+        let starts = |words: &[u8]| sql.get(..words.len()).is_some_and(|head| head.eq_ignore_ascii_case(words));
+        if starts(b"SAVEPOINT ") {
+            self.savepoints.push((name_in(sql, b"SAVEPOINT"), self.events));
+        } else if starts(b"ROLLBACK TO ") {
+            let name = name_in(sql, b"ROLLBACK TO");
+            // A savepoint before the first row is left out by the server.
+            let from = match self.savepoints.iter().rposition(|(known, _)| *known == name) {
+                Some(found) => {
+                    self.savepoints.truncate(found + 1);
+                    self.savepoints.last().map_or(0, |(_, from)| *from)
+                }
+                None => 0,
+            };
+            self.dropped.push((from, self.events));
+        }
+    }
+
+    /// What was rolled back.
+    pub fn dropped(&self) -> Vec<(u64, u64)> {
+        self.dropped.clone()
+    }
+}
+
+/// Whether a row event counts.
+pub fn counts(dropped: &[(u64, u64)], number: u64) -> bool {
+    !dropped.iter().any(|(from, to)| (*from..*to).contains(&number))
+}
+
 /// The rows of one XA transaction, or only that there are some.
 #[derive(Default, Debug)]
 pub struct HeldRows {
-    rows: Option<Vec<RowsEvent>>,
+    /// With their numbers.
+    rows: Vec<(u64, RowsEvent)>,
     bytes: usize,
-    seen: bool,
+    pub marks: Marks,
 }
 
 impl HeldRows {
     /// Keeps an event if there is room.
     pub fn push(&mut self, event: RowsEvent) {
         self.bytes += event.size();
-        if !std::mem::replace(&mut self.seen, true) {
-            self.rows = Some(Vec::new());
-        }
-        match &mut self.rows {
-            Some(rows) if self.bytes <= KEPT => rows.push(event.detached()),
-            rows => *rows = None,
+        let number = self.marks.next();
+        if self.bytes <= KEPT {
+            self.rows.push((number, event.detached()));
+        } else {
+            self.rows = Vec::new();
         }
     }
 
     /// The rows; None when there were too many to keep.
     pub fn into_rows(self) -> Option<Vec<RowsEvent>> {
-        if self.seen { self.rows } else { Some(Vec::new()) }
+        let HeldRows { rows, bytes, marks } = self;
+        let kept = rows.into_iter().filter(|(number, _)| counts(&marks.dropped, *number)).map(|(_, event)| event);
+        (bytes <= KEPT).then(|| kept.collect())
     }
 }
 
@@ -89,7 +139,7 @@ pub struct Shelf {
 impl Shelf {
     /// Keeps the rows if there is room.
     pub fn put(&mut self, xid: &str, held: HeldRows) {
-        if self.bytes + held.bytes <= KEPT && (held.rows.is_some() || !held.seen) {
+        if self.bytes + held.bytes <= KEPT {
             self.bytes += held.bytes;
             self.rows.insert(xid.to_owned(), held);
         }
@@ -146,6 +196,22 @@ pub fn lost(xid: &str, what: &str) -> DmError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_behind_a_savepoint_that_is_rolled_back_to_do_not_count() {
+        let mut marks = Marks::default();
+        marks.next();
+        marks.statement(b"SAVEPOINT `a`");
+        marks.next();
+        marks.statement(b"SAVEPOINT `b`");
+        marks.next();
+        marks.statement(b"ROLLBACK TO `A`");
+        marks.next();
+        let counted: Vec<_> = (0..4).map(|number| counts(&marks.dropped(), number)).collect();
+        assert_eq!(counted, [true, false, false, true]);
+        marks.statement(b"ROLLBACK TO `before the first row`");
+        assert!((0..4).all(|number| !counts(&marks.dropped(), number)));
+    }
 
     #[test]
     fn statements_are_read_as_the_server_writes_them() {
