@@ -30,6 +30,13 @@ impl Budgets {
         Budgets { stream: Budget::new(limit / 16), rows: Budget::new(limit / 4), limit }
     }
 
+    /// SQL of one packet of one of so many lanes, unless a single row is larger. Each lane keeps the buffers of its packets,
+    /// which grow by doubling: ours and two of the driver's. All together may take a quarter of the limit.
+    pub fn packet(&self, lanes: usize) -> usize {
+        let each = self.limit / 4 / lanes.max(1) as u64 / 6;
+        usize::try_from(each).unwrap_or(usize::MAX).clamp(64 << 10, 1 << 20)
+    }
+
     /// The largest event, in bytes, that passes.
     pub fn largest_event(&self) -> u64 {
         self.limit / EACH_BYTE

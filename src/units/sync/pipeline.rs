@@ -45,10 +45,10 @@ use crate::{
     units::{Ended, UnitEnv},
 };
 
-/// SQL of one packet, unless a single row is larger: more wins nothing, and each lane has its buffers.
-const BATCH_BYTES: usize = 1 << 20;
 /// Messages between the stages before the lanes, each of up to 256 events or changes.
 const MESSAGES: usize = 4;
+/// What a packet has beside its rows, with room for statements' heads.
+const FENCE_BYTES: usize = 64 << 10;
 /// A graceful stop takes at most this long.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -120,18 +120,19 @@ fn spawn_control(shared: &Shared<'_>, start: &Start, requests: mpsc::Receiver<Re
 
 fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<LaneQueue<Change>> {
     let syncer = &shared.env.config.syncer;
+    let packet = Budgets::of(syncer.memory_limit).packet(start.lanes.len());
     let mut senders = Vec::with_capacity(start.lanes.len());
     for (lane, (batch, _)) in start.lanes.iter().enumerate() {
         let (sender, changes) = queue(syncer.queue_size);
         senders.push(sender);
         let task = LaneTask {
             lane: lane as u16,
-            writer: writer(shared, start, lane as i32, *batch),
+            writer: writer(shared, start, lane as i32, *batch).keeping(packet + FENCE_BYTES),
             changes,
             ledger: shared.ledger.clone(),
             counters: shared.counters.clone(),
             batch_rows: syncer.batch.max(1),
-            batch_bytes: start.target.packet_limit().min(BATCH_BYTES),
+            batch_bytes: start.target.packet_limit().min(packet),
         };
         stages.spawn(task.run());
     }

@@ -24,7 +24,7 @@ use crate::{
 /// owner's transactions, so ours must not rely on an old connection either.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
-/// Beyond this a packet is an exception.
+/// Beyond this a packet is an exception, unless `keeping` says less.
 const LARGE_PACKET: usize = 4 << 20;
 
 /// BEGIN, UPDATE, SELECT stand before a packet's own statements.
@@ -41,6 +41,8 @@ pub struct FencedWriter {
     batch: u64,
     conn: Option<(Conn, Instant)>,
     packet: SqlText,
+    /// Buffers of a larger packet aren't kept.
+    keep: usize,
 }
 
 /// Why a transaction isn't in.
@@ -68,7 +70,13 @@ impl FencedWriter {
             batch,
             conn: None,
             packet: SqlText::new(),
+            keep: LARGE_PACKET,
         }
+    }
+
+    /// Lets go of buffers after packets of more than so many bytes, the driver's too.
+    pub fn keeping(self, keep: usize) -> Self {
+        FencedWriter { keep, ..self }
     }
 
     /// Runs `body` (statements joined by `; `, each giving one result) in one transaction with the lane's progress.
@@ -96,7 +104,7 @@ impl FencedWriter {
         }
         packet.push_str("COMMIT");
         let outcome = self.send(packet.as_bytes()).await;
-        if packet.len() > LARGE_PACKET {
+        if packet.len() > self.keep {
             // Neither we nor the driver should keep buffers of that size.
             self.conn = self.conn.take().filter(|_| outcome.is_err());
         } else {
