@@ -18,7 +18,7 @@ type Row = [i64; 3];
 fn table(name: &str, keys: &[&[&str]]) -> Arc<TargetTable> {
     let column = |name: &str| Column { name: name.into(), ty: ColumnType::of(BaseType::BigInt), ..Column::default() };
     let index = |(i, columns): (usize, &&[&str])| Index {
-        name: if i == 0 { "PRIMARY".into() } else { format!("k{i}").into() },
+        name: if i == 0 { "PRIMARY".into() } else { format!("k{i}") },
         unique: true,
         primary: i == 0,
         columns: columns.iter().map(|c| IndexColumn { column: (*c).into(), ..IndexColumn::default() }).collect(),
