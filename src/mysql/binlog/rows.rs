@@ -137,6 +137,11 @@ impl RowsEvent {
         &self.after
     }
 
+    /// Whether the source's session did not look at foreign keys when it changed these rows.
+    pub fn ignores_foreign_keys(&self) -> bool {
+        self.flags & 2 != 0
+    }
+
     /// Every image holds every column (`binlog_row_image=FULL`).
     pub fn is_full(&self) -> bool {
         self.before.is_full() && self.after.is_full()

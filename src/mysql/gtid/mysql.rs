@@ -1,6 +1,6 @@
 //! MySQL's ids: `uuid:number`, since 8.3 also `uuid:tag:number`; a set holds intervals for each uuid and tag.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,41 +94,71 @@ pub struct Interval {
     pub end: u64,
 }
 
+/// More sources than this of its own, and a set makes them part of what it shares.
+const MOST_OWN: usize = 16;
+
 /// Exactly the transactions executed: sorted intervals that neither touch nor overlap.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+///
+/// Sets are copied for every transaction of a stream, and of their sources few are active. So copies share what they had
+/// in common, and each has of its own the sources that it added to; these stand for the shared ones of the same id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MysqlGtidSet {
-    sources: BTreeMap<SourceId, Vec<Interval>>,
+    shared: Arc<BTreeMap<SourceId, Vec<Interval>>>,
+    own: BTreeMap<SourceId, Vec<Interval>>,
 }
+
+impl PartialEq for MysqlGtidSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.sources() == other.sources()
+    }
+}
+
+impl Eq for MysqlGtidSet {}
 
 impl MysqlGtidSet {
     pub fn is_empty(&self) -> bool {
-        self.sources.is_empty()
+        self.shared.is_empty() && self.own.is_empty()
     }
 
     /// Every uuid and tag with its intervals, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&SourceId, &[Interval])> {
-        self.sources.iter().map(|(source, intervals)| (source, intervals.as_slice()))
+        self.sources().into_iter()
     }
 
-    /// Adds one transaction in O(log n); the usual next number only moves the end of the last interval.
-    pub fn add(&mut self, gtid: &MysqlGtid) {
-        if gtid.number == 0 || gtid.number >= NUMBER_END {
-            return;
+    fn sources(&self) -> BTreeMap<&SourceId, &[Interval]> {
+        self.shared.iter().chain(&self.own).map(|(source, intervals)| (source, intervals.as_slice())).collect()
+    }
+
+    fn intervals(&self, source: &SourceId) -> Option<&Vec<Interval>> {
+        self.own.get(source).or_else(|| self.shared.get(source))
+    }
+
+    fn insert(&mut self, source: &SourceId, interval: Interval) {
+        if let Some(intervals) = self.own.get_mut(source) {
+            return insert(intervals, interval);
         }
-        let interval = Interval { start: gtid.number, end: gtid.number + 1 };
-        match self.sources.get_mut(&gtid.source) {
-            Some(intervals) => insert(intervals, interval),
-            None => {
-                self.sources.insert(gtid.source.clone(), vec![interval]);
-            }
+        if self.own.len() >= MOST_OWN {
+            let own = std::mem::take(&mut self.own);
+            Arc::make_mut(&mut self.shared).extend(own);
+        }
+        let mut intervals = self.shared.get(source).cloned().unwrap_or_default();
+        insert(&mut intervals, interval);
+        self.own.insert(source.clone(), intervals);
+    }
+
+    /// Adds one transaction, in a time that doesn't grow with the number of sources; the usual next number only moves the
+    /// end of the last interval.
+    pub fn add(&mut self, gtid: &MysqlGtid) {
+        if gtid.number > 0 && gtid.number < NUMBER_END {
+            self.insert(&gtid.source, Interval { start: gtid.number, end: gtid.number + 1 });
         }
     }
 
     /// Adds the numbers from `start` up to, not including, `end`; nothing when that is no interval.
     pub fn add_interval(&mut self, source: SourceId, interval: Interval) {
         if interval.start > 0 && interval.start < interval.end && interval.end <= NUMBER_END {
-            insert(self.sources.entry(source).or_default(), interval);
+            self.insert(&source, interval);
         }
     }
 
@@ -137,18 +167,21 @@ impl MysqlGtidSet {
             let at = intervals.partition_point(|i| i.end <= gtid.number);
             intervals.get(at).is_some_and(|i| i.start <= gtid.number)
         };
-        self.sources.get(&gtid.source).is_some_and(covers)
+        self.intervals(&gtid.source).is_some_and(covers)
     }
 
     /// Whether every transaction of `other` is in this set.
     pub fn contains_set(&self, other: &Self) -> bool {
-        other.sources.iter().all(|(source, wanted)| {
-            let Some(have) = self.sources.get(source) else { return false };
+        let has = |(source, wanted): (&SourceId, &Vec<Interval>)| {
+            let Some(have) = self.intervals(source) else { return false };
             wanted.iter().all(|w| {
                 let at = have.partition_point(|i| i.end < w.end);
                 have.get(at).is_some_and(|i| i.start <= w.start)
             })
-        })
+        };
+        // What other's own stands for is part of it; what both share needs no look unless this set's own differs.
+        let common = Arc::ptr_eq(&self.shared, &other.shared);
+        other.own.iter().all(has) && (common || other.shared.iter().all(has))
     }
 
     /// What is in this set and not in `other`.
@@ -170,9 +203,8 @@ impl MysqlGtidSet {
 
     /// Adds all of `other`.
     pub fn union(&mut self, other: &Self) {
-        for (source, intervals) in &other.sources {
-            let mine = self.sources.entry(source.clone()).or_default();
-            intervals.iter().for_each(|interval| insert(mine, *interval));
+        for (source, intervals) in other.sources() {
+            intervals.iter().for_each(|interval| self.insert(source, *interval));
         }
     }
 }
@@ -194,7 +226,7 @@ impl fmt::Display for MysqlGtidSet {
     /// `uuid:1-5:7:tag:1-3`, members joined by a comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last: Option<&SourceId> = None;
-        for (source, intervals) in &self.sources {
+        for (source, intervals) in self.sources() {
             match last {
                 Some(last) if last.uuid == source.uuid => {}
                 Some(_) => write!(f, ",{}", source.uuid)?,

@@ -53,18 +53,35 @@ pub fn write(changes: &[Change], merge: bool, sql: &mut SqlText) -> Vec<Statemen
     };
     entries.retain(|entry| !entry.members.is_empty());
     entries.sort_by_key(|entry| (entry.level, entry.table, rank(entry.op)));
+    let is_unchecked = |entry: &Entry| entry.members.first().and_then(|i| changes.get(*i)).is_some_and(|c| c.unchecked);
     let together = |a: &Entry, b: &Entry| {
         let mergeable = matches!(a.op, Op::Insert | Op::Replace | Op::DeleteByKey);
-        merge && mergeable && (a.level, a.table, a.op) == (b.level, b.table, b.op)
+        merge && mergeable && (a.level, a.table, a.op) == (b.level, b.table, b.op) && is_unchecked(a) == is_unchecked(b)
     };
     let mut statements = Vec::with_capacity(entries.len());
+    let mut unchecked = false;
     for group in entries.chunk_by(together) {
         if !statements.is_empty() {
             sql.push_str("; ");
         }
+        if group.first().is_some_and(is_unchecked) != unchecked {
+            unchecked = !unchecked;
+            check_foreign_keys(!unchecked, sql, &mut statements);
+            sql.push_str("; ");
+        }
         statements.push(statement(changes, group, sql));
     }
+    if unchecked {
+        sql.push_str("; ");
+        check_foreign_keys(true, sql, &mut statements);
+    }
     statements
+}
+
+/// Between two statements. The session must not be used again when a packet with it failed.
+fn check_foreign_keys(on: bool, sql: &mut SqlText, statements: &mut Vec<Statement>) {
+    sql.push_str(if on { "SET foreign_key_checks = 1" } else { "SET foreign_key_checks = 0" });
+    statements.push(Statement { first: 0, results: 1, expected: None });
 }
 
 fn rank(op: Op) -> u8 {
@@ -194,7 +211,8 @@ impl<'a> Combining<'a> {
     /// Puts a change behind the rows of a statement of its kind.
     fn append(&mut self, at: usize, index: usize, change: &Change, table: usize) -> bool {
         let Some(entry) = self.entries.get_mut(at) else { return false };
-        let alike = (entry.op, entry.table) == (change.op, table) && !entry.members.is_empty();
+        let unchecked = entry.members.first().and_then(|i| self.changes.get(*i)).map(|first| first.unchecked);
+        let alike = (entry.op, entry.table) == (change.op, table) && unchecked == Some(change.unchecked);
         let rows = matches!(change.op, Op::Insert | Op::Replace | Op::DeleteByKey);
         if alike && rows {
             entry.members.push(index);

@@ -144,7 +144,7 @@ impl Model {
             let relations = relations.as_ref().map(|keys| keys.relations(&columns, &target.id(), &targets));
             Arc::new(TargetTable::new(&columns, relations.unwrap_or_default(), true))
         });
-        let transaction = Transaction { before: Location::default(), gtid: None, timestamp: 0 };
+        let transaction = Transaction { before: Location::default(), since: None, gtid: None, timestamp: 0 };
         Model { tables: tables.collect(), transaction: Arc::new(transaction), held: Budget::new(1 << 20).take(1).await }
     }
 
@@ -172,6 +172,7 @@ impl Model {
             key_len: 0,
             keys,
             relations: table.conflicts.relate(before.as_ref(), after.as_ref(), &mut buffer).unwrap(),
+            unchecked: false,
             after: Vec::new(),
             held: Some(self.held.clone()),
         }

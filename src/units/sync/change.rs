@@ -71,6 +71,9 @@ pub struct Change {
     pub keys: Keys,
     /// Such a change must not pass another one, nor be merged with it, beyond its lane's order.
     pub relations: Option<Box<Relations>>,
+    /// The source made it without looking at foreign keys: a step of a cascade that it did itself (MySQL 9.6 and later),
+    /// or its session said so. The target must not look at them either.
+    pub unchecked: bool,
     /// Changes of other lanes that must be durable before it is sent. They are earlier in the stream.
     pub after: Vec<(Lane, u64)>,
     /// Its lot's part of the memory budget.

@@ -15,7 +15,8 @@ use crate::{
 pub enum Cover {
     /// The lane applied nothing that may come again.
     Nothing,
-    /// With GTIDs: all of `before`, and of `gtid` the changes up to `index`.
+    /// With GTIDs: all of `before`, and of `gtid` the changes up to `index`. `before` lacks what the checkpoint has, at which
+    /// the run began that wrote it: that doesn't come again.
     Gtid { before: GtidSet, gtid: Gtid, index: u64 },
     /// With positions: all transactions that begin before `begin`, and of that one the changes up to `index`.
     Position { begin: BinlogPosition, index: u64 },
@@ -73,6 +74,7 @@ mod tests {
                 BinlogPosition::new("bin.000002", pos),
                 GtidSet::parse(Flavor::Mariadb, set).ok().filter(|_| !set.is_empty()),
             ),
+            since: GtidSet::parse(Flavor::Mariadb, set).ok().filter(|_| !set.is_empty()),
             gtid: Gtid::parse(Flavor::Mariadb, gtid).ok(),
             timestamp: 0,
         }

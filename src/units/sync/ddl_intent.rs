@@ -98,7 +98,7 @@ mod tests {
     fn job(number: u64) -> DdlJob {
         let before = Location::new(BinlogPosition::new("bin.000001", 100), None);
         DdlJob {
-            transaction: Arc::new(Transaction { before, gtid: None, timestamp: 0 }),
+            transaction: Arc::new(Transaction { before, since: None, gtid: None, timestamp: 0 }),
             number,
             start_pos: 142,
             end_pos: 200,

@@ -116,8 +116,10 @@ impl Columns<'_> {
             return Err(Built::Never);
         }
         match &column.default {
+            _ if column.generated.is_some() => Err(Built::Vague),
+            // NULLs are in nobody's way.
             None if column.nullable => Err(Built::Never),
-            None | Some(DefaultValue::Literal(_) | DefaultValue::Bytes(_)) if column.generated.is_none() => {
+            None | Some(DefaultValue::Literal(_) | DefaultValue::Bytes(_)) => {
                 Ok((Part::Constant(Vec::new()), Domain::Default))
             }
             _ => Err(Built::Vague),
@@ -172,4 +174,103 @@ pub fn combined(numbers: &[u64]) -> u64 {
         hasher.update(&number.to_le_bytes());
     }
     hasher.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        mysql::value::Value,
+        schema::{
+            column_type::{BaseType, ColumnType},
+            model::{Generated, Index, IndexColumn},
+        },
+        units::sync::{conflicts::Conflicts, relations::TableRelations},
+    };
+
+    fn column(name: &str, base: BaseType) -> Column {
+        let charset = base.has_charset().then(|| "utf8mb4".into());
+        let collation = base.has_charset().then(|| "utf8mb4_general_ci".into());
+        Column { name: name.into(), ty: ColumnType::of(base), charset, collation, ..Column::default() }
+    }
+
+    fn table(columns: Vec<Column>, keys: &[(&str, &[&str])]) -> TableInfo {
+        let part = |name: &&str| IndexColumn { column: (*name).into(), ..IndexColumn::default() };
+        let index = |(name, parts): &(&str, &[&str])| Index {
+            name: (*name).into(),
+            unique: true,
+            primary: *name == "PRIMARY",
+            columns: parts.iter().map(part).collect(),
+            ..Index::default()
+        };
+        let indexes = keys.iter().map(index).collect();
+        TableInfo { schema: "d".into(), name: "t".into(), columns, indexes, ..TableInfo::default() }
+    }
+
+    fn conflicts(source: &TableInfo, target: &TableInfo) -> Conflicts {
+        Conflicts::new(&Columns { source, target, extras: &[] }, &target.id(), TableRelations::default())
+    }
+
+    fn place(conflicts: &Conflicts, values: &[Value]) -> (Lane, Vec<u64>) {
+        let mut keys = crate::units::sync::change::Keys::new();
+        let lane = conflicts.place(&[SourceRow::Values(values, &[])], 16, &mut keys, &mut Vec::new()).unwrap();
+        (lane, keys.to_vec())
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn keys_are_the_targets_and_lanes_the_sources() {
+        let source = table(vec![column("id", BaseType::Int), column("s", BaseType::VarChar)], &[("PRIMARY", &["id"])]);
+        let target = table(
+            vec![column("x", BaseType::Int), column("s", BaseType::VarChar), column("id", BaseType::BigInt)],
+            &[("PRIMARY", &["id"]), ("u", &["s"])],
+        );
+        let there = conflicts(&source, &target);
+        assert_eq!(there.ordered(), None);
+        let (lane, keys) = place(&there, &[Value::Int(1), text("Äb")]);
+        let (other, others) = place(&there, &[Value::Int(2), text("AB ")]);
+        assert!(keys.len() == 2 && keys[0] != others[0] && keys[1] == others[1] && lane != other);
+        assert_eq!(place(&there, &[Value::Int(1), Value::Null]), (lane, vec![keys[0]]), "NULLs never conflict");
+        let (same, _) = place(&conflicts(&source, &source), &[Value::Int(1), text("x")]);
+        assert_eq!(lane, same, "a lane doesn't depend on the target's structure");
+    }
+
+    #[test]
+    fn what_only_the_target_has() {
+        let source = table(vec![column("a", BaseType::Int)], &[]);
+        let made = Column { auto_increment: true, ..column("pk", BaseType::BigInt) };
+        let target = table(vec![made, column("a", BaseType::Int)], &[("PRIMARY", &["pk"])]);
+        let there = conflicts(&source, &target);
+        assert_eq!(place(&there, &[Value::Int(1)]).1, [table_hash(&target.id())], "one lane, and its order");
+        assert_eq!(there.ordered(), None);
+        let generated = Generated { expression: "a + 1".into(), stored: true };
+        let generated = Column { generated: Some(generated), nullable: true, ..column("g", BaseType::Int) };
+        let source = table(vec![column("a", BaseType::Int)], &[("PRIMARY", &["a"])]);
+        let target = table(vec![column("a", BaseType::Int), generated], &[("PRIMARY", &["a"]), ("g", &["g"])]);
+        assert!(conflicts(&source, &target).ordered().unwrap().contains("(g)"));
+        let tenant = Column { default: Some(DefaultValue::Literal("1".into())), ..column("tenant", BaseType::Int) };
+        let target = table(vec![column("a", BaseType::Int), tenant], &[("PRIMARY", &["tenant", "a"])]);
+        let there = conflicts(&source, &target);
+        assert_eq!(there.ordered(), None);
+        assert_ne!(place(&there, &[Value::Int(1)]).1[0], place(&there, &[Value::Int(2)]).1[0]);
+        let shard =
+            table(vec![column("tenant", BaseType::Int), column("a", BaseType::Int)], &[("PRIMARY", &["tenant", "a"])]);
+        assert!(!conflicts(&shard, &target).agree(&there), "one shard has the default, the other a value");
+        assert!(there.agree(&conflicts(&source, &target)));
+    }
+
+    #[test]
+    fn parts_do_not_run_together() {
+        let columns = || vec![column("a", BaseType::VarChar), column("b", BaseType::VarChar)];
+        let both = table(columns(), &[("PRIMARY", &["a", "b"])]);
+        let there = conflicts(&both, &both);
+        let keys = |a: &str, b: &str| place(&there, &[text(a), text(b)]).1;
+        assert_ne!(keys("a", "bc"), keys("ab", "c"));
+        assert_eq!(keys("A", "bc "), keys("ä", "BC"));
+    }
 }

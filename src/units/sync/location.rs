@@ -14,6 +14,8 @@ use crate::{
 pub struct Transaction {
     /// Where it begins; with GTIDs the set of those before it.
     pub before: Location,
+    /// With GTIDs: those of the transactions between the run's beginning and this one.
+    pub since: Option<GtidSet>,
     /// Its id; None when the task follows positions.
     pub gtid: Option<Gtid>,
     /// Seconds since 1970 at the source.
@@ -29,11 +31,12 @@ impl Transaction {
         }
     }
 
-    /// The lane progress after the change number `index`.
+    /// The lane progress after the change number `index`. Of the transactions before it only those since the run's beginning
+    /// are told: what was before is part of every later checkpoint, and a source may have thousands of servers behind it.
     pub fn progress(&self, index: u64) -> Progress {
         let text = |set: &GtidSet| set.to_string();
         Progress {
-            gtid_set: self.before.gtid_set.as_ref().map(text).unwrap_or_default(),
+            gtid_set: self.since.as_ref().map(text).unwrap_or_default(),
             gtid: self.gtid.as_ref().map(Gtid::to_string).unwrap_or_default(),
             binlog_name: self.before.position.name.clone(),
             binlog_pos: self.before.position.pos,
@@ -154,6 +157,7 @@ mod tests {
         let set = GtidSet::parse(Flavor::Mariadb, "0-3407-94938").unwrap();
         let transaction = Transaction {
             before: Location::new(BinlogPosition::new("mysql-bin.000002", 739_345_443), Some(set)),
+            since: None,
             gtid: Gtid::parse(Flavor::Mariadb, "0-3407-94939").ok(),
             timestamp: 0,
         };

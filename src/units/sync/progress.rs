@@ -7,7 +7,8 @@
 //! | cluster_id, epoch | who may write |
 //! | batch | ordinal of the lane's last transaction; each one demands its predecessor, so that a packet that was |
 //! |       | believed lost and arrives late, or a second sender of the same epoch, fails |
-//! | gtid_set | transactions of the source that were wholly before the one below (GTID mode, else empty) |
+//! | gtid_set | transactions of the source that were wholly before the one below, but not in the checkpoint at which the |
+//! |          | run began (GTID mode, else empty): a short text, however many servers the source's set names |
 //! | gtid | the transaction of the lane's last change (GTID mode, else empty) |
 //! | binlog_name, binlog_pos | where that transaction begins |
 //! | row_index | the number of the lane's last change within that transaction, counted over all its row changes |

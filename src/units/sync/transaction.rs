@@ -19,7 +19,7 @@ use crate::{
             event::{Event, EventBody, GtidEvent, QueryEvent},
             rows::RowsEvent,
         },
-        gtid::Gtid,
+        gtid::{Gtid, GtidSet},
         position::{BinlogPosition, Location},
     },
 };
@@ -55,6 +55,8 @@ pub enum Output {
 pub struct Assembler {
     /// Behind the last event that counts; the set holds finished transactions only.
     at: Location,
+    /// With GTIDs: the transactions that ended since the run's beginning.
+    since: Option<GtidSet>,
     current: Option<Current>,
     open_xa: OpenXa,
     shelf: Shelf,
@@ -75,7 +77,8 @@ struct Current {
 impl Assembler {
     /// Starts at a boundary where these XA transactions are prepared.
     pub fn new(at: Location, open_xa: OpenXa) -> Self {
-        Assembler { at, current: None, open_xa, shelf: Shelf::default(), unsettled: Unsettled::default() }
+        let since = at.gtid_set.as_ref().map(|set| GtidSet::empty(set.flavor()));
+        Assembler { at, since, current: None, open_xa, shelf: Shelf::default(), unsettled: Unsettled::default() }
     }
 
     /// Goes on at the place of [`Assembler::resume_at`], after the stream was opened there.
@@ -184,7 +187,7 @@ impl Assembler {
     fn open(&mut self, gtid: Option<Gtid>, start: u64, timestamp: u32, open: bool) {
         let position = BinlogPosition::new(self.at.position.name.clone(), start);
         let before = Location::new(position, self.at.gtid_set.clone());
-        let transaction = Arc::new(Transaction { before, gtid, timestamp });
+        let transaction = Arc::new(Transaction { before, since: self.since.clone(), gtid, timestamp });
         self.current = Some(Current { transaction, open, statements: 0, held: None });
     }
 
@@ -282,9 +285,9 @@ impl Assembler {
     fn end(&mut self, end: u64, timestamp: u32, out: &mut Vec<Output>) {
         let Some(current) = self.current.take() else { return };
         self.unsettled.commit(out);
-        if let (Some(set), Some(gtid)) = (&mut self.at.gtid_set, &current.transaction.gtid) {
+        for set in [&mut self.at.gtid_set, &mut self.since].into_iter().flatten() {
             // One stream, one flavor.
-            let _ = set.add(gtid);
+            let _ = current.transaction.gtid.as_ref().map(|gtid| set.add(gtid));
         }
         self.at.position.pos = end;
         self.boundary(timestamp, out);

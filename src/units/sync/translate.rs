@@ -281,7 +281,8 @@ impl TranslateTask {
         at: At<'_>,
     ) -> Result<(), DmError> {
         let event_size = u32::try_from(at.end.saturating_sub(at.start)).unwrap_or(u32::MAX);
-        let place = Place { table, transaction, end_pos: at.end, event_size };
+        let unchecked = event.ignores_foreign_keys();
+        let place = Place { table, transaction, end_pos: at.end, event_size, unchecked };
         if event.size() > LOT_BYTES {
             self.flush().await?;
             self.row.lot.reserved = None;
@@ -376,7 +377,7 @@ impl TranslateTask {
     ) -> Parsed<()> {
         let index = self.row.rows;
         self.row.rows += 1;
-        let Place { table, transaction, end_pos, event_size } = *place;
+        let Place { table, transaction, end_pos, event_size, unchecked } = *place;
         let (before, after) = match table.row_end {
             Some(row_end) => versions::of_current_rows(before, after, row_end)?,
             None => (before, after),
@@ -413,6 +414,7 @@ impl TranslateTask {
             key_len: key_len as u32,
             keys,
             relations,
+            unchecked: unchecked && conflicts.is_related(),
             after: Vec::new(),
             held: None,
         });
@@ -430,6 +432,7 @@ pub(super) struct Place<'a> {
     transaction: &'a Arc<Transaction>,
     end_pos: u64,
     event_size: u32,
+    unchecked: bool,
 }
 
 /// Changes that are handed on together: one message, and one piece of memory for their texts.

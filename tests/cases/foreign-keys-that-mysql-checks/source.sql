@@ -1,0 +1,1 @@
+../foreign-keys-that-the-target-checks/source.sql
