@@ -112,9 +112,11 @@ impl Conflicts {
     }
 }
 
-/// One of the source's unique keys, under the name that the same columns have on the target, if there are any.
+/// One of the source's unique keys, with the values that the target's columns of the same names have.
 fn source_key(columns: &Columns<'_>, target: &TableId, unique: &UniqueKey) -> Option<Key> {
-    let mut key = Key { seed: keys::key_seed(target, &unique.name), parts: Vec::new(), domains: Vec::new() };
+    // The target may have another key of this name.
+    let seed = keys::key_seed(target, &format!("{}\0source", unique.name));
+    let mut key = Key { seed, parts: Vec::new(), domains: Vec::new() };
     for (offset, prefix) in unique.columns.iter().zip(&unique.prefix_lens) {
         let own = columns.source.columns.get(*offset)?;
         let there = columns.target.columns.iter().find(|column| same_name(&column.name, &own.name)).unwrap_or(own);
