@@ -187,8 +187,8 @@ impl MysqlGtidSet {
     /// What is in this set and not in `other`.
     pub fn without(&self, other: &Self) -> Self {
         let mut left = MysqlGtidSet::default();
-        for (source, intervals) in &self.sources {
-            let taken = other.sources.get(source).map(Vec::as_slice).unwrap_or_default();
+        for (source, intervals) in self.sources() {
+            let taken = other.intervals(source).map(Vec::as_slice).unwrap_or_default();
             for Interval { start, end } in intervals {
                 let mut from = *start;
                 for cut in taken.iter().filter(|cut| cut.end > *start && cut.start < *end) {

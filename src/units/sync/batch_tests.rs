@@ -48,7 +48,7 @@ fn change(table: &Arc<TargetTable>, before: Option<Row>, after: Option<Row>) -> 
     Change {
         ordinal: 0,
         lane,
-        transaction: Arc::new(Transaction { before: Location::default(), gtid: None, timestamp: 0 }),
+        transaction: Arc::new(Transaction { before: Location::default(), since: None, gtid: None, timestamp: 0 }),
         index: 0,
         end_pos: 0,
         event_size: 0,
@@ -59,6 +59,7 @@ fn change(table: &Arc<TargetTable>, before: Option<Row>, after: Option<Row>) -> 
         text: text.to_bytes(),
         key_len: rendered.key_len as u32,
         keys,
+        unchecked: false,
         relations: None,
         after: Vec::new(),
         held: None,
