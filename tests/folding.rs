@@ -111,6 +111,11 @@ async fn collations(conn: &mut Conn) -> Vec<(String, String)> {
     if let Ok(only) = std::env::var("DM_FOLD_ONLY") {
         found.retain(|(name, _)| name.contains(&only));
     }
+    if std::env::var("DM_FOLD_ALL").is_err() {
+        // MariaDB has hundreds for each of its five Unicode character sets, alike but for the bytes.
+        let many = found.len() > 500;
+        found.retain(|(_, charset)| !many || !matches!(charset.as_str(), "utf8mb3" | "ucs2" | "utf16" | "utf32"));
+    }
     found.sort();
     found
 }
@@ -212,11 +217,11 @@ async fn check_server(mut conn: Conn, title: &str) {
             let shown: Vec<&String> = outcome.wrong.iter().take(if all.len() < 5 { 2000 } else { 25 }).collect();
             wrong.push(format!("{name}: {}: {shown:?}", outcome.wrong.len()));
         }
-        alike += outcome.alike;
-        pairs += outcome.pairs;
         if !TextFold::of(name).is_known() {
             continue;
         }
+        alike += outcome.alike;
+        pairs += outcome.pairs;
         let rate = outcome.alike as f64 / outcome.pairs.max(1) as f64;
         if rate > worst.0 {
             worst = (rate, name.clone());

@@ -141,7 +141,7 @@ impl Weights {
 
 /// What collations hold equal beyond the weights of single characters, by language, character set or name: characters
 /// whose weights don't count.
-const EQUAL_TO_OTHERS: [(&str, &str); 15] = [
+const EQUAL_TO_OTHERS: [(&str, &str); 16] = [
     ("danish", "aæoøuyþth"),
     ("german2", "aeoæœ[\\]"),
     ("hungarian", "syz"),
@@ -153,6 +153,7 @@ const EQUAL_TO_OTHERS: [(&str, &str); 15] = [
     ("turkish", "iı"),
     ("big5", "e`y~"),
     ("gb18030_chinese_ci", "ι"),
+    ("general1400", "iıι"),
     ("gb2312", "y~"),
     ("gbk", "y~"),
     ("latin2_czech_cs", "\t\n\u{b}\u{c}\r\u{85}"),
@@ -198,7 +199,8 @@ fn make(collation: &str) -> TextFold {
         Rules::Uca1400 => "uca1400_ai_ci",
     };
     let Some(table) = table(family) else { return TextFold::UNKNOWN };
-    let of = |key: &str| key == traits.language || key == charset || key == padded || key == family;
+    let general = if padded.contains("general1400") { "general1400" } else { "" };
+    let of = |key: &str| [&traits.language, charset, &padded, family, general].contains(&key);
     let listed = EQUAL_TO_OTHERS.iter().filter(|(key, _)| of(key)).flat_map(|(_, characters)| characters.chars());
     let mut dropped: Vec<u16> = listed.flat_map(|c| table.primary(c.into())).collect();
     if family == "uca1400_ai_ci" {
