@@ -15,7 +15,7 @@ use crate::{
 /// Waits until a query on the target gives this text, or the unit ends.
 pub async fn until_text(target: &Server, sql: &str, expected: &str, running: &Running) {
     wait::until(sql, Duration::from_secs(60), || async {
-        let found = target.text(sql).await;
+        let found = target.answer(sql).await.unwrap_or_else(|error| error.to_string());
         if found == expected || running.is_finished() { Ok(()) } else { Err(found) }
     })
     .await;

@@ -202,11 +202,15 @@ impl Server {
 
     /// The first column of the first row as text.
     pub async fn text(&self, sql: &str) -> String {
+        self.answer(sql).await.unwrap_or_else(|e| panic!("{:?}: {e}\n{sql}", self.kind))
+    }
+
+    /// The same where the server may refuse, as while a table isn't there yet.
+    pub async fn answer(&self, sql: &str) -> mysql_async::Result<String> {
         let mut conn = self.conn().await;
-        let row: Option<mysql_async::Row> = conn.query_first(sql).await.unwrap();
-        let text = row.and_then(|mut r| r.take::<Option<String>, _>(0)).flatten().unwrap_or_default();
-        conn.disconnect().await.unwrap();
-        text
+        let row: Option<mysql_async::Row> = conn.query_first(sql).await?;
+        conn.disconnect().await?;
+        Ok(row.and_then(|mut r| r.take::<Option<String>, _>(0)).flatten().unwrap_or_default())
     }
 
     /// Binlog name, position and GTID set of a source now.

@@ -202,7 +202,7 @@ fn what_a_statement_says() {
     ) else {
         panic!("not a CREATE TABLE")
     };
-    assert_eq!(create.columns[0].default, Some(DefaultValue::Literal("-1".into())));
+    assert_eq!(create.columns[0].default, Some(DefaultValue::Number("-1".into())));
     assert_eq!(create.columns[1].default, Some(DefaultValue::Bytes(vec![5])));
     assert!(create.columns[2].default == Some(DefaultValue::CurrentTimestamp) && create.columns[2].on_update_now);
     assert!(create.columns[3].generated.as_ref().is_some_and(|g| g.stored && g.expression == "a+1"));
