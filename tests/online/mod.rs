@@ -68,11 +68,11 @@ async fn structure(server: &Server, schema: &str) -> String {
     let sql = format!(
         "SELECT CONCAT_WS('; ',
            (SELECT GROUP_CONCAT(CONCAT_WS(' ', table_name, column_name, data_type, character_maximum_length, is_nullable)
-              ORDER BY table_name, ordinal_position) FROM information_schema.columns WHERE table_schema = '{schema}'),
+              ORDER BY HEX(LOWER(table_name)), ordinal_position) FROM information_schema.columns WHERE table_schema = '{schema}'),
            (SELECT GROUP_CONCAT(CONCAT_WS(' ', table_name, index_name, non_unique, column_name)
-              ORDER BY table_name, index_name, seq_in_index) FROM information_schema.statistics WHERE table_schema = '{schema}'),
+              ORDER BY HEX(LOWER(table_name)), HEX(LOWER(index_name)), seq_in_index) FROM information_schema.statistics WHERE table_schema = '{schema}'),
            (SELECT GROUP_CONCAT(CONCAT_WS(' ', table_name, constraint_name, referenced_table_name)
-              ORDER BY table_name, constraint_name) FROM information_schema.referential_constraints
+              ORDER BY HEX(LOWER(table_name)), HEX(LOWER(constraint_name))) FROM information_schema.referential_constraints
               WHERE constraint_schema = '{schema}'))"
     );
     let mut conn = server.conn().await;

@@ -28,7 +28,7 @@ async fn worker_count_batch_and_flush_interval_do_what_they_say() {
         config.syncer.checkpoint_flush_interval = 3600;
         config.meta = start_here(&source).await;
         target.exec("DELETE FROM e.t").await;
-        source.exec("DELETE FROM d.t; INSERT INTO d.t SELECT seq, 0 FROM seq_1_to_500").await;
+        source.exec("USE d; DELETE FROM t; INSERT INTO t SELECT seq, 0 FROM seq_1_to_500").await;
         let end = super::resumed::end_of_binlog(&source).await;
         let flushed = format!(
             "SELECT COUNT(*) FROM dm_meta.{name}_syncer_checkpoint WHERE is_global AND binlog_name = '{}' AND binlog_pos >= {}",
