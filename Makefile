@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-tidb bench bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
+.PHONY: verify fix test test-long test-tidb test-tidb-long bench bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -30,6 +30,11 @@ test-long: servers ## 200 rounds of faults, and random workloads between all rel
 test-tidb:        ## the tests that need a tidb-server (built with Go, once)
 	scripts/servers.sh tidb mariadb mysql
 	cargo test --test integration tidb_ -- --ignored
+
+test-tidb-long:   ## random workloads and rounds of faults into TiDB; RED: texts of latin1, JSON and floats are compared by their bytes
+	scripts/servers.sh all
+	scripts/servers.sh tidb
+	cargo test --test integration into_tidb -- --ignored
 
 bench:            ## rows/s, rows per CPU second and peak memory of a worker, full and incremental, one million rows
 	scripts/servers.sh mariadb

@@ -291,7 +291,7 @@ async fn faults_of_processes_and_links_end_in_progress_and_equal_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "tier: make test-tidb"]
-async fn tidb_as_target_survives_faults_of_processes_and_links() {
+#[ignore = "tier: make test-tidb-long"]
+async fn faults_into_tidb() {
     run((Mysql80, Tidb), 7, 10).await;
 }

@@ -74,8 +74,8 @@ async fn a_random_workload_arrives_value_by_value() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "tier: make test-tidb"]
-async fn tidb_takes_a_random_workload_value_by_value() {
+#[ignore = "tier: make test-tidb-long"]
+async fn random_workloads_into_tidb() {
     run_all(pairs(&[(Mysql57, Tidb), (Mariadb118, Tidb)], &[Tidb])).await;
 }
 
