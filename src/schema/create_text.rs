@@ -2,7 +2,7 @@
 
 use super::{
     column_type::BaseType,
-    model::{Column, DefaultValue, ForeignKey, Generated, Index, IndexKind, ReferenceAction, TableInfo, quote_name},
+    model::{Column, DefaultValue, Generated, Index, IndexKind, TableInfo, quote_name},
 };
 
 /// The statement; the table's name stands without its schema. Read again it gives the same structure.
@@ -14,7 +14,7 @@ pub fn create_text(table: &TableInfo) -> String {
         let [name, start, end] = [&period.name, &period.start, &period.end].map(|name| quote_name(name));
         lines.push(format!("PERIOD FOR {name} ({start}, {end})"));
     }
-    lines.extend(table.foreign_keys.iter().map(|key| foreign_key(table, key)));
+    lines.extend(table.foreign_keys.iter().map(|key| key.definition(Some(&table.schema))));
     for check in table.checks.iter().filter(|check| !check.expression.is_empty()) {
         lines.push(format!("CONSTRAINT {} CHECK ({})", quote_name(&check.name), check.expression));
     }
@@ -132,32 +132,6 @@ fn index(index: &Index) -> String {
     }
     if !index.comment.is_empty() {
         text.push_str(&format!(" COMMENT {}", quoted(&index.comment)));
-    }
-    text
-}
-
-fn foreign_key(table: &TableInfo, key: &ForeignKey) -> String {
-    let list = |names: &[String]| names.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ");
-    let parent = match key.parent.schema == table.schema {
-        true => quote_name(&key.parent.name),
-        false => key.parent.to_string(),
-    };
-    let mut text = format!(
-        "CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {parent} ({})",
-        quote_name(&key.name),
-        list(&key.columns),
-        list(&key.parent_columns)
-    );
-    for (when, action) in [("DELETE", key.on_delete), ("UPDATE", key.on_update)] {
-        let action = match action {
-            ReferenceAction::Unsaid => continue,
-            ReferenceAction::Restrict => "RESTRICT",
-            ReferenceAction::Cascade => "CASCADE",
-            ReferenceAction::SetNull => "SET NULL",
-            ReferenceAction::NoAction => "NO ACTION",
-            ReferenceAction::SetDefault => "SET DEFAULT",
-        };
-        text.push_str(&format!(" ON {when} {action}"));
     }
     text
 }

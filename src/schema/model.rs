@@ -207,15 +207,15 @@ pub struct ForeignKey {
 }
 
 impl ForeignKey {
-    /// As ADD of ALTER TABLE wants it.
-    pub fn definition(&self) -> String {
+    /// As CREATE TABLE and ADD of ALTER TABLE want it; a parent of this schema is named without it.
+    pub fn definition(&self, schema: Option<&str>) -> String {
+        let parent = match schema == Some(self.parent.schema.as_str()) {
+            true => quote_name(&self.parent.name),
+            false => self.parent.to_string(),
+        };
         let list = |names: &[String]| names.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ");
-        let mut text = format!(
-            "CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {}",
-            quote_name(&self.name),
-            list(&self.columns),
-            self.parent
-        );
+        let mut text =
+            format!("CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {parent}", quote_name(&self.name), list(&self.columns));
         if !self.parent_columns.is_empty() {
             text.push_str(&format!(" ({})", list(&self.parent_columns)));
         }

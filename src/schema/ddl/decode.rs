@@ -77,6 +77,13 @@ fn encoding_of(charset: &str) -> Option<&'static Encoding> {
         "koi8u" => encoding_rs::KOI8_U,
         "macroman" => encoding_rs::MACINTOSH,
         "tis620" => encoding_rs::WINDOWS_874,
+        other => return multi_byte(other),
+    })
+}
+
+/// The decoder of an East Asian character set; None for others.
+pub fn multi_byte(charset: &str) -> Option<&'static Encoding> {
+    Some(match charset {
         "gbk" | "gb2312" => encoding_rs::GBK,
         "gb18030" => encoding_rs::GB18030,
         "big5" => encoding_rs::BIG5,

@@ -37,7 +37,7 @@ mod tests;
 
 pub use ast::*;
 pub use charset_edits::{CharsetRules, MappedAt};
-pub use decode::{decode, decode_bytes};
+pub use decode::{decode, decode_bytes, multi_byte};
 pub use rewrite::Changes;
 pub use spans::*;
 pub use split::ClausePart;

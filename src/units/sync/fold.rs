@@ -20,6 +20,7 @@ use crate::{
     schema::{
         charset::{canonical_charset, canonical_collation},
         collation::{Rules, Traits},
+        ddl::multi_byte,
     },
 };
 
@@ -253,15 +254,7 @@ impl Decode {
         if let Some(known) = Charset::named(name) {
             return Some(Decode::Known(known));
         }
-        Some(Decode::Other(match name {
-            "gbk" | "gb2312" => encoding_rs::GBK,
-            "gb18030" => encoding_rs::GB18030,
-            "big5" => encoding_rs::BIG5,
-            "sjis" | "cp932" => encoding_rs::SHIFT_JIS,
-            "ujis" | "eucjpms" => encoding_rs::EUC_JP,
-            "euckr" => encoding_rs::EUC_KR,
-            _ => return None,
-        }))
+        multi_byte(name).map(Decode::Other)
     }
 
     /// As UTF-8.

@@ -265,7 +265,7 @@ fn key_names(before: &TableInfo, copy: &TableInfo) -> Vec<(String, String)> {
             continue;
         }
         if let Some(old) = before.foreign_keys.iter().find(same) {
-            out.push((old.name.clone(), key.definition()));
+            out.push((old.name.clone(), key.definition(None)));
         }
     }
     out
