@@ -231,8 +231,7 @@ fn stream_error(error: WireError) -> DmError {
                 limit >> 20
             ))
             .workaround(format!(
-                "Please set `memory-limit` in the task's `syncers` to at least {} MiB, and start the task again; or skip \
-                 the event by `binlog skip`.",
+                "Please set `memory-limit` in the task's `syncers` to at least {} MiB, and start the task again.",
                 (size * 10).div_ceil(1 << 20)
             ));
     }

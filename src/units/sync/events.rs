@@ -13,8 +13,9 @@ pub fn incident(at: &Location, code: u16, message: &str) -> DmError {
              in no binlog"
         ))
         .workaround(
-            "Please compare the data of source and target. If they are equal, or after loading what differs, skip the \
-             event with `binlog skip`; else start the task anew with a dump.",
+            "Please compare the data of source and target. If they are equal, or after loading what differs, start the \
+             task behind the event (mode incremental, `meta` at the next transaction, `--remove-meta`); else start it \
+             anew with a dump.",
         )
 }
 
@@ -28,7 +29,7 @@ pub fn unknown(at: &Location, event_type: u8) -> DmError {
         ))
         .workaround(
             "Please see whether a newer version of this program knows the source's release. If the event holds no change \
-             that is migrated, skip it with `binlog skip`.",
+             that is migrated, start the task behind it (mode incremental, `meta` at the next transaction, `--remove-meta`).",
         )
 }
 

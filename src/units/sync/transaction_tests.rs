@@ -34,7 +34,7 @@ fn an_unknown_event_is_passed_only_when_the_source_allows_it() {
     assert!(words(&mut at, event(99, 0x80, 30, EventBody::Unknown { ignorable: true })).unwrap().is_empty());
     assert_eq!(at.resume_at().position.pos, 30);
     let error = words(&mut at, event(99, 0, 60, EventBody::Unknown { ignorable: false })).unwrap_err();
-    assert!(error.to_string().contains("type 99") && error.workaround_text().contains("binlog skip"), "{error}");
+    assert!(error.to_string().contains("type 99") && error.workaround_text().contains("--remove-meta"), "{error}");
 }
 
 #[test]

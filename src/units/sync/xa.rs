@@ -188,8 +188,9 @@ pub fn lost(xid: &str, what: &str) -> DmError {
     DmError::new(Code::SyncerGetEvent)
         .msg(format!("XA COMMIT {xid}: its rows were prepared earlier, and {what}"))
         .workaround(
-            "Please dump and load the tables it changed again (a task in mode `all`), or skip the event with \
-             `binlog skip` if its rows are on the target already.",
+            "Please dump and load the tables it changed again (a task in mode `all`), or start the task \
+             behind the event (mode incremental, `meta` at the next transaction, `--remove-meta`) if its rows are on the \
+             target already.",
         )
 }
 
