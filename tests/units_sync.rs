@@ -87,6 +87,17 @@ impl Running {
         self
     }
 
+    /// Waits until the target knows this run as its owner.
+    pub async fn at_epoch(self, target: &Server, epoch: u64) -> Running {
+        let stored = format!("SELECT MIN(epoch) FROM dm_meta.{}_lane_progress", self.name);
+        wait::until("the epoch is raised", Duration::from_secs(30), || async {
+            let found = target.text(&stored).await;
+            if found == epoch.to_string() || self.task.is_finished() { Ok(()) } else { Err(found) }
+        })
+        .await;
+        self
+    }
+
     /// What query-status would tell beside the status.
     pub fn notes(&self) -> String {
         self.unit.notes().join("; ")

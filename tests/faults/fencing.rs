@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use dm::config::GoDuration;
+use mysql_async::prelude::Queryable;
+use sha2::{Digest, Sha256};
 
 use crate::{
     support::{
         proxy::{Proxy, Weather},
         servers::{self, Release, Server, free_port},
+        wait,
     },
     units_sync::{Running, TABLES, subtask, until_equal},
 };
@@ -92,4 +95,94 @@ async fn half_open_connections_are_noticed() {
         until_equal(&source, &target, &["d"], &running).await;
         running.stop().await.unwrap();
     }
+}
+
+const DDL_ENDS: Duration = Duration::from_secs(45);
+
+/// What the target runs for the task right now, without the idle.
+const WORKING: &str = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%keyed%'";
+
+/// The link to the target becomes a black hole while a statement runs there: it ends, nobody hears of it, and its session
+/// keeps the lock for DDL. The run that goes on, or its successor, doesn't wait for the target to end that session.
+async fn a_statement_in_a_black_hole(target: Server, successor: bool) {
+    let source = servers::mariadb();
+    source.exec(TABLES).await;
+    target.exec(TABLES).await;
+    let link = Proxy::start(free_port(), target.port);
+    let mut config = subtask(&source, &target, true);
+    config.to.port = link.port;
+    config.to.read_timeout = Some(GoDuration::from_secs(2));
+    let mut running = Running::start(&config, 1).started(&target).await;
+    let mut reader = target.conn().await;
+    reader.query_drop("BEGIN; SELECT COUNT(*) FROM d.keyed").await.unwrap();
+    source.exec("ALTER TABLE d.keyed ADD COLUMN c INT; INSERT INTO d.keyed VALUES (1, 'a', 1, 1)").await;
+    wait::until("the statement runs", Duration::from_secs(20), || async {
+        let working = target.text(WORKING).await;
+        if working == "1" { Ok(()) } else { Err(working) }
+    })
+    .await;
+    link.set(Weather::BlackHole);
+    reader.query_drop("ROLLBACK").await.unwrap();
+    wait::until("the statement ended", Duration::from_secs(20), || async {
+        let working = target.text(WORKING).await;
+        if working == "0" { Ok(()) } else { Err(working) }
+    })
+    .await;
+    let begun = std::time::Instant::now();
+    if successor {
+        running.kill().await;
+        link.set(Weather::Fair);
+        running = Running::start(&config, 2);
+    } else {
+        link.set(Weather::Fair);
+    }
+    source.exec("ALTER TABLE d.keyed ADD COLUMN e INT; INSERT INTO d.keyed VALUES (2, 'a', 1, 1, 2)").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    let took = begun.elapsed();
+    assert!(took < DDL_ENDS, "{:?}, successor {successor}: {took:?}", target.kind);
+    eprintln!("{:?}, successor {successor}: {took:?}", target.kind);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_open_session_does_not_keep_the_lock_for_ddl() {
+    let waits = [(servers::mysql(), false), (servers::mariadb(), true)];
+    let all = waits.map(|(target, successor)| tokio::spawn(a_statement_in_a_black_hole(target, successor)));
+    for one in all {
+        one.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn tidb_does_not_keep_the_lock_of_a_half_open_session() {
+    a_statement_in_a_black_hole(Server::of(Release::Tidb, &[]), true).await;
+}
+
+/// The newest owner's session looks idle between two statements: a former owner that wants the lock doesn't end it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_owner_ends_nobody() {
+    let (source, target) = (servers::mysql(), servers::mysql());
+    source.exec(TABLES).await;
+    target.exec(TABLES).await;
+    let config = subtask(&source, &target, true);
+    let former = Running::start(&config, 1).started(&target).await;
+    Running::start(&config, 2).at_epoch(&target, 2).await.kill().await;
+    let name = Sha256::digest(b"`dm_meta`.`t_ddl_intent`\0s1");
+    let name: String = name.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let mut newest = target.conn().await;
+    let locked: Option<u8> = newest.query_first(format!("SELECT GET_LOCK('dm-ddl-{name}', 0)")).await.unwrap();
+    assert_eq!(locked, Some(1));
+    let begun = std::time::Instant::now();
+    source.exec("ALTER TABLE d.keyed ADD COLUMN c INT").await;
+    let error = tokio::time::timeout(Duration::from_secs(30), former.error()).await.expect("the former owner goes on");
+    assert!(error.message().contains("now belongs to"), "{error}");
+    assert!(begun.elapsed() > Duration::from_millis(1900), "it did not come to wait for the lock");
+    let alive: Option<u8> = newest.query_first("SELECT 1").await.unwrap();
+    assert_eq!(alive, Some(1));
+    // One that is no older may.
+    let running = Running::start(&config, 3);
+    until_equal(&source, &target, &["d"], &running).await;
+    newest.query_drop("SELECT 1").await.unwrap_err();
+    running.stop().await.unwrap();
 }

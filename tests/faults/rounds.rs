@@ -109,7 +109,7 @@ struct Rig {
 fn task_yaml(target: u16, lanes: u32, batch: u32) -> String {
     format!(
         "name: {TASK}\ntask-mode: all\ntarget-database: {{host: 127.0.0.1, port: {target}, user: root, password: \
-         \"123456\", read-timeout: 3s, session: {{wait_timeout: 20}}}}\nmysql-instances:\n- {{source-id: src-1, block-allow-list: r, syncer-config-name: \
+         \"123456\", read-timeout: 3s}}\nmysql-instances:\n- {{source-id: src-1, block-allow-list: r, syncer-config-name: \
          s}}\nblock-allow-list:\n  r: {{do-dbs: [r, 'other*']}}\nsyncers:\n  s: {{worker-count: {lanes}, batch: {batch}, \
          checkpoint-flush-interval: 1}}\n"
     )

@@ -1,8 +1,8 @@
 //! One DDL event on the target, exactly once: intent stored, statement run, done stored with the checkpoint behind it.
 //!
 //! After a crash between the two, the target's structure tells whether the statement took effect. A statement that a
-//! dead owner's session still runs (or may still send) is waited for: its session holds a named lock of the target from
-//! before the intent until after the statement, and `wait_timeout` ends a session whose owner sleeps.
+//! dead owner's session still runs is waited for, and one that it may still send is prevented: its session holds a named
+//! lock of the target from before the intent until after the statement (`ddl_lock`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -320,14 +320,14 @@ impl ControlTask {
     /// Runs a statement, and looks at it meanwhile.
     async fn watched(&mut self, job: &DdlJob, statement: &DdlStatement, sql: &str) -> Result<(), MysqlError> {
         let broken = || MysqlError::Driver(mysql_async::DriverError::ConnectionClosed);
-        let limit = self.target.answer_limit();
+        let target = self.target.clone();
         // Without a connection it looks like a broken one to the caller, who then tries again.
         let conn = self.writer.connection().await.map_err(|_| broken())?;
-        let id: Option<u64> = within(limit, conn.query_first("SELECT CONNECTION_ID()")).await?;
+        let (id, home) = ddl_watch::identity(conn, &target).await?;
         let watch = Watch::new(self.target.clone(), self.counters.clone(), sql, self.job_floor());
         tokio::select! {
             outcome = self.execute(job, statement, sql) => outcome,
-            () = watch.until_lost(id.unwrap_or_default()) => {
+            () = watch.until_lost(id, &home) => {
                 tracing::warn!(%sql, "the target's session is gone or idle, and no answer came");
                 Err(broken())
             }

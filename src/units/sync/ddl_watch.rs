@@ -1,5 +1,5 @@
 //! A statement that runs long on the target: what query-status shows of it, and what became of it when its connection is
-//! gone. The session that runs it holds a named lock; on TiDB its job outlives the session.
+//! gone. The session that runs it holds a named lock (`ddl_lock`); on TiDB its job outlives the session.
 
 use std::{
     sync::Arc,
@@ -7,7 +7,6 @@ use std::{
 };
 
 use mysql_async::{Conn, Row, prelude::Queryable};
-use sha2::{Digest, Sha256};
 
 use super::{control::ControlTask, counters::Counters, location::shorten, target::Target};
 use crate::{
@@ -18,25 +17,22 @@ use crate::{
 
 /// Between two looks at a running statement; the first tells that it runs long.
 const LOOK: Duration = Duration::from_secs(5);
-/// Looks without the session (or with an idle one) after which the answer won't come any more.
+/// Looks in a row without the session (or with an idle one) after which the answer won't come any more.
 const LOST: u32 = 2;
-/// Seconds of one wait for the lock, and how many waits for a holder that does nothing before giving up: half an hour.
-const LOCK_WAIT: u32 = 5;
-const LOCK_WAITS: u32 = 360;
 /// The remark's name.
-const NOTE: &str = "ddl";
+pub const NOTE: &str = "ddl";
 
 /// Looks at a statement from a session of its own, until it is dropped.
 pub struct Watch {
     target: Target,
-    counters: Arc<Counters>,
+    pub counters: Arc<Counters>,
     sql: String,
     job_floor: u64,
 }
 
 /// What the process list says of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Seen {
+pub enum Seen {
     Working(String),
     Idle,
     Absent,
@@ -54,27 +50,27 @@ impl Watch {
         Watch { target, counters, sql: sql.to_owned(), job_floor }
     }
 
-    /// Tells how session `id` gets on; returns when the session was there and is not any more, or does nothing: then
-    /// nobody will answer. (Behind a balancer the list may be another server's: a session never seen says nothing.)
-    pub async fn until_lost(&self, id: u64) {
+    /// Tells how session `id` gets on; returns when it is gone or does nothing: then nobody will answer. Behind a balancer
+    /// the list may be another server's than `home`, and says nothing then.
+    pub async fn until_lost(&self, id: u64, home: &str) {
         let started = Instant::now();
-        let (mut conn, mut seen, mut lost) = (None, false, 0);
+        let (mut conn, mut lost) = (None, 0);
         loop {
             tokio::time::sleep(LOOK).await;
-            let state = self.look(&mut conn, id).await;
+            let state = self.look(&mut conn, id, home).await;
             let more = match &state {
                 Some(Seen::Working(state)) => {
-                    (seen, lost) = (true, 0);
+                    lost = 0;
                     format!(": {state}")
                 }
-                Some(Seen::Idle | Seen::Absent) if seen => {
+                Some(Seen::Idle | Seen::Absent) => {
                     lost += 1;
                     if lost >= LOST {
                         return;
                     }
                     String::new()
                 }
-                _ => String::new(),
+                None => String::new(),
             };
             let jobs = match &mut conn {
                 Some(conn) if self.target.is_tidb() => newest_job(conn, &self.target, &self.sql, self.job_floor).await,
@@ -90,10 +86,14 @@ impl Watch {
         }
     }
 
-    /// None: the list couldn't be read.
-    async fn look(&self, conn: &mut Option<Conn>, id: u64) -> Option<Seen> {
+    /// None: the list couldn't be read, or is another server's.
+    async fn look(&self, conn: &mut Option<Conn>, id: u64, home: &str) -> Option<Seen> {
         if conn.is_none() {
-            *conn = self.target.connect().await.ok();
+            let mut fresh = self.target.connect().await.ok()?;
+            if identity(&mut fresh, &self.target).await.ok()?.1 != home {
+                return None;
+            }
+            *conn = Some(fresh);
         }
         let seen = session(conn.as_mut()?, &self.target, id).await;
         if seen.is_none() {
@@ -103,8 +103,15 @@ impl Watch {
     }
 }
 
+/// A session's id, and which server it is one of. TiDB's servers share their list of sessions.
+pub async fn identity(conn: &mut Conn, target: &Target) -> mysql_async::Result<(u64, String)> {
+    let server = if target.is_tidb() { "''" } else { "CONCAT_WS(':', @@hostname, @@port, @@server_id)" };
+    let sql = format!("SELECT CONNECTION_ID(), {server}");
+    Ok(within(target.answer_limit(), conn.query_first(sql)).await?.unwrap_or_default())
+}
+
 /// What a session does; None when that can't be asked.
-async fn session(conn: &mut Conn, target: &Target, id: u64) -> Option<Seen> {
+pub async fn session(conn: &mut Conn, target: &Target, id: u64) -> Option<Seen> {
     let progress = match target.is_mariadb() {
         true => "IF(MAX_STAGE > 0, CONCAT(', stage ', STAGE, ' of ', MAX_STAGE, ', ', PROGRESS, '%'), '')",
         false => "''",
@@ -193,70 +200,6 @@ impl ControlTask {
             }
         }
         Ok(())
-    }
-
-    fn lock_name(&self) -> String {
-        let digest = Sha256::digest(format!("{}\0{}", self.tables.ddl, self.source_id).as_bytes());
-        format!("dm-ddl-{}", digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>())
-    }
-
-    /// Waits for the lock that a session holds while it may run DDL for this source: for as long as it works, and half an
-    /// hour when it doesn't seem to.
-    pub(super) async fn lock(&mut self) -> Result<(), DmError> {
-        let sql = format!("SELECT COALESCE(GET_LOCK('{}', {LOCK_WAIT}), 0)", self.lock_name());
-        let mut waits = 0;
-        let mut watch = None;
-        while waits < LOCK_WAITS {
-            let target = self.target.clone();
-            let conn: &mut Conn = self.writer.connection().await?;
-            let limit = target.answer_limit() + Duration::from_secs(LOCK_WAIT.into());
-            match within(limit, conn.query_first::<i64, _>(&sql)).await {
-                Ok(Some(1)) => return Ok(()),
-                Ok(_) => {}
-                Err(error) => {
-                    self.writer.reset();
-                    return Err(target.query_error(&sql, &error));
-                }
-            }
-            let holder = self.holder().await;
-            let works = matches!(&holder, Some((_, Seen::Working(_))));
-            waits += u32::from(!works);
-            let text = match holder {
-                Some((id, Seen::Working(state))) => {
-                    format!("session {id} of the target still runs DDL of this source: {state}")
-                }
-                _ => "another session of the target holds the lock for DDL of this source".to_owned(),
-            };
-            tracing::warn!("{text}, waiting for it");
-            // Taken back when it is dropped.
-            let watch = watch.get_or_insert_with(|| Watch::new(target, self.counters.clone(), "", 0));
-            watch.counters.note(NOTE.to_owned(), text);
-        }
-        Err(DmError::new(Code::DBUnExpect)
-            .scope(Scope::Downstream)
-            .msg("another session holds the lock for DDL of this source on the target for half an hour")
-            .workaround(
-                "Please look for a long-running DDL in the target's process list; resume the task when it ended.",
-            ))
-    }
-
-    async fn holder(&mut self) -> Option<(u64, Seen)> {
-        let sql = format!("SELECT IS_USED_LOCK('{}')", self.lock_name());
-        let target = self.target.clone();
-        let conn = self.writer.connection().await.ok()?;
-        let id: Option<Option<u64>> = within(target.answer_limit(), conn.query_first(&sql)).await.ok()?;
-        let id = id.flatten()?;
-        Some((id, session(conn, &target, id).await?))
-    }
-
-    pub(super) async fn release(&mut self) {
-        let sql = format!("DO RELEASE_LOCK('{}')", self.lock_name());
-        let limit = self.target.answer_limit();
-        if let Ok(conn) = self.writer.connection().await
-            && within(limit, conn.query_drop(sql)).await.is_err()
-        {
-            self.writer.reset();
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod cover;
 mod ddl;
 mod ddl_effect;
 mod ddl_intent;
+mod ddl_lock;
 mod ddl_object;
 mod ddl_run;
 mod ddl_text;

@@ -6,6 +6,7 @@
 //! | `server` | which server the checkpoint's position is of (tasks without GTIDs) |
 //! | `position` | the checkpoint's position when DM's column is too small for it (behind 4 GiB of a file) |
 //! | `start-time` | the `--start-time` that the checkpoint came from |
+//! | `ddl-sessions` | TiDB: ids of sessions that may hold the lock for DDL (`ddl_lock`) |
 
 use std::{collections::BTreeMap, sync::Arc};
 
