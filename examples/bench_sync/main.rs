@@ -20,6 +20,7 @@ mod growth;
 mod lag;
 mod replica;
 mod report;
+mod sender;
 mod turn;
 mod workload;
 
@@ -117,6 +118,7 @@ async fn catch_up(args: &Args, parts: &[String], report: &mut Report) {
             report.add("BLACKHOLE", bench.turn(blackhole, Into::Blackhole, Goal::All).await);
         }
         if has("decode") {
+            report.add(report::SENDER, tokio::task::block_in_place(|| sender::turn(&source, &work)));
             report.add("decode only", bench.turn(&maria, Into::Tables, Goal::Decode).await);
         }
         for (part, server) in &others {

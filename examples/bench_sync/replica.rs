@@ -24,7 +24,7 @@ pub async fn turn(source: &Server, target: &Server, work: &Workload, threads: u3
         ))
         .await;
     let mut conn = target.conn().await;
-    let cpu = cpu_seconds(target.pid());
+    let (cpu, source_cpu) = (cpu_seconds(target.pid()), cpu_seconds(source.pid()));
     let started = Instant::now();
     target.exec("START SLAVE").await;
     await_markers(&mut conn, || None).await;
@@ -34,6 +34,7 @@ pub async fn turn(source: &Server, target: &Server, work: &Workload, threads: u3
         megabytes: work.binlog_bytes as f64 / 1e6,
         cpu: None,
         target_cpu: cpu_seconds(target.pid()) - cpu,
+        source_cpu: cpu_seconds(source.pid()) - source_cpu,
         peak_memory: None,
     };
     work.assert_equal(source, target).await;

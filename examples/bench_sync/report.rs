@@ -12,10 +12,14 @@ pub struct Measured {
     pub megabytes: f64,
     /// CPU seconds of our worker; None when it had no part.
     pub cpu: Option<f64>,
-    /// CPU seconds of the target server.
+    /// CPU seconds of the target server, and of the source's.
     pub target_cpu: f64,
+    pub source_cpu: f64,
     pub peak_memory: Option<f64>,
 }
+
+/// The source's server alone.
+pub const SENDER: &str = "the source sends, nobody decodes";
 
 /// All turns, by what was measured.
 pub struct Report {
@@ -52,11 +56,12 @@ impl Report {
 
     pub fn add(&mut self, part: &str, measured: Measured) {
         eprintln!(
-            "  {part}: {:.2} s, {:.0} rows/s, ours {:.2} s of CPU, target {:.2} s of CPU",
+            "  {part}: {:.2} s, {:.0} rows/s, CPU seconds: ours {:.2}, target {:.2}, source {:.2}",
             measured.seconds,
             measured.changes as f64 / measured.seconds,
             measured.cpu.unwrap_or(0.0),
-            measured.target_cpu
+            measured.target_cpu,
+            measured.source_cpu
         );
         if !self.order.iter().any(|known| known == part) {
             self.order.push(part.to_owned());
@@ -115,10 +120,12 @@ impl Report {
         let decode = self.median("decode only", |m| m.seconds);
         if decode > 0.0 {
             println!(
-                "decode only: {:.0} MB/s of binlog (target >= 500); {:.0} MB per CPU second of ours",
+                "decode only: {:.0} MB/s of binlog (target >= 500); {:.0} MB per CPU second of ours; the source's server sends \
+                 {:.0} MB/s to a reader that throws all away",
                 self.median("decode only", |m| m.megabytes) / decode,
                 self.median("decode only", |m| m.megabytes)
-                    / self.median("decode only", |m| m.cpu.unwrap_or(0.0)).max(0.001)
+                    / self.median("decode only", |m| m.cpu.unwrap_or(0.0)).max(0.001),
+                self.median(SENDER, |m| m.megabytes / m.seconds)
             );
         }
         let bare = self.median("MariaDB without lane rows", |m| m.seconds);

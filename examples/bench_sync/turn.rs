@@ -36,9 +36,10 @@ pub enum Goal {
 /// The moment at which the source began to send.
 pub struct Begun {
     pub at: Instant,
-    /// CPU seconds until then, of the worker and of the target server.
+    /// CPU seconds until then, of the worker, of the target server and of the source's.
     pub cpu: f64,
     target_cpu: f64,
+    source_cpu: f64,
     /// Its process.
     pub worker: u32,
 }
@@ -70,6 +71,7 @@ impl<'a> Bench<'a> {
             megabytes: self.work.binlog_bytes as f64 / 1e6,
             cpu: Some(cpu_seconds(begun.worker) - begun.cpu),
             target_cpu: cpu_seconds(target.pid()) - begun.target_cpu,
+            source_cpu: cpu_seconds(self.source.pid()) - begun.source_cpu,
             peak_memory: Some(peak_memory(begun.worker)),
         };
         if goal == Goal::All && into == Into::Tables && target.kind != Kind::Tidb {
@@ -101,7 +103,13 @@ impl<'a> Bench<'a> {
                 while newest_dump(&mut source).await <= before {
                     assert!(Instant::now() < limit, "the stream never began");
                 }
-                Begun { at: Instant::now(), cpu: cpu_seconds(worker), target_cpu: cpu_seconds(target.pid()), worker }
+                Begun {
+                    at: Instant::now(),
+                    cpu: cpu_seconds(worker),
+                    target_cpu: cpu_seconds(target.pid()),
+                    source_cpu: cpu_seconds(self.source.pid()),
+                    worker,
+                }
             };
             let begun = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(watch));
             command.join().unwrap();

@@ -1,14 +1,11 @@
 //! Bytes of the binlog to events. Knows nothing of connections: a network stream and a file feed it alike.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
+    by_id::ById,
     compress::{self, Payload},
     consts::*,
     cursor::{Cursor, Malformed, Parsed, text},
@@ -41,7 +38,7 @@ pub struct EventDecoder {
     checksum: Option<bool>,
     table_id_bytes: usize,
     want_texts: bool,
-    tables: HashMap<u64, KnownTable>,
+    tables: ById<KnownTable>,
     position: BinlogPosition,
     /// A compressed transaction whose events are still to come.
     payload: Option<Unfolding>,
@@ -57,7 +54,7 @@ struct Unfolding {
 impl EventDecoder {
     /// Events from `start` on; the format description comes first, or behind a rotation that names the file.
     pub fn new(flavor: Flavor, start: BinlogPosition) -> Self {
-        let tables = HashMap::new();
+        let tables = ById::default();
         EventDecoder {
             flavor,
             checksum: None,

@@ -2,6 +2,7 @@
 //!
 //! [`stream`] speaks the replication protocol, [`decode`] turns bytes into [`event`]s, [`rows`] into row changes.
 
+pub mod by_id;
 mod column;
 mod compress;
 pub mod consts;

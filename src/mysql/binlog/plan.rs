@@ -29,6 +29,8 @@ pub struct RowPlan {
     encodings: Vec<Encoding>,
     sizes: Vec<Size>,
     prints: Vec<Print>,
+    /// Of the columns before the first whose length the row says: where each is behind the bits for NULL.
+    fixed: Vec<Field>,
 }
 
 /// Where a value stands in the image; `start` is [`ABSENT`] for NULL and for columns outside of the image.
@@ -39,6 +41,8 @@ struct Field {
 }
 
 const ABSENT: u32 = u32::MAX;
+/// Longer row data does not exist; so no sum of places in it overflows.
+const LONGEST: usize = 1 << 31;
 const SHORT: Malformed = Malformed("it ends too early");
 
 /// The fields of one row; used again for the next.
@@ -50,10 +54,11 @@ impl RowPlan {
     pub fn new(map: Arc<TableMap>, encodings: &[Encoding]) -> RowPlan {
         let of = |i: usize| encodings.get(i).cloned().unwrap_or(Encoding::Plain);
         let encodings: Vec<Encoding> = (0..map.columns.len()).map(of).collect();
-        let sizes = map.columns.iter().map(Size::of_column).collect();
+        let sizes: Vec<Size> = map.columns.iter().map(Size::of_column).collect();
+        let fixed = fixed(&sizes);
         let prints =
             map.columns.iter().zip(&encodings).map(|(column, encoding)| Print::of_column(column, encoding)).collect();
-        RowPlan { map, encodings, sizes, prints }
+        RowPlan { map, encodings, sizes, prints, fixed }
     }
 
     /// Whether the plan is for rows with this layout.
@@ -64,12 +69,19 @@ impl RowPlan {
     /// Cuts the row at byte `at` of `data` into fields; gives where the next begins.
     pub fn cut(&self, data: &Bytes, at: usize, set: &ColumnSet, fields: &mut Fields) -> Parsed<usize> {
         let bytes: &[u8] = data;
+        if bytes.len() > LONGEST {
+            return Err(Malformed("it is longer than 2 GiB"));
+        }
         let nulls_end = at + set.present().div_ceil(8);
         let nulls = bytes.get(at..nulls_end).ok_or(SHORT)?;
         let (mut at, mut bit) = (nulls_end, 0);
         fields.0.clear();
         if set.is_full() && nulls.iter().all(|byte| *byte == 0) {
-            for size in &self.sizes {
+            let base = at as u32;
+            let moved = |field: &Field| Field { start: field.start + base, end: field.end + base };
+            fields.0.extend(self.fixed.iter().map(moved));
+            at = fields.0.last().map_or(at, |last| last.end as usize);
+            for size in self.sizes.get(self.fixed.len()..).unwrap_or_default() {
                 let end = at + size.of(bytes, at)?;
                 fields.0.push(Field { start: at as u32, end: end as u32 });
                 at = end;
@@ -103,6 +115,21 @@ impl RowPlan {
     pub fn width(&self) -> usize {
         self.sizes.len()
     }
+}
+
+/// Where the columns are that come before the first of no fixed length.
+fn fixed(sizes: &[Size]) -> Vec<Field> {
+    let mut end = 0;
+    let length = |size: &Size| match size {
+        Size::Fixed(length) => Some(*length),
+        _ => None,
+    };
+    let field = |length| {
+        let start = end;
+        end += length;
+        Field { start, end }
+    };
+    sizes.iter().map_while(length).map(field).collect()
 }
 
 /// One row of an event, cut into fields.
@@ -172,14 +199,15 @@ impl<'a> RowImage<'a> {
         let (data, mut before): (&[u8], u8) = (self.data, first);
         let mut pen = out.pen();
         for column in columns {
-            pen.separator(before);
-            before = b',';
+            let separator = std::mem::replace(&mut before, b',');
             let (Some(field), Some(print)) = (self.field(column), self.plan.prints.get(column)) else {
+                pen.separator(separator);
                 pen.null();
                 continue;
             };
             let more = data.get(field.start as usize..).unwrap_or_default();
-            if !print.write_short(more, (field.end - field.start) as usize, &mut pen) {
+            if !print.write_short(separator, more, (field.end - field.start) as usize, &mut pen) {
+                pen.separator(separator);
                 let out = pen.out();
                 self.write(column, out)?;
                 pen = out.pen();

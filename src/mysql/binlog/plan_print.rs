@@ -82,16 +82,9 @@ impl Size {
 /// How a value becomes text.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Print {
-    I8,
-    I16,
-    I24,
-    I32,
-    I64,
-    U8,
-    U16,
-    U24,
-    U32,
-    U64,
+    /// Little-endian integers, by how far they are shifted to fill 64 bits.
+    Signed(u8),
+    Unsigned(u8),
     /// A little-endian number of up to 8 bytes: ENUM, SET.
     Little,
     /// Big-endian: BIT.
@@ -168,36 +161,20 @@ impl Print {
             (_, Encoding::Unsigned(_)) => return Print::Value,
             _ => false,
         };
-        match (column.kind, unsigned) {
-            (ty::TINY, false) => Print::I8,
-            (ty::TINY, true) => Print::U8,
-            (ty::SHORT, false) => Print::I16,
-            (ty::SHORT, true) => Print::U16,
-            (ty::INT24, false) => Print::I24,
-            (ty::INT24, true) => Print::U24,
-            (ty::LONG, false) => Print::I32,
-            (ty::LONG, true) => Print::U32,
-            (_, false) => Print::I64,
-            (_, true) => Print::U64,
-        }
+        let shift = 64 - column.integer_bits().unwrap_or(64);
+        if unsigned { Print::Unsigned(shift) } else { Print::Signed(shift) }
     }
 
-    /// Writes the frequent kinds of small values, of which `more` begins with the `length` stored bytes; false when the
-    /// value needs [`Print::write`].
+    /// Writes the frequent kinds of small values behind a separator; `more` begins with the `length` stored bytes. False
+    /// when nothing was written, as the value needs [`Print::write`].
     #[inline(always)]
-    pub(super) fn write_short(&self, more: &[u8], length: usize, pen: &mut Pen<'_>) -> bool {
+    pub(super) fn write_short(&self, separator: u8, more: &[u8], length: usize, pen: &mut Pen<'_>) -> bool {
         match self {
-            Print::I32 => pen.i64(i32::from_le_bytes(first(more)).into()),
-            Print::U32 => pen.u64(u32::from_le_bytes(first(more)).into()),
-            Print::I64 => pen.i64(i64::from_le_bytes(first(more))),
-            Print::U64 => pen.u64(u64::from_le_bytes(first(more))),
-            Print::I8 => pen.i64(i8::from_le_bytes(first(more)).into()),
-            Print::U8 => pen.u64(u8::from_le_bytes(first(more)).into()),
-            Print::I16 => pen.i64(i16::from_le_bytes(first(more)).into()),
-            Print::U16 => pen.u64(u16::from_le_bytes(first(more)).into()),
-            Print::Utf8(1) => {
+            Print::Signed(shift) => pen.i64_after(separator, signed(more, *shift)),
+            Print::Unsigned(shift) => pen.u64_after(separator, unsigned(more, *shift)),
+            Print::Utf8(1) if length <= 17 => {
                 let Some(chunk) = more.get(1..).and_then(|text| text.first_chunk::<16>()) else { return false };
-                return length <= 17 && pen.utf8_short(chunk, length - 1);
+                return pen.utf8_short(separator, chunk, length - 1);
             }
             _ => return false,
         }
@@ -209,16 +186,8 @@ impl Print {
     #[inline]
     pub(super) fn write(&self, stored: &[u8], more: &[u8], out: &mut SqlText) -> Option<Parsed<()>> {
         match self {
-            Print::I32 => out.i64(i32::from_le_bytes(first(stored)).into()),
-            Print::U32 => out.u64(u32::from_le_bytes(first(stored)).into()),
-            Print::I64 => out.i64(i64::from_le_bytes(first(stored))),
-            Print::U64 => out.u64(u64::from_le_bytes(first(stored))),
-            Print::I8 => out.i64(i8::from_le_bytes(first(stored)).into()),
-            Print::U8 => out.u64(u8::from_le_bytes(first(stored)).into()),
-            Print::I16 => out.i64(i16::from_le_bytes(first(stored)).into()),
-            Print::U16 => out.u64(u16::from_le_bytes(first(stored)).into()),
-            Print::I24 => out.i64((((little(stored) as u32) << 8) as i32 >> 8).into()),
-            Print::U24 => out.u64(little(stored)),
+            Print::Signed(shift) => out.i64(signed(more, *shift)),
+            Print::Unsigned(shift) => out.u64(unsigned(more, *shift)),
             Print::Utf8(head) => {
                 let head = usize::from(*head);
                 out.utf8(stored.get(head..).unwrap_or_default(), more.get(head..).unwrap_or_default());
@@ -291,6 +260,23 @@ fn scale(bytes: usize) -> u32 {
 fn micros(fraction: &[u8]) -> Parsed<u32> {
     let micros = big(fraction) as u32 * scale(fraction.len());
     if micros < 1_000_000 { Ok(micros) } else { Err(Malformed("a time's fraction is too large")) }
+}
+
+/// Eight bytes from here on; the last values of an event have fewer behind them.
+#[inline(always)]
+fn word(more: &[u8]) -> u64 {
+    more.first_chunk().map_or_else(|| little(more), |word| u64::from_le_bytes(*word))
+}
+
+/// The integer of which `shift` bits of a word are not.
+#[inline(always)]
+fn signed(more: &[u8], shift: u8) -> i64 {
+    (word(more) << (shift & 63)) as i64 >> (shift & 63)
+}
+
+#[inline(always)]
+fn unsigned(more: &[u8], shift: u8) -> u64 {
+    word(more) << (shift & 63) >> (shift & 63)
 }
 
 /// The first bytes; the field was cut to this size.

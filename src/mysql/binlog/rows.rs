@@ -106,6 +106,13 @@ impl RowsEvent {
         Ok(RowsEvent { kind, table, flags, partial: false, before: first, after: second, data: cursor.rest() })
     }
 
+    /// An event without rows.
+    #[cfg(test)]
+    pub(crate) fn of_nothing(kind: RowsKind, table: Arc<TableMap>) -> RowsEvent {
+        let set = || ColumnSet { bits: Bytes::new(), columns: 0, present: 0 };
+        RowsEvent { kind, table, flags: 0, partial: false, before: set(), after: set(), data: Bytes::new() }
+    }
+
     /// The same event over other row bytes (MariaDB's compressed rows).
     pub(super) fn with_data(self, data: Bytes) -> RowsEvent {
         RowsEvent { data, ..self }
@@ -172,12 +179,19 @@ impl RowsEvent {
 
     /// How many changes it holds, without decoding them; what cannot be read counts as one, the last.
     pub fn count(&self) -> u64 {
-        let plan = RowPlan::new(self.table.clone(), &[]);
-        let (mut images, mut count) = (self.images(&plan), 0);
+        self.count_by(&RowPlan::new(self.table.clone(), &[]))
+    }
+
+    /// The same with a plan of its table map.
+    pub fn count_by(&self, plan: &RowPlan) -> u64 {
+        if self.partial {
+            return self.rows().count() as u64;
+        }
+        let (mut images, mut count) = (self.images(plan), 0);
         while images.next_change().is_some() {
             count += 1;
         }
-        if self.partial { self.rows().count() as u64 } else { count }
+        count
     }
 
     /// The error of a row that cannot be read; `at` counts bytes of the images.

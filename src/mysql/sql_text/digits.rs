@@ -1,4 +1,4 @@
-//! Numbers, decimals and times as digits. Eight digits are made at once, in the bytes of one word.
+//! Numbers, decimals and times as digits: four from a table, or eight made at once in the bytes of one word.
 
 use super::SqlText;
 use crate::mysql::binlog::cursor::{Malformed, Parsed};
@@ -23,40 +23,77 @@ fn two(n: u32) -> u16 {
     (0x3030 + tens + ((n - 10 * tens) << 8)) as u16
 }
 
+/// Four ASCII digits of each number below 10^4, the first in the lowest byte: twice as fast as making them, measured with
+/// rows of many integers, whose digits keep the table in the cache.
+static FOUR: [u32; 10_000] = {
+    let mut table = [0; 10_000];
+    let mut n = 0;
+    while n < 10_000 {
+        let digits = n as u32;
+        table[n] = 0x3030_3030 + (digits / 1000 | digits / 100 % 10 << 8 | digits / 10 % 10 << 16 | digits % 10 << 24);
+        n += 1;
+    }
+    table
+};
+
 /// Four ASCII digits of `n` < 10^4.
 #[inline(always)]
 fn four(n: u32) -> u32 {
-    u32::from(two(n / 100)) | u32::from(two(n % 100)) << 16
+    FOUR.get(n as usize).copied().unwrap_or(0)
 }
 
-/// Writes `n` without leading zeros at `at` (0 or 1) of the window; gives its length, 20 at most.
+/// Eight ASCII digits of `n` < 10^8.
+#[inline(always)]
+fn eight_by_table(n: u32) -> u64 {
+    u64::from(four(n / 10_000)) | u64::from(four(n % 10_000)) << 32
+}
+
+/// The digits of `n` < 10^4 without leading zeros, and how many they are.
+#[inline(always)]
+fn leading(n: u32) -> (u32, usize) {
+    let used = 1 + usize::from(n >= 10) + usize::from(n >= 100) + usize::from(n >= 1000);
+    (four(n) >> (8 * (4 - used)), used)
+}
+
+/// Writes `n` without leading zeros at `at` (below 4) of the window; gives its length, 20 at most.
 #[inline(always)]
 pub(super) fn write(n: u64, window: &mut [u8; 64], at: usize) -> usize {
     const STEP: u64 = 100_000_000;
-    let at = at & 1;
+    let at = at & 3;
     if n < STEP {
-        let digits = eight(n as u32);
-        // A byte that is zero is a zero in front; the last digit always stays.
-        let zeros = (digits | 1 << 56).trailing_zeros() & 0x38;
-        window[at..at + 8].copy_from_slice(&((digits | ASCII) >> zeros).to_le_bytes());
-        return 8 - (zeros / 8) as usize;
+        let n = n as u32;
+        if n < 10_000 {
+            let (digits, used) = leading(n);
+            window[at..at + 4].copy_from_slice(&digits.to_le_bytes());
+            return used;
+        }
+        let (digits, used) = leading(n / 10_000);
+        let word = u64::from(digits) | u64::from(four(n % 10_000)) << (8 * used);
+        window[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        return used + 4;
     }
     if n < STEP * STEP {
-        let (high, low) = (eight((n / STEP) as u32), eight((n % STEP) as u32));
-        let zeros = high.trailing_zeros() & 0x38;
-        let digits = u128::from(high | ASCII) | u128::from(low | ASCII) << 64;
-        window[at..at + 16].copy_from_slice(&(digits >> zeros).to_le_bytes());
-        return 16 - (zeros / 8) as usize;
+        let (high, low) = ((n / STEP) as u32, eight_by_table((n % STEP) as u32));
+        if high < 10_000 {
+            let (digits, used) = leading(high);
+            window[at..at + 4].copy_from_slice(&digits.to_le_bytes());
+            window[at + used..at + used + 8].copy_from_slice(&low.to_le_bytes());
+            return used + 8;
+        }
+        let (digits, used) = leading(high / 10_000);
+        let word = u64::from(digits) | u64::from(four(high % 10_000)) << (8 * used);
+        window[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        let behind = at + used + 4;
+        window[behind..behind + 8].copy_from_slice(&low.to_le_bytes());
+        return used + 12;
     }
     let (top, rest) = ((n / (STEP * STEP)) as u32, n % (STEP * STEP));
-    let digits = eight(top);
-    let zeros = digits.trailing_zeros() & 0x38;
-    let head = 8 - (zeros / 8) as usize;
-    window[at..at + 8].copy_from_slice(&((digits | ASCII) >> zeros).to_le_bytes());
-    let behind = at + head;
-    window[behind..behind + 8].copy_from_slice(&(eight((rest / STEP) as u32) | ASCII).to_le_bytes());
-    window[behind + 8..behind + 16].copy_from_slice(&(eight((rest % STEP) as u32) | ASCII).to_le_bytes());
-    head + 16
+    let (digits, used) = leading(top);
+    window[at..at + 4].copy_from_slice(&digits.to_le_bytes());
+    let behind = at + used;
+    window[behind..behind + 8].copy_from_slice(&eight_by_table((rest / STEP) as u32).to_le_bytes());
+    window[behind + 8..behind + 16].copy_from_slice(&eight_by_table((rest % STEP) as u32).to_le_bytes());
+    used + 16
 }
 
 impl SqlText {

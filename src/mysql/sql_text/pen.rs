@@ -50,6 +50,24 @@ impl<'a> Pen<'a> {
         self.at += 4;
     }
 
+    /// A number behind a separator.
+    #[inline(always)]
+    pub fn u64_after(&mut self, separator: u8, n: u64) {
+        let window = self.window();
+        window[0] = separator;
+        let used = digits::write(n, window, 1);
+        self.at += 1 + used;
+    }
+
+    #[inline(always)]
+    pub fn i64_after(&mut self, separator: u8, n: i64) {
+        let window = self.window();
+        (window[0], window[1]) = (separator, b'-');
+        let before = 1 + usize::from(n < 0);
+        let used = digits::write(n.unsigned_abs(), window, before);
+        self.at += before + used;
+    }
+
     #[inline(always)]
     pub fn u64(&mut self, n: u64) {
         let used = digits::write(n, self.window(), 0);
@@ -65,17 +83,18 @@ impl<'a> Pen<'a> {
         self.at += sign + used;
     }
 
-    /// Text of `length` bytes, at most 16, in quotes; `chunk` begins with it. False when it needs another form.
+    /// Text of `length` bytes, at most 16, in quotes behind a separator; `chunk` begins with it. False when nothing was
+    /// written, as it needs another form.
     #[inline(always)]
-    pub fn utf8_short(&mut self, chunk: &[u8; 16], length: usize) -> bool {
+    pub fn utf8_short(&mut self, separator: u8, chunk: &[u8; 16], length: usize) -> bool {
         if !quote::is_plain_before(chunk, length) {
             return false;
         }
         let window = self.window();
-        window[0] = b'\'';
-        window[1..17].copy_from_slice(chunk);
-        window[1 + (length & 31)] = b'\'';
-        self.at += length + 2;
+        (window[0], window[1]) = (separator, b'\'');
+        window[2..18].copy_from_slice(chunk);
+        window[2 + (length & 31)] = b'\'';
+        self.at += length + 3;
         true
     }
 }

@@ -48,12 +48,12 @@ impl SqlText {
     /// A value of up to 16 bytes, the first of `chunk`.
     #[inline(always)]
     fn utf8_short(&mut self, value: &[u8], chunk: &[u8; 16]) {
-        let mut pen = self.pen();
-        if pen.utf8_short(chunk, value.len()) {
-            pen.out();
-        } else {
-            self.utf8_slow(value);
+        if !is_plain_before(chunk, value.len()) {
+            return self.utf8_slow(value);
         }
+        self.push(b'\'');
+        self.put(*chunk, value.len());
+        self.push(b'\'');
     }
 
     fn utf8_long(&mut self, value: &[u8]) {

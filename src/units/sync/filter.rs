@@ -6,6 +6,7 @@ use super::location::Transaction;
 use crate::{
     config::SubtaskConfig,
     error::DmError,
+    mysql::binlog::RowsKind,
     rules::{
         Admission, Event, EventKind, ExtraColumn, FilterAction, TaskRules,
         expression::{Compiled, Filters},
@@ -20,7 +21,7 @@ use crate::{
 
 /// The task's rules, compiled.
 pub struct Rules {
-    task: TaskRules,
+    task: Arc<TaskRules>,
     expressions: Filters,
     source_id: String,
     /// `migrate-statements` of the task.
@@ -43,7 +44,7 @@ impl Rules {
     /// Compiles a task's rules. Errors name the rule (20044, 20045, 20048).
     pub fn new(config: &SubtaskConfig) -> Result<Rules, DmError> {
         Ok(Rules {
-            task: TaskRules::new(config)?,
+            task: Arc::new(TaskRules::new(config)?),
             expressions: Filters::new(&config.expression_filters, &config.timezone, config.case_sensitive)?,
             source_id: config.source_id.clone(),
             migrated: config.migrate_statements.clone(),
@@ -114,6 +115,11 @@ impl Rules {
         self.task.allows(table)
     }
 
+    /// What the stage needs that reads the source.
+    pub fn of_rows(&self) -> RowRules {
+        RowRules { task: self.task.clone(), operators: self.operators.clone() }
+    }
+
     /// Whether an event filter lets the event pass. Error 36015 when a rule says so.
     pub fn passes(&self, table: &TableId, event: Event, sql: Option<&str>) -> Result<bool, DmError> {
         Ok(self.task.filter.filter(&table.schema, &table.name, event, sql)? == FilterAction::Do)
@@ -157,6 +163,33 @@ impl Rules {
     /// The expression filters over a table's rows as this source evaluates them; None when it has none. Error 20041.
     pub fn expressions(&self, table: &TableInfo, server: ServerInfo) -> Result<Option<Compiled>, DmError> {
         self.expressions.compile(table, server)
+    }
+}
+
+/// Which tables' rows aren't migrated, whatever is in them.
+pub struct RowRules {
+    task: Arc<TaskRules>,
+    operators: Arc<Operators>,
+}
+
+impl RowRules {
+    /// Whether the user put something in the place of events.
+    pub fn has_operators(&self) -> bool {
+        !self.operators.is_empty()
+    }
+
+    /// Whether rows of this kind are left out. What the rules can't answer isn't: `translate` says why.
+    pub fn skips(&self, table: &TableId, kind: RowsKind) -> bool {
+        if !self.task.takes_rows(table) {
+            return true;
+        }
+        let event = match kind {
+            RowsKind::Insert => EventKind::Insert,
+            RowsKind::Update => EventKind::Update,
+            RowsKind::Delete => EventKind::Delete,
+        };
+        let passes = || self.task.filter.filter(&table.schema, &table.name, event.into(), None);
+        self.task.route(table).is_ok() && passes().is_ok_and(|action| action != FilterAction::Do)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Where the rows of a table map go, once that was found out: the same maps come again with every statement.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::table::TargetTable;
 use crate::mysql::binlog::{
     RowPlan, TableMap,
+    by_id::ById,
     rows::{RowsEvent, RowsKind},
 };
 
@@ -14,14 +15,14 @@ const MOST: usize = 4096;
 /// Where rows of one kind go.
 #[derive(Clone)]
 pub enum Way {
-    /// They aren't migrated.
-    Skip,
+    /// They aren't migrated; the plan is for counting them.
+    Skip(Arc<RowPlan>),
     To(Arc<TargetTable>, Arc<RowPlan>),
 }
 
 /// Ways by the table id of the source's server, for as long as rules and structures stay.
 #[derive(Default)]
-pub struct Known(HashMap<u64, Entry>);
+pub struct Known(ById<Entry>);
 
 struct Entry {
     map: Arc<TableMap>,

@@ -64,6 +64,7 @@ mod target;
 pub mod tracked;
 mod transaction;
 mod translate;
+mod unmigrated;
 mod unsettled;
 mod versions;
 mod watch;

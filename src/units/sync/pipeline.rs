@@ -37,6 +37,7 @@ use super::{
     start::Start,
     structure::Structures,
     translate::TranslateTask,
+    unmigrated::Unmigrated,
     writer::FencedWriter,
 };
 use crate::{
@@ -153,6 +154,7 @@ fn spawn_readers(
     counters.watch("compactor_input", &items);
     let budgets = Budgets::of(config.syncer.memory_limit);
     let outlet = Outlet { items, budget: budgets.stream };
+    let unmigrated = Unmigrated::new(rules.of_rows());
     let structures = Structures::new(start.tracker, config.clone(), start.target, counters.clone());
     structures.held_back(&Records::default(), &start.online);
     let translate = TranslateTask {
@@ -175,8 +177,8 @@ fn spawn_readers(
         structures,
     };
     stages.spawn(translate.run());
-    let open_xa = start.state.open_xa;
-    stages.spawn(SourceTask { config, start: start.location, open_xa, outlet, counters, stop: stop.clone() }.run());
+    let (start, open_xa) = (start.location, start.state.open_xa);
+    stages.spawn(SourceTask { config, start, open_xa, outlet, unmigrated, counters, stop: stop.clone() }.run());
 }
 
 /// The source ends at a boundary after `stop`, each stage ends when the one before it did, errors end all.

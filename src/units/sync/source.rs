@@ -13,6 +13,7 @@ use super::{
     outlet::Outlet,
     replay,
     transaction::{Assembler, Output},
+    unmigrated::Unmigrated,
     xa::OpenXa,
 };
 use crate::{
@@ -50,6 +51,7 @@ pub struct SourceTask {
     /// XA transactions that are prepared there.
     pub open_xa: OpenXa,
     pub outlet: Outlet,
+    pub unmigrated: Unmigrated,
     pub counters: Arc<Counters>,
     /// End at the next boundary.
     pub stop: CancellationToken,
@@ -57,7 +59,7 @@ pub struct SourceTask {
 
 impl SourceTask {
     /// Reads until stopped.
-    pub async fn run(self) -> Result<(), DmError> {
+    pub async fn run(mut self) -> Result<(), DmError> {
         let mut assembler = Assembler::new(self.start.clone(), self.open_xa.clone());
         let mut server_id = self.config.server_id;
         let mut stream = self.open(&self.start, server_id).await?;
@@ -102,7 +104,7 @@ impl SourceTask {
 
     /// Takes an event, and those that came with it: one message to the next stage for all of them.
     fn gather(
-        &self,
+        &mut self,
         first: Event,
         waited: Duration,
         stream: &mut BinlogStream,
@@ -117,7 +119,11 @@ impl SourceTask {
             if !event.body.is_about_the_file() && event.header.timestamp > 0 {
                 newest = event.header.timestamp;
             }
+            let before = out.len();
             assembler.next(event, out)?;
+            if let Some((kind, took)) = self.unmigrated.leave_out(out, before) {
+                self.counters.rows_event(kind, 0, false, took);
+            }
             let full = out.len() >= ITEMS || bytes >= ITEM_BYTES;
             let ended = self.stop.is_cancelled() && assembler.at_boundary();
             next = if full || ended { None } else { stream.ready() };

@@ -120,6 +120,13 @@ struct Sample {
 }
 
 impl RowState {
+    /// Counts the rows of a table that isn't migrated, as all that come with this map.
+    fn skip(&mut self, event: &RowsEvent) {
+        let plan = Arc::new(RowPlan::new(event.table.clone(), &[]));
+        self.rows += event.count_by(&plan);
+        self.known.learn(&event.table, event.kind, Way::Skip(plan));
+    }
+
     fn sample(&mut self, event: &RowsEvent) -> Option<Sample> {
         self.events = self.events.wrapping_add(1);
         if self.events % SAMPLE != 1 {
@@ -130,7 +137,7 @@ impl RowState {
             RowsKind::Update => Kind::Update,
             RowsKind::Delete => Kind::Delete,
         };
-        let migrated = !matches!(self.known.way(event), Some(Way::Skip));
+        let migrated = !matches!(self.known.way(event), Some(Way::Skip(_)));
         Some(Sample { started: Instant::now(), kind, migrated, rows: self.rows, waited: self.waited })
     }
 }
@@ -213,7 +220,7 @@ impl TranslateTask {
 
     async fn rows(&mut self, transaction: &Arc<Transaction>, event: RowsEvent, at: At<'_>) -> Result<(), DmError> {
         match self.row.known.way(&event) {
-            Some(Way::Skip) => self.row.rows += event.count(),
+            Some(Way::Skip(plan)) => self.row.rows += event.count_by(&plan),
             Some(Way::To(table, plan)) => {
                 return self.changes(transaction, event, &table, &plan, at).await;
             }
@@ -237,13 +244,11 @@ impl TranslateTask {
         };
         let Some(target) = self.rules.row_target(&source, kind)? else {
             // Rows that aren't migrated count too: a change's number must not depend on the task's rules.
-            self.row.known.learn(&event.table, event.kind, Way::Skip);
-            self.row.rows += event.count();
+            self.row.skip(&event);
             return Ok(());
         };
         if self.structures.is_sequence(&event.table).await? {
-            self.row.known.learn(&event.table, event.kind, Way::Skip);
-            self.row.rows += event.count();
+            self.row.skip(&event);
             return Ok(());
         }
         let Joined { table, fresh, drain } = self.structures.table(&event.table, &target, &self.rules).await?;
