@@ -23,6 +23,7 @@ mod schema;
 mod splitting;
 mod structures;
 mod support;
+mod tidb_compare;
 mod tidb_table_info;
 mod tidy;
 mod units_load;

@@ -11,6 +11,10 @@ use std::fmt::Write;
 use super::{json, value::Value};
 use crate::schema::ddl::decode_bytes;
 
+/// Stands behind `_utf8mb4 x'..'` of bytes that are no UTF-8. MySQL and MariaDB read a comment and refuse the bytes. TiDB
+/// would cut them there and only warn, unless the session is strict; with this it refuses them, too (error 1253).
+pub const NO_UTF8: &str = " /*T! COLLATE ascii_bin */";
+
 /// What must be known of a column to write its values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Encoding {
@@ -26,7 +30,7 @@ pub enum Encoding {
     Charset(String),
     /// Text in a character set where bytes below 128 may be anything: utf16, utf32, swe7, sjis.
     Wide(String),
-    /// Text in a character set that the target doesn't know, by its name: sent as UTF-8.
+    /// Text in a character set, by its name, whose bytes the target doesn't take: sent as UTF-8.
     Decoded(String),
     /// BINARY(n): the binlog leaves trailing zero bytes out.
     Padded(usize),
@@ -172,7 +176,10 @@ pub fn bytes_literal(bytes: &[u8], encoding: &Encoding, out: &mut String) {
     match (encoding, std::str::from_utf8(bytes)) {
         _ if bytes.is_empty() => out.push_str("''"),
         (Encoding::Text, Ok(text)) => quoted(text, out),
-        (Encoding::Text, Err(_)) => introduced("utf8mb4", out),
+        (Encoding::Text, Err(_)) => {
+            introduced("utf8mb4", out);
+            out.push_str(NO_UTF8);
+        }
         (Encoding::Charset(_) | Encoding::Ascii, Ok(text)) if text.is_ascii() => quoted(text, out),
         (Encoding::Ascii, _) => {
             introduced("ascii", out);
@@ -254,7 +261,7 @@ mod tests {
     #[test]
     fn strings_keep_their_bytes() {
         assert_eq!(text(bytes(b"it's \\ \0"), Encoding::Text), "'it''s \\\\ \\0'");
-        assert_eq!(text(bytes(b"a\xff"), Encoding::Text), "_utf8mb4 x'61ff'");
+        assert_eq!(text(bytes(b"a\xff"), Encoding::Text), "_utf8mb4 x'61ff' /*T! COLLATE ascii_bin */");
         assert_eq!(text(bytes(b"\xe4"), Encoding::of_charset("latin1")), "_latin1 x'e4'");
         assert_eq!(text(bytes(b"ab"), Encoding::of_charset("gbk")), "'ab'");
         assert_eq!(text(bytes(b"N-"), Encoding::of_charset("utf16")), "_utf16 x'4e2d'");

@@ -170,8 +170,7 @@ fn every_type(can: Can) -> Table {
     }
     for (has, name, kind, sql) in [
         (can.json(), "js", Kind::Json, "JSON"),
-        // TiDB has the character set and not its introducer, `_gbk 0x..`, in which its texts are sent.
-        (can.target != Release::Tidb, "gb", Kind::Gbk(30), "VARCHAR(30) CHARACTER SET gbk"),
+        (true, "gb", Kind::Gbk(30), "VARCHAR(30) CHARACTER SET gbk"),
         (can.geometry(), "po", Kind::Point, "POINT"),
         (can.uuid(), "uu", Kind::Uuid, "UUID"),
         (can.inet6(), "ip", Kind::Inet6, "INET6"),

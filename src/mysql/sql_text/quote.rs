@@ -1,6 +1,7 @@
 //! Strings: in quotes when they are text, else as hexadecimal digits.
 
 use super::SqlText;
+use crate::mysql::literal::NO_UTF8;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -103,6 +104,7 @@ impl SqlText {
         }
         self.push_str("_utf8mb4 ");
         self.hex(value, 0);
+        self.push_str(NO_UTF8);
     }
 
     /// Valid text in quotes; quotes, backslashes and zeros escaped.

@@ -86,6 +86,12 @@ impl Catalog {
         self.charsets.contains_key(&canonical(charset))
     }
 
+    /// Whether text in a character set can be sent as its bytes, `_charset x'..'`. TiDB refuses most introducers (error
+    /// 1115), and keeps latin1 as UTF-8: it would take latin1's bytes for that, unchecked.
+    pub fn takes_bytes_of(&self, charset: &str) -> bool {
+        self.has_charset(charset) && !self.tidb
+    }
+
     /// A collation with its character set; None when the server doesn't have it.
     pub fn pair(&self, collation: &str) -> Option<CharsetPair> {
         let name = canonical_collation(collation);
@@ -171,6 +177,10 @@ mod tests {
         new.utf8_is_utf8mb4 = true;
         assert!(!new.accepts("utf8_bin", "utf8mb3_bin") && new.accepts("utf8mb3_bin", "utf8mb3_bin"));
         assert!(!new.accepts("latin1_bin", "latin1_bin"));
+        new.set_default("latin1", "latin1_bin");
+        assert!(new.takes_bytes_of("latin1") && !new.takes_bytes_of("big5"));
+        new.tidb = true;
+        assert!(!new.takes_bytes_of("latin1"));
         assert_eq!(new.pair("UTF8_BIN").map(|p| p.charset).as_deref(), Some("utf8mb3"));
     }
 }

@@ -55,7 +55,10 @@ pub fn decode_bytes(charset: &str, bytes: &[u8]) -> Option<String> {
         }
         other => encoding_of(other)?,
     };
-    encoding.decode_without_bom_handling_and_without_replacement(bytes).map(Cow::into_owned)
+    let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
+    // The servers have no character for these codes of gbk, beside which the decoder has one.
+    let unassigned = |c: char| matches!(c, '\u{e000}'..='\u{f8ff}') || (c == '\u{20ac}' && bytes.contains(&0x80));
+    (charset != "gbk" || !text.contains(unassigned)).then(|| text.into_owned())
 }
 
 /// The decoder of a character set that a client can have.

@@ -4,7 +4,7 @@ use mysql_async::{Row, Value};
 
 use super::document;
 use crate::{
-    mysql::literal::{Encoding, bytes_literal},
+    mysql::literal::{Encoding, NO_UTF8, bytes_literal},
     schema::model::quote_name,
 };
 
@@ -146,7 +146,8 @@ fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &C
 fn append_text(out: &mut Vec<u8>, bytes: &[u8]) {
     if std::str::from_utf8(bytes).is_err() {
         out.extend_from_slice(b"_utf8mb4 ");
-        return append_hex(out, bytes);
+        append_hex(out, bytes);
+        return out.extend_from_slice(NO_UTF8.as_bytes());
     }
     out.push(b'\'');
     append_escaped(out, bytes);
@@ -200,7 +201,7 @@ mod tests {
         assert_eq!(text(&[0, 255, 16], None, ColumnKind::Binary), "x'00FF10'");
         assert_eq!(text(b"", None, ColumnKind::Binary), "x''");
         assert_eq!(text("a'b\\c\n\0\"é".as_bytes(), None, ColumnKind::Text), "'a\\'b\\\\c\\n\\0\\\"é'");
-        assert_eq!(text(b"a\xff", None, ColumnKind::Text), "_utf8mb4 x'61FF'");
+        assert_eq!(text(b"a\xff", None, ColumnKind::Text), "_utf8mb4 x'61FF' /*T! COLLATE ascii_bin */");
     }
 
     #[test]

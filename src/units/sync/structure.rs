@@ -156,7 +156,7 @@ impl Structures {
         let relations = self.relations(&columns, target).await?;
         let mut table = TargetTable::new(&columns, relations, transactional);
         table.combine = table.combine.min(self.combine_limit(target).await?);
-        table = table.decoding_unless(|charset| self.target.collations().target.has_charset(charset));
+        table = table.decoding_unless(|charset| self.target.collations().target.takes_bytes_of(charset));
         table.expressions = rules.expressions(&info, self.tracker.server())?;
         if self.target.is_tidb() {
             table = table.with_json_as_text();

@@ -178,11 +178,11 @@ impl TargetTable {
         self
     }
 
-    /// Text in character sets that the target doesn't know is sent as UTF-8.
-    pub fn decoding_unless(mut self, known: impl Fn(&str) -> bool) -> Self {
+    /// Text in character sets whose bytes the target doesn't take is sent as UTF-8.
+    pub fn decoding_unless(mut self, taken: impl Fn(&str) -> bool) -> Self {
         for encoding in &mut self.encodings {
             if let Encoding::Charset(name) | Encoding::Wide(name) = encoding
-                && !known(name)
+                && !taken(name)
             {
                 *encoding = Encoding::Decoded(std::mem::take(name));
             }

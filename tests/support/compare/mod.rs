@@ -1,7 +1,13 @@
 //! Comparing two servers value by value: per table the row count and two order-free sums over all columns as text,
-//! so that a lost, doubled or changed row shows, also in tables without a key.
+//! so that a lost, doubled or changed row shows, also in tables without a key. Where the target is TiDB the values are read
+//! and compared here (`exact.rs`), else the servers make the sums.
 
-use std::collections::BTreeMap;
+mod exact;
+
+use std::{
+    collections::{BTreeMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
@@ -69,6 +75,78 @@ async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, 
     Ok(Digest { rows, sums: (a, b) })
 }
 
+/// The same of rows that were read.
+fn digest_of_rows(rows: &[Vec<String>]) -> Digest {
+    let sum = |salt: u8| {
+        let hash = |row: &Vec<String>| {
+            let mut hasher = DefaultHasher::new();
+            (salt, row).hash(&mut hasher);
+            hasher.finish()
+        };
+        rows.iter().fold(0u64, |sum, row| sum.wrapping_add(hash(row))).to_string()
+    };
+    Digest { rows: rows.len() as u64, sums: (sum(0), sum(1)) }
+}
+
+async fn is_tidb(conn: &mut Conn) -> bool {
+    let version: Option<String> = conn.query_first("SELECT VERSION()").await.unwrap();
+    version.unwrap_or_default().contains("TiDB")
+}
+
+/// The source's columns with their types on the target; Err: the target has no such column.
+async fn exact_columns(
+    source: &mut Conn,
+    from: (&str, &str),
+    there: &[(String, String)],
+) -> Result<Vec<exact::Column>, String> {
+    let sql = format!(
+        "SELECT column_name, data_type, COALESCE(character_set_name, '') FROM information_schema.columns \
+         WHERE table_schema = '{}' AND table_name = '{}' ORDER BY ordinal_position",
+        from.0,
+        from.1.replace('\\', "\\\\").replace('\'', "''")
+    );
+    let columns: Vec<(String, String, String)> = source.query(sql).await.unwrap();
+    let joined = columns.into_iter().map(|(name, kind, charset)| {
+        let found = there.iter().find(|(other, _)| other.eq_ignore_ascii_case(&name));
+        let target_kind = found.ok_or_else(|| format!("no column {name}"))?.1.clone();
+        Ok(exact::Column { name, kind, charset, target_kind })
+    });
+    joined.collect()
+}
+
+/// The digests of both sides; Err: what can't be read on the target.
+async fn digests(
+    source: &mut Conn,
+    from: (&str, &str),
+    target: &mut Conn,
+    to: (&str, &str),
+    cols: &[(String, String)],
+    there: &[(String, String)],
+) -> Result<(Digest, Digest), String> {
+    // DDL may be at work on the target while it is looked at: that is a difference, which goes away
+    if !is_tidb(target).await {
+        let a = digest_of(source, from.0, from.1, cols).await.unwrap_or_else(|e| panic!("{e}"));
+        return Ok((a, digest_of(target, to.0, to.1, cols).await?));
+    }
+    let (a, b) = exact_rows(source, from, target, to, there).await?;
+    Ok((digest_of_rows(&a), digest_of_rows(&b)))
+}
+
+type Rows = Vec<Vec<String>>;
+
+async fn exact_rows(
+    source: &mut Conn,
+    from: (&str, &str),
+    target: &mut Conn,
+    to: (&str, &str),
+    there: &[(String, String)],
+) -> Result<(Rows, Rows), String> {
+    let columns = exact_columns(source, from, there).await?;
+    let name = |(schema, table): (&str, &str)| format!("`{schema}`.`{}`", table.replace('`', "``"));
+    let a = exact::rows(source, &name(from), &columns, exact::Side::Source).await.unwrap_or_else(|e| panic!("{e}"));
+    Ok((a, exact::rows(target, &name(to), &columns, exact::Side::Target).await?))
+}
+
 /// The difference between a source table and a target table, `None` when they hold the same rows.
 /// Columns are those of the source; a target may have more.
 pub async fn difference(source: &mut Conn, from: (&str, &str), target: &mut Conn, to: (&str, &str)) -> Option<String> {
@@ -80,13 +158,10 @@ pub async fn difference(source: &mut Conn, from: (&str, &str), target: &mut Conn
     if let Some((missing, _)) = cols.iter().find(|(c, _)| !there.iter().any(|(t, _)| t.eq_ignore_ascii_case(c))) {
         return Some(format!("{}.{} has no column {missing}", to.0, to.1));
     }
-    let a = digest_of(source, from.0, from.1, &cols).await.unwrap_or_else(|e| panic!("{e}"));
-    // DDL may be at work on the target while it is looked at: that is a difference, which goes away
-    let b = match digest_of(target, to.0, to.1, &cols).await {
-        Ok(digest) => digest,
-        Err(error) => return Some(format!("{}.{} can't be read: {error}", to.0, to.1)),
-    };
-    (a != b).then(|| format!("{}.{}: source {a:?}, target {b:?}", from.0, from.1))
+    match digests(source, from, target, to, &cols, &there).await {
+        Ok((a, b)) => (a != b).then(|| format!("{}.{}: source {a:?}, target {b:?}", from.0, from.1)),
+        Err(error) => Some(format!("{}.{} can't be read: {error}", to.0, to.1)),
+    }
 }
 
 /// All differences between two schemas, table by table, including tables that only the target has.
@@ -113,16 +188,12 @@ pub async fn rows_that_differ(source: &mut Conn, target: &mut Conn, schema: &str
         }
         let cols = columns(source, schema, &table).await;
         let mut counts: BTreeMap<String, i64> = BTreeMap::new();
-        for (side, conn) in [(1, &mut *source), (-1, &mut *target)] {
-            let sql = format!(
-                "SELECT CONCAT_WS('#', {}) FROM `{schema}`.`{}`",
-                value_texts(&cols).join(", "),
-                table.replace('`', "``")
-            );
-            match conn.query::<String, _>(&sql).await {
-                Ok(rows) => rows.into_iter().for_each(|row| *counts.entry(row).or_default() += side),
-                Err(error) => out.push(format!("{table}: {error}")),
+        match all_rows(source, target, (schema, &table), &cols).await {
+            Ok((a, b)) => {
+                a.into_iter().for_each(|row| *counts.entry(row.join("#")).or_default() += 1);
+                b.into_iter().for_each(|row| *counts.entry(row.join("#")).or_default() -= 1);
             }
+            Err(error) => out.push(format!("{table}: {error}")),
         }
         let names: Vec<&str> = cols.iter().map(|(name, _)| name.as_str()).collect();
         out.push(format!("{schema}.{table} ({})", names.join("#")));
@@ -130,4 +201,26 @@ pub async fn rows_that_differ(source: &mut Conn, target: &mut Conn, schema: &str
         out.extend(differing.map(|(row, count)| format!("  {count:+} (source minus target): {row:.600}")));
     }
     out
+}
+
+/// The rows of a table on both sides, as they are compared.
+async fn all_rows(
+    source: &mut Conn,
+    target: &mut Conn,
+    name: (&str, &str),
+    cols: &[(String, String)],
+) -> Result<(Rows, Rows), String> {
+    if is_tidb(target).await {
+        let there = columns(target, name.0, name.1).await;
+        return exact_rows(source, name, target, name, &there).await;
+    }
+    let list = value_texts(cols).join(", ");
+    let sql = format!("SELECT CONCAT_WS('#', {list}) FROM `{}`.`{}`", name.0, name.1.replace('`', "``"));
+    let mut both = Vec::new();
+    for conn in [source, target] {
+        let rows: Vec<String> = conn.query(&sql).await.map_err(|e| e.to_string())?;
+        both.push(rows.into_iter().map(|row| vec![row]).collect::<Rows>());
+    }
+    let b = both.pop().unwrap_or_default();
+    Ok((both.pop().unwrap_or_default(), b))
 }
