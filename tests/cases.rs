@@ -2,7 +2,7 @@
 //!
 //! | file | meaning |
 //! |---|---|
-//! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status when Paused), `notes` (fragments of a source's `msg` in the end), `not_tidb` (why it can't have that target) |
+//! | case.toml | `source` (list of `mariadb`, `mysql`), `gtid` (list), optional `target` (`mariadb`) and `targets` (further ones, also `mysql57`), `end` (`Sync`, `Finished`, `Paused`), `expect` (fragments of query-status when Paused), `notes` (fragments of a source's `msg` in the end), `not_tidb` (why it can't have that target) |
 //! | source.sql, target.sql | run before the task starts |
 //! | source.yaml | more keys of the source file |
 //! | before-start.sql | run on the source after its position was taken for `{binlog_*}` |
@@ -25,7 +25,7 @@ use serde::Deserialize;
 use crate::support::{
     compare,
     nodes::Cluster,
-    servers::{Kind, Server},
+    servers::{Kind, Release, Server},
     wait::until,
 };
 
@@ -36,6 +36,8 @@ struct Case {
     gtid: Vec<bool>,
     #[serde(default = "mariadb")]
     target: String,
+    #[serde(default)]
+    targets: Vec<String>,
     #[serde(default = "sync")]
     end: String,
     #[serde(default)]
@@ -54,11 +56,12 @@ fn sync() -> String {
     "Sync".into()
 }
 
-fn kind(name: &str) -> Kind {
+fn release(name: &str) -> Release {
     match name {
-        "mysql" => Kind::Mysql,
-        "mariadb" => Kind::Mariadb,
-        "tidb" => Kind::Tidb,
+        "mysql" => Release::Mysql97,
+        "mysql57" => Release::Mysql57,
+        "mariadb" => Release::Mariadb1011,
+        "tidb" => Release::Tidb,
         other => panic!("unknown server {other}"),
     }
 }
@@ -104,7 +107,7 @@ async fn run_all(source: Kind, target: Option<&str>) -> Vec<String> {
     for folder in folders() {
         let mut case: Case = toml::from_str(&fs::read_to_string(folder.join("case.toml")).unwrap()).unwrap();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        if !case.source.iter().any(|s| kind(s) == source) {
+        if !case.source.iter().any(|s| release(s).kind() == source) {
             continue;
         }
         if let Some(target) = target {
@@ -113,15 +116,20 @@ async fn run_all(source: Kind, target: Option<&str>) -> Vec<String> {
                 continue;
             }
             case.target = target.to_owned();
+            case.targets.clear();
         }
-        for &gtid in &case.gtid {
+        let mut targets = vec![case.target.clone()];
+        targets.append(&mut case.targets);
+        for (gtid, to) in case.gtid.iter().flat_map(|gtid| targets.iter().map(|to| (*gtid, to.clone()))) {
             ran += 1;
-            let (folder, case) = (folder.clone(), case.clone());
+            let (folder, mut case) = (folder.clone(), case.clone());
+            let what = format!("{name} ({source:?} to {to}, gtid {gtid})");
+            case.target = to;
             let started = std::time::Instant::now();
             let done = tokio::spawn(async move { run(&folder, &case, source, gtid).await }).await;
-            eprintln!("scenario {name} ({source:?}, gtid {gtid}): {:.1} s", started.elapsed().as_secs_f64());
+            eprintln!("scenario {what}: {:.1} s", started.elapsed().as_secs_f64());
             if done.is_err() {
-                failed.push(format!("{name} ({source:?}, gtid {gtid})"));
+                failed.push(what);
             }
         }
     }
@@ -141,7 +149,7 @@ struct Run<'a> {
 
 async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
     let cluster = Cluster::standalone();
-    let (source, target) = (Server::start(source, &[]), Server::start(kind(&case.target), &[]));
+    let (source, target) = (Server::start(source, &[]), Server::of(release(&case.target), &[]));
     let mut run = Run { folder, source, target, cluster, task: String::new(), start: Default::default() };
     run.sql("source.sql", &run.source).await;
     run.sql("target.sql", &run.target).await;

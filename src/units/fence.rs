@@ -19,6 +19,16 @@ pub fn zero_if(condition: &str) -> String {
 /// connection that counts found rows. Returns one row that must be read.
 pub const ONE_ROW_UPDATED: &str = "SELECT 1 + 0 * (18446744073709551615 + (ROW_COUNT() <> 1))";
 
+/// The statement that judges a fence before rows which no transaction holds (of an engine without transactions): takes the
+/// lock of `table`'s one row that `row` finds, and fails (1690) unless it is there and `condition` holds for it. MySQL
+/// with `enforce_gtid_consistency` refuses such rows (1785) behind a write of a table with transactions, so the write of
+/// the progress comes last then. Returns one row that must be read.
+pub fn locked_if(table: &str, row: &str, condition: &str) -> String {
+    format!(
+        "SELECT 1 + 0 * (18446744073709551615 + (COUNT(*) <> 1)) FROM {table} WHERE {row} AND {condition} FOR UPDATE"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Loads one data file: its rows in batches, each one transaction together with the file's progress.
 
-use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use mysql_async::Conn;
 use tokio::task::JoinHandle;
@@ -9,7 +9,7 @@ use super::{
     folder::{DataFile, unreadable},
     progress::Counters,
     scan::{Batch, ScanError, Scanner},
-    store::{self, Store},
+    store::{self, Part, Store},
 };
 use crate::{
     config::subtask::DbConfig,
@@ -29,6 +29,8 @@ pub struct Shared {
     pub verb: &'static str,
     /// Bytes of rows in a transaction.
     pub batch_bytes: usize,
+    /// Target tables (schema, table) whose engine has no transactions.
+    pub plain: HashSet<(String, String)>,
     pub counters: Arc<Counters>,
 }
 
@@ -54,6 +56,8 @@ impl Worker {
     /// Loads what is missing of a file.
     pub async fn load(&mut self, file: &DataFile) -> Result<()> {
         let mut position = file.row.position;
+        let transactional =
+            !self.shared.plain.contains(&(file.row.target_schema.clone(), file.row.target_table.clone()));
         'reopen: loop {
             let mut next = open(file, position, self.shared.batch_bytes)?;
             loop {
@@ -64,7 +68,8 @@ impl Worker {
                 // The next batch is read while this one is on its way.
                 next = read_ahead(scanner, self.shared.batch_bytes);
                 let rows = statement(self.shared.verb, file, &batch)?;
-                match self.apply(file, batch.start, batch.end, false, &rows).await? {
+                let part = Part { from: batch.start, to: batch.end, done: false, rows: &rows, transactional };
+                match self.apply(file, part).await? {
                     Applied::Committed => self.moved(&mut position, batch.end),
                     Applied::At(_, true) => return Ok(()),
                     Applied::At(stored, false) => {
@@ -73,7 +78,8 @@ impl Worker {
                     }
                 }
             }
-            return match self.apply(file, position, file.row.size.max(position), true, b"").await? {
+            let part = Part { from: position, to: file.row.size.max(position), done: true, rows: b"", transactional };
+            return match self.apply(file, part).await? {
                 Applied::At(stored, false) => {
                     self.moved(&mut position, stored);
                     continue 'reopen;
@@ -92,11 +98,12 @@ impl Worker {
     }
 
     /// One transaction, until its outcome is known.
-    async fn apply(&mut self, file: &DataFile, from: u64, to: u64, done: bool, rows: &[u8]) -> Result<Applied> {
+    async fn apply(&mut self, file: &DataFile, part: Part<'_>) -> Result<Applied> {
         let name = &file.row.file;
+        let Part { from, to, done, .. } = part;
         let (mut breaks, mut conflicts) = (0, 0);
         loop {
-            let sql = self.shared.store.batch_transaction(name, from, to, done, rows);
+            let sql = self.shared.store.batch_transaction(name, &part);
             let mut conn = self.connection().await?;
             let limit = self.shared.target.answer_limit();
             let Err(e) = within(limit, store::run_all(&mut conn, sql)).await else {

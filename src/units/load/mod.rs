@@ -11,7 +11,7 @@ mod scan;
 mod store;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -108,9 +108,12 @@ impl LoadUnit {
         let (task, mapped) = (config.name.as_str(), &self.mapped);
         let how = create::Creating { task, router: &router, policy: &policy, source: &source, mapped };
         self.create_tables(&store, &mut conn, &folder, &known, &how).await?;
-        for (table, engine) in store::without_transactions(&mut conn, &folder).await? {
+        let mut plain = HashSet::new();
+        for (schema, table, engine) in store::without_transactions(&mut conn, &folder).await? {
+            let name = format!("{}.{}", quote_name(&schema), quote_name(&table));
+            plain.insert((schema, table));
             self.note(format!(
-                "{table} has the engine {engine} on the target, which has no transactions: a load that is interrupted may \
+                "{name} has the engine {engine} on the target, which has no transactions: a load that is interrupted may \
                  load up to one batch of its rows twice, unless a key and on-duplicate-logical: replace prevent it"
             ));
         }
@@ -119,7 +122,7 @@ impl LoadUnit {
         let location = folder.metadata.as_ref().map(|m| m.location.clone()).unwrap_or_default();
         self.counters.begin(folder.total_bytes(), done, location);
         store.set_status(&mut conn, "running").await?;
-        let shared = self.shared(&store, session, &mut conn).await?;
+        let shared = Shared { plain, ..self.shared(&store, session, &mut conn).await? };
         self.load_files(folder.data, shared).await?;
         store.finish(&mut conn, folder.metadata.as_ref()).await?;
         clean_after_load(config)
@@ -149,6 +152,7 @@ impl LoadUnit {
             },
             batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
             counters: Arc::clone(&self.counters),
+            plain: HashSet::new(),
         })
     }
 

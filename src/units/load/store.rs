@@ -48,6 +48,19 @@ pub struct FileRow {
     pub was_empty: bool,
 }
 
+/// A part of a data file, as one transaction.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    pub from: u64,
+    pub to: u64,
+    /// The file's end.
+    pub done: bool,
+    /// One statement; may be empty.
+    pub rows: &'a [u8],
+    /// The target table's engine has transactions.
+    pub transactional: bool,
+}
+
 /// What an earlier run left.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Claimed {
@@ -306,24 +319,31 @@ impl Store {
     }
 
     /// The whole transaction of one batch as one packet: progress first (it takes the file's lock and fails when a newer
-    /// owner is there or the file isn't where we think), then the rows, then COMMIT.
-    pub fn batch_transaction(&self, file: &str, from: u64, to: u64, done: bool, rows: &[u8]) -> Vec<u8> {
+    /// owner is there or the file isn't where we think), then the rows, then COMMIT. Of a table without transactions the
+    /// rows come before the progress, behind a fence that only reads.
+    pub fn batch_transaction(&self, file: &str, part: &Part<'_>) -> Vec<u8> {
         let Fence { cluster_id, epoch } = self.fence;
-        let zero = fence::zero_if(&format!(
-            "cluster_id = {cluster_id} AND epoch <= {epoch} AND position = {from} AND done = 0"
-        ));
-        let mut sql = format!(
-            "BEGIN; UPDATE {} SET position = {to} + {zero}, done = {}, epoch = {epoch} WHERE source_id = {} AND file_name = {}; {}; ",
+        let Part { from, to, done, rows, transactional } = part;
+        let mine = format!("cluster_id = {cluster_id} AND epoch <= {epoch} AND position = {from} AND done = 0");
+        let row = format!("source_id = {} AND file_name = {}", self.source, quote_text(file));
+        let progress = format!(
+            "UPDATE {} SET position = {to} + {}, done = {}, epoch = {epoch} WHERE {row}; {}; ",
             self.progress,
-            u8::from(done),
-            self.source,
-            quote_text(file),
+            fence::zero_if(&mine),
+            u8::from(*done),
             fence::ONE_ROW_UPDATED
-        )
-        .into_bytes();
+        );
+        let first = match transactional {
+            true => progress.clone(),
+            false => format!("{}; ", fence::locked_if(&self.progress, &row, &mine)),
+        };
+        let mut sql = format!("BEGIN; {first}").into_bytes();
         if !rows.is_empty() {
             sql.extend_from_slice(rows);
             sql.extend_from_slice(b"; ");
+        }
+        if !transactional {
+            sql.extend_from_slice(progress.as_bytes());
         }
         sql.extend_from_slice(b"COMMIT");
         sql
@@ -395,8 +415,8 @@ impl Store {
     }
 }
 
-/// Those of the target tables whose engine has no transactions: `schema.table` and the engine.
-pub async fn without_transactions(conn: &mut Conn, folder: &Folder) -> Result<Vec<(String, String)>> {
+/// Those of the target tables whose engine has no transactions: schema, table and engine.
+pub async fn without_transactions(conn: &mut Conn, folder: &Folder) -> Result<Vec<(String, String, String)>> {
     let targets: BTreeSet<_> =
         folder.tables.iter().map(|t| (t.target_schema.as_str(), t.target_table.as_str())).collect();
     let schemas: BTreeSet<String> = targets.iter().map(|(schema, _)| quote_text(schema)).collect();
@@ -413,7 +433,7 @@ pub async fn without_transactions(conn: &mut Conn, folder: &Folder) -> Result<Ve
     let plain = rows.into_iter().filter(|(schema, table, engine)| {
         !engine::is_transactional(engine) && targets.contains(&(schema.as_str(), table.as_str()))
     });
-    Ok(plain.map(|(s, t, engine)| (format!("{}.{}", quote_name(&s), quote_name(&t)), engine)).collect())
+    Ok(plain.collect())
 }
 
 fn file_row(row: &Row) -> FileRow {

@@ -14,7 +14,7 @@ use super::{
     location::At,
     queue::Waiting,
     target::is_retryable,
-    writer::{FencedWriter, Refused},
+    writer::{FencedWriter, Order, Refused},
 };
 use crate::{
     error::{Code, DmError, Scope},
@@ -57,7 +57,8 @@ impl LaneTask {
             while batch.len() < self.batch_rows {
                 let Some(change) = self.changes.peek() else { break };
                 let free = change.after.iter().all(|(lane, ordinal)| self.ledger.durable(*lane, *ordinal));
-                if !free || bytes + change.text.len() > self.batch_bytes {
+                let together = batch.last().is_some_and(|last| last.table.goes_with(&change.table));
+                if !free || !together || bytes + change.text.len() > self.batch_bytes {
                     // What is gathered goes first: nobody may wait for a batch that waits itself.
                     break;
                 }
@@ -93,6 +94,7 @@ impl LaneTask {
     async fn commit(&mut self, batch: &[Change], merge: bool) -> Result<(), Failure> {
         let Some(last) = batch.last() else { return Ok(()) };
         let progress = last.transaction.progress(last.index);
+        let order = if last.table.transactional { Order::FenceFirst } else { Order::RowsFirst };
         let mut statements = Vec::new();
         let (mut attempts, mut connects) = (0, 0);
         let started = std::time::Instant::now();
@@ -100,7 +102,7 @@ impl LaneTask {
         let affected = loop {
             failpoint::pass(self.writer.task(), Place::LaneBeforeSend).map_err(Failure::Other)?;
             let mut body = |sql: &mut SqlText| statements = batch::write(batch, merge, sql);
-            match self.writer.transact_with(&mut body, Some(&progress)).await {
+            match self.writer.transact_with(&mut body, Some(&progress), order).await {
                 Ok(affected) => break affected,
                 Err(Refused::Statement { error, .. }) if is_retryable(error.code, &error.message) => {
                     attempts += 1;

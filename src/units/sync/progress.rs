@@ -140,8 +140,9 @@ pub const COLUMNS: &str = "lane, lanes, cluster_id, epoch, batch, gtid_set, gtid
 
 /// Builds the two statements that begin a lane's transaction after BEGIN.
 pub struct LaneFence {
-    head: String,
-    tail: String,
+    table: String,
+    /// Where the lane's row is.
+    row: String,
     fence: Fence,
 }
 
@@ -149,8 +150,8 @@ impl LaneFence {
     /// For one lane of one source.
     pub fn new(tables: &MetaTables, source_id: &str, lane: i32, fence: Fence) -> Self {
         LaneFence {
-            head: format!("UPDATE {} SET batch = ", tables.lanes),
-            tail: format!(" WHERE source_id = {} AND lane = {lane}", quote_text(source_id)),
+            table: tables.lanes.clone(),
+            row: format!("source_id = {} AND lane = {lane}", quote_text(source_id)),
             fence,
         }
     }
@@ -158,12 +159,9 @@ impl LaneFence {
     /// Appends `UPDATE lane row; SELECT one row updated` (no semicolon at the end). `batch` is the ordinal of this
     /// transaction. Without `progress` the lane's progress stays (control transactions).
     pub fn write(&self, batch: u64, progress: Option<&Progress>, sql: &mut SqlText) {
-        let Fence { cluster_id, epoch } = self.fence;
-        let before = batch.wrapping_sub(1);
-        sql.push_str(&self.head);
+        sql.push_all(&["UPDATE ", &self.table, " SET batch = "]);
         sql.push_str(&format!("{batch} + "));
-        let mine = format!("batch = {before} AND epoch = {epoch} AND cluster_id = {cluster_id}");
-        sql.push_str(&fence::zero_if(&mine));
+        sql.push_str(&fence::zero_if(&self.mine(batch)));
         if let Some(p) = progress {
             sql.push_str(", gtid_set = ");
             sql.push_str(&quote_text(&p.gtid_set));
@@ -173,9 +171,17 @@ impl LaneFence {
             sql.push_str(&quote_text(&p.binlog_name));
             sql.push_str(&format!(", binlog_pos = {}, row_index = {}", p.binlog_pos, p.row_index));
         }
-        sql.push_str(&self.tail);
-        sql.push_str("; ");
-        sql.push_str(fence::ONE_ROW_UPDATED);
+        sql.push_all(&[" WHERE ", &self.row, "; ", fence::ONE_ROW_UPDATED]);
+    }
+
+    /// Appends the statement that judges the fence of transaction `batch` and locks the lane, and writes nothing yet.
+    pub fn check(&self, batch: u64, sql: &mut SqlText) {
+        sql.push_str(&fence::locked_if(&self.table, &self.row, &self.mine(batch)));
+    }
+
+    fn mine(&self, batch: u64) -> String {
+        let Fence { cluster_id, epoch } = self.fence;
+        format!("batch = {} AND epoch = {epoch} AND cluster_id = {cluster_id}", batch.wrapping_sub(1))
     }
 }
 
@@ -204,6 +210,13 @@ mod tests {
              AND cluster_id = 9))), gtid_set = '', gtid = '', binlog_name = 'bin.000002', binlog_pos = 77, \
              row_index = 5 WHERE source_id = 's''1' AND lane = 3; \
              SELECT 1 + 0 * (18446744073709551615 + (ROW_COUNT() <> 1))"
+        );
+        sql.clear();
+        fence.check(12, &mut sql);
+        assert_eq!(
+            std::str::from_utf8(sql.as_bytes()).unwrap(),
+            "SELECT 1 + 0 * (18446744073709551615 + (COUNT(*) <> 1)) FROM `m`.`t_lane_progress` WHERE \
+             source_id = 's''1' AND lane = 3 AND batch = 11 AND epoch = 4 AND cluster_id = 9 FOR UPDATE"
         );
     }
 }

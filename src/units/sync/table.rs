@@ -165,6 +165,13 @@ impl TargetTable {
         }
     }
 
+    /// Whether a change of this table and a next one of `other` may share a transaction. Rows of an engine without
+    /// transactions stay when it fails: then nothing else goes with them, and without a key, which would make repeating
+    /// them harmless, each goes alone.
+    pub fn goes_with(&self, other: &TargetTable) -> bool {
+        self.transactional == other.transactional && (self.transactional || other.row_key.is_some())
+    }
+
     /// How the rows of a table map are laid out; None: as it says.
     pub fn layout(&self, map: &TableMap) -> Option<TableMap> {
         map.with_old_fractions(&self.fractions)

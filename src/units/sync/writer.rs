@@ -27,8 +27,25 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 /// Beyond this a packet is an exception, unless `keeping` says less.
 const LARGE_PACKET: usize = 4 << 20;
 
-/// BEGIN, UPDATE, SELECT stand before a packet's own statements.
-const HEAD: usize = 3;
+/// What a packet's own statements stand between.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// BEGIN; UPDATE and SELECT of the fence with the progress; the rows; COMMIT.
+    FenceFirst,
+    /// BEGIN; SELECT that judges the fence and locks the lane; the rows; UPDATE and SELECT of the progress; COMMIT. For rows
+    /// that no transaction holds (see `fence::locked_if`).
+    RowsFirst,
+}
+
+impl Order {
+    /// Results before and behind the packet's own statements.
+    fn frame(self) -> (usize, usize) {
+        match self {
+            Order::FenceFirst => (3, 1),
+            Order::RowsFirst => (2, 3),
+        }
+    }
+}
 
 /// Writes transactions under one row of the lane table.
 pub struct FencedWriter {
@@ -82,7 +99,7 @@ impl FencedWriter {
     /// Runs `body` (statements joined by `; `, each giving one result) in one transaction with the lane's progress.
     /// Returns the affected rows of each statement. One attempt: repeating is the caller's decision, and safe.
     pub async fn transact(&mut self, body: &[u8], progress: Option<&Progress>) -> Result<Vec<u64>, Refused> {
-        self.transact_with(&mut |sql| sql.push_bytes(body), progress).await
+        self.transact_with(&mut |sql| sql.push_bytes(body), progress, Order::FenceFirst).await
     }
 
     /// The same with a body that is written straight into the packet.
@@ -90,20 +107,13 @@ impl FencedWriter {
         &mut self,
         body: &mut (dyn FnMut(&mut SqlText) + Send),
         progress: Option<&Progress>,
+        order: Order,
     ) -> Result<Vec<u64>, Refused> {
         let batch = self.batch + 1;
         let mut packet = std::mem::take(&mut self.packet);
-        packet.clear();
-        packet.push_str("BEGIN; ");
-        self.text.write(batch, progress, &mut packet);
-        packet.push_str("; ");
-        let before = packet.len();
-        body(&mut packet);
-        if packet.len() > before {
-            packet.push_str("; ");
-        }
-        packet.push_str("COMMIT");
-        let outcome = self.send(packet.as_bytes()).await;
+        self.write(batch, body, progress, order, &mut packet);
+        let outcome = self.send(packet.as_bytes(), order).await;
+        let head = order.frame().0;
         if packet.len() > self.keep {
             // Neither we nor the driver should keep buffers of that size.
             self.conn = self.conn.take().filter(|_| outcome.is_err());
@@ -115,7 +125,7 @@ impl FencedWriter {
                 self.batch = batch;
                 Ok(affected)
             }
-            Err(Sent::Refused { index, error }) if index < HEAD && error.code == FENCE_ERRNO => {
+            Err(Sent::Refused { index, error }) if index < head && error.code == FENCE_ERRNO => {
                 self.conn = None;
                 // Either another owner took over, or an earlier packet of ours arrived after all.
                 self.settle(batch)
@@ -126,7 +136,7 @@ impl FencedWriter {
             }
             Err(Sent::Refused { index, error }) => {
                 self.roll_back().await;
-                match index.checked_sub(HEAD) {
+                match index.checked_sub(head) {
                     Some(index) => Err(Refused::Statement { index, error }),
                     None => Err(Refused::Other(self.target.exec_error("lane progress", &MysqlError::Server(error)))),
                 }
@@ -141,6 +151,33 @@ impl FencedWriter {
                 }
             }
         }
+    }
+
+    fn write(
+        &self,
+        batch: u64,
+        body: &mut (dyn FnMut(&mut SqlText) + Send),
+        progress: Option<&Progress>,
+        order: Order,
+        packet: &mut SqlText,
+    ) {
+        packet.clear();
+        packet.push_str("BEGIN; ");
+        match order {
+            Order::FenceFirst => self.text.write(batch, progress, packet),
+            Order::RowsFirst => self.text.check(batch, packet),
+        }
+        packet.push_str("; ");
+        let before = packet.len();
+        body(packet);
+        if packet.len() > before {
+            packet.push_str("; ");
+        }
+        if order == Order::RowsFirst {
+            self.text.write(batch, progress, packet);
+            packet.push_str("; ");
+        }
+        packet.push_str("COMMIT");
     }
 
     /// A connection for work between two transactions, such as a DDL statement.
@@ -163,7 +200,7 @@ impl FencedWriter {
         self.conn = None;
     }
 
-    async fn send(&mut self, packet: &[u8]) -> Result<Vec<u64>, Sent> {
+    async fn send(&mut self, packet: &[u8], order: Order) -> Result<Vec<u64>, Sent> {
         if failpoint::pass(self.target.task(), Place::LaneNeverSent).is_err() {
             return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
         }
@@ -183,11 +220,12 @@ impl FencedWriter {
             // As if the connection had broken before the answer came.
             return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
         }
-        if affected.len() <= HEAD {
+        let (head, tail) = order.frame();
+        let Some(own) = affected.len().checked_sub(tail).filter(|end| *end >= head) else {
             return Err(Sent::NotConnected(self.target.unexpected("fewer results than statements")));
-        }
-        affected.pop();
-        affected.drain(..HEAD);
+        };
+        affected.truncate(own);
+        affected.drain(..head);
         Ok(affected)
     }
 

@@ -18,7 +18,8 @@ impl TargetTable {
         safe: bool,
         out: &mut SqlText,
     ) -> Parsed<Option<Rendered>> {
-        let (safe, start) = (safe || !self.transactional, out.len());
+        // Without a key an UPDATE is the form that does least when it is repeated.
+        let (safe, start) = (safe || (!self.transactional && self.row_key.is_some()), out.len());
         let partial = (before.and_then(SourceRow::partial), after.and_then(SourceRow::partial));
         if partial.0.is_some() || partial.1.is_some() {
             let rendered = self.render_partial(partial.0, partial.1, safe, out)?;
