@@ -51,7 +51,11 @@ fn subtask(source: &Server, target: &Server, mode: TaskMode) -> SubtaskConfig {
 
 fn unit(kind: UnitType, config: &SubtaskConfig) -> Box<dyn units::Unit> {
     let fence = Fence { cluster_id: 7, epoch: 1 };
-    units::build(kind, UnitEnv { config: Arc::new(config.clone()), fence, worker: "w".into() }).unwrap()
+    units::build(
+        kind,
+        UnitEnv { config: Arc::new(config.clone()), fence, worker: "w".into(), unsaved: Default::default() },
+    )
+    .unwrap()
 }
 
 async fn catalog(server: &Server) -> Catalog {

@@ -41,7 +41,12 @@ pub fn subtask(source: &Server, target: &Server, gtid: bool) -> SubtaskConfig {
 }
 
 fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
-    UnitEnv { config: Arc::new(config.clone()), fence: Fence { cluster_id: 7, epoch }, worker: "w".into() }
+    UnitEnv {
+        config: Arc::new(config.clone()),
+        fence: Fence { cluster_id: 7, epoch },
+        worker: "w".into(),
+        unsaved: Default::default(),
+    }
 }
 
 pub struct Running {
@@ -50,7 +55,7 @@ pub struct Running {
     task: JoinHandle<Result<Ended, DmError>>,
     /// What it ended with, for messages.
     failed: Arc<OnceLock<String>>,
-    unit: Arc<dyn units::Unit>,
+    pub unit: Arc<dyn units::Unit>,
 }
 
 impl Running {

@@ -15,7 +15,7 @@ use crate::{
         cobra::{Flag, Matches, Spec},
         session::{Failure, Outcome, Session},
     },
-    error::{Code, DmError, Result},
+    error::{Code, DmError, EventClass, Result},
     mysql::position::BinlogPosition,
     pb::{self, ErrorOp},
     rules::operator::Operator,
@@ -217,7 +217,7 @@ fn place(request: &pb::HandleErrorRequest, report: &FailureReport, source: &str)
         return Ok(Place { position, gtid: String::new(), injected: false });
     }
     let Some(event) = &report.event else { return Err(format!("source '{source}' has no error")) };
-    if !event.statement && matches!(request.op(), ErrorOp::Skip | ErrorOp::Replace) {
+    if event.class == EventClass::Rows && matches!(request.op(), ErrorOp::Skip | ErrorOp::Replace) {
         return Err(format!(
             "only support to handle ddl error currently: the event at {} holds row changes. Give its position with \
              --binlog-pos to leave all of them out, or mend the cause and resume-task",

@@ -161,7 +161,7 @@ async fn of_source(
     }
 }
 
-/// `flush`: always, there is no other place where a paused task keeps structures. `sync` matters to shard DDL locks only.
+/// `sync` matters to shard DDL locks only.
 fn wanted(request: &pb::OperateSchemaRequest) -> Result<StructureRequest, DmError> {
     let action = match (request.op(), request.from_source, request.from_target) {
         (SchemaOp::GetSchema, ..) => StructureAction::Show,
@@ -185,5 +185,9 @@ fn wanted(request: &pb::OperateSchemaRequest) -> Result<StructureRequest, DmErro
     if request.database.is_empty() || request.table.is_empty() {
         return Err(DmError::new(Code::SchemaTrackerCannotGetTable).msg("the database and the table must be given"));
     }
-    Ok(StructureRequest { table: TableId::new(request.database.as_str(), request.table.as_str()), action })
+    Ok(StructureRequest {
+        table: TableId::new(request.database.as_str(), request.table.as_str()),
+        action,
+        flush: request.flush,
+    })
 }

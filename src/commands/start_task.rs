@@ -132,7 +132,26 @@ async fn prepare(cluster: &dyn Cluster, request: &pb::StartTaskRequest) -> Resul
         subtasks.retain(|subtask| request.sources.contains(&subtask.source_id));
     }
     fill_start_points(&mut subtasks, &sources, &request.start_time).await?;
-    Ok(Prepared { name: task.name.clone(), subtasks, warnings: task.warnings().join("\n"), strangers })
+    let mut warnings = task.warnings();
+    if let Some(subtask) = subtasks.first().filter(|_| !request.start_time.is_empty()) {
+        warnings.extend(start_time_warning(subtask.mode));
+    }
+    Ok(Prepared { name: task.name.clone(), subtasks, warnings: warnings.join("\n"), strangers })
+}
+
+/// What `--start-time` doesn't do.
+fn start_time_warning(mode: TaskMode) -> Option<String> {
+    match mode {
+        TaskMode::Incremental => None,
+        TaskMode::All | TaskMode::LoadSync => Some(format!(
+            "`--start-time` counts for a task that is in Sync already: before that, replication of a task in mode `{}` begins \
+             where its dump ends",
+            mode.as_str()
+        )),
+        TaskMode::Full | TaskMode::Dump | TaskMode::Load => {
+            Some(format!("`--start-time` has no effect on a task in mode `{}`, which reads no binlog", mode.as_str()))
+        }
+    }
 }
 
 /// The cluster's sources, parsed.

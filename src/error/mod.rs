@@ -72,12 +72,21 @@ pub struct EventRef {
     pub position: BinlogPosition,
     /// Of its transaction; empty without GTIDs.
     pub gtid: String,
-    /// A statement; otherwise row changes.
-    pub statement: bool,
+    /// What it holds.
+    pub class: EventClass,
     /// Which of the statements that stand for the event failed; 0 is the first.
     pub step: u32,
     /// All that an operator put before the event had run.
     pub injected: bool,
+}
+
+/// What an event of a source's binlog holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub enum EventClass {
+    Statement,
+    Rows,
+    /// Nothing that can be migrated: an incident, a type that isn't known, rows that the source no longer has.
+    Refused,
 }
 
 impl DmError {

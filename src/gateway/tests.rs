@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     commands::testing::MemoryCluster,
     dmctl::one_shot,
-    error::{EventRef, Scope},
+    error::{EventClass, EventRef, Scope},
     mysql::position::BinlogPosition,
     pb::{
         self,
@@ -325,7 +325,13 @@ async fn happen(gateway: &Gateway, event: &str) {
         ),
         "a statement fails" => {
             let position = BinlogPosition::new("mysql-bin.000002", 739_345_443);
-            let event = EventRef { position, gtid: "0-3407-94939".into(), statement: true, step: 0, injected: false };
+            let event = EventRef {
+                position,
+                gtid: "0-3407-94939".into(),
+                class: EventClass::Statement,
+                step: 0,
+                injected: false,
+            };
             let error = DmError::new(Code::SchemaTrackerCannotFetchDownstreamTable).msg("why").at_event(event);
             gateway.cluster.fail(error);
         }

@@ -8,7 +8,7 @@ use super::{
 /// The statement; the table's name stands without its schema. Read again it gives the same structure.
 pub fn create_text(table: &TableInfo) -> String {
     let mut lines: Vec<String> =
-        table.columns.iter().filter(|column| !column.is_hidden()).map(|c| column(table, c)).collect();
+        table.columns.iter().filter(|column| !column.is_hidden()).map(|c| column_text(table, c)).collect();
     lines.extend(table.indexes.iter().map(index));
     for period in &table.periods {
         let [name, start, end] = [&period.name, &period.start, &period.end].map(|name| quote_name(name));
@@ -31,7 +31,8 @@ pub fn create_text(table: &TableInfo) -> String {
     text
 }
 
-fn column(table: &TableInfo, column: &Column) -> String {
+/// A column of a table as CREATE TABLE and ADD COLUMN have it.
+pub fn column_text(table: &TableInfo, column: &Column) -> String {
     let mut text = format!("{} {}", quote_name(&column.name), column.ty.text());
     if let (Some(charset), Some(collation)) = (&column.charset, &column.collation)
         && (*charset != table.charset || *collation != table.collation)

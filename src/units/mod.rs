@@ -44,6 +44,8 @@ pub struct UnitEnv {
     pub fence: Fence,
     /// This worker's name, for metrics labels and connection attributes.
     pub worker: String,
+    /// Structures that the runs of this subtask share beside the checkpoint.
+    pub unsaved: Arc<sync::Unsaved>,
 }
 
 /// How a run ended without an error.

@@ -118,7 +118,12 @@ fn subtask(name: &str, source: &Server, target: &Server, way: Way) -> SubtaskCon
 }
 
 fn env(config: &SubtaskConfig) -> UnitEnv {
-    UnitEnv { config: Arc::new(config.clone()), fence: Fence { cluster_id: 7, epoch: 1 }, worker: "w".into() }
+    UnitEnv {
+        config: Arc::new(config.clone()),
+        fence: Fence { cluster_id: 7, epoch: 1 },
+        worker: "w".into(),
+        unsaved: Default::default(),
+    }
 }
 
 async fn session(server: &Server) -> Conn {

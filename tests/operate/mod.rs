@@ -1,6 +1,8 @@
 //! What an operator does to a running task: failed events, tracked structures, status and metrics.
 
 mod failures;
+mod keys;
+mod refused;
 mod resumed;
 mod settings;
 mod status;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use crate::support::{
     compare,
     nodes::Cluster,
-    servers::{Kind, Server},
+    servers::{Kind, Release, Server},
     wait::until,
 };
 
@@ -29,21 +31,49 @@ pub struct Rig {
 impl Rig {
     pub async fn start(source: Server, target: Server, gtid: bool, tables: &str) -> Rig {
         source.exec(&format!("CREATE DATABASE d; USE d; {tables}")).await;
+        Rig::over(source, target, gtid, tables).await
+    }
+
+    /// Over a source that has its tables.
+    pub async fn over(source: Server, target: Server, gtid: bool, tables: &str) -> Rig {
         target.exec(&format!("CREATE DATABASE e; USE e; {tables}")).await;
-        let cluster = Cluster::standalone();
-        cluster.create_source("src-1", &source, gtid);
         let yaml = format!(
-            "name: {TASK}\ntask-mode: incremental\ntarget-database: {{host: 127.0.0.1, port: {}, user: root, password: \
-             \"123456\"}}\nmysql-instances:\n- {{source-id: src-1, block-allow-list: b, route-rules: [r], \
+            "name: {TASK}\ntask-mode: incremental\ntarget-database: {{host: 127.0.0.1, port: {{target_port}}, user: root, \
+             password: \"123456\"}}\nmysql-instances:\n- {{source-id: src-1, block-allow-list: b, route-rules: [r], \
              syncer-config-name: s}}\nblock-allow-list:\n  b: {{do-dbs: [d]}}\nroutes:\n  r: {{schema-pattern: d, \
-             target-schema: e}}\nsyncers:\n  s: {{checkpoint-flush-interval: 1}}\n",
-            target.port
+             target-schema: e}}\nsyncers:\n  s: {{checkpoint-flush-interval: 1}}\n"
         );
-        let task = cluster.file("task.yaml", &yaml);
-        cluster.dmctl_ok(&["start-task", &task]);
+        Rig::of_task(source, target, gtid, "", &yaml).await
+    }
+
+    /// A task of the caller's, with more keys of the source's connection. `{target_port}` is filled in.
+    pub async fn of_task(source: Server, target: Server, gtid: bool, from: &str, yaml: &str) -> Rig {
+        let cluster = Cluster::standalone();
+        cluster.create_source_with("src-1", &source, gtid, from);
         let rig = Rig { cluster, source, target };
+        rig.start_task(yaml);
         rig.stage_is("Running").await;
         rig
+    }
+
+    /// Starts a task of this text.
+    pub fn start_task(&self, yaml: &str) {
+        self.start_with(yaml, &[]);
+    }
+
+    /// The same with flags; gives the reply (with a report of checks it isn't quite JSON).
+    pub fn start_with(&self, yaml: &str, flags: &[&str]) -> String {
+        let file = self.task_file(yaml);
+        let mut args = vec!["start-task", &file];
+        args.extend(flags);
+        let reply = self.cluster.dmctl(&args);
+        assert!(reply.contains("\"result\": true"), "{reply}");
+        reply
+    }
+
+    /// The task as a file.
+    pub fn task_file(&self, yaml: &str) -> String {
+        self.cluster.file("task.yaml", &yaml.replace("{target_port}", &self.target.port.to_string()))
     }
 
     pub async fn stage_is(&self, wanted: &str) -> Value {
@@ -108,7 +138,7 @@ impl Rig {
     /// Where the next transaction begins at the source, as `-b` takes it.
     pub async fn next_position(&self) -> String {
         let sql = match self.source.kind {
-            Kind::Mysql => "SHOW BINARY LOG STATUS",
+            Kind::Mysql if self.source.release == Release::Mysql97 => "SHOW BINARY LOG STATUS",
             _ => "SHOW MASTER STATUS",
         };
         use mysql_async::prelude::Queryable;

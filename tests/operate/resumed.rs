@@ -64,7 +64,12 @@ pub fn nothing() -> Operator {
 
 /// One run until it ends or the target's query gives the text.
 pub async fn run(config: &SubtaskConfig, epoch: u64, operator: &Operator, done: Option<(&Server, &str, &str)>) -> bool {
-    let env = UnitEnv { config: Arc::new(config.clone()), fence: Fence { cluster_id: 7, epoch }, worker: "w".into() };
+    let env = UnitEnv {
+        config: Arc::new(config.clone()),
+        fence: Fence { cluster_id: 7, epoch },
+        worker: "w".into(),
+        unsaved: Default::default(),
+    };
     let unit = units::build(UnitType::Sync, env).unwrap();
     unit.set_operators(vec![operator.clone()]);
     let stop = CancellationToken::new();

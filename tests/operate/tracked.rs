@@ -51,3 +51,36 @@ async fn a_tracked_structure_is_shown_set_and_deleted() {
         rig.rows_are_equal().await;
     }
 }
+
+/// What was set without writing it counts for the runs of this worker, and is gone with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_structure_that_is_not_flushed_is_gone_with_the_worker() {
+    let mut rig = Rig::start(servers::mariadb(), servers::mariadb(), true, TABLES).await;
+    rig.source.exec("INSERT INTO d.t VALUES (1, 'a')").await;
+    rig.rows_are_equal().await;
+    let stored = "SELECT COUNT(*) FROM dm_meta.op_syncer_checkpoint WHERE cp_table = 't' AND table_info LIKE '%\"v\"%'";
+    rig.target_has(stored, "1").await;
+    rig.cluster.dmctl_ok(&["pause-task", TASK]);
+    let narrow = rig.cluster.file("t.sql", "CREATE TABLE `t` (`id` INT NOT NULL, PRIMARY KEY (`id`))");
+    // The old command too.
+    rig.ok(&["operate-schema", "set", "-s", "src-1", TASK, "-d", "d", "-t", "t", &narrow, "--flush=false"]);
+    assert!(!rig.ok(&["binlog-schema", "list", TASK, "d", "t"]).contains("`v`"));
+    assert_eq!(rig.target.text(stored).await, "1", "it was written");
+    rig.cluster.dmctl_ok(&["resume-task", TASK]);
+    rig.source.exec("INSERT INTO d.t VALUES (2, 'b')").await;
+    rig.fails_with("36027").await;
+    rig.cluster.node("node").kill();
+    rig.cluster.node("node").up();
+    rig.rows_are_equal().await;
+
+    // What a run writes in its place counts from then on; deleting takes it back.
+    rig.cluster.dmctl_ok(&["pause-task", TASK]);
+    rig.stage_is("Paused").await;
+    rig.ok(&["binlog-schema", "update", TASK, "d", "t", &narrow, "--flush=false"]);
+    rig.ok(&["binlog-schema", "delete", TASK, "d", "t"]);
+    rig.cluster.dmctl_ok(&["resume-task", TASK]);
+    rig.source
+        .exec("INSERT INTO d.t VALUES (3, 'c'); ALTER TABLE d.t ADD COLUMN w INT; INSERT INTO d.t VALUES (4, 'd', 5)")
+        .await;
+    rig.rows_are_equal().await;
+}

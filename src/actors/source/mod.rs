@@ -200,7 +200,12 @@ impl SourceShell {
         let (task, expected) = (spec.config.name.clone(), spec.expected);
         let operators = spec.operators;
         let args = SubtaskArgs {
-            env: UnitEnv { config: Arc::new(spec.config), fence: self.args.fence, worker: self.args.worker.clone() },
+            env: UnitEnv {
+                config: Arc::new(spec.config),
+                fence: self.args.fence,
+                worker: self.args.worker.clone(),
+                unsaved: Arc::default(),
+            },
             kit: self.args.kit.clone(),
             policy: self.policy.clone(),
             board: self.args.board.clone(),

@@ -260,8 +260,8 @@ impl Tracker {
     fn alter_table(&mut self, id: &TableId, specs: &[AlterSpec]) -> Result<Vec<Change>> {
         let before = self.tracked(id)?;
         let inherited = self.schema_charset(&id.schema);
-        let Altered { table: mut after, renamed, renames } = alter::alter(&before, specs, &self.setting(&inherited))
-            .map_err(|reason| refused(&id.to_string(), reason))?;
+        let Altered { table: mut after, renamed, renames } =
+            alter::alter(&before, specs, &self.setting(&inherited)).map_err(|reason| refused_table(&id, reason))?;
         self.name_parent_columns(&mut after);
         let mut changes = vec![Change::Altered(id.clone())];
         for spec in specs {
@@ -378,6 +378,15 @@ impl Tracker {
     fn stored_name(&self, name: &str) -> String {
         if self.lower_case_table_names == 1 { name.to_lowercase() } else { name.to_owned() }
     }
+}
+
+/// The target has seen every statement before this one: its table is as the source's was.
+fn refused_table(table: &TableId, reason: String) -> DmError {
+    refused(&table.to_string(), reason).workaround(format!(
+        "Set the structure that the table had before the statement, from the target if its columns are in the same order: \
+         `binlog-schema update {{task}} {} {} --from-target -s {{source}}`, or from a file with its CREATE TABLE.",
+        table.schema, table.name
+    ))
 }
 
 fn refused(subject: &str, reason: String) -> DmError {

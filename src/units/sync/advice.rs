@@ -2,19 +2,25 @@
 
 use crate::{
     config::SubtaskConfig,
-    error::{Code, DmError, EventRef},
+    error::{Code, DmError, EventClass, EventRef},
 };
 
-/// Adds the commands to the workaround of an error that names an event.
+/// Adds the commands to the workaround of an error that names an event; `{task}` and `{source}` in it are filled in.
 pub fn advise(error: DmError, config: &SubtaskConfig) -> DmError {
-    let Some(event) = error.event() else { return error };
+    let known = error.workaround_text().replace("{task}", &config.name).replace("{source}", &config.source_id);
+    let Some(event) = error.event() else { return error.workaround(known) };
     // What passes by itself is resumed by the supervisor: no event is to blame.
     if matches!(error.code(), Code::DBBadConn | Code::DBInvalidConn | Code::DBDriverError) {
         return error;
     }
-    let commands = if event.statement { of_statement(event, config) } else { of_rows(event, config) };
-    let text = match error.workaround_text() {
+    let commands = match event.class {
+        EventClass::Statement => of_statement(event, config),
+        EventClass::Rows => of_rows(event, config),
+        EventClass::Refused => format!("`{}` passes the event", command("skip", event, config)),
+    };
+    let text = match known.as_str() {
         "" => commands,
+        known if event.class == EventClass::Refused => format!("{known} Then {commands}."),
         known => format!("{known} Otherwise: {commands}"),
     };
     error.workaround(text)
@@ -49,22 +55,24 @@ mod tests {
     use super::*;
     use crate::mysql::position::BinlogPosition;
 
-    fn advised(code: Code, statement: bool, known: &str) -> String {
+    fn advised(code: Code, class: EventClass, known: &str) -> String {
         let config = SubtaskConfig { name: "t1".into(), source_id: "s1".into(), ..SubtaskConfig::default() };
         let position = BinlogPosition::new("mysql-bin.000001", 1234);
-        let event = EventRef { position, gtid: String::new(), statement, step: 0, injected: false };
+        let event = EventRef { position, gtid: String::new(), class, step: 0, injected: false };
         let error = DmError::new(code).workaround(known).at_event(event);
         advise(error, &config).workaround_text().to_owned()
     }
 
     #[test]
     fn the_commands_can_be_pasted() {
-        let text = advised(Code::DBExecuteFailed, true, "");
+        let text = advised(Code::DBExecuteFailed, EventClass::Statement, "");
         assert!(text.contains("`binlog skip t1 -s s1 -b mysql-bin.000001:1234`"), "{text}");
         assert!(text.contains("`binlog replace t1 -s s1 -b mysql-bin.000001:1234 \""), "{text}");
-        let text = advised(Code::DBExecuteFailed, false, "Look here.");
+        let text = advised(Code::DBExecuteFailed, EventClass::Rows, "Look here.");
         assert!(text.starts_with("Look here. Otherwise: mend"), "{text}");
         assert!(text.contains("`binlog-schema list t1 <database> <table> -s s1`"), "{text}");
-        assert_eq!(advised(Code::DBInvalidConn, false, ""), "");
+        let text = advised(Code::SyncerGetEvent, EventClass::Refused, "Compare.");
+        assert_eq!(text, "Compare. Then `binlog skip t1 -s s1 -b mysql-bin.000001:1234` passes the event.");
+        assert_eq!(advised(Code::DBInvalidConn, EventClass::Rows, ""), "");
     }
 }

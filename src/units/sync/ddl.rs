@@ -130,9 +130,10 @@ impl TranslateTask {
         let started = std::time::Instant::now();
         let (count, sql) = (outcome.statements.len(), steps.origin.clone());
         let subjects: Vec<Subject> = outcome.statements.iter().map(|statement| statement.subject.clone()).collect();
-        let online = outcome.online.clone();
+        let (online, rows) = (outcome.online.clone(), outcome.rows.clone());
         let outcome = Outcome { explicit_timestamps: tracker.explicit_defaults_for_timestamp(), ..outcome };
         self.bring_in(event, steps, outcome).await?;
+        self.unsaved.written(&rows);
         self.structures.tracker = tracker;
         self.structures.held_back(&self.online, &online);
         self.online = online;

@@ -126,8 +126,14 @@ impl ControlTask {
             plan.push(digest(&statement.sql));
             let number = job.number * SPLIT + plan.len() as u64 - 1;
             let step = step.get(part).copied().unwrap_or_default();
-            let at =
-                At { start: job.start_pos, end: job.end_pos, sql: Some(origin.as_str()), step, injected: *injected };
+            let at = At {
+                start: job.start_pos,
+                end: job.end_pos,
+                sql: Some(origin.as_str()),
+                step,
+                injected: *injected,
+                refused: false,
+            };
             self.counters.statement_begins(&statement.sql);
             self.statement(job, number, &plan, statement).await.map_err(|error| job.transaction.annotate(error, at))?;
             last = Some(number);

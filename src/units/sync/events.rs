@@ -6,30 +6,29 @@ use crate::{
 };
 
 /// The source lost events, or fears so.
-pub fn incident(at: &Location, code: u16, message: &str) -> DmError {
+pub fn incident(code: u16, message: &str) -> DmError {
     DmError::new(Code::SyncerGetEvent)
         .msg(format!(
-            "the source's binlog has an incident event at {at} (code {code}: {message}): the source lost changes that are \
-             in no binlog"
+            "the source's binlog has an incident event (code {code}: {message}): the source lost changes that are in no \
+             binlog"
         ))
         .workaround(
-            "Please compare the data of source and target. If they are equal, or after loading what differs, start the \
-             task behind the event (mode incremental, `meta` at the next transaction, `--remove-meta`); else start it \
-             anew with a dump.",
+            "Please compare the data of source and target: changes of tables of engines without transactions may be \
+             missing. Load what differs, or start the task anew with a dump.",
         )
 }
 
 /// A type of event that no release known to us writes.
-pub fn unknown(at: &Location, event_type: u8) -> DmError {
+pub fn unknown(event_type: u8) -> DmError {
     DmError::new(Code::SyncerGetEvent)
         .msg(format!(
-            "the source's binlog has an event of type {event_type} ({}) at {at}, which is not known and which the source \
-             does not mark as one that may be ignored",
+            "the source's binlog has an event of type {event_type} ({}), which is not known and which the source does not \
+             mark as one that may be ignored",
             type_name(event_type)
         ))
         .workaround(
             "Please see whether a newer version of this program knows the source's release. If the event holds no change \
-             that is migrated, start the task behind it (mode incremental, `meta` at the next transaction, `--remove-meta`).",
+             that is migrated, it may be passed.",
         )
 }
 

@@ -107,6 +107,11 @@ impl FirstStore<'_> {
             statements.push(source_state::put_open_xa(tables, id, &start.state.open_xa));
             statements.push(source_state::put(tables, id, "start-time", time));
         }
+        let asked = self.config.start_time.as_deref().filter(|time| !time.is_empty());
+        if let (None, Some(time)) = (self.asked_time, asked) {
+            // It began where its dump ended: resuming must not go anywhere else.
+            statements.push(source_state::put(&start.tables, &self.config.source_id, "start-time", time));
+        }
         statements.extend(self.text(start).statements(&[]));
         statements
     }

@@ -11,7 +11,7 @@ use super::{
     counters::Counters,
     failpoint::{self, Place},
     ledger::{Lane, Ledger},
-    location::At,
+    location::{At, shorten},
     queue::Waiting,
     target::is_retryable,
     writer::{FencedWriter, Order, Refused},
@@ -150,7 +150,10 @@ enum Failure {
 impl Failure {
     fn into_error(self, batch: &[Change]) -> DmError {
         let (change, error) = match self {
-            Failure::Change { culprit, error } => (batch.get(culprit), server_error(&error)),
+            Failure::Change { culprit, error } => {
+                let change = batch.get(culprit);
+                (change, change.map_or_else(|| server_error(&error), |change| refused(change, &error)))
+            }
             Failure::Other(error) => (batch.first(), error),
         };
         match change {
@@ -161,6 +164,18 @@ impl Failure {
             None => error,
         }
     }
+}
+
+/// The target refused a change.
+fn refused(change: &Change, error: &ServerError) -> DmError {
+    const UNKNOWN_COLUMN: u16 = 1054;
+    let Change { table, op, kind, .. } = change;
+    let statement = shorten(&table.shown(*op, *kind));
+    let refused = server_error(error).msg(format!("execute statement failed: {statement}"));
+    if error.code == UNKNOWN_COLUMN && !table.lacking.is_empty() {
+        return refused.workaround(format!("Add what {} lacks on the target: ``{}``.", table.target, table.lacking));
+    }
+    refused
 }
 
 fn server_error(error: &ServerError) -> DmError {

@@ -48,9 +48,13 @@ pub fn mismatch(source: &TableId, why: &str) -> DmError {
     DmError::new(Code::SyncerUnitDMLColumnNotMatch)
         .msg(format!("the binlog's rows of {source} contradict the structure that is tracked for this position: {why}"))
         .workaround(
-            "The structure in the checkpoint (or one that was set by hand) isn't that of this position. Please set the \
-             right one with `binlog-schema update`, or delete the table's row from the task's checkpoint table, and \
-             resume the task.",
+            format!(
+                "The structure in the checkpoint (or one that was set by hand) isn't that of this position. Set the right one: \
+                 `binlog-schema update {{task}} {} {} --from-source -s {{source}}` if nothing altered the table on the source \
+                 since, `--from-target` if the target's table has the same columns in the same order, or a file with its \
+                 CREATE TABLE; then `resume-task {{task}}`.",
+                source.schema, source.name
+            ),
         )
 }
 

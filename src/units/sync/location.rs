@@ -1,7 +1,7 @@
 //! Transactions of the source, and where a change stands in them.
 
 use crate::{
-    error::{DmError, EventRef},
+    error::{DmError, EventClass, EventRef},
     mysql::{
         gtid::{Gtid, GtidSet},
         position::{BinlogPosition, Location},
@@ -65,7 +65,12 @@ impl Transaction {
             place.push_str(&format!(", origin SQL: [{}]", shorten(&without_values(sql))));
         }
         let gtid = self.gtid.as_ref().map(Gtid::to_string).unwrap_or_default();
-        let event = EventRef { position, gtid, statement: at.sql.is_some(), step: at.step, injected: at.injected };
+        let class = match at.sql {
+            Some(_) => EventClass::Statement,
+            None if at.refused => EventClass::Refused,
+            None => EventClass::Rows,
+        };
+        let event = EventRef { position, gtid, class, step: at.step, injected: at.injected };
         error.annotate(place).at_event(event)
     }
 }
@@ -78,6 +83,8 @@ pub struct At<'a> {
     pub end: u64,
     /// The statement; None for row changes.
     pub sql: Option<&'a str>,
+    /// Neither statement nor row changes: it can't be migrated.
+    pub refused: bool,
     /// Which of the statements that stand for the event.
     pub step: u32,
     /// Those that were put before the event had run.
@@ -161,7 +168,7 @@ mod tests {
             gtid: Gtid::parse(Flavor::Mariadb, "0-3407-94939").ok(),
             timestamp: 0,
         };
-        let at = At { start: 739_345_485, end: 739_345_578, sql: Some("drop x"), step: 0, injected: false };
+        let at = At { start: 739_345_485, end: 739_345_578, sql: Some("drop x"), ..At::default() };
         let why = DmError::new(Code::DBExecuteFailed).msg("why");
         let error = transaction.annotate(why.clone(), at);
         assert_eq!(
@@ -170,7 +177,10 @@ mod tests {
              [position: (mysql-bin.000002, 739345578), gtid-set: 0-3407-94939], origin SQL: [drop x]: why"
         );
         let event = error.event().unwrap();
-        assert_eq!((event.position.pos, event.gtid.as_str(), event.statement), (739_345_485, "0-3407-94939", true));
+        assert_eq!(
+            (event.position.pos, event.gtid.as_str(), event.class),
+            (739_345_485, "0-3407-94939", EventClass::Statement)
+        );
         let error = transaction.annotate(why, At { step: 2, ..at });
         assert!(error.message().contains("gtid-set: 0-3407-94938, suffix: 2], endLocation"), "{error}");
         assert_eq!(transaction.progress(3).gtid, "0-3407-94939");

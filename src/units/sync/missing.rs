@@ -32,8 +32,8 @@ pub async fn explained(config: &SubtaskConfig, at: &Location, error: DmError) ->
     };
     DmError::new(Code::SyncerGetEvent).scope(Scope::Upstream).msg(what).cause(cause).workaround(
         "Changes that are in no binlog any more can't be migrated. Restore the binlog files if there is a copy, or connect the source \
-         to a server of its group that still has them (with `enable-gtid: true`); else stop the task and start it with \
-         `--remove-meta` in mode `all`, which dumps again. Let the source keep its binlog longer than tasks stand still.",
+         to a server of its group that still has them (with `enable-gtid: true`); else `stop-task {task}` and \
+         start it with `--remove-meta` in mode `all`, which dumps again. Let the source keep its binlog longer than tasks stand still.",
     )
 }
 

@@ -32,6 +32,7 @@ mod first_store;
 pub mod fold;
 mod keys;
 mod known;
+mod lacking;
 mod lane;
 mod layout;
 mod ledger;
@@ -65,6 +66,7 @@ pub mod tracked;
 mod transaction;
 mod translate;
 mod unmigrated;
+mod unsaved;
 mod unsettled;
 mod versions;
 mod watch;
@@ -78,6 +80,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use self::counters::Counters;
+pub use self::unsaved::Unsaved;
 use crate::{
     error::{DmError, EventRef},
     pb,
@@ -123,6 +126,10 @@ impl Unit for SyncUnit {
         self.counters.set_clock_offset(start.source.clock_offset);
         self.counters.set_source(start.source.location.clone());
         self.counters.set_flushed(&start.location);
+        if let Some(note) = &start.note {
+            tracing::warn!(note);
+            self.counters.note("start-time".to_owned(), note.clone());
+        }
         let watch = tokio::spawn(watch::watch(self.env.config.clone(), self.counters.clone()));
         let _watch = pipeline::AbortOnDrop(watch.abort_handle());
         let ended = pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await;

@@ -61,15 +61,17 @@ impl TranslateTask {
         }
     }
 
-    /// Row changes under an operator; true when they don't flow.
-    pub(super) async fn replaces_rows(
+    /// An event that is no statement under an operator; true when the event itself doesn't count. `alone`: it is the whole
+    /// transaction.
+    pub(super) async fn replaces(
         &mut self,
         transaction: &Arc<Transaction>,
         start_pos: u64,
         end_pos: u64,
+        alone: bool,
     ) -> Result<bool, DmError> {
-        let Some(operator) = self.rules.operator(transaction, start_pos, false) else { return Ok(false) };
-        tracing::warn!(location = %transaction.before, start_pos, "an operator stands for row changes");
+        let Some(operator) = self.rules.operator(transaction, start_pos, alone) else { return Ok(false) };
+        tracing::warn!(location = %transaction.before, start_pos, "an operator stands for an event");
         let event = DdlEvent {
             transaction: transaction.clone(),
             event: query(""),

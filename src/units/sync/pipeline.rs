@@ -175,6 +175,7 @@ fn spawn_readers(
         online: start.online,
         row: Default::default(),
         structures,
+        unsaved: shared.env.unsaved.clone(),
     };
     stages.spawn(translate.run());
     let (start, open_xa) = (start.location, start.state.open_xa);

@@ -74,42 +74,54 @@ async fn dump_metadata(config: &SubtaskConfig) -> Result<dump::Metadata, DmError
 }
 
 /// The `--start-time` that a start of the task asks for and that was not served yet. Each start has its own text (`time#n`), so
-/// that resuming doesn't begin there again.
-pub fn asked_time<'a>(config: &'a SubtaskConfig, state: &SourceState) -> Option<&'a str> {
+/// that resuming doesn't begin there again. A task that dumps and loads first has no other beginning than its dump's end; in
+/// Sync it can be set to a time as an incremental one.
+pub fn asked_time<'a>(config: &'a SubtaskConfig, state: &SourceState, has_checkpoint: bool) -> Option<&'a str> {
     let text = config.start_time.as_deref().filter(|text| !text.is_empty())?;
-    (config.mode == TaskMode::Incremental && state.start_time.as_deref() != Some(text)).then_some(text)
+    let counts = has_checkpoint || config.mode == TaskMode::Incremental;
+    (counts && state.start_time.as_deref() != Some(text)).then_some(text)
 }
 
-/// Where the binlog stands at a time. Rows after it may be on the target already: safe mode ends `safe-mode-duration` after the time,
-/// at the latest where the source stands now.
-pub async fn at_time(config: &SubtaskConfig, source: &SourceFacts, text: &str) -> Result<Begin, DmError> {
+/// Where the binlog stands at a time; before the oldest binlog that is the oldest, as DM has it. Rows after it may be on the
+/// target already. Of a task that had a checkpoint they are all before the place where the source stands now; else safe mode ends
+/// `safe-mode-duration` after the time.
+pub async fn at_time(
+    config: &SubtaskConfig,
+    source: &SourceFacts,
+    text: &str,
+    has_checkpoint: bool,
+) -> Result<(Begin, Option<String>), DmError> {
     let text = text.split('#').next().unwrap_or_default();
     let time = locate::seconds(text).ok_or_else(|| locate::too_late(text))?;
     let end = &source.location.position;
+    let mut note = None;
     let begin = match locate::by_time(config, time, end).await? {
         Found::At(location) => location,
-        Found::Before(location) if location.position.sequence() == Some(1) => location,
         Found::Before(location) => {
-            return Err(DmError::new(Code::ConfigStartTimeTooLate)
-                .msg(format!("start-time {text} is before the source's oldest binlog, which begins at {location}"))
-                .workaround(
-                    "Changes between the two are in no binlog any more. Please give a later time, or start a task in mode \
-                     `all`, which dumps first.",
+            if location.position.sequence() != Some(1) {
+                note = Some(format!(
+                    "start-time {text} is before the source's oldest binlog, which begins at {location}: what was changed \
+                     between the two is not migrated"
                 ));
+            }
+            location
         }
         Found::After => return Err(locate::too_late(text)),
     };
     tracing::info!(start_time = text, location = %begin, "found where the binlog stands at the start time");
+    if has_checkpoint {
+        return Ok(((begin, Some(source.location.clone())), note));
+    }
     let duration = config.syncer.safe_mode_duration.parse::<GoDuration>().unwrap_or(GoDuration::from_secs(60)).to_std();
     if duration.is_zero() {
-        return Ok((begin, None));
+        return Ok(((begin, None), note));
     }
     let until = time.saturating_add(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
     let exit = match locate::by_time(config, until, end).await? {
         Found::At(location) | Found::Before(location) => location,
         Found::After => source.location.clone(),
     };
-    Ok((begin, Some(exit)))
+    Ok(((begin, Some(exit)), note))
 }
 
 /// A stored place in the form that the task follows now: `enable-gtid` may have been switched on since.

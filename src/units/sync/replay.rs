@@ -3,6 +3,7 @@
 use super::{
     outlet::Outlet,
     source::{another_server_id, open},
+    transaction::{Item, Refused},
     xa::{Marks, Prepared, Replay, XaStatement, counts, lost},
 };
 use crate::{
@@ -16,8 +17,33 @@ use crate::{
     units::link,
 };
 
-/// Sends the rows as those of the committing transaction.
+/// Why the rows don't come.
+pub enum Unread {
+    /// The source no longer has them: trying again doesn't help.
+    Lost(DmError),
+    Failed(DmError),
+}
+
+impl From<DmError> for Unread {
+    fn from(error: DmError) -> Self {
+        Unread::Failed(error)
+    }
+}
+
+/// Sends the rows as those of the committing transaction; where they are lost, an event that can't be migrated.
 pub async fn run(config: &SubtaskConfig, replay: Replay, outlet: &Outlet) -> Result<(), DmError> {
+    match read(config, &replay, outlet).await {
+        Ok(()) => Ok(()),
+        Err(Unread::Failed(error)) => Err(error),
+        Err(Unread::Lost(error)) => {
+            let Replay { transaction, start_pos, end_pos, .. } = replay;
+            let refused = Refused { transaction, start_pos, end_pos, alone: true, error };
+            outlet.send(vec![Item::Refused(Box::new(refused))], 0).await
+        }
+    }
+}
+
+async fn read(config: &SubtaskConfig, replay: &Replay, outlet: &Outlet) -> Result<(), Unread> {
     let (xid, before) = (&replay.xid, &replay.transaction.before);
     let prepared = match &replay.prepared {
         Some(prepared) => prepared.clone(),
@@ -49,27 +75,28 @@ pub async fn run(config: &SubtaskConfig, replay: Replay, outlet: &Outlet) -> Res
                 return if found == *xid {
                     Ok(())
                 } else {
-                    Err(lost(xid, "at their place stands another transaction"))
+                    Err(Unread::Lost(lost(xid, "at their place stands another transaction")))
                 };
             }
             _ => {}
         }
         // Heartbeats tell how far the source has come without sending anything.
         if *stream.position() >= behind {
-            return Err(lost(xid, "the source no longer has them"));
+            return Err(Unread::Lost(lost(xid, "the source no longer has them")));
         }
     }
 }
 
-fn gone_from_source(xid: &str, error: DmError) -> DmError {
+fn gone_from_source(xid: &str, error: DmError) -> Unread {
     if error.raw_cause().starts_with("Error 1236 ") {
-        return lost(xid, "the source no longer has them (its binlog was purged)").cause(error.raw_cause().to_owned());
+        let lost = lost(xid, "the source no longer has them (its binlog was purged)");
+        return Unread::Lost(lost.cause(error.raw_cause()));
     }
-    error
+    Unread::Failed(error)
 }
 
 /// Where a transaction was prepared, looked for from `until` backwards: it was before the task began.
-async fn find(config: &SubtaskConfig, xid: &str, until: &BinlogPosition) -> Result<Prepared, DmError> {
+async fn find(config: &SubtaskConfig, xid: &str, until: &BinlogPosition) -> Result<Prepared, Unread> {
     tracing::info!(%xid, until = %until, "looking for an XA transaction that was prepared before the task began");
     let mut conn = link::connect(&config.from, &[], Scope::Upstream).await?;
     let files = show_binary_logs(&mut conn).await?;
@@ -81,7 +108,7 @@ async fn find(config: &SubtaskConfig, xid: &str, until: &BinlogPosition) -> Resu
             return Ok(prepared);
         }
     }
-    Err(lost(xid, "they are in none of the source's binlog files"))
+    Err(Unread::Lost(lost(xid, "they are in none of the source's binlog files")))
 }
 
 /// The last transaction of a file's part that prepared `xid`.

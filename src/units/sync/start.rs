@@ -52,6 +52,8 @@ pub struct Start {
     pub state: SourceState,
     /// What is kept of online schema changes under way.
     pub online: Records,
+    /// A remark on where it begins.
+    pub note: Option<String>,
 }
 
 /// What is asked of the source once.
@@ -94,9 +96,15 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
     failpoint::pass(&config.name, Place::StartAfterRaise)?;
     let mut state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
-    let asked_time = place::asked_time(&config, &state);
+    let has_checkpoint = raised.stored.is_some();
+    let asked_time = place::asked_time(&config, &state, has_checkpoint);
+    let mut note = None;
     let ((location, safe_until), from_checkpoint) = match (raised.stored, asked_time) {
-        (_, Some(time)) => (place::at_time(&config, &source, time).await?, false),
+        (_, Some(time)) => {
+            let (begin, remark) = place::at_time(&config, &source, time, has_checkpoint).await?;
+            note = remark;
+            (begin, false)
+        }
         (Some(stored), None) => {
             place::check_server(&source, &state, &stored.location)?;
             // A checkpoint without lane rows is the original's. All that it can have applied lies before the place where
@@ -112,7 +120,9 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     if asked_time.is_some() {
         state = SourceState::default();
     }
-    let tracker = structures(&mut conn, &target, &tables, &config, &source, from_checkpoint).await?;
+    // A task that goes back in time has no structures of then; those of a dump are of its own place.
+    let mut tracker = structures(&mut conn, &target, &tables, &config, &source, from_checkpoint, asked_time).await?;
+    env.unsaved.all().into_iter().for_each(|info| tracker.put(info));
     let intent = Intent::read(&mut conn, &target, &tables.ddl, &config.source_id).await?;
     let online = Records::open(&mut conn, &target, &tables, &config, source.lower_case_table_names).await?;
     let gtid = location.gtid_set.is_some();
@@ -128,8 +138,20 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
             lanes.push((row.batch, Cover::new(&row.progress, config.flavor, gtid)?));
         }
     }
-    let mut start =
-        Start { target, tables, tracker, source, location, safe_until, lanes, control_batch, intent, state, online };
+    let mut start = Start {
+        target,
+        tables,
+        tracker,
+        source,
+        location,
+        safe_until,
+        lanes,
+        control_batch,
+        intent,
+        state,
+        online,
+        note,
+    };
     // From here on a restart must not look for another place to begin.
     let first = FirstStore { config: &config, fence: env.fence, from_checkpoint, asked_time };
     first.store(&mut start).await?;
@@ -371,6 +393,7 @@ async fn structures(
     config: &SubtaskConfig,
     source: &SourceFacts,
     from_checkpoint: bool,
+    asked_time: Option<&str>,
 ) -> Result<Tracker, DmError> {
     let mut tracker = Tracker::new(source.dialect, source.lower_case_table_names);
     tracker.set_explicit_defaults_for_timestamp(source.explicit_timestamps);
@@ -381,7 +404,7 @@ async fn structures(
         tracker.put_schema(schema, charset.clone());
     }
     if !from_checkpoint {
-        if matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
+        if asked_time.is_none() && matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
             super::dumped::read(Path::new(&config.loader.dir), source, &mut tracker)?;
         }
         return Ok(tracker);

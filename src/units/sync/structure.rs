@@ -18,6 +18,7 @@ use super::{
     filter::Rules,
     fold,
     keys::Columns,
+    lacking,
     layout::{self, fits},
     lookup::Lookup,
     online::Records,
@@ -128,7 +129,10 @@ impl Structures {
         if let Some((known, _)) = self.tables.get(&source) {
             return Ok(Joined { table: known.clone(), fresh: None, drain: false });
         }
-        let target_info = self.at_target.table(target).await?.ok_or_else(|| missing(target, &source))?;
+        let Some(target_info) = self.at_target.table(target).await? else {
+            let present = self.at_source.table(&source).await?;
+            return Err(lacking::no_table(target, &source, present, self.target.collations()));
+        };
         let (info, fresh) = match self.tracker.get(&source.schema, &source.name) {
             Some(info) => match layout::contradiction(map, &info) {
                 Some(why) => return Err(layout::mismatch(&source, &why)),
@@ -151,10 +155,12 @@ impl Structures {
                 [&target_info, &*info].map(|t| t.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>());
             check_places(&extras, &target.to_string(), &columns, &own, Code::SyncerUnitGenTableRouter)?;
         }
+        let lacking = lacking::columns(&info, &target_info, self.target.collations());
         let compared = self.compared(target_info);
         let columns = Columns { source: &info, target: &compared, extras: &extras };
         let relations = self.relations(&columns, target).await?;
         let mut table = TargetTable::new(&columns, relations, transactional);
+        table.lacking = lacking;
         table.combine = table.combine.min(self.combine_limit(target).await?);
         table = table.decoding_unless(|charset| self.target.collations().target.takes_bytes_of(charset));
         table.expressions = rules.expressions(&info, self.tracker.server())?;

@@ -6,6 +6,7 @@ mod render;
 use std::sync::Arc;
 
 use super::{
+    change::{Kind, Op},
     conflicts::Conflicts,
     encode::{self, Compare, Encoding},
     keys::Columns,
@@ -63,6 +64,8 @@ pub struct TargetTable {
     pub combine: Combine,
     /// The task's expression filters over this table's rows.
     pub expressions: Option<Compiled>,
+    /// What would add the columns that the target lacks; empty when it has all.
+    pub lacking: String,
 }
 
 /// What may be put together without anyone being able to tell (see `batch`). Each includes those before it.
@@ -162,6 +165,22 @@ impl TargetTable {
             transactional,
             combine,
             expressions: None,
+            lacking: String::new(),
+        }
+    }
+
+    /// The statement of a change without its values.
+    pub fn shown(&self, op: Op, kind: Kind) -> String {
+        let places = vec!["?"; self.written.len() + self.extras.len()].join(",");
+        let target = &self.target;
+        match (op, kind) {
+            (Op::Insert, _) => format!("{}({places})", self.insert_head),
+            (Op::Replace, _) => format!("{}({places}){}", self.replace_head, self.replace_tail),
+            (Op::DeleteByKey, _) | (Op::One, Kind::Delete) => format!("DELETE FROM {target} WHERE .. = ?"),
+            (Op::One | Op::Update, _) => format!("UPDATE {target} SET .. = ? WHERE .. = ?"),
+            (Op::DeleteReplace | Op::MoveReplace, _) => {
+                format!("DELETE FROM {target} WHERE .. = ?; {}({places}){}", self.replace_head, self.replace_tail)
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub struct StructureRequest {
     /// At the source.
     pub table: TableId,
     pub action: StructureAction,
+    /// Written to the checkpoint; otherwise only the runs of the subtask on this worker know it.
+    pub flush: bool,
 }
 
 /// What to do with a structure.
@@ -61,25 +63,36 @@ pub async fn operate(env: &UnitEnv, request: &StructureRequest) -> Result<String
     let target = Target::probe(env.config.clone(), None).await?;
     let mut conn = target.connect().await?;
     let table = &request.table;
-    let row = match &request.action {
-        StructureAction::Show => return Ok(create_text(&stored(env, &target, &mut conn, table).await?)),
-        StructureAction::Set { text } => put(table, parsed(env, text, table).await?)?,
-        StructureAction::SetFromSource => put(table, from_source(env, table).await?)?,
+    let info = match &request.action {
+        StructureAction::Show => {
+            let shown = match env.unsaved.get(table) {
+                Some(info) => info,
+                None => stored(env, &target, &mut conn, table).await?,
+            };
+            return Ok(create_text(&shown));
+        }
+        StructureAction::Set { text } => parsed(env, text, table).await?,
+        StructureAction::SetFromSource => from_source(env, table).await?,
         StructureAction::SetFromTarget => {
             let routed = Rules::new(&env.config)?.route(table)?;
             let found = load::fetch_table(&mut conn, &routed.schema, &routed.name).await;
             let found = found.map_err(|error| error.scope(Scope::Downstream))?;
-            put(table, found.ok_or_else(|| super::structure::missing(&routed, table))?)?
+            found.ok_or_else(|| super::structure::missing(&routed, table))?
         }
-        StructureAction::Delete => TableRow::Remove { table: table.clone() },
+        StructureAction::Delete => {
+            env.unsaved.forget(table);
+            return store(env, &target, &mut conn, TableRow::Remove { table: table.clone() }).await;
+        }
     };
-    store(env, &target, &mut conn, row).await?;
-    Ok(String::new())
-}
-
-fn put(table: &TableId, info: TableInfo) -> Result<TableRow, DmError> {
     let info = TableInfo { schema: table.schema.clone(), name: table.name.clone(), ..info };
-    Ok(TableRow::Put { table: table.clone(), json: table_info::to_json(&info)? })
+    if !request.flush {
+        env.unsaved.put(table, info);
+        return Ok(String::new());
+    }
+    let row = TableRow::Put { table: table.clone(), json: table_info::to_json(&info)? };
+    store(env, &target, &mut conn, row).await?;
+    env.unsaved.forget(table);
+    Ok(String::new())
 }
 
 /// As a session of the source would read it.
@@ -127,7 +140,7 @@ fn unknown(table: &TableId, why: &str) -> DmError {
 }
 
 /// Writes a row of the checkpoint as the source's owner.
-async fn store(env: &UnitEnv, target: &Target, conn: &mut Conn, row: TableRow) -> Result<(), DmError> {
+async fn store(env: &UnitEnv, target: &Target, conn: &mut Conn, row: TableRow) -> Result<String, DmError> {
     let config = &env.config;
     let tables = MetaTables::new(&config.meta_schema, &config.name);
     let source = quote_text(&config.source_id);
@@ -150,7 +163,7 @@ async fn store(env: &UnitEnv, target: &Target, conn: &mut Conn, row: TableRow) -
         CheckpointText { tables: &tables, source_id: &config.source_id, at: &checkpoint.location, exit_safe: None };
     let mut writer = FencedWriter::new(target.clone(), &tables, &config.source_id, CONTROL_LANE, env.fence, batch);
     let written = writer.transact(text.table_row(&row).as_bytes(), None).await;
-    written.map(drop).map_err(|refused| match refused {
+    written.map(|_| String::new()).map_err(|refused| match refused {
         Refused::Other(error) => error,
         Refused::Statement { error, .. } => target.exec_error("write a structure", &mysql_async::Error::Server(error)),
     })

@@ -39,8 +39,21 @@ pub enum Item {
         number: u32,
         alone: bool,
     },
+    /// Can't be migrated: ends the run, unless an operator passes it.
+    Refused(Box<Refused>),
     /// Everything before `location` has passed.
     Boundary(Boundary),
+}
+
+/// An event that can't be migrated, and why.
+#[derive(Debug)]
+pub struct Refused {
+    pub transaction: Arc<Transaction>,
+    pub start_pos: u64,
+    pub end_pos: u64,
+    /// It is the whole transaction.
+    pub alone: bool,
+    pub error: DmError,
 }
 
 /// What an event gives.
@@ -118,21 +131,34 @@ impl Assembler {
                 self.prepared(one_phase, xid, start, end, timestamp, out);
             }
             EventBody::Heartbeat { name, pos } => self.heartbeat(name, pos, out),
-            body => self.other(body, event.header.event_type, end)?,
+            EventBody::Incident { code, message } => {
+                self.refuse(events::incident(code, &message), start, end, timestamp, out);
+            }
+            EventBody::Unknown { ignorable: false } => {
+                self.refuse(events::unknown(event.header.event_type), start, end, timestamp, out);
+            }
+            _ => {
+                // Between transactions: a task that has nothing else to do stands behind it.
+                if self.current.is_none() && end > 0 {
+                    self.at.position.pos = end;
+                    self.boundary(0, out);
+                }
+            }
         }
         Ok(())
     }
 
-    fn other(&mut self, body: EventBody, event_type: u8, end: u64) -> Result<(), DmError> {
-        match body {
-            EventBody::Incident { code, message } => Err(events::incident(&self.at, code, &message)),
-            EventBody::Unknown { ignorable: false } => Err(events::unknown(&self.at, event_type)),
-            _ => {
-                if self.current.is_none() && end > 0 {
-                    self.at.position.pos = end;
-                }
-                Ok(())
-            }
+    /// An event that can't be migrated: outside of transactions, all of one (MySQL gives incidents a GTID), or within one.
+    fn refuse(&mut self, error: DmError, start: u64, end: u64, timestamp: u32, out: &mut Vec<Output>) {
+        if self.current.is_none() {
+            self.open(None, start, timestamp, false);
+        }
+        let Some(current) = &self.current else { return };
+        let (transaction, alone) = (current.transaction.clone(), !current.open && current.held.is_none());
+        let refused = Refused { transaction, start_pos: start, end_pos: end, alone, error };
+        self.unsettled.push(Item::Refused(Box::new(refused)), 0, out);
+        if alone {
+            self.end(end, timestamp, out);
         }
     }
 

@@ -26,7 +26,8 @@ use super::{
     source_row::SourceRow,
     structure::{Joined, Structures},
     table::TargetTable,
-    transaction::Item,
+    transaction::{Item, Refused},
+    unsaved::Unsaved,
     versions,
 };
 use crate::{
@@ -58,6 +59,7 @@ pub struct TranslateTask {
     pub control: mpsc::Sender<Request>,
     pub rules: Rules,
     pub structures: Structures,
+    pub unsaved: Arc<Unsaved>,
     pub safe_mode: SafeMode,
     /// One a lane.
     pub covers: Vec<Cover>,
@@ -171,7 +173,7 @@ impl TranslateTask {
         match item {
             Item::Rows { transaction, event, start_pos, end_pos } => {
                 self.enter(&transaction).await?;
-                if self.replaces_rows(&transaction, start_pos, end_pos).await? {
+                if self.replaces(&transaction, start_pos, end_pos, false).await? {
                     self.row.rows += event.count();
                     return Ok(());
                 }
@@ -188,6 +190,16 @@ impl TranslateTask {
                 self.row.known.forget();
                 let number = u64::from(number) + self.row.rows;
                 self.statement(DdlEvent { transaction, event, start_pos, end_pos, timestamp, number, alone }).await
+            }
+            Item::Refused(refused) => {
+                let Refused { transaction, start_pos, end_pos, alone, error } = *refused;
+                self.enter(&transaction).await?;
+                if self.replaces(&transaction, start_pos, end_pos, alone).await? {
+                    tracing::warn!(error = %error, "an event that can't be migrated is passed");
+                    return Ok(());
+                }
+                let at = At { start: start_pos, end: end_pos, refused: true, ..At::default() };
+                Err(transaction.annotate(error, at))
             }
             Item::Boundary(boundary) => {
                 self.row.transaction = None;

@@ -188,9 +188,7 @@ pub fn lost(xid: &str, what: &str) -> DmError {
     DmError::new(Code::SyncerGetEvent)
         .msg(format!("XA COMMIT {xid}: its rows were prepared earlier, and {what}"))
         .workaround(
-            "Please dump and load the tables it changed again (a task in mode `all`), or start the task \
-             behind the event (mode incremental, `meta` at the next transaction, `--remove-meta`) if its rows are on the \
-             target already.",
+            "Please load again what it changed, where that is not on the target already, or start the task anew with a dump.",
         )
 }
 

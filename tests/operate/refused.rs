@@ -1,0 +1,71 @@
+//! Events that can't be migrated: the task says why, and an operator gets it past them.
+
+use mysql_async::prelude::Queryable;
+
+use super::{Rig, TASK};
+use crate::support::servers::{Kind, Release, Server};
+
+const TABLES: &str = "CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT PRIMARY KEY, v INT);";
+
+/// Runs the first command of an error's advice that begins so, word by word.
+fn follow(rig: &Rig, error: &serde_json::Value, command: &str) {
+    let advice = error["Workaround"].as_str().unwrap();
+    let command = advice.split('`').find(|part| part.starts_with(command)).unwrap_or_else(|| panic!("{advice}"));
+    rig.ok(&command.split(' ').collect::<Vec<_>>());
+}
+
+/// A statement over a table without transactions that does not fit the binlog's cache: its rows stay, and the server writes
+/// that it lost their events.
+async fn lose_events(source: &Server) {
+    source.exec("SET GLOBAL binlog_stmt_cache_size = 4096; SET GLOBAL max_binlog_stmt_cache_size = 4096").await;
+    source.exec("CREATE DATABASE lost; CREATE TABLE lost.m (id INT, s TEXT) ENGINE=MyISAM").await;
+    let rows = vec!["(1, REPEAT('a', 500))"; 40].join(", ");
+    let error = source.conn().await.query_drop(format!("INSERT INTO lost.m VALUES {rows}")).await.unwrap_err();
+    assert!(error.to_string().contains("1705"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_is_passed_by_skip() {
+    let of = |release, gtid| async move {
+        let target = Server::of(Release::Mariadb1011, &[]);
+        let rig = Rig::start(Server::of(release, &[]), target, gtid, TABLES).await;
+        rig.source.exec("INSERT INTO d.t VALUES (1, 1)").await;
+        lose_events(&rig.source).await;
+        rig.source.exec("INSERT INTO d.t VALUES (2, 2)").await;
+        let error = rig.fails_with("incident event (code 1: ").await;
+        let message = error["Message"].as_str().unwrap();
+        assert!(message.starts_with("startLocation: [position: (mysql-bin.0"), "{message}");
+        if rig.source.kind == Kind::Mysql {
+            // Without a position: the event that the task failed on.
+            rig.ok(&["binlog", "skip", TASK]);
+        } else {
+            follow(&rig, &error, "binlog skip");
+        }
+        rig.rows_are_equal().await;
+        // A restart does not meet it again.
+        rig.cluster.dmctl_ok(&["pause-task", TASK]);
+        rig.stage_is("Paused").await;
+        rig.cluster.dmctl_ok(&["resume-task", TASK]);
+        rig.source.exec("INSERT INTO d.t VALUES (3, 3)").await;
+        rig.rows_are_equal().await;
+        rig.stage_is("Running").await;
+    };
+    tokio::join!(of(Release::Mysql97, true), of(Release::Mariadb1011, true), of(Release::Mysql57, false));
+}
+
+/// The rows of an XA transaction that was prepared in a binlog that is purged: what the user gives stands for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_xa_commit_without_rows_is_passed_by_skip() {
+    let (source, target) = (Server::of(Release::Mysql97, &[]), Server::of(Release::Mariadb1011, &[]));
+    source.exec(&format!("CREATE DATABASE d; USE d; {TABLES}")).await;
+    source.exec("XA START 'old'; INSERT INTO d.t VALUES (7, 7); XA END 'old'; XA PREPARE 'old'").await;
+    source.exec("FLUSH BINARY LOGS").await;
+    let file = source.binlog_end().await.0;
+    source.exec(&format!("PURGE BINARY LOGS TO '{file}'")).await;
+    let rig = Rig::over(source, target, false, TABLES).await;
+    rig.source.exec("XA COMMIT 'old'; INSERT INTO d.u VALUES (1, 1)").await;
+    let error = rig.fails_with("its rows were prepared earlier").await;
+    rig.target.exec("INSERT INTO e.t VALUES (7, 7)").await;
+    follow(&rig, &error, "binlog skip");
+    rig.rows_are_equal().await;
+}
