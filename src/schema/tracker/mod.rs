@@ -261,7 +261,7 @@ impl Tracker {
         let before = self.tracked(id)?;
         let inherited = self.schema_charset(&id.schema);
         let Altered { table: mut after, renamed, renames } =
-            alter::alter(&before, specs, &self.setting(&inherited)).map_err(|reason| refused_table(&id, reason))?;
+            alter::alter(&before, specs, &self.setting(&inherited)).map_err(|reason| refused_table(id, reason))?;
         self.name_parent_columns(&mut after);
         let mut changes = vec![Change::Altered(id.clone())];
         for spec in specs {
