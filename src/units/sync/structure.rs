@@ -165,7 +165,7 @@ impl Structures {
         table = table.decoding_unless(|charset| self.target.collations().target.takes_bytes_of(charset));
         table.expressions = rules.expressions(&info, self.tracker.server())?;
         if self.target.is_tidb() {
-            table = table.with_json_as_text();
+            table = table.on_tidb();
         }
         let drain = self.settle_order(&mut table);
         let table = Arc::new(table);

@@ -196,11 +196,13 @@ impl TargetTable {
         map.with_old_fractions(&self.fractions)
     }
 
-    /// For a target that has no types for JSON's decimals and dates.
-    pub fn with_json_as_text(mut self) -> Self {
+    /// For TiDB: it has no types for JSON's decimals and dates, and wants one condition a column.
+    pub fn on_tidb(mut self) -> Self {
         for encoding in self.encodings.iter_mut().filter(|encoding| **encoding == Encoding::TypedJson) {
             *encoding = Encoding::Plain;
         }
+        self.written =
+            (self.written.into_iter()).map(|column| Written { compare: column.compare.on_tidb(), ..column }).collect();
         self
     }
 
