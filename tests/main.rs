@@ -8,6 +8,7 @@ mod combining;
 mod expression;
 mod failpoints;
 mod faults;
+mod first_rows;
 mod folding;
 mod many_tables;
 mod memory_limit;

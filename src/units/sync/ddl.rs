@@ -69,6 +69,8 @@ pub(super) struct Outcome {
     pub online: Records,
     /// Real tables that the event moved aside so far.
     pub asides: Vec<Aside>,
+    /// Names that its parts so far gave to tables.
+    pub renamed_to: Vec<TableId>,
     /// The session's explicit_defaults_for_timestamp.
     pub explicit_timestamps: bool,
 }
@@ -294,6 +296,10 @@ impl TranslateTask {
         if matches!(statement.kind, StatementKind::Sequence { .. }) {
             return if self.rules.ignores_text(sql)? { Ok(()) } else { Err(ddl::sequence_error(sql)) };
         }
+        if self.is_no_table(sql, statement, &named, tracker, outcome).await? {
+            return Ok(());
+        }
+        outcome.gives_names(statement);
         let before = tracker.get(&subject.schema, &subject.name);
         let target = self.rules.route(&subject)?;
         let (subject, target) = (&subject, &target);
@@ -309,7 +315,7 @@ impl TranslateTask {
             // The original reads the target's structure here; a missing table is its error 44007.
             self.structures.target_info(target, subject).await?;
         }
-        self.track(statement, tracker, outcome)?;
+        self.follow(sql, statement, tracker, outcome)?;
         let subject = match target.name.is_empty() {
             true => Subject::Schema(target.schema.clone()),
             false => Subject::Table(target.clone()),
@@ -317,6 +323,13 @@ impl TranslateTask {
         let statement = |sql| DdlStatement { sql, subject: subject.clone(), default_schema: None };
         outcome.statements.extend(texts.into_iter().map(statement));
         Ok(())
+    }
+
+    /// The table's next row finds its structure.
+    pub(super) fn forget_structure(&self, table: &TableId, tracker: &mut Tracker, outcome: &mut Outcome) {
+        if tracker.remove(&table.schema, &table.name) {
+            outcome.rows.push(TableRow::Remove { table: table.clone() });
+        }
     }
 
     /// Follows a statement in the tracked structures.
@@ -334,10 +347,8 @@ impl TranslateTask {
         };
         if !follow {
             // Not seen yet: its first row finds the structure as it is then.
-            if let StatementKind::CreateTable(create) = &statement.kind
-                && tracker.remove(&create.table.schema, &create.table.name)
-            {
-                outcome.rows.push(TableRow::Remove { table: create.table.clone() });
+            if let StatementKind::CreateTable(create) = &statement.kind {
+                self.forget_structure(&create.table, tracker, outcome);
             }
             return Ok(());
         }
@@ -358,7 +369,7 @@ impl TranslateTask {
 }
 
 /// Statements that need the table to be there.
-fn alters(statement: &Statement) -> bool {
+pub(super) fn alters(statement: &Statement) -> bool {
     matches!(
         statement.kind,
         StatementKind::AlterTable { .. } | StatementKind::CreateIndex { .. } | StatementKind::DropIndex { .. }

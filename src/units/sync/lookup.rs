@@ -125,6 +125,16 @@ impl Lookup {
         }
     }
 
+    /// What a name is now, as `information_schema.TABLES` says (`BASE TABLE`, `VIEW`, `SEQUENCE` ..); None: nothing has it.
+    pub async fn kind(&mut self, id: &TableId) -> Result<Option<String>, DmError> {
+        let sql = format!(
+            "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            quote_text(&id.schema),
+            quote_text(&id.name)
+        );
+        self.first(&sql).await
+    }
+
     /// The first row of a query.
     pub async fn first<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Result<Option<T>, DmError> {
         let mut attempts = 0;

@@ -15,7 +15,7 @@ use crate::{
 pub enum Origin {
     Source,
     Target,
-    /// The source's, and the target has the same columns in another order: it would be wrong if it was the source that
+    /// The source's, and the target has the same columns in another order: right only if it was not the source that
     /// changed the order later.
     SourceInOtherOrder,
 }

@@ -23,6 +23,7 @@ use super::{
     lookup::Lookup,
     online::Records,
     origin::{self, Origin},
+    presumed,
     relations::{ForeignKeys, TableRelations},
     table::{Combine, TargetTable},
     target::Target,
@@ -55,6 +56,8 @@ pub struct Structures {
     tables: HashMap<TableId, (Arc<TargetTable>, Arc<TableInfo>)>,
     /// MariaDB's sequences that rows came of.
     sequences: HashSet<TableId>,
+    /// Tables whose structure was taken from the source as it is now.
+    presumed: HashSet<TableId>,
     /// Targets whose changes keep their order: their source tables' keys don't go together.
     ordered: HashSet<TableId>,
     /// The target's, where its sessions check them.
@@ -82,6 +85,7 @@ impl Structures {
             counters,
             tables: HashMap::new(),
             sequences: HashSet::new(),
+            presumed: HashSet::new(),
             ordered: HashSet::new(),
             foreign_keys: None,
         }
@@ -114,17 +118,33 @@ impl Structures {
     }
 
     async fn is_sequence_at_source(&mut self, source: &TableId) -> Result<bool, DmError> {
-        let sql = format!(
-            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {} AND table_name = {} AND \
-             table_type = 'SEQUENCE'",
-            quote_text(&source.schema),
-            quote_text(&source.name)
-        );
-        Ok(self.at_source.first::<u64>(&sql).await? == Some(1))
+        Ok(self.at_source.kind(source).await?.as_deref() == Some("SEQUENCE"))
     }
 
-    /// How rows with this layout are written.
-    pub async fn table(&mut self, map: &TableMap, target: &TableId, rules: &Rules) -> Result<Joined, DmError> {
+    /// Whether the source has a base table of the name now.
+    pub async fn source_has_table(&mut self, source: &TableId) -> Result<bool, DmError> {
+        let kind = self.at_source.kind(source).await?;
+        Ok(kind.is_some_and(|kind| !["VIEW", "SYSTEM VIEW", "SEQUENCE"].contains(&kind.as_str())))
+    }
+
+    /// Whether the target has a table or a view of the name now.
+    pub async fn target_has(&mut self, target: &TableId) -> Result<bool, DmError> {
+        Ok(self.at_target.kind(target).await?.is_some())
+    }
+
+    /// Whether a table's structure was taken from the source as it was at that moment.
+    pub fn is_presumed(&self, source: &TableId) -> bool {
+        self.presumed.contains(source)
+    }
+
+    /// How rows with this layout are written. `time`: when they were made, in seconds at the source.
+    pub async fn table(
+        &mut self,
+        map: &TableMap,
+        target: &TableId,
+        rules: &Rules,
+        time: u32,
+    ) -> Result<Joined, DmError> {
         let source = TableId::new(map.schema.as_str(), map.table.as_str());
         if let Some((known, _)) = self.tables.get(&source) {
             return Ok(Joined { table: known.clone(), fresh: None, drain: false });
@@ -138,7 +158,7 @@ impl Structures {
                 Some(why) => return Err(layout::mismatch(&source, &why)),
                 None => (info, false),
             },
-            None => (self.first_touch(map, &source, &target_info).await?, true),
+            None => (self.first_touch(map, &source, &target_info, time).await?, true),
         };
         let tracked = info.clone();
         // The rows' own character sets win over inherited ones.
@@ -351,6 +371,7 @@ impl Structures {
         map: &TableMap,
         source: &TableId,
         target: &TableInfo,
+        time: u32,
     ) -> Result<Arc<TableInfo>, DmError> {
         let mut present = self.at_source.table(source).await?;
         if !present.as_ref().is_some_and(|info| fits(map, info)) {
@@ -362,8 +383,13 @@ impl Structures {
         let info = match origin::choose(map, present, renamed, dumped) {
             Some((info, origin)) => {
                 tracing::info!(table = %source, ?origin, "the structure of an untracked table");
-                if origin == Origin::SourceInOtherOrder {
-                    self.counters.note(format!("{source} in its present order"), other_order(source, &target.id()));
+                if origin == Origin::SourceInOtherOrder
+                    && !presumed::is_unaltered_since(&mut self.at_source, source, time).await?
+                {
+                    return Err(presumed::unknown_order(source, &target.id()));
+                }
+                if origin != Origin::Target {
+                    self.presumed.insert(source.clone());
                 }
                 info
             }
@@ -397,13 +423,6 @@ pub fn missing(target: &TableId, source: &TableId) -> DmError {
             "cannot fetch downstream table schema of {target} to initialize upstream schema {source} in schema tracker"
         ))
         .cause(format!("Error 1146 (42S02): Table '{}.{}' doesn't exist", target.schema, target.name))
-}
-
-fn other_order(source: &TableId, target: &TableId) -> String {
-    format!(
-        "the columns of {source} are taken to be in the order that they have on the source now, which {target} doesn't \
-         have: if the source's table was altered after this position, set its structure of then with `binlog-schema update`"
-    )
 }
 
 fn unknown_structure(map: &TableMap, source: &TableId, target: &TableInfo) -> DmError {

@@ -263,7 +263,8 @@ impl TranslateTask {
             self.row.skip(&event);
             return Ok(());
         }
-        let Joined { table, fresh, drain } = self.structures.table(&event.table, &target, &self.rules).await?;
+        let Joined { table, fresh, drain } =
+            self.structures.table(&event.table, &target, &self.rules, transaction.timestamp).await?;
         if drain {
             self.row.known.forget();
             self.drain().await?;
