@@ -1,10 +1,12 @@
 //! What an operator does to a running task: failed events, tracked structures, status and metrics.
 
+mod errors;
 mod failures;
 mod keys;
 mod refused;
 mod resumed;
 mod settings;
+mod situations;
 mod status;
 mod tracked;
 

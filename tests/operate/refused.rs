@@ -36,8 +36,8 @@ async fn an_incident_is_passed_by_skip() {
         let message = error["Message"].as_str().unwrap();
         assert!(message.starts_with("startLocation: [position: (mysql-bin.0"), "{message}");
         if rig.source.kind == Kind::Mysql {
-            // Without a position: the event that the task failed on.
-            rig.ok(&["binlog", "skip", TASK]);
+            // Without a position: the event that the task failed on. The old command too.
+            rig.ok(&["handle-error", TASK, "skip"]);
         } else {
             follow(&rig, &error, "binlog skip");
         }

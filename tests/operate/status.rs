@@ -19,7 +19,7 @@ fn sync(reply: &Value) -> Value {
 }
 
 impl Rig {
-    async fn status_where(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub async fn status_where(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until(what, Duration::from_secs(60), || async {
             let status = sync(&self.cluster.dmctl_json(&["query-status", TASK, "--more"]));
             if wanted(&status) { Ok(status) } else { Err(format!("{status:#}\n{}", self.cluster.logs_tail())) }

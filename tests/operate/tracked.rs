@@ -63,7 +63,20 @@ async fn a_structure_that_is_not_flushed_is_gone_with_the_worker() {
     rig.cluster.dmctl_ok(&["pause-task", TASK]);
     let narrow = rig.cluster.file("t.sql", "CREATE TABLE `t` (`id` INT NOT NULL, PRIMARY KEY (`id`))");
     // The old command too.
-    rig.ok(&["operate-schema", "set", "-s", "src-1", TASK, "-d", "d", "-t", "t", &narrow, "--flush=false"]);
+    rig.ok(&[
+        "operate-schema",
+        "set",
+        "-s",
+        "src-1",
+        TASK,
+        "-d",
+        "d",
+        "-t",
+        "t",
+        &narrow,
+        "--flush=false",
+        "--sync=false",
+    ]);
     assert!(!rig.ok(&["binlog-schema", "list", TASK, "d", "t"]).contains("`v`"));
     assert_eq!(rig.target.text(stored).await, "1", "it was written");
     rig.cluster.dmctl_ok(&["resume-task", TASK]);
@@ -76,7 +89,7 @@ async fn a_structure_that_is_not_flushed_is_gone_with_the_worker() {
     // What a run writes in its place counts from then on; deleting takes it back.
     rig.cluster.dmctl_ok(&["pause-task", TASK]);
     rig.stage_is("Paused").await;
-    rig.ok(&["binlog-schema", "update", TASK, "d", "t", &narrow, "--flush=false"]);
+    rig.ok(&["binlog-schema", "update", TASK, "d", "t", &narrow, "--flush=false", "--sync"]);
     rig.ok(&["binlog-schema", "delete", TASK, "d", "t"]);
     rig.cluster.dmctl_ok(&["resume-task", TASK]);
     rig.source

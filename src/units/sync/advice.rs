@@ -2,17 +2,22 @@
 
 use crate::{
     config::SubtaskConfig,
-    error::{Code, DmError, EventClass, EventRef},
+    error::{Code, DmError, EventClass, EventRef, policy},
 };
 
 /// Adds the commands to the workaround of an error that names an event; `{task}` and `{source}` in it are filled in.
 pub fn advise(error: DmError, config: &SubtaskConfig) -> DmError {
     let known = error.workaround_text().replace("{task}", &config.name).replace("{source}", &config.source_id);
-    let Some(event) = error.event() else { return error.workaround(known) };
-    // What passes by itself is resumed by the supervisor: no event is to blame.
+    // No event is to blame for a connection.
     if matches!(error.code(), Code::DBBadConn | Code::DBInvalidConn | Code::DBDriverError) {
-        return error;
+        let resume = format!("`resume-task {}`", config.name);
+        let then = match policy::is_resumable(&error.to_process_error()) {
+            true => format!("The task is resumed by itself, with longer and longer pauses; {resume} tries at once."),
+            false => format!("Then {resume}."),
+        };
+        return error.workaround(format!("{known} {then}").trim_start());
     }
+    let Some(event) = error.event() else { return error.workaround(known) };
     let commands = match event.class {
         EventClass::Statement => of_statement(event, config),
         EventClass::Rows => of_rows(event, config),
@@ -37,10 +42,9 @@ fn of_statement(event: &EventRef, config: &SubtaskConfig) -> String {
 
 fn of_rows(event: &EventRef, config: &SubtaskConfig) -> String {
     format!(
-        "mend the cause (the row on the target, or the structure: `binlog-schema list {task} <database> <table> -s \
-         {source}`) and `resume-task {task}`; `{skip}` leaves all row changes of this event out, which then differ",
+        "mend the cause (the row, or the structure of the table on the target) and `resume-task {task}`; `{skip}` leaves all \
+         row changes of this event out, which then differ",
         task = config.name,
-        source = config.source_id,
         skip = command("skip", event, config)
     )
 }
@@ -70,9 +74,13 @@ mod tests {
         assert!(text.contains("`binlog replace t1 -s s1 -b mysql-bin.000001:1234 \""), "{text}");
         let text = advised(Code::DBExecuteFailed, EventClass::Rows, "Look here.");
         assert!(text.starts_with("Look here. Otherwise: mend"), "{text}");
-        assert!(text.contains("`binlog-schema list t1 <database> <table> -s s1`"), "{text}");
+        assert!(text.contains("`resume-task t1`") && text.contains("`binlog skip t1 -s s1 -b"), "{text}");
         let text = advised(Code::SyncerGetEvent, EventClass::Refused, "Compare.");
         assert_eq!(text, "Compare. Then `binlog skip t1 -s s1 -b mysql-bin.000001:1234` passes the event.");
-        assert_eq!(advised(Code::DBInvalidConn, EventClass::Rows, ""), "");
+        let text = advised(Code::DBInvalidConn, EventClass::Rows, "Look here.");
+        assert!(
+            text.starts_with("Look here. The task is resumed by itself") && text.contains("`resume-task t1`"),
+            "{text}"
+        );
     }
 }
