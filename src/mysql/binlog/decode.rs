@@ -124,7 +124,14 @@ impl EventDecoder {
 
     /// Widens the header's 32 bits: within a file positions only grow.
     fn advance(&mut self, header: &EventHeader) {
-        if header.log_pos == 0 || header.is_artificial() || matches!(header.event_type, HEARTBEAT | HEARTBEAT_V2) {
+        if header.is_artificial() || matches!(header.event_type, HEARTBEAT | HEARTBEAT_V2) {
+            return;
+        }
+        if header.log_pos == 0 {
+            // MariaDB 11.7 and later write no positions between the first and the last event of a transaction.
+            if is_within_transaction(header.event_type) {
+                self.position.pos = self.position.pos.saturating_add(header.event_size.into());
+            }
             return;
         }
         let low = u64::from(header.log_pos);
@@ -297,6 +304,12 @@ impl EventDecoder {
             self.position
         ))
     }
+}
+
+fn is_within_transaction(event_type: u8) -> bool {
+    matches!(event_type, QUERY | MARIA_QUERY_COMPRESSED | INTVAR | RAND | USER_VAR | TABLE_MAP | MARIA_ANNOTATE_ROWS)
+        || matches!(event_type, WRITE_ROWS_V1..=DELETE_ROWS_V1 | WRITE_ROWS..=DELETE_ROWS)
+        || matches!(event_type, MARIA_WRITE_ROWS_COMPRESSED_V1..=MARIA_DELETE_ROWS_COMPRESSED)
 }
 
 /// Kind, whether version 2, whether compressed.

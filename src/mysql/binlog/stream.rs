@@ -25,6 +25,9 @@ const COM_BINLOG_DUMP: u8 = 0x12;
 const COM_REGISTER_SLAVE: u8 = 0x15;
 const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
 
+/// The source waits so many seconds for us to take what it sends (servers' default: 60).
+const WRITE_TIMEOUT: u32 = 3600;
+
 /// MariaDB: send the texts of statements behind row events.
 const SEND_ANNOTATE_ROWS: u16 = 2;
 
@@ -242,6 +245,8 @@ fn stream_error(error: WireError) -> DmError {
 fn requests(server_id: u32, flavor: Flavor, start: &StartPoint, options: &StreamOptions) -> Result<Vec<(u8, Vec<u8>)>> {
     let period = options.heartbeat_period.as_nanos();
     let mut settings = vec![
+        // A target that stands still, or a transaction that is read again meanwhile, must not end the stream.
+        format!("SESSION net_write_timeout = {WRITE_TIMEOUT}"),
         "@master_binlog_checksum = @@global.binlog_checksum".to_owned(),
         format!("@master_heartbeat_period = {period}"),
     ];

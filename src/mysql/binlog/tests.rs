@@ -248,6 +248,13 @@ fn positions_pass_4_gib() {
     assert_eq!(end(u32::MAX), (1 << 33) - 1);
     assert_eq!(end(0), (1 << 33) - 1);
     assert_eq!(end(5), (1 << 33) + 5);
+    // Within a transaction of MariaDB 11.7 and later the sizes tell.
+    let mut raw = events.iter().find(|raw| raw[4] == QUERY).unwrap().to_vec();
+    raw.truncate(raw.len() - CHECKSUM_LEN);
+    raw[13..17].fill(0);
+    let raw = seal(raw);
+    decoder.decode(raw.clone(), &mut out).unwrap();
+    assert_eq!(out.pop_back().unwrap().end, (1 << 33) + 5 + raw.len() as u64);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //! `memory-limit`.
 //!
 //! Two budgets, so that what was read can't keep from going on what must go before it: a sixteenth of the limit for events
-//! that were read, a quarter for rows as SQL text (each text counted [`COPIES`] times). The rest is for what can't be
-//! counted where it arises: the event that is being received, and a row so large that it takes a whole budget. An event
-//! is refused that would need more than the limit even if it were alone: see [`Budgets::largest_event`].
+//! that were read, a quarter for rows as SQL text (each text counted [`COPIES`] times). Rows that wait for the end of their
+//! transaction, or for the decision of XA, have two fixed parts ([`Budgets::unsettled`]): what is beyond is read from the
+//! source again. The rest is for what can't be counted where it arises: the event that is being received, and a row so large
+//! that it takes a whole budget. An event is refused that would need more than the limit even if it were alone: see
+//! [`Budgets::largest_event`].
 
 use std::sync::Arc;
 
@@ -35,6 +37,12 @@ impl Budgets {
     pub fn packet(&self, lanes: usize) -> usize {
         let each = self.limit / 4 / lanes.max(1) as u64 / 6;
         usize::try_from(each).unwrap_or(usize::MAX).clamp(64 << 10, 1 << 20)
+    }
+
+    /// What rows may take that are not known to count yet: of the transaction under way, and as much again of all prepared XA
+    /// transactions together.
+    pub fn unsettled(&self) -> usize {
+        usize::try_from(self.limit / 64).unwrap_or(usize::MAX).clamp(64 << 10, 64 << 20)
     }
 
     /// The largest event, in bytes, that passes.
@@ -94,7 +102,8 @@ mod tests {
         let limit = 256 << 20;
         let budgets = Budgets::of(limit);
         let parts = u64::from(budgets.stream.total) + u64::from(budgets.rows.total);
-        assert!((parts << 10) + budgets.largest_event() * 4 < limit);
+        let unsettled = 2 * budgets.unsettled() as u64;
+        assert!((parts << 10) + unsettled + budgets.largest_event() * 4 < limit);
         assert!(budgets.largest_event() * EACH_BYTE <= limit);
     }
 }

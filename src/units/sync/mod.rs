@@ -55,6 +55,7 @@ mod queue;
 mod relations;
 mod replay;
 mod safe_mode;
+mod savepoints;
 mod source;
 mod source_row;
 mod source_state;

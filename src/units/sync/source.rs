@@ -29,12 +29,12 @@ use crate::{
 };
 
 /// A second break within this time ends the run (behaviours.md 4).
-const BREAK_PAUSE: Duration = Duration::from_secs(60);
-const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+pub const BREAK_PAUSE: Duration = Duration::from_secs(60);
+pub const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Events that are handed on together at most, and their bytes.
-const ITEMS: usize = 256;
-const ITEM_BYTES: usize = 256 << 10;
+pub const ITEMS: usize = 256;
+pub const ITEM_BYTES: usize = 256 << 10;
 
 /// Where server ids are drawn from when the source's own is taken (config facts 4: `server-id`).
 const SERVER_IDS: std::ops::Range<u32> = 429_496_729..429_596_729;
@@ -60,7 +60,8 @@ pub struct SourceTask {
 impl SourceTask {
     /// Reads until stopped.
     pub async fn run(mut self) -> Result<(), DmError> {
-        let mut assembler = Assembler::new(self.start.clone(), self.open_xa.clone());
+        let kept = Budgets::of(self.config.syncer.memory_limit).unsettled();
+        let mut assembler = Assembler::new(self.start.clone(), self.open_xa.clone(), kept);
         let mut server_id = self.config.server_id;
         let mut stream = self.open(&self.start, server_id).await?;
         let mut broken: Option<Instant> = None;
@@ -94,8 +95,8 @@ impl SourceTask {
                 }
             };
             let waited = asked.elapsed();
-            let bytes = self.gather(event, waited, &mut stream, &mut assembler, &mut out)?;
-            self.hand_on(&mut out, bytes).await?;
+            self.gather(event, waited, &mut stream, &mut assembler, &mut out)?;
+            self.hand_on(&mut out).await?;
             if self.stop.is_cancelled() && assembler.at_boundary() {
                 return Ok(());
             }
@@ -110,7 +111,7 @@ impl SourceTask {
         stream: &mut BinlogStream,
         assembler: &mut Assembler,
         out: &mut Vec<Output>,
-    ) -> Result<usize, DmError> {
+    ) -> Result<(), DmError> {
         let (mut next, mut events, mut bytes, mut newest) = (Some(first), 0, 0, 0);
         while let Some(event) = next {
             events += 1;
@@ -129,19 +130,28 @@ impl SourceTask {
             next = if full || ended { None } else { stream.ready() };
         }
         self.counters.read(events, bytes as u64, newest, waited);
-        Ok(bytes)
+        Ok(())
     }
 
-    async fn hand_on(&self, out: &mut Vec<Output>, bytes: usize) -> Result<(), DmError> {
-        let mut items = Vec::with_capacity(out.len());
+    /// In lots: the end of a large transaction hands on all that was kept of it.
+    async fn hand_on(&self, out: &mut Vec<Output>) -> Result<(), DmError> {
+        let (mut items, mut bytes) = (Vec::with_capacity(out.len().min(2 * ITEMS)), 0);
         for output in out.drain(..) {
             match output {
-                Output::Item(item) => items.push(item),
+                Output::Item(item) => {
+                    bytes += item.weight();
+                    items.push(item);
+                    if items.len() < 2 * ITEMS && bytes < 2 * ITEM_BYTES {
+                        continue;
+                    }
+                    self.outlet.send(std::mem::take(&mut items), bytes).await?;
+                }
                 Output::Replay(replay) => {
-                    self.outlet.send(std::mem::take(&mut items), 0).await?;
-                    replay::run(&self.config, replay, &self.outlet).await?;
+                    self.outlet.send(std::mem::take(&mut items), bytes).await?;
+                    replay::run(&self.config, replay, &self.outlet, &self.counters).await?;
                 }
             }
+            bytes = 0;
         }
         if items.is_empty() { Ok(()) } else { self.outlet.send(items, bytes).await }
     }

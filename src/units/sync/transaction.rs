@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::{
     events,
     location::{Boundary, Transaction},
+    replay::{Again, Replay},
     unsettled::Unsettled,
-    xa::{HeldRows, OpenXa, Prepared, Replay, Shelf, XaStatement},
+    xa::{OpenXa, Prepared, Shelf, XaStatement},
 };
 use crate::{
     error::{Code, DmError},
@@ -56,6 +57,19 @@ pub struct Refused {
     pub error: DmError,
 }
 
+impl Item {
+    /// Memory that it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        let more = match self {
+            Item::Rows { event, .. } => event.size(),
+            Item::Statement { event, .. } => event.sql.len(),
+            Item::Refused(_) => size_of::<Refused>(),
+            Item::Boundary(_) => 0,
+        };
+        size_of::<Output>() + more
+    }
+}
+
 /// What an event gives.
 #[derive(Debug)]
 pub enum Output {
@@ -83,27 +97,27 @@ struct Current {
     open: bool,
     /// Statements so far.
     statements: u32,
-    /// An XA transaction: its rows wait.
-    held: Option<HeldRows>,
 }
 
 impl Assembler {
-    /// Starts at a boundary where these XA transactions are prepared.
-    pub fn new(at: Location, open_xa: OpenXa) -> Self {
+    /// Starts at a boundary where these XA transactions are prepared. Of rows whose fate isn't known yet, it keeps so many
+    /// bytes of the transaction under way, and as much of all prepared ones together.
+    pub fn new(at: Location, open_xa: OpenXa, kept: usize) -> Self {
         let since = at.gtid_set.as_ref().map(|set| GtidSet::empty(set.flavor()));
-        Assembler { at, since, current: None, open_xa, shelf: Shelf::default(), unsettled: Unsettled::default() }
+        let (shelf, unsettled) = (Shelf::new(kept), Unsettled::new(kept));
+        Assembler { at, since, current: None, open_xa, shelf, unsettled }
     }
 
     /// Goes on at the place of [`Assembler::resume_at`], after the stream was opened there.
     pub fn resume(&mut self, at: Location) {
         self.at = at;
         self.current = None;
-        self.unsettled = Unsettled::default();
+        self.unsettled.begin(false);
     }
 
-    /// True between two transactions.
+    /// True between two transactions, and as long as nothing of one was handed on.
     pub fn at_boundary(&self) -> bool {
-        self.current.is_none()
+        self.current.is_none() || self.unsettled.keeps_all()
     }
 
     /// The end of the last whole transaction, from which a broken stream is read again.
@@ -154,23 +168,18 @@ impl Assembler {
             self.open(None, start, timestamp, false);
         }
         let Some(current) = &self.current else { return };
-        let (transaction, alone) = (current.transaction.clone(), !current.open && current.held.is_none());
+        let (transaction, alone) = (current.transaction.clone(), !current.open);
         let refused = Refused { transaction, start_pos: start, end_pos: end, alone, error };
-        self.unsettled.push(Item::Refused(Box::new(refused)), 0, out);
+        self.unsettled.push(Item::Refused(Box::new(refused)), out);
         if alone {
             self.end(end, timestamp, out);
         }
     }
 
     fn rows(&mut self, event: RowsEvent, start_pos: u64, end_pos: u64, out: &mut Vec<Output>) -> Result<(), DmError> {
-        match &mut self.current {
-            Some(Current { held: Some(held), .. }) => held.push(event),
-            Some(Current { transaction, .. }) => {
-                let (transaction, bytes) = (transaction.clone(), event.size());
-                self.unsettled.push(Item::Rows { transaction, event, start_pos, end_pos }, bytes, out);
-            }
-            None => return Err(events::outside(&self.at)),
-        }
+        let Some(Current { transaction, .. }) = &self.current else { return Err(events::outside(&self.at)) };
+        let transaction = transaction.clone();
+        self.unsettled.push(Item::Rows { transaction, event, start_pos, end_pos }, out);
         Ok(())
     }
 
@@ -178,26 +187,9 @@ impl Assembler {
         let gtid = if self.at.gtid_set.is_some() { Some(self.need_gtid(event)?) } else { None };
         let open = matches!(event.gtid, Some(Gtid::Mariadb(_))) && !event.standalone;
         self.open(gtid, start, timestamp, open);
-        self.hold(event.xa);
+        // With GTIDs MySQL refuses what makes it write rows that were rolled back (error 1785, 1787).
+        self.unsettled.begin(matches!(event.gtid, Some(Gtid::Mysql(_))));
         Ok(())
-    }
-
-    fn is_held(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.held.is_some())
-    }
-
-    /// A savepoint of an XA transaction.
-    fn mark(&mut self, sql: &[u8]) {
-        if let Some(Current { held: Some(held), .. }) = &mut self.current {
-            held.marks.statement(sql.trim_ascii());
-        }
-    }
-
-    /// From here on rows wait, if it is an XA transaction.
-    fn hold(&mut self, is_xa: bool) {
-        if let (true, Some(current)) = (is_xa, &mut self.current) {
-            current.held.get_or_insert_default();
-        }
     }
 
     fn need_gtid(&self, event: &GtidEvent) -> Result<Gtid, DmError> {
@@ -214,7 +206,8 @@ impl Assembler {
         let position = BinlogPosition::new(self.at.position.name.clone(), start);
         let before = Location::new(position, self.at.gtid_set.clone());
         let transaction = Arc::new(Transaction { before, since: self.since.clone(), gtid, timestamp });
-        self.current = Some(Current { transaction, open, statements: 0, held: None });
+        self.current = Some(Current { transaction, open, statements: 0 });
+        self.unsettled.begin(false);
     }
 
     fn query(
@@ -229,16 +222,15 @@ impl Assembler {
             Control::Begin => self.begin_rows(start, timestamp),
             Control::Commit => self.end(end, timestamp, out),
             Control::Rollback => {
-                self.unsettled.roll_back(out)?;
+                self.unsettled.roll_back()?;
                 self.end(end, timestamp, out);
             }
-            Control::Savepoint | Control::RollbackTo if self.is_held() => self.mark(&query.sql),
             Control::Savepoint => self.unsettled.savepoint(query.sql.trim_ascii()),
             Control::RollbackTo => self.unsettled.roll_back_to(query.sql.trim_ascii())?,
             Control::Inner | Control::Xa(XaStatement::End) => {}
             Control::Xa(XaStatement::Start) => {
                 self.begin_rows(start, timestamp);
-                self.hold(true);
+                self.unsettled.begin(false);
             }
             Control::Xa(XaStatement::Commit(xid)) => self.commit(xid, start, end, timestamp, out),
             Control::Xa(XaStatement::Rollback(xid)) => {
@@ -257,9 +249,9 @@ impl Assembler {
                 let number = current.statements;
                 current.statements += 1;
                 let (transaction, alone) = (current.transaction.clone(), !current.open);
-                let (start_pos, end_pos, bytes) = (start, end, query.sql.len());
+                let (start_pos, end_pos) = (start, end);
                 let item = Item::Statement { transaction, event: query, start_pos, end_pos, timestamp, number, alone };
-                self.unsettled.push(item, bytes, out);
+                self.unsettled.push(item, out);
                 if alone {
                     self.end(end, timestamp, out);
                 }
@@ -277,14 +269,13 @@ impl Assembler {
 
     /// The end of an XA transaction's rows.
     fn prepared(&mut self, one_phase: bool, xid: String, start: u64, end: u64, timestamp: u32, out: &mut Vec<Output>) {
-        let Some(current) = &mut self.current else { return };
-        let transaction = current.transaction.clone();
-        let held = current.held.take().unwrap_or_default();
-        let dropped = held.marks.dropped();
-        let at = Prepared { at: transaction.before.clone(), gtid: transaction.gtid.clone(), dropped };
+        let Some(transaction) = self.current.as_ref().map(|current| current.transaction.clone()) else { return };
+        let held = self.unsettled.take_rows();
+        let (at, gtid) = (transaction.before.clone(), transaction.gtid.clone());
+        let at = Prepared { at, gtid, dropped: held.dropped.clone() };
         if one_phase {
-            let replay = Replay { xid, prepared: Some(at), transaction, start_pos: start, end_pos: end };
-            hand_on(held.into_rows(), replay, out);
+            let what = Again::Xa { xid, prepared: Some(at) };
+            hand_on(held.rows, Replay { transaction, what, start_pos: start, end_pos: end }, out);
         } else {
             self.shelf.put(&xid, held);
             Arc::make_mut(&mut self.open_xa).insert(xid, at);
@@ -299,7 +290,8 @@ impl Assembler {
         let Some(transaction) = self.current.as_ref().map(|current| current.transaction.clone()) else { return };
         let rows = self.shelf.take(&xid);
         let prepared = self.forget(&xid);
-        hand_on(rows, Replay { xid, prepared, transaction, start_pos: start, end_pos: end }, out);
+        let what = Again::Xa { xid, prepared };
+        hand_on(rows, Replay { transaction, what, start_pos: start, end_pos: end }, out);
         self.end(end, timestamp, out);
     }
 
@@ -310,7 +302,10 @@ impl Assembler {
 
     fn end(&mut self, end: u64, timestamp: u32, out: &mut Vec<Output>) {
         let Some(current) = self.current.take() else { return };
-        self.unsettled.commit(out);
+        if let Some(dropped) = self.unsettled.end(out) {
+            let (transaction, what) = (current.transaction.clone(), Again::Group(dropped));
+            out.push(Output::Replay(Replay { transaction, what, start_pos: end, end_pos: end }));
+        }
         for set in [&mut self.at.gtid_set, &mut self.since].into_iter().flatten() {
             // One stream, one flavor.
             let _ = current.transaction.gtid.as_ref().map(|gtid| set.add(gtid));
@@ -345,7 +340,7 @@ fn hand_on(rows: Option<Vec<RowsEvent>>, replay: Replay, out: &mut Vec<Output>) 
 
 /// What a query event means for the transaction.
 #[derive(PartialEq, Eq, Debug)]
-enum Control {
+pub enum Control {
     Begin,
     Commit,
     Rollback,
@@ -357,7 +352,8 @@ enum Control {
     Other,
 }
 
-fn control(sql: &[u8]) -> Control {
+/// Reads a query event's statement.
+pub fn control(sql: &[u8]) -> Control {
     let sql = sql.trim_ascii();
     let is = |word: &str| sql.len() >= word.len() && sql[..word.len()].eq_ignore_ascii_case(word.as_bytes());
     if let Some(xa) = XaStatement::parse(sql) {

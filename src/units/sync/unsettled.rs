@@ -1,108 +1,157 @@
-//! What a transaction gave so far, while nobody knows whether it counts. Servers write some transactions that were rolled
-//! back into their binlogs, with `ROLLBACK` at their end or `ROLLBACK TO` in them (where temporary or non-transactional
-//! tables took part, MariaDB also without). A replica undoes those rows; here they are not handed on.
+//! What a group of the binlog gave so far, while nobody knows whether it counts. Servers write some transactions that were
+//! rolled back into their binlogs, with `ROLLBACK` at their end or `ROLLBACK TO` in them; those of XA wait for a decision.
+//! A replica undoes such rows; here they are not handed on.
 //!
-//! A server writes a transaction when it ends, all at once, so that waiting for its end costs no time. One that is larger
-//! than [`KEPT`] is handed on before its end, as it must not be held in memory; if that one is rolled back, the run ends.
+//! A server writes a group when its transaction ends, all at once, so that waiting for its end costs little. A group that
+//! is too large for memory is only counted up to its end, and then read again; but when the source rules out that it is
+//! rolled back (MySQL's GTIDs do), it is handed on as it comes.
 
-use super::transaction::{Item, Output};
-use crate::error::{Code, DmError};
+use super::{
+    savepoints::{Dropped, Marks},
+    transaction::{Item, Output},
+};
+use crate::{
+    error::{Code, DmError},
+    mysql::binlog::RowsEvent,
+};
 
-/// Bytes of row events kept.
-const KEPT: usize = 4 << 20;
-
-/// The items of the transaction under way.
-#[derive(Default)]
+/// The group under way.
 pub struct Unsettled {
-    items: Vec<Output>,
+    /// Row events with their numbers, and others.
+    items: Vec<(u64, Item)>,
+    /// Memory that all row events so far would take.
     bytes: usize,
-    /// Names in lower case, and how many items stood before them; None: some were handed on after it.
-    savepoints: Vec<(Vec<u8>, Option<usize>)>,
-    /// Some rows were handed on.
-    passed: bool,
+    /// Memory that may be taken.
+    limit: usize,
+    marks: Marks,
+    /// Statements, or what can't be migrated.
+    has_others: bool,
+    way: Way,
+    /// It can't be rolled back.
+    certain: bool,
+}
+
+/// What is done with its items.
+#[derive(PartialEq, Debug)]
+enum Way {
+    Kept,
+    /// Too much to keep: handed on as they come.
+    Passed,
+    /// Too much to keep: only counted.
+    Counted,
+}
+
+/// The row events of an XA transaction.
+#[derive(Debug)]
+pub struct HeldRows {
+    /// None: too many to keep.
+    pub rows: Option<Vec<RowsEvent>>,
+    /// Memory that they take.
+    pub bytes: usize,
+    pub dropped: Dropped,
 }
 
 impl Unsettled {
-    /// Keeps an item, or hands everything on when it is too much.
-    pub fn push(&mut self, item: Item, bytes: usize, out: &mut Vec<Output>) {
-        self.bytes += bytes;
-        if self.bytes <= KEPT && !self.passed {
-            return self.items.push(Output::Item(item));
+    /// Keeps items that take so much memory at most.
+    pub fn new(limit: usize) -> Self {
+        Unsettled {
+            items: Vec::new(),
+            bytes: 0,
+            limit,
+            marks: Marks::default(),
+            has_others: false,
+            way: Way::Kept,
+            certain: false,
         }
-        self.passed = true;
-        self.savepoints.iter_mut().for_each(|(_, before)| *before = None);
-        out.append(&mut self.items);
-        out.push(Output::Item(item));
     }
 
-    /// The transaction counts.
-    pub fn commit(&mut self, out: &mut Vec<Output>) {
-        out.append(&mut self.items);
-        *self = Unsettled::default();
+    /// A group begins; what was there of another is forgotten.
+    pub fn begin(&mut self, certain: bool) {
+        *self = Unsettled { certain, ..Unsettled::new(self.limit) };
     }
 
-    /// It doesn't. Statements stay: DDL that stands in a transaction ended it before.
-    pub fn roll_back(&mut self, out: &mut Vec<Output>) -> Result<(), DmError> {
-        if self.passed {
-            return Err(too_large());
+    /// Nothing of the group was handed on.
+    pub fn keeps_all(&self) -> bool {
+        self.way != Way::Passed
+    }
+
+    /// Takes what the group gives next.
+    pub fn push(&mut self, item: Item, out: &mut Vec<Output>) {
+        let number = if matches!(item, Item::Rows { .. }) { self.marks.next() } else { 0 };
+        self.has_others |= !matches!(item, Item::Rows { .. });
+        self.bytes += item.weight();
+        match self.way {
+            Way::Kept if self.bytes <= self.limit => self.items.push((number, item)),
+            Way::Kept if self.certain => {
+                self.way = Way::Passed;
+                self.settle(out);
+                out.push(Output::Item(item));
+            }
+            Way::Kept => {
+                self.way = Way::Counted;
+                self.items = Vec::new();
+            }
+            Way::Passed => out.push(Output::Item(item)),
+            Way::Counted => {}
         }
-        self.keep(0);
-        self.commit(out);
-        Ok(())
     }
 
     /// `SAVEPOINT name`.
     pub fn savepoint(&mut self, sql: &[u8]) {
-        let name = name_in(sql, b"SAVEPOINT");
-        self.savepoints.retain(|(known, _)| *known != name);
-        self.savepoints.push((name, Some(self.items.len())));
+        self.marks.savepoint(sql);
     }
 
     /// `ROLLBACK TO name`.
     pub fn roll_back_to(&mut self, sql: &[u8]) -> Result<(), DmError> {
-        let name = name_in(sql, b"ROLLBACK TO");
-        let Some(found) = self.savepoints.iter().position(|(known, _)| *known == name) else {
-            // Named before the first row, which the server leaves out.
-            if self.passed {
-                return Err(too_large());
+        self.marks.roll_back_to(sql);
+        if self.way == Way::Passed { Err(handed_on()) } else { Ok(()) }
+    }
+
+    /// No row of the group counts. Statements do: DDL that stands in a transaction ended it before.
+    pub fn roll_back(&mut self) -> Result<(), DmError> {
+        self.marks.roll_back();
+        if self.way == Way::Passed { Err(handed_on()) } else { Ok(()) }
+    }
+
+    /// The group's end: hands on what was kept and counts. What it gives is to be read again, without these row events.
+    pub fn end(&mut self, out: &mut Vec<Output>) -> Option<Dropped> {
+        let again = self.way == Way::Counted && (self.marks.leave_any() || self.has_others);
+        let dropped = self.settle(out);
+        self.begin(false);
+        again.then_some(dropped)
+    }
+
+    fn settle(&mut self, out: &mut Vec<Output>) -> Dropped {
+        let dropped = std::mem::take(&mut self.marks).into_dropped();
+        let counts = |(number, item): &(u64, Item)| !matches!(item, Item::Rows { .. }) || dropped.counts(*number);
+        out.extend(self.items.drain(..).filter(counts).map(|(_, item)| Output::Item(item)));
+        dropped
+    }
+
+    /// The end of an XA transaction's rows: takes those that count. Statements stay.
+    pub fn take_rows(&mut self) -> HeldRows {
+        let dropped = std::mem::take(&mut self.marks).into_dropped();
+        let (mut rows, mut others) = (Vec::new(), Vec::new());
+        for (number, item) in self.items.drain(..) {
+            match item {
+                Item::Rows { event, .. } if dropped.counts(number) => rows.push(event),
+                Item::Rows { .. } => {}
+                other => others.push((number, other)),
             }
-            self.keep(0);
-            return Ok(());
-        };
-        let before = self.savepoints.get(found).and_then(|(_, before)| *before).ok_or_else(too_large)?;
-        self.savepoints.truncate(found + 1);
-        if self.passed && before < self.items.len() {
-            return Err(too_large());
         }
-        self.keep(before);
-        Ok(())
-    }
-
-    /// Forgets rows from number `from` on.
-    fn keep(&mut self, from: usize) {
-        let later = self.items.split_off(from.min(self.items.len()));
-        self.items.extend(later.into_iter().filter(|output| !matches!(output, Output::Item(Item::Rows { .. }))));
+        self.items = others;
+        let kept = self.way == Way::Kept;
+        self.way = Way::Kept;
+        HeldRows { rows: kept.then_some(rows), bytes: self.bytes, dropped }
     }
 }
 
-/// The savepoint's name as servers compare it.
-pub fn name_in(sql: &[u8], words: &[u8]) -> Vec<u8> {
-    let rest = sql.get(words.len()..).unwrap_or_default().trim_ascii();
-    let rest = match rest.get(..10) {
-        Some(word) if word.eq_ignore_ascii_case(b"SAVEPOINT ") => rest.get(10..).unwrap_or_default().trim_ascii(),
-        _ => rest,
-    };
-    let bare = rest.strip_prefix(b"`").and_then(|name| name.strip_suffix(b"`")).unwrap_or(rest);
-    bare.to_ascii_lowercase()
-}
-
-fn too_large() -> DmError {
+fn handed_on() -> DmError {
     DmError::new(Code::SyncerUnsupportedStmt)
-        .msg(format!(
-            "a transaction of more than {} MiB of rows was rolled back on the source after its rows were written to the \
-             binlog, and a part of them is applied already",
-            KEPT >> 20
-        ))
+        .msg(
+            "a large transaction with a GTID of MySQL was rolled back on the source after its rows were written to the \
+             binlog, which MySQL rules out, and a part of them is applied already",
+        )
         .workaround(
             "The tables that it changed differ now: see the source's binlog at this place for which they are. Please \
              start the task again with a dump, or restore these rows and begin behind the transaction.",
@@ -114,33 +163,38 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{mysql::position::Location, units::sync::location::Boundary};
+    use crate::{
+        mysql::{binlog::QueryEvent, position::Location},
+        units::sync::location::Transaction,
+    };
 
-    /// Rows need a table map; a boundary will do.
-    fn item() -> Item {
-        Item::Boundary(Boundary { location: Location::default(), timestamp: 0, open_xa: Arc::default() })
+    fn statement() -> Item {
+        let before = Location::default();
+        let transaction = Arc::new(Transaction { before, since: None, gtid: None, timestamp: 0 });
+        let event = QueryEvent { sql: vec![b'x'; 100].into(), ..QueryEvent::default() };
+        Item::Statement { transaction, event, start_pos: 4, end_pos: 8, timestamp: 0, number: 0, alone: false }
     }
 
     #[test]
-    fn names_are_read_as_servers_write_them() {
-        assert_eq!(name_in(b"SAVEPOINT `One`", b"SAVEPOINT"), b"one");
-        assert_eq!(name_in(b"ROLLBACK TO `one`", b"ROLLBACK TO"), b"one");
-        assert_eq!(name_in(b"ROLLBACK TO SAVEPOINT one", b"ROLLBACK TO"), b"one");
-    }
-
-    #[test]
-    fn a_large_transaction_passes_and_can_not_be_taken_back() {
-        let (mut all, mut out) = (Unsettled::default(), Vec::new());
-        all.savepoint(b"SAVEPOINT `a`");
-        all.push(item(), 100, &mut out);
-        assert!(out.is_empty());
-        assert!(all.roll_back_to(b"ROLLBACK TO `a`").is_ok());
-        all.push(item(), KEPT, &mut out);
-        assert_eq!(out.len(), 2);
-        assert!(all.roll_back_to(b"ROLLBACK TO `a`").is_err());
-        assert!(all.roll_back(&mut out).is_err());
-        all.commit(&mut out);
-        all.push(item(), 100, &mut out);
-        assert!(all.roll_back(&mut out).is_ok());
+    fn a_large_group_is_read_again_unless_it_is_certain() {
+        let mut out = Vec::new();
+        for (certain, passed) in [(false, 0), (true, 2)] {
+            let mut group = Unsettled::new(statement().weight());
+            group.begin(certain);
+            group.push(statement(), &mut out);
+            assert!(out.is_empty() && group.keeps_all());
+            assert!(group.roll_back_to(b"ROLLBACK TO a").is_ok());
+            group.push(statement(), &mut out);
+            assert_eq!((out.len(), group.keeps_all()), (passed, !certain));
+            assert_eq!(group.roll_back().is_err(), certain);
+            assert_eq!(group.end(&mut out).is_some(), !certain);
+            assert_eq!(out.len(), passed);
+            group.begin(certain);
+            group.push(statement(), &mut out);
+            assert!(group.roll_back().is_ok());
+            assert!(group.end(&mut out).is_none(), "kept, and statements stay");
+            assert_eq!(out.len(), passed + 1);
+            out.clear();
+        }
     }
 }
