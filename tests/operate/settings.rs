@@ -62,3 +62,26 @@ async fn safe_mode_replaces_what_is_there() {
     let rows = Some((&target, "SELECT GROUP_CONCAT(CONCAT(id, '=', v) ORDER BY id) FROM e.t", "1=1,3=3"));
     assert!(run(&config, 1, &nothing(), rows).await);
 }
+
+/// Triggers of the target see each change, unless the task says that nobody looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compact_puts_changes_together_under_triggers_too() {
+    let (source, target) = pair().await;
+    target
+        .exec(
+            "CREATE TABLE e.seen (v INT); CREATE TRIGGER e.i AFTER INSERT ON e.t FOR EACH ROW INSERT INTO e.seen VALUES (NEW.v); \
+             CREATE TRIGGER e.u AFTER UPDATE ON e.t FOR EACH ROW INSERT INTO e.seen VALUES (NEW.v)",
+        )
+        .await;
+    for (name, compact, seen) in [("each", false, "0,1,2,3"), ("together", true, "3")] {
+        source.exec("DELETE FROM d.t").await;
+        target.exec("DELETE FROM e.t; DELETE FROM e.seen").await;
+        let mut config = config_of(&source, &target, name);
+        config.syncer.compact = compact;
+        config.meta = start_here(&source).await;
+        let again = "UPDATE t SET v = v + 1; ".repeat(3);
+        source.exec(&format!("USE d; BEGIN; INSERT INTO t VALUES (1, 0); {again}COMMIT")).await;
+        assert!(run(&config, 1, &nothing(), Some((&target, "SELECT MAX(v) FROM e.t", "3"))).await);
+        assert_eq!(target.text("SELECT GROUP_CONCAT(v ORDER BY v) FROM e.seen").await, seen);
+    }
+}

@@ -125,9 +125,12 @@ impl Explainer {
                 );
                 PartReport { verdict: "kept".into(), why: Some(why), ..part }
             }
-            StatementKind::CreateTable(_) => {
-                skipped(part, format!("{shadow} is a shadow table: an online schema change begins; at its end {fate}"))
-            }
+            StatementKind::CreateTable(_) => skipped(
+                part,
+                format!(
+                    "{shadow} is a shadow table: an online schema change begins; what is done to it is kept until its end, {fate}"
+                ),
+            ),
             StatementKind::TruncateTable { .. } => {
                 skipped(part, format!("{shadow} is a shadow table, whose rows aren't migrated"))
             }
