@@ -105,4 +105,9 @@ async fn a_start_time_of_the_command_line_counts() {
     rig.cluster.dmctl_ok(&["stop-task", TASK]);
     let late = rig.cluster.dmctl_json(&["start-task", &rig.task_file(&with), "--start-time", "2021-13-01 00:00:00"]);
     assert!(late["result"] == false && late["msg"].as_str().unwrap().contains("code=20057"), "{late:#}");
+    // A key that stands there twice, wherever that is.
+    let twice = with.replace("checkpoint-flush-interval: 1", "batch: 1, batch: 2");
+    let refused = rig.cluster.dmctl_output(&["start-task", &rig.task_file(&twice)]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("code=20003") && text.contains("batch"), "{text}");
 }

@@ -73,15 +73,16 @@ async fn compact_puts_changes_together_under_triggers_too() {
              CREATE TRIGGER e.u AFTER UPDATE ON e.t FOR EACH ROW INSERT INTO e.seen VALUES (NEW.v)",
         )
         .await;
-    for (name, compact, seen) in [("each", false, "0,1,2,3"), ("together", true, "3")] {
+    for (name, compact) in [("each", false), ("together", true)] {
         source.exec("DELETE FROM d.t").await;
         target.exec("DELETE FROM e.t; DELETE FROM e.seen").await;
         let mut config = config_of(&source, &target, name);
         config.syncer.compact = compact;
         config.meta = start_here(&source).await;
-        let again = "UPDATE t SET v = v + 1; ".repeat(3);
+        let again = "UPDATE t SET v = v + 1; ".repeat(50);
         source.exec(&format!("USE d; BEGIN; INSERT INTO t VALUES (1, 0); {again}COMMIT")).await;
-        assert!(run(&config, 1, &nothing(), Some((&target, "SELECT MAX(v) FROM e.t", "3"))).await);
-        assert_eq!(target.text("SELECT GROUP_CONCAT(v ORDER BY v) FROM e.seen").await, seen);
+        assert!(run(&config, 1, &nothing(), Some((&target, "SELECT MAX(v) FROM e.t", "50"))).await);
+        let seen: u32 = target.text("SELECT COUNT(*) FROM e.seen").await.parse().unwrap();
+        assert_eq!(seen == 51, !compact, "{name}: {seen}");
     }
 }

@@ -96,27 +96,9 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
     failpoint::pass(&config.name, Place::StartAfterRaise)?;
     let mut state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
-    let has_checkpoint = raised.stored.is_some();
-    let asked_time = place::asked_time(&config, &state, has_checkpoint);
-    let mut note = None;
-    let ((location, safe_until), from_checkpoint) = match (raised.stored, asked_time) {
-        (_, Some(time)) => {
-            let (begin, remark) = place::at_time(&config, &source, time, has_checkpoint).await?;
-            note = remark;
-            (begin, false)
-        }
-        (Some(stored), None) => {
-            place::check_server(&source, &state, &stored.location)?;
-            // A checkpoint without lane rows is the original's. All that it can have applied lies before the place where
-            // the source stands now.
-            let exit = if raised.first { Some(source.location.clone()) } else { stored.exit_safe };
-            ((place::adjusted(&config, state.exact(stored.location)).await?, exit), true)
-        }
-        (None, None) => {
-            let (location, exit) = place::first(&config, &source).await?;
-            ((place::adjusted(&config, location).await?, exit), false)
-        }
-    };
+    let asked_time = place::asked_time(&config, &state, raised.stored.is_some());
+    let begin = beginning(&config, &source, &state, &raised, asked_time).await?;
+    let Beginning { location, safe_until, from_checkpoint, note } = begin;
     if asked_time.is_some() {
         state = SourceState::default();
     }
@@ -126,18 +108,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let intent = Intent::read(&mut conn, &target, &tables.ddl, &config.source_id).await?;
     let online = Records::open(&mut conn, &target, &tables, &config, source.lower_case_table_names).await?;
     let gtid = location.gtid_set.is_some();
-    let mut lanes = Vec::new();
-    let mut control_batch = 0;
-    for row in &raised.rows {
-        if row.lane == CONTROL_LANE {
-            control_batch = row.batch;
-        } else if asked_time.is_some() {
-            // What the lanes applied comes again.
-            lanes.push((row.batch, Cover::Nothing));
-        } else {
-            lanes.push((row.batch, Cover::new(&row.progress, config.flavor, gtid)?));
-        }
-    }
+    let (lanes, control_batch) = lanes(&raised.rows, &config, gtid, asked_time.is_some())?;
     let mut start = Start {
         target,
         tables,
@@ -161,6 +132,65 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     }
     let _ = conn.disconnect().await;
     Ok(start)
+}
+
+/// Where the run begins.
+struct Beginning {
+    location: Location,
+    /// Safe mode up to here.
+    safe_until: Option<Location>,
+    /// There is a checkpoint, and it counts.
+    from_checkpoint: bool,
+    /// A remark for the user.
+    note: Option<String>,
+}
+
+async fn beginning(
+    config: &SubtaskConfig,
+    source: &SourceFacts,
+    state: &SourceState,
+    raised: &Raised,
+    asked_time: Option<&str>,
+) -> Result<Beginning, DmError> {
+    let has_checkpoint = raised.stored.is_some();
+    if let Some(time) = asked_time {
+        let ((location, safe_until), note) = place::at_time(config, source, time, has_checkpoint).await?;
+        return Ok(Beginning { location, safe_until, from_checkpoint: false, note });
+    }
+    let (location, safe_until) = match &raised.stored {
+        Some(stored) => {
+            place::check_server(source, state, &stored.location)?;
+            // A checkpoint without lane rows is the original's. All that it can have applied lies before the place where
+            // the source stands now.
+            let exit = if raised.first { Some(source.location.clone()) } else { stored.exit_safe.clone() };
+            (state.exact(stored.location.clone()), exit)
+        }
+        None => place::first(config, source).await?,
+    };
+    let location = place::adjusted(config, location).await?;
+    Ok(Beginning { location, safe_until, from_checkpoint: has_checkpoint, note: None })
+}
+
+/// One a lane: ordinal of its last transaction, and what it has applied, which doesn't count when it comes `again`; and the
+/// ordinal of the control lane.
+fn lanes(
+    rows: &[LaneRow],
+    config: &SubtaskConfig,
+    gtid: bool,
+    again: bool,
+) -> Result<(Vec<(u64, Cover)>, u64), DmError> {
+    let mut lanes = Vec::with_capacity(rows.len());
+    let mut control_batch = 0;
+    for row in rows {
+        if row.lane == CONTROL_LANE {
+            control_batch = row.batch;
+        } else if again {
+            lanes.push((row.batch, Cover::Nothing));
+        } else {
+            lanes.push((row.batch, Cover::new(&row.progress, config.flavor, gtid)?));
+        }
+    }
+    Ok((lanes, control_batch))
 }
 
 async fn ask_source(config: &SubtaskConfig) -> Result<SourceFacts, DmError> {
