@@ -28,6 +28,9 @@ pub fn create_text(table: &TableInfo) -> String {
     if !table.comment.is_empty() {
         text.push_str(&format!(" COMMENT={}", quoted(&table.comment)));
     }
+    if let Some(partitions) = &table.partition {
+        text.push_str(&format!(" {}", partitions.text()));
+    }
     text
 }
 

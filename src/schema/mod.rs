@@ -12,6 +12,7 @@ pub mod ddl;
 pub mod load;
 pub mod logged;
 pub mod model;
+pub mod partition;
 pub mod server;
 pub mod symbol;
 pub mod table_info;

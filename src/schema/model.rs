@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{column_type::ColumnType, symbol::Symbol};
+use super::{column_type::ColumnType, partition::Partitioning, symbol::Symbol};
 
 /// A text that means the same under every SQL mode, NO_BACKSLASH_ESCAPES included.
 pub use crate::mysql::quote_text;
@@ -50,7 +50,8 @@ pub struct TableInfo {
     pub foreign_keys: Vec<ForeignKey>,
     /// CHECK constraints that the server enforces; MariaDB's of a column alone belong to the column and are not here.
     pub checks: Vec<Check>,
-    pub partitioned: bool,
+    #[serde(default)]
+    pub partition: Option<Box<Partitioning>>,
     /// MariaDB's periods of the application.
     #[serde(default)]
     pub periods: Vec<Period>,

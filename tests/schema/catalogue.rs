@@ -31,23 +31,23 @@ pub async fn table(rig: &mut Rig, schema: &str, name: &str) -> Option<TableFacts
     let mut results =
         rig.look.query_iter(&query).await.unwrap_or_else(|error| panic!("{}: {error}\n{query}", rig.label));
     let mut sets: Vec<Vec<Cells>> = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         let rows: Vec<Row> = results.collect().await.unwrap();
         sets.push(rows.into_iter().map(texts).collect());
     }
     drop(results);
     let mut sets = sets.into_iter();
-    let [own, columns, keys, references] = std::array::from_fn(|_| sets.next().unwrap_or_default());
+    let [own, columns, keys, references, partitions] = std::array::from_fn(|_| sets.next().unwrap_or_default());
     let own = own.first()?;
     let mariadb = rig.is_mariadb();
     let mut facts =
         TableFacts { columns: columns.iter().map(|row| column(row, mariadb)).collect(), ..Default::default() };
     let collation = facts::charset_text(&cell(own, 1));
     let charset = collation.split('_').next().unwrap_or("").to_owned();
-    let partitioned = cell(own, 3) != "0";
-    facts.lines.insert(facts::table(&charset, &collation, &cell(own, 0), &cell(own, 2), partitioned));
+    facts.lines.insert(facts::table(&charset, &collation, &cell(own, 0), &cell(own, 2)));
     facts.lines.extend(key_lines(&keys));
     facts.lines.extend(reference_lines(&references));
+    facts.lines.extend(partition_lines(&partitions));
     Some(facts)
 }
 
@@ -63,16 +63,17 @@ fn query(rig: &Rig, schema: &str, name: &str) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
     let is = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", quoted(schema), quoted(name));
     format!(
-        "SELECT ENGINE, TABLE_COLLATION, TABLE_COMMENT, (SELECT COUNT(*) FROM \
-         information_schema.PARTITIONS WHERE {is} AND PARTITION_NAME IS NOT NULL) FROM information_schema.TABLES \
-         WHERE {is}; \
+        "SELECT ENGINE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES WHERE {is}; \
          SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
          COLUMN_COMMENT, {generated} FROM information_schema.COLUMNS WHERE {is} ORDER BY ORDINAL_POSITION; \
          SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE, INDEX_COMMENT, {hidden}, \
          {expression} FROM information_schema.STATISTICS WHERE {is} ORDER BY BINARY INDEX_NAME, SEQ_IN_INDEX; \
          SELECT CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME \
          FROM information_schema.KEY_COLUMN_USAGE WHERE {is} AND REFERENCED_TABLE_NAME IS NOT NULL \
-         ORDER BY BINARY CONSTRAINT_NAME, ORDINAL_POSITION"
+         ORDER BY BINARY CONSTRAINT_NAME, ORDINAL_POSITION; \
+         SELECT PARTITION_NAME, SUBPARTITION_NAME, PARTITION_METHOD, SUBPARTITION_METHOD, PARTITION_EXPRESSION, \
+         SUBPARTITION_EXPRESSION, PARTITION_DESCRIPTION, PARTITION_COMMENT, PARTITION_ORDINAL_POSITION \
+         FROM information_schema.PARTITIONS WHERE {is} AND PARTITION_NAME IS NOT NULL"
     )
 }
 
@@ -170,4 +171,21 @@ fn reference_lines(rows: &[Cells]) -> Vec<String> {
         facts::foreign_key(&name, &columns, (&cell(&first, 2), &cell(&first, 3)), &parents)
     };
     keys.into_iter().map(line).collect()
+}
+
+fn partition_lines(rows: &[Cells]) -> Vec<String> {
+    let Some(first) = rows.first() else { return Vec::new() };
+    // Of versions of rows the expression is the server's own.
+    let versions = cell(first, 2) == "SYSTEM_TIME";
+    let expression = if versions { String::new() } else { cell(first, 4) };
+    let mut lines = vec![facts::partitioning("partitioned", &cell(first, 2), &expression)];
+    if !cell(first, 3).is_empty() {
+        lines.push(facts::partitioning("subpartitioned", &cell(first, 3), &cell(first, 5)));
+    }
+    for row in rows {
+        let at = cell(row, 8).parse().unwrap_or(0);
+        let values = if versions && cell(row, 6) != "CURRENT" { String::new() } else { cell(row, 6) };
+        lines.push(facts::partition(at, &cell(row, 0), &cell(row, 1), &values, &cell(row, 7)));
+    }
+    lines
 }

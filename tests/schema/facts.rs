@@ -92,9 +92,23 @@ pub fn foreign_key(name: &str, columns: &[String], parent: (&str, &str), parent_
 }
 
 /// The table's own line.
-pub fn table(charset: &str, collation: &str, engine: &str, comment: &str, partitioned: bool) -> String {
-    let partitioned = if partitioned { " partitioned" } else { "" };
-    format!("table {charset} {collation} engine {} comment {comment:?}{partitioned}", engine.to_ascii_lowercase())
+pub fn table(charset: &str, collation: &str, engine: &str, comment: &str) -> String {
+    format!("table {charset} {collation} engine {} comment {comment:?}", engine.to_ascii_lowercase())
+}
+
+/// What a table is divided by: method and expression, as information_schema tells them.
+pub fn partitioning(what: &str, method: &str, expression: &str) -> String {
+    // Each server prints calls and operators in its own way.
+    format!("{what} by {method} ({})", folded(expression).replace("toseconds", "to_seconds"))
+}
+
+/// A partition at its place. Values in a list have no order.
+pub fn partition(at: usize, name: &str, sub: &str, values: &str, comment: &str) -> String {
+    let mut list: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
+    list.sort();
+    // With subpartitions, the catalogue shows their comments only.
+    let (sub, comment) = if sub.is_empty() { (String::new(), comment) } else { (format!(" / {sub}"), "") };
+    format!("partition {at} {name}{sub} values {} comment {comment:?}", list.join(","))
 }
 
 /// A type in the spelling that all servers share: display widths, year(4), and escapes in members differ.

@@ -93,11 +93,15 @@ const OPTIONS: [&str; 12] = [
     "STATS_PERSISTENT=0",
     "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
 ];
-const PARTITIONS: [&str; 4] = [
+const PARTITIONS: [&str; 8] = [
     "PARTITION BY HASH (a) PARTITIONS 2",
     "PARTITION BY KEY () PARTITIONS 3",
     "PARTITION BY RANGE (a) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)",
     "PARTITION BY LIST (a) (PARTITION p0 VALUES IN (1, 2, NULL), PARTITION p1 VALUES IN (3))",
+    "PARTITION BY LINEAR HASH (b + 1) PARTITIONS 4",
+    "PARTITION BY RANGE COLUMNS (a, b) (PARTITION p0 VALUES LESS THAN (10, 5 + 2), PARTITION p1 VALUES LESS THAN (10, MAXVALUE))",
+    "PARTITION BY LIST COLUMNS (c) (PARTITION p0 VALUES IN (1, 5 * 7), PARTITION P1 VALUES IN (NULL))",
+    "PARTITION BY RANGE (a) SUBPARTITION BY HASH (b) SUBPARTITIONS 2 (PARTITION p0 VALUES LESS THAN (-3), PARTITION p1 VALUES LESS THAN (4))",
 ];
 
 /// What a sequence's session says first.
@@ -125,8 +129,7 @@ pub fn statement(random: &mut Random, tracker: &Tracker) -> String {
         ),
         24..30 => format!("CREATE {}INDEX {} ON {name} ({})", kind(random), key_name(random), parts(random, table)),
         30..33 => format!("DROP INDEX {} ON {name}", existing_key(random, table)),
-        33..36 => format!("ALTER TABLE {name} {}", random.one(&PARTITIONS)),
-        36 => format!("ALTER TABLE {name} REMOVE PARTITIONING"),
+        33..37 => partitions(random, table),
         37 => format!("ALTER TABLE {name} CONVERT TO CHARACTER SET {}", random.one(&["latin1", "utf8mb4"])),
         _ => {
             let count = 1 + random.below(3) * random.below(2);
@@ -134,6 +137,43 @@ pub fn statement(random: &mut Random, tracker: &Tracker) -> String {
             format!("ALTER TABLE {name} {}", clauses.join(", "))
         }
     }
+}
+
+/// A change of the partitions, mostly one that fits those that are there.
+fn partitions(random: &mut Random, table: &TableInfo) -> String {
+    let name = quoted(&table.name);
+    let Some(known) = &table.partition else { return format!("ALTER TABLE {name} {}", random.one(&PARTITIONS)) };
+    let old = |random: &mut Random| quoted(&known.list[random.below(known.list.len())].name);
+    let new = format!("n{}", random.below(1000));
+    let bound = 10 + random.below(90);
+    let values = match known.by.method.text() {
+        "RANGE" => format!(" VALUES LESS THAN ({bound} + 1)"),
+        "RANGE COLUMNS" => format!(" VALUES LESS THAN ({bound}, 3)"),
+        "LIST" | "LIST COLUMNS" => format!(" VALUES IN ({bound}, {bound} * -1)"),
+        _ => String::new(),
+    };
+    let clause = match random.below(9) {
+        0 => random.one(&PARTITIONS).to_owned(),
+        1 => "REMOVE PARTITIONING".to_owned(),
+        2 | 3 if values.is_empty() => format!("ADD PARTITION PARTITIONS {}", 1 + random.below(3)),
+        2 | 3 => format!("ADD PARTITION (PARTITION {new}{values} COMMENT 'new')"),
+        4 if values.is_empty() => format!("COALESCE PARTITION {}", 1 + random.below(2)),
+        4 => format!("DROP PARTITION {}", old(random)),
+        5 if values.is_empty() => "REORGANIZE PARTITION".to_owned(),
+        5 => {
+            // What the partition takes stays, so that the server agrees.
+            let one = &known.list[random.below(known.list.len())];
+            let text = known.text();
+            let same = text.split(", PARTITION ").find(|part| part.contains(&quoted(&one.name)));
+            let same = same.and_then(|part| part.split_once(" VALUES ")).map_or("", |(_, values)| values);
+            let same = if same.ends_with("))") { &same[..same.len() - 1] } else { same };
+            format!("REORGANIZE PARTITION {} INTO (PARTITION {new} VALUES {same})", quoted(&one.name))
+        }
+        6 => format!("TRUNCATE PARTITION {}", old(random)),
+        7 => format!("REBUILD PARTITION {}, {}", old(random), old(random)),
+        _ => "COMMENT 'still divided'".to_owned(),
+    };
+    format!("ALTER TABLE {name} {clause}")
 }
 
 fn create(random: &mut Random) -> String {

@@ -83,6 +83,9 @@ impl Sides {
         if let Some(on) = event.status.explicit_defaults_for_timestamp.or(option) {
             session.push(format!("SET explicit_defaults_for_timestamp={}", u8::from(on)));
         }
+        // Bounds of partitions may be times.
+        let zone = event.status.time_zone.as_deref().filter(|zone| *zone != "SYSTEM").unwrap_or("+00:00");
+        session.push(format!("SET time_zone='{zone}'"));
         let mut followed = Followed { session, ..Followed::default() };
         match statement.split() {
             None => self.part(tracker, event, &sql, &statement, &mut followed)?,

@@ -1,6 +1,9 @@
 //! A tracked table as facts.
 
-use dm::schema::{Column, DefaultValue, Index, IndexKind, TableInfo};
+use dm::schema::{
+    Column, DefaultValue, Index, IndexKind, TableInfo,
+    partition::{PartitionKey, PartitionMethod, PartitionValues, Partitioning},
+};
 
 use super::facts::{self, ColumnFacts, Given, TableFacts};
 
@@ -9,7 +12,8 @@ pub fn table(info: &TableInfo) -> TableFacts {
     let mut facts = TableFacts { columns: info.columns.iter().map(column).collect(), ..TableFacts::default() };
     let engine = if info.engine.is_empty() { "InnoDB" } else { &info.engine };
     let (charset, collation) = (facts::charset_text(&info.charset), facts::charset_text(&info.collation));
-    facts.lines.insert(facts::table(&charset, &collation, engine, &info.comment, info.partitioned));
+    facts.lines.insert(facts::table(&charset, &collation, engine, &info.comment));
+    facts.lines.extend(info.partition.iter().flat_map(|partitions| partition_lines(partitions)));
     facts.lines.extend(info.indexes.iter().map(key));
     for key in &info.foreign_keys {
         let parent = (&*key.parent.schema, &*key.parent.name);
@@ -65,4 +69,38 @@ fn key(index: &Index) -> String {
     };
     let parts: Vec<String> = index.columns.iter().map(part).collect();
     facts::key(&index.name, index.unique, kind, &parts, index.invisible, &index.comment)
+}
+
+fn partition_lines(partitions: &Partitioning) -> Vec<String> {
+    let by = |what: &str, by: &PartitionKey| {
+        let linear = if by.linear { "LINEAR " } else { "" };
+        let expression = match by.method {
+            PartitionMethod::SystemTime => String::new(),
+            method if method.takes_columns() => by.columns.join(","),
+            _ => by.expression.clone(),
+        };
+        facts::partitioning(what, &format!("{linear}{}", by.method.text()), &expression)
+    };
+    let mut lines = vec![by("partitioned", &partitions.by)];
+    lines.extend(partitions.sub.iter().map(|sub| by("subpartitioned", &sub.by)));
+    for (at, partition) in partitions.list.iter().enumerate() {
+        let tuple = |values: &Vec<String>| match values.as_slice() {
+            [one] => one.clone(),
+            several => format!("({})", several.join(",")),
+        };
+        let values = match &partition.values {
+            PartitionValues::Any | PartitionValues::History => String::new(),
+            PartitionValues::LessThan(values) => values.join(","),
+            PartitionValues::In(list) => list.iter().map(tuple).collect::<Vec<_>>().join(","),
+            // As MariaDB shows it.
+            PartitionValues::Default => "0".to_owned(),
+            PartitionValues::Current => "CURRENT".to_owned(),
+        };
+        let line = |sub: &str| facts::partition(at + 1, &partition.name, sub, &values, &partition.comment);
+        match partition.subpartitions.is_empty() {
+            true => lines.push(line("")),
+            false => lines.extend(partition.subpartitions.iter().map(|sub| line(sub))),
+        }
+    }
+    lines
 }

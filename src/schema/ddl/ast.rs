@@ -6,6 +6,7 @@ use super::{
     super::{
         column_type::ColumnType,
         model::{DefaultValue, Generated, IndexColumn, IndexKind, ReferenceAction, TableId},
+        partition::{Partition, PartitionKey, Subpartitioning},
     },
     spans::{AlterClause, CharsetName, CharsetPlace},
 };
@@ -231,7 +232,7 @@ pub struct CreateTable {
     /// Table-level ones; a column's own are with it.
     pub checks: Vec<CheckDef>,
     pub options: TableOptions,
-    pub partitioned: bool,
+    pub partition: Option<Box<PartitionBy>>,
     /// MariaDB: WITH SYSTEM VERSIONING, of the table or of one of its columns.
     pub versioned: bool,
     pub periods: Vec<PeriodDef>,
@@ -441,11 +442,13 @@ pub enum AlterSpec {
     Partition(PartitionChange),
     /// MariaDB: CONVERT PARTITION to a new table of the same structure, without partitions.
     ConvertPartition {
+        partition: String,
         table: TableId,
     },
     /// MariaDB: CONVERT TABLE to a partition: the table is gone.
     ConvertTable {
         table: TableId,
+        partition: Partition,
     },
     /// MariaDB; as are the next three.
     AddSystemVersioning,
@@ -458,17 +461,38 @@ pub enum AlterSpec {
     Neutral,
 }
 
+/// `PARTITION BY` as written: without definitions the server chooses the names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionBy {
+    pub by: PartitionKey,
+    pub count: Option<u32>,
+    pub sub: Option<Subpartitioning>,
+    pub definitions: Vec<Partition>,
+}
+
 /// A change of the partitions; none changes rows' layout.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
 pub enum PartitionChange {
-    PartitionBy,
+    By(Box<PartitionBy>),
     Remove,
-    Add,
-    Drop,
+    /// Either definitions or a number of new ones.
+    Add {
+        definitions: Vec<Partition>,
+        count: u32,
+        if_not_exists: bool,
+    },
+    Drop {
+        names: Vec<String>,
+        if_exists: bool,
+    },
     Truncate,
-    Coalesce,
-    Reorganize,
+    Coalesce(u32),
+    /// Without names: every partition becomes what it is.
+    Reorganize {
+        names: Vec<String>,
+        into: Vec<Partition>,
+    },
     Exchange,
     Rebuild,
     Maintain,

@@ -83,8 +83,7 @@ impl Parser<'_> {
         let at = written.iter().map(|name| name.clause.end).max().unwrap_or(columns_end);
         self.charset_place(names, CharsetLevel::Table, false, at);
         if self.is_words(&["PARTITION", "BY"]) {
-            create.partitioned = true;
-            self.partition_by()?;
+            create.partition = Some(Box::new(self.partition_by()?));
         }
         if self.is_query() {
             // In the ROW format the binlog has the table with its columns, and then rows.
@@ -119,7 +118,7 @@ fn new_table(table: TableId, if_not_exists: bool, or_replace: bool) -> CreateTab
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         options: TableOptions::default(),
-        partitioned: false,
+        partition: None,
         versioned: false,
         periods: Vec::new(),
     }

@@ -115,7 +115,7 @@ fn alter_kind(spec: &AlterSpec, before: Option<&TableInfo>) -> Option<EventKind>
                 return None;
             }
         }
-        AlterSpec::Partition(change) => partition_kind(*change),
+        AlterSpec::Partition(change) => partition_kind(change),
         AlterSpec::SetColumnVisibility { .. }
         | AlterSpec::ConvertPartition { .. }
         | AlterSpec::ConvertTable { .. }
@@ -127,15 +127,15 @@ fn alter_kind(spec: &AlterSpec, before: Option<&TableInfo>) -> Option<EventKind>
     })
 }
 
-fn partition_kind(change: PartitionChange) -> EventKind {
+fn partition_kind(change: &PartitionChange) -> EventKind {
     match change {
-        PartitionChange::PartitionBy => EventKind::AlterTablePartitioning,
+        PartitionChange::By(_) => EventKind::AlterTablePartitioning,
         PartitionChange::Remove => EventKind::RemoveTablePartitioning,
-        PartitionChange::Add => EventKind::AddTablePartition,
-        PartitionChange::Drop => EventKind::DropTablePartition,
+        PartitionChange::Add { .. } => EventKind::AddTablePartition,
+        PartitionChange::Drop { .. } => EventKind::DropTablePartition,
         PartitionChange::Truncate => EventKind::TruncateTablePartition,
-        PartitionChange::Coalesce => EventKind::CoalesceTablePartition,
-        PartitionChange::Reorganize => EventKind::ReorganizeTablePartition,
+        PartitionChange::Coalesce(_) => EventKind::CoalesceTablePartition,
+        PartitionChange::Reorganize { .. } => EventKind::ReorganizeTablePartition,
         PartitionChange::Exchange => EventKind::ExchangeTablePartition,
         PartitionChange::Rebuild => EventKind::RebuildTablePartition,
         PartitionChange::Maintain => EventKind::AlterTable,

@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Instant};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::{Session, catalogue, fetch, fetch_session, query_failed};
+use super::{Session, catalogue, fetch, fetch_session, partitions, query_failed};
 use crate::{
     error::{DmError, Result},
     schema::{
@@ -49,19 +49,21 @@ pub async fn bulk(
 }
 
 /// A table of which parts have been read.
-struct Draft {
-    info: TableInfo,
+pub(super) struct Draft {
+    pub(super) info: TableInfo,
+    /// CREATE_OPTIONS says that it has partitions.
+    pub(super) partitioned: bool,
     /// information_schema doesn't tell all: SHOW CREATE TABLE must.
-    ambiguous: bool,
+    pub(super) ambiguous: bool,
 }
 
 /// Schema and table, as the server spells them.
-type Name = (String, String);
+pub(super) type Name = (String, String);
 
 /// The tables by name, in the order in which the server named them.
-struct Drafts {
-    list: Vec<Draft>,
-    by_name: HashMap<Name, usize>,
+pub(super) struct Drafts {
+    pub(super) list: Vec<Draft>,
+    pub(super) by_name: HashMap<Name, usize>,
 }
 
 impl Drafts {
@@ -96,11 +98,9 @@ async fn some_schemas(
     keys(conn, session, &within, &mut drafts).await?;
     references(conn, &within, &mut drafts).await?;
     checks(conn, session, schemas, &mut drafts).await?;
-    if !session.server.is_mariadb() && session.server.version >= 80_000 {
-        partitions(conn, &within, &mut drafts).await?;
-    }
+    partitions::read(conn, session, &within, &mut drafts).await?;
     out.tables.reserve(drafts.list.len());
-    for Draft { mut info, ambiguous } in drafts.list {
+    for Draft { mut info, ambiguous, .. } in drafts.list {
         info.sort_indexes(!session.server.is_mariadb());
         if ambiguous || info.columns.is_empty() || (!keeps_key_order(session) && has_rival_keys(&info)) {
             match fetch(conn, session, &info.id()).await {
@@ -155,12 +155,12 @@ async fn tables(conn: &mut Conn, within: &str, wanted: &(dyn Fn(&str, &str) -> b
             collation: collation.into(),
             engine: engine.unwrap_or_default().into(),
             comment: comment.unwrap_or_default(),
-            partitioned: options.unwrap_or_default().contains("partitioned"),
             ..TableInfo::default()
         };
         drafts.by_name.insert((schema, name), drafts.list.len());
         // Rows of system-versioned tables have columns that the catalogue hides.
-        drafts.list.push(Draft { info, ambiguous: kind != "BASE TABLE" });
+        let partitioned = options.unwrap_or_default().contains("partitioned");
+        drafts.list.push(Draft { info, partitioned, ambiguous: kind != "BASE TABLE" });
     })
     .await?;
     Ok(drafts)
@@ -322,23 +322,8 @@ async fn checks(conn: &mut Conn, session: &Session, schemas: &[String], drafts: 
     .await
 }
 
-/// What MySQL 8 doesn't say in CREATE_OPTIONS of tables with PARTITION BY KEY ().
-async fn partitions(conn: &mut Conn, within: &str, drafts: &mut Drafts) -> Result<()> {
-    let query = format!(
-        "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.PARTITIONS \
-         WHERE {within} AND PARTITION_NAME IS NOT NULL"
-    );
-    each(conn, &query, |row| {
-        let [schema, table] = texts(row).map(Option::unwrap_or_default);
-        if let Some(draft) = drafts.get(&(schema, table)) {
-            draft.info.partitioned = true;
-        }
-    })
-    .await
-}
-
 /// Calls `take` for every row of a query's result, without collecting them.
-async fn each(conn: &mut Conn, query: &str, mut take: impl FnMut(Row)) -> Result<()> {
+pub(super) async fn each(conn: &mut Conn, query: &str, mut take: impl FnMut(Row)) -> Result<()> {
     let mut result = conn.query_iter(query).await.map_err(query_failed)?;
     while let Some(row) = result.next().await.map_err(query_failed)? {
         take(row);
@@ -347,7 +332,7 @@ async fn each(conn: &mut Conn, query: &str, mut take: impl FnMut(Row)) -> Result
 }
 
 /// The row's cells as text.
-fn texts<const N: usize>(row: Row) -> [Option<String>; N] {
+pub(super) fn texts<const N: usize>(row: Row) -> [Option<String>; N] {
     let mut cells = row.unwrap_raw().into_iter().flatten();
     std::array::from_fn(|_| match cells.next()? {
         mysql_async::Value::NULL => None,

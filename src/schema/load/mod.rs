@@ -3,6 +3,7 @@
 
 mod bulk;
 mod catalogue;
+mod partitions;
 
 pub use bulk::{Bulk, bulk};
 
@@ -93,6 +94,7 @@ pub fn parse_create_table(sql: &str, id: &TableId, session: &Session) -> Result<
         inherited: &inherited,
         printed: true,
         database: None,
+        zone: None,
     };
     build(&create, &setting).map_err(|reason| not_parsed(id).cause(reason))
 }
@@ -160,7 +162,7 @@ mod tests {
         assert_eq!(table.row_key(), Some(vec![0]));
         assert_eq!(table.columns[1].collation.as_deref(), Some("utf8mb4_general_ci"));
         assert_eq!(table.columns[2].ty.base, BaseType::Json);
-        assert!(table.partitioned && table.indexes[1].invisible && table.comment == "c");
+        assert!(table.partition.is_some() && table.indexes[1].invisible && table.comment == "c");
     }
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
         let table = table(sql, Flavor::Mysql, 50_744);
         assert_eq!(table.columns[1].collation.as_deref(), Some("latin1_swedish_ci"));
         assert_eq!(table.columns[2].charset.as_deref(), Some("utf8mb3"));
-        assert!(table.partitioned && table.columns[0].auto_increment);
+        assert!(table.partition.is_some() && table.columns[0].auto_increment);
     }
 
     #[test]

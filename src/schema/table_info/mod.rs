@@ -5,6 +5,7 @@
 //! added as one more member, which TiDB's reader ignores.
 
 mod codes;
+mod partition;
 mod read;
 mod write;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::codes;
+use super::{codes, partition};
 use crate::schema::{
     charset::canonical_collation,
     column_type::{BaseType, ColumnType},
@@ -18,7 +18,7 @@ pub(super) fn table(schema: &str, json: &Value) -> Result<TableInfo, String> {
         charset: our_name(text(json, "charset")).into(),
         collation: our_name(text(json, "collate")).into(),
         comment: text(json, "comment").to_owned(),
-        partitioned: json.get("partition").is_some_and(|partition| !partition.is_null()),
+        partition: json.get("partition").map_or(Ok(None), partition::from_json)?,
         ..TableInfo::default()
     };
     // Hidden ones are the expressions of functional keys; no row has them.
@@ -193,18 +193,20 @@ fn index(json: &Value, hidden: &[&Value]) -> Result<Index, String> {
 }
 
 fn foreign_key(json: &Value) -> Result<ForeignKey, String> {
-    let names = |member: &str| -> Result<Vec<String>, String> {
-        let text = |name: &Value| name.get("O").and_then(Value::as_str).map(str::to_owned);
-        list(json, member).iter().map(text).collect::<Option<_>>().ok_or_else(|| format!("{member} is not names"))
-    };
     Ok(ForeignKey {
         name: name(json, "fk_name")?,
-        columns: names("cols")?,
+        columns: names_of(json, "cols")?,
         parent: TableId::new(name(json, "ref_schema").unwrap_or_default(), name(json, "ref_table")?),
-        parent_columns: names("ref_cols")?,
+        parent_columns: names_of(json, "ref_cols")?,
         on_delete: codes::action(number(json, "on_delete")),
         on_update: codes::action(number(json, "on_update")),
     })
+}
+
+/// A list of names.
+pub(super) fn names_of(json: &Value, member: &str) -> Result<Vec<String>, String> {
+    let text = |name: &Value| name.get("O").and_then(Value::as_str).map(str::to_owned);
+    list(json, member).iter().map(text).collect::<Option<_>>().ok_or_else(|| format!("{member} is not names"))
 }
 
 /// Objects in the making are not visible; a missing state counts as public.
@@ -213,7 +215,7 @@ fn is_public(json: &&Value) -> bool {
 }
 
 /// `{"O": "Name", "L": "name"}`.
-fn name(json: &Value, member: &str) -> Result<String, String> {
+pub(super) fn name(json: &Value, member: &str) -> Result<String, String> {
     let text = json.get(member).and_then(|name| name.get("O")).and_then(Value::as_str);
     text.map(str::to_owned).ok_or_else(|| format!("{member} is missing"))
 }
@@ -222,18 +224,18 @@ fn our_name(name: &str) -> String {
     if name.eq_ignore_ascii_case("utf8") { "utf8mb3".to_owned() } else { canonical_collation(name) }
 }
 
-fn text<'a>(json: &'a Value, member: &str) -> &'a str {
+pub(super) fn text<'a>(json: &'a Value, member: &str) -> &'a str {
     json.get(member).and_then(Value::as_str).unwrap_or("")
 }
 
-fn number(json: &Value, member: &str) -> i64 {
+pub(super) fn number(json: &Value, member: &str) -> i64 {
     json.get(member).and_then(Value::as_i64).unwrap_or(0)
 }
 
-fn flag(json: &Value, member: &str) -> bool {
+pub(super) fn flag(json: &Value, member: &str) -> bool {
     json.get(member).and_then(Value::as_bool).unwrap_or(false)
 }
 
-fn list<'a>(json: &'a Value, member: &str) -> &'a [Value] {
+pub(super) fn list<'a>(json: &'a Value, member: &str) -> &'a [Value] {
     json.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::codes;
+use super::{codes, partition};
 use crate::schema::{
     column_type::BaseType,
     model::{Column, DefaultValue, Index, IndexKind, TableInfo, same_name},
@@ -43,7 +43,7 @@ pub(super) fn table(table: &TableInfo) -> Value {
         "auto_random_bits": 0,
         "auto_random_range_bits": 0,
         "pre_split_regions": 0,
-        "partition": null,
+        "partition": partition::to_json(table),
         "compression": "",
         "view": null,
         "sequence": null,
@@ -62,7 +62,7 @@ pub(super) fn table(table: &TableInfo) -> Value {
 }
 
 /// TiDB keeps names as written and in lower case.
-fn name(text: &str) -> Value {
+pub(super) fn name(text: &str) -> Value {
     json!({ "O": text, "L": text.to_lowercase() })
 }
 

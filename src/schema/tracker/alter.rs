@@ -4,7 +4,7 @@
 use super::{
     super::{
         charset::CharsetPair,
-        ddl::{AlterSpec, ColumnDef, IndexDef, PartitionChange, Position, TableOptions},
+        ddl::{AlterSpec, ColumnDef, IndexDef, Position, TableOptions},
         model::{Column, DefaultValue, Index, TableId, TableInfo, same_name},
         server::ServerInfo,
     },
@@ -13,7 +13,7 @@ use super::{
     create::{Setting, reference},
     default::{implied, stored},
     keys::{self, NewKey, highest_foreign_key, whole_prefixes},
-    timestamps, versioning,
+    partition, timestamps, versioning,
 };
 
 /// Columns by their name before the statement: the new name, None when dropped.
@@ -50,13 +50,11 @@ pub(super) fn alter(before: &TableInfo, specs: &[AlterSpec], setting: &Setting) 
         timestamps::imply(&mut table, is_new);
     }
     change_constraints(&mut table, before, specs, &setting.defaults.server)?;
+    partition::alter(&mut table, specs, setting.place())?;
     let mut renamed = None;
     for spec in specs {
-        match spec {
-            AlterSpec::RenameTo { table: to } => renamed = Some(to.clone()),
-            AlterSpec::Partition(PartitionChange::PartitionBy) => table.partitioned = true,
-            AlterSpec::Partition(PartitionChange::Remove) => table.partitioned = false,
-            _ => {}
+        if let AlterSpec::RenameTo { table: to } = spec {
+            renamed = Some(to.clone());
         }
     }
     if table.columns.is_empty() {
@@ -248,6 +246,12 @@ fn rename_in_keys(table: &mut TableInfo, renames: &Renames) {
         key.columns.retain_mut(|column| renamed(column));
     }
     table.foreign_keys.retain(|key| !key.columns.is_empty());
+    if let Some(partitions) = table.partition.as_deref_mut() {
+        let by = std::iter::once(&mut partitions.by).chain(partitions.sub.iter_mut().map(|sub| &mut sub.by));
+        for column in by.flat_map(|key| &mut key.columns) {
+            renamed(column);
+        }
+    }
 }
 
 /// New columns, and existing ones that move, in the clauses' order.

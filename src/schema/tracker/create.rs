@@ -10,8 +10,10 @@ use super::{
     checks::{self, NewCheck},
     column::{Surroundings, resolve},
     keys::{self, NewKey},
+    partition::{self, Place},
     timestamps, versioning,
 };
+use crate::rules::expression::Zone;
 
 /// What decides how a statement about a table is meant.
 pub(in crate::schema) struct Setting<'a> {
@@ -23,9 +25,15 @@ pub(in crate::schema) struct Setting<'a> {
     pub(in crate::schema) printed: bool,
     /// The session's `collation_database`, when the binlog tells it.
     pub(in crate::schema) database: Option<&'a CharsetPair>,
+    /// The session's time zone, when it is told: bounds of partitions may be times.
+    pub(in crate::schema) zone: Option<Zone>,
 }
 
 impl Setting<'_> {
+    pub(super) fn place(&self) -> Place {
+        Place { server: self.defaults.server, zone: self.zone }
+    }
+
     /// What CONVERT TO CHARACTER SET DEFAULT means: the session's, but since MariaDB 10.6 the schema's character set
     /// with the collation it was built with (seen on 10.11 and 11.8).
     pub(super) fn converted_to_default(&self) -> CharsetPair {
@@ -53,7 +61,7 @@ pub(in crate::schema) fn build(create: &CreateTable, setting: &Setting) -> Resul
         collation: charset.collation.clone(),
         engine: options.engine.as_deref().map(keys::engine).unwrap_or_default(),
         comment: options.comment.clone().unwrap_or_default(),
-        partitioned: create.partitioned,
+        partition: partition::build_all(create.partition.as_deref(), setting.place())?,
         ..TableInfo::default()
     };
     let around = Surroundings { defaults, charset: &charset, explicit_timestamps: setting.explicit_timestamps };

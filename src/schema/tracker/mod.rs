@@ -7,6 +7,7 @@ pub(in crate::schema) mod create;
 pub(in crate::schema) mod default;
 mod inherited;
 mod keys;
+pub(in crate::schema) mod partition;
 mod session;
 mod store;
 mod timestamps;
@@ -23,7 +24,10 @@ use super::{
     model::{ForeignKey, TableId, TableInfo, same_name},
     server::ServerInfo,
 };
-use crate::error::{Code, DmError, Result};
+use crate::{
+    error::{Code, DmError, Result},
+    rules::expression::Zone,
+};
 use alter::Altered;
 use create::Setting;
 use store::Store;
@@ -52,6 +56,8 @@ pub struct Tracker {
     defaults: CollationDefaults,
     /// The session's `collation_database`.
     database: Option<CharsetPair>,
+    /// The session's time zone.
+    zone: Option<Zone>,
     store: Store,
 }
 
@@ -72,6 +78,7 @@ impl Tracker {
             explicit_timestamps,
             defaults: CollationDefaults::of(server),
             database: None,
+            zone: None,
             store: Store::default(),
         }
     }
@@ -266,14 +273,14 @@ impl Tracker {
         let mut changes = vec![Change::Altered(id.clone())];
         for spec in specs {
             match spec {
-                AlterSpec::ConvertPartition { table } => {
-                    let mut made = TableInfo { partitioned: false, ..after.clone() };
+                AlterSpec::ConvertPartition { table, .. } => {
+                    let mut made = TableInfo { partition: None, ..after.clone() };
                     (made.schema, made.name) = (table.schema.clone(), table.name.clone());
                     made.foreign_keys.clear();
                     self.put(made);
                     changes.push(Change::Created(table.clone()));
                 }
-                AlterSpec::ConvertTable { table } if self.take(table).is_some() => {
+                AlterSpec::ConvertTable { table, .. } if self.take(table).is_some() => {
                     changes.push(Change::Dropped(table.clone()));
                 }
                 _ => {}
@@ -343,6 +350,7 @@ impl Tracker {
             inherited,
             database: self.database.as_ref(),
             printed: false,
+            zone: self.zone,
         }
     }
 

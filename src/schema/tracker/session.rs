@@ -4,7 +4,7 @@ use super::{
     super::{charset::CollationDefaults, logged::pair_by_number},
     Tracker,
 };
-use crate::mysql::binlog::event::StatusVars;
+use crate::{mysql::binlog::event::StatusVars, rules::expression::Zone};
 
 /// MariaDB's bit in `flags2` (seen on 10.5 and 10.11).
 const EXPLICIT_TIMESTAMPS: u32 = 1 << 24;
@@ -33,5 +33,6 @@ impl Tracker {
         defaults.session.extend(status.default_collation_utf8mb4.and_then(pair));
         self.defaults = defaults;
         self.database = database;
+        self.zone = status.time_zone.as_deref().and_then(Zone::parse);
     }
 }

@@ -215,3 +215,38 @@ fn new_tables_inherit_their_schemas_character_set() {
     assert_eq!(table.columns[0].collation.as_deref(), Some("utf8mb4_general_ci"));
     assert!(table.columns[1].json_valid && table.columns[1].ty.base == BaseType::LongText);
 }
+
+#[test]
+fn partitions_are_followed_and_kept() {
+    let tracker = tracker(&[
+        "CREATE TABLE t (a INT, d DATE) PARTITION BY RANGE (TO_DAYS(d)) SUBPARTITION BY LINEAR HASH (a) SUBPARTITIONS 2 \
+         (PARTITION p0 VALUES LESS THAN (TO_DAYS('2020-01-01')), PARTITION p1 VALUES LESS THAN (2 * 400000) COMMENT 'c')",
+        "ALTER TABLE t ADD PARTITION (PARTITION p2 VALUES LESS THAN MAXVALUE)",
+        "ALTER TABLE t REORGANIZE PARTITION p0, p1 INTO (PARTITION `a b` VALUES LESS THAN (800000))",
+        "CREATE TABLE h (a INT) PARTITION BY HASH (a) PARTITIONS 3",
+        "ALTER TABLE h ADD PARTITION PARTITIONS 2",
+        "ALTER TABLE h COALESCE PARTITION 1",
+        "CREATE TABLE l (a VARCHAR(9), b INT) PARTITION BY LIST COLUMNS (a, b) \
+         (PARTITION p0 VALUES IN (('x', 1), ('it''s', 2)), PARTITION p1 VALUES IN ((NULL, -1)))",
+        "ALTER TABLE l DROP PARTITION P1",
+    ]);
+    let texts = [
+        "PARTITION BY RANGE (TO_DAYS(d)) SUBPARTITION BY LINEAR HASH (a) SUBPARTITIONS 2 \
+         (PARTITION `a b` VALUES LESS THAN (800000), PARTITION `p2` VALUES LESS THAN (MAXVALUE))",
+        "PARTITION BY HASH (a) PARTITIONS 4",
+        "PARTITION BY LIST COLUMNS (`a`,`b`) (PARTITION `p0` VALUES IN (('x',1),('it''s',2)))",
+    ];
+    for (name, text) in ["t", "h", "l"].into_iter().zip(texts) {
+        let table = tracker.get("d", name).unwrap();
+        let partitions = table.partition.as_ref().unwrap();
+        assert_eq!(partitions.text(), text);
+        // `binlog-schema` and table_info keep all of it.
+        let mut again = Tracker::new(ServerInfo::default(), 0);
+        run(&mut again, &crate::schema::create_text::create_text(&table)).unwrap();
+        assert_eq!(again.get("d", name).unwrap().partition, table.partition, "{text}");
+        let json = crate::schema::table_info::to_json(&table).unwrap();
+        assert_eq!(crate::schema::table_info::from_json("d", &json).unwrap().unwrap().partition, table.partition);
+    }
+    let error = run(&mut tracker.clone(), "CREATE TABLE big (a INT) PARTITION BY HASH (a) PARTITIONS 4000000000");
+    assert_eq!(error.unwrap_err().code(), Code::SchemaTrackerCannotExecDDL);
+}
