@@ -26,6 +26,7 @@ ddl-report: servers ## DDL of every release followed and compared; writes docs/d
 test-long: servers ## 200 rounds of faults, and random workloads between all releases (about an hour and a half; ROUNDS, SEEDS)
 	DM_FAULT_ROUNDS=$(or $(ROUNDS),200) cargo test --test integration faults::
 	DM_REPLICATION_SEEDS=$(or $(SEEDS),3) cargo test --test integration replication::
+	DM_RELEASES=all cargo test --test integration -- binlog:: rolled_back
 
 test-tidb:        ## the tests that need a tidb-server (built with Go, once)
 	scripts/servers.sh tidb mariadb mysql

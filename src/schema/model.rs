@@ -295,6 +295,26 @@ impl TableInfo {
         self.indexes.iter().filter(|i| i.unique).map(|i| self.unique_key(i)).collect()
     }
 
+    /// MariaDB's `WITHOUT OVERLAPS`: the period whose end and start are the last two columns of a unique key.
+    pub fn period_of(&self, key: &UniqueKey) -> Option<&Period> {
+        let [.., end, start] = key.columns.as_slice() else { return None };
+        let named = |offset: &usize, name: &str| self.columns.get(*offset).is_some_and(|c| same_name(&c.name, name));
+        self.periods.iter().find(|period| named(end, &period.end) && named(start, &period.start))
+    }
+
+    /// The unique keys by which rows exclude each other: of one `WITHOUT OVERLAPS` the columns that must be equal.
+    pub fn excluding_keys(&self) -> Vec<UniqueKey> {
+        let mut keys = self.unique_keys();
+        for key in &mut keys {
+            if self.period_of(key).is_some() {
+                let plain = key.columns.len().saturating_sub(2);
+                key.columns.truncate(plain);
+                key.prefix_lens.truncate(plain);
+            }
+        }
+        keys
+    }
+
     /// Offsets of the columns that name one row: the primary key, else the first unique key whose columns are all
     /// NOT NULL and whole. None: only all columns together describe a row, and rows may be equal.
     pub fn row_key(&self) -> Option<Vec<usize>> {

@@ -111,22 +111,28 @@ async fn all_images(release: Release, target: Kind) {
 }
 
 #[tokio::test]
-async fn mysql_57_images_that_lack_columns() {
-    all_images(Release::Mysql57, Kind::Mariadb).await;
+async fn mysql_5_images_that_lack_columns() {
+    for release in Release::chosen(&[Release::Mysql57], &[Release::Mysql56, Release::Mysql57]) {
+        all_images(release, Kind::Mariadb).await;
+    }
 }
 
 #[tokio::test]
-async fn mysql_97_images_that_lack_columns() {
-    all_images(Release::Mysql97, Kind::Mysql).await;
+async fn mysql_8_and_9_images_that_lack_columns() {
+    for release in Release::chosen(&[Release::Mysql97], &[Release::Mysql80, Release::Mysql97]) {
+        all_images(release, Kind::Mysql).await;
+    }
 }
 
 #[tokio::test]
-async fn mariadb_1011_images_that_lack_columns() {
-    all_images(Release::Mariadb1011, Kind::Mariadb).await;
+async fn mariadb_10_images_that_lack_columns() {
+    for release in Release::chosen(&[Release::Mariadb1011], &[Release::Mariadb105, Release::Mariadb1011]) {
+        all_images(release, Kind::Mariadb).await;
+    }
 }
 
 #[tokio::test]
-async fn mariadb_118_images_that_lack_columns() {
+async fn mariadb_11_images_that_lack_columns() {
     all_images(Release::Mariadb118, Kind::Mysql).await;
 }
 

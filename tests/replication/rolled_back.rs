@@ -32,12 +32,11 @@ const EXPECTED: &str = "a3000000,b3000000,e3000000,f3000000,g4,i3000000";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_were_rolled_back_do_not_arrive() {
-    let without_gtids = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
-    for (source, gtid) in [
-        (servers::mariadb(), true),
-        (Server::of(Release::Mysql57, &without_gtids), false),
-        (Server::of(Release::Mysql97, &without_gtids), false),
-    ] {
+    let all = Release::ALL;
+    for release in Release::chosen(&[Release::Mariadb118, Release::Mysql57, Release::Mysql97], &all) {
+        let gtid = release.kind() == servers::Kind::Mariadb;
+        let options: &[&str] = if gtid { &[] } else { &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"] };
+        let source = Server::of(release, options);
         let target = servers::mariadb();
         let tables =
             "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9)); CREATE TABLE n (id INT);

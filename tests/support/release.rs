@@ -34,6 +34,19 @@ impl Release {
         Release::Mariadb118,
     ];
 
+    /// The releases of an everyday test; with `DM_RELEASES=all` all that it is for, with `DM_RELEASES=mysql56,mariadb105`
+    /// those of them.
+    pub fn chosen(everyday: &[Release], all: &[Release]) -> Vec<Release> {
+        let named = |release: &Release, names: &str| {
+            names.split(',').any(|name| name.eq_ignore_ascii_case(&format!("{release:?}")))
+        };
+        match std::env::var("DM_RELEASES") {
+            Ok(names) if names == "all" => all.to_vec(),
+            Ok(names) => all.iter().copied().filter(|release| named(release, &names)).collect(),
+            Err(_) => everyday.to_vec(),
+        }
+    }
+
     pub fn kind(self) -> Kind {
         match self {
             Release::Mysql56 | Release::Mysql57 | Release::Mysql80 | Release::Mysql97 => Kind::Mysql,

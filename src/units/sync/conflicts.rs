@@ -30,7 +30,7 @@ impl Conflicts {
     /// Of a source table's rows.
     pub fn new(columns: &Columns<'_>, target: &TableId, relations: TableRelations) -> Conflicts {
         let (mut keys, mut vague): (Vec<Key>, Vec<String>) = (Vec::new(), Vec::new());
-        for unique in columns.target.unique_keys() {
+        for unique in columns.target.excluding_keys() {
             match columns.target_key(target, &unique) {
                 Built::Key(key) => keys.push(key),
                 Built::Vague => vague.push(unique.name),
@@ -38,7 +38,7 @@ impl Conflicts {
             }
         }
         // The source's own matter too: the target's may be missing only for a while.
-        for unique in columns.source.unique_keys().iter().filter(|unique| !unique.functional) {
+        for unique in columns.source.excluding_keys().iter().filter(|unique| !unique.functional) {
             if let Some(key) = source_key(columns, target, unique)
                 && !keys.iter().any(|known| known.parts == key.parts)
             {

@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn periods_of_one_key_conflict_wherever_they_are() {
+        let columns = ["k", "s", "e"].map(|name| column(name, BaseType::Date)).to_vec();
+        let mut named = table(columns, &[("PRIMARY", &["k", "e", "s"])]);
+        let keys = |table: &TableInfo, row: [&'static str; 3]| place(&conflicts(table, table), &row.map(text)).1;
+        let (one, other) = (["1", "3", "5"], ["1", "5", "7"]);
+        assert_ne!(keys(&named, one), keys(&named, other));
+        named.periods.push(crate::schema::model::Period { name: "p".into(), start: "s".into(), end: "e".into() });
+        assert_eq!(keys(&named, one), keys(&named, other));
+        assert_ne!(keys(&named, one), keys(&named, ["2", "3", "5"]));
+        assert_eq!(lane_columns(&named), Some(vec![0, 2, 1]), "it still names one row");
+    }
+
+    #[test]
     fn parts_do_not_run_together() {
         let columns = || vec![column("a", BaseType::VarChar), column("b", BaseType::VarChar)];
         let both = table(columns(), &[("PRIMARY", &["a", "b"])]);

@@ -1,10 +1,12 @@
 //! How rows of one source table are written to their target table: built once per structure, used for every row.
 
+mod overlaps;
 mod partial;
 mod render;
 
 use std::sync::Arc;
 
+use self::overlaps::Overlap;
 use super::{
     change::{Kind, Op},
     conflicts::Conflicts,
@@ -58,6 +60,8 @@ pub struct TargetTable {
     delete_one_head: String,
     /// Of each unique key of either side, where its columns are in the source's rows.
     unique_columns: Vec<Vec<usize>>,
+    /// Keys of the target for which it refuses REPLACE.
+    overlaps: Vec<Overlap>,
     /// False: the target's engine can't roll back, so this table is always in safe mode.
     pub transactional: bool,
     /// How far changes of several rows, or several changes of one row, may be put together.
@@ -132,8 +136,9 @@ impl TargetTable {
             })
             .collect();
         let row_key = row_key(columns, &extras);
+        let overlaps = Overlap::of(source, target);
         let combine = match (&row_key, conflicts.ordered(), target.unique_keys().len()) {
-            (Some(_), None, 1) => Combine::Reinsert,
+            (Some(_), None, 1) if overlaps.is_empty() => Combine::Reinsert,
             (Some(_), None, _) => Combine::Changes,
             _ => Combine::Nothing,
         };
@@ -161,6 +166,7 @@ impl TargetTable {
             written,
             row_key,
             conflicts,
+            overlaps,
             unique_columns: partial::unique_columns(source, target),
             transactional,
             combine,

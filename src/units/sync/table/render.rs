@@ -27,6 +27,10 @@ impl TargetTable {
         }
         let mut columns = 0;
         let (kind, op, key_end) = match (before, after) {
+            (before, Some(row)) if safe && !self.overlaps.is_empty() => {
+                let op = self.reinsert(before, row, out)?;
+                (if before.is_some() { Kind::Update } else { Kind::Insert }, op, start)
+            }
             (None, Some(row)) => {
                 let key_end = self.key(row, out)?;
                 self.tuple(row, out)?;
@@ -77,7 +81,7 @@ impl TargetTable {
         Ok(out.len())
     }
 
-    fn tuple(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
+    pub(super) fn tuple(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
         row.write_list(&self.offsets, b'(', out)?;
         let mut next = if self.offsets.is_empty() { b'(' } else { b',' };
         for (_, literal) in &self.extras {
@@ -93,7 +97,7 @@ impl TargetTable {
     }
 
     /// Appends a statement for one row of a table without a key.
-    fn delete_one(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
+    pub(super) fn delete_one(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
         out.push_str(&self.delete_one_head);
         self.condition(row, out)?;
         out.push_str(" LIMIT 1");
