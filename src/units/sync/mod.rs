@@ -106,6 +106,24 @@ impl SyncUnit {
         let counters = Arc::new(Counters::new(&env));
         Box::new(SyncUnit { env, counters, operators: Arc::default(), failed: Mutex::default() })
     }
+
+    async fn begin_and_run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
+        let rules = filter::Rules::new(&self.env.config)?.with_operators(self.operators.clone());
+        let start = tokio::select! {
+            start = start::start(&self.env) => start?,
+            () = stop.cancelled() => return Ok(Ended::Stopped),
+        };
+        self.counters.set_clock_offset(start.source.clock_offset);
+        self.counters.set_source(start.source.location.clone());
+        self.counters.set_flushed(&start.location);
+        if let Some(note) = &start.note {
+            tracing::warn!(note);
+            self.counters.note("start-time".to_owned(), note.clone());
+        }
+        let watch = tokio::spawn(watch::watch(self.env.config.clone(), self.counters.clone()));
+        let _watch = pipeline::AbortOnDrop(watch.abort_handle());
+        pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await
+    }
 }
 
 #[async_trait]
@@ -121,22 +139,7 @@ impl Unit for SyncUnit {
 
     async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
         failpoint::load_from_env();
-        let rules = filter::Rules::new(&self.env.config)?.with_operators(self.operators.clone());
-        let start = tokio::select! {
-            start = start::start(&self.env) => start?,
-            () = stop.cancelled() => return Ok(Ended::Stopped),
-        };
-        self.counters.set_clock_offset(start.source.clock_offset);
-        self.counters.set_source(start.source.location.clone());
-        self.counters.set_flushed(&start.location);
-        if let Some(note) = &start.note {
-            tracing::warn!(note);
-            self.counters.note("start-time".to_owned(), note.clone());
-        }
-        let watch = tokio::spawn(watch::watch(self.env.config.clone(), self.counters.clone()));
-        let _watch = pipeline::AbortOnDrop(watch.abort_handle());
-        let ended = pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await;
-        ended.map_err(|error| {
+        self.begin_and_run(stop).await.map_err(|error| {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = error.event().cloned();
             advice::advise(error, &self.env.config)
         })
