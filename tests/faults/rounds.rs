@@ -29,9 +29,12 @@ use crate::{
 };
 
 const TASK: &str = "rounds";
-/// A mark arrives within this after a fault is over: 3 s of silence until a connection counts as lost, resumes after up to
-/// 5 s, a source that is bound anew, all on a busy machine.
+/// A mark arrives, or at least the checkpoint moves, within this after a fault is over: 3 s of silence until a connection
+/// counts as lost, resumes after up to 5 s, a source that is bound anew, all on a busy machine.
 const PROGRESS: Duration = Duration::from_secs(90);
+/// When a mark takes longer, the traffic pauses until the task has caught up: it must not fall behind without end on a
+/// machine that is busy with other things.
+const BEHIND: Duration = Duration::from_secs(20);
 /// Rounds between two comparisons.
 const COMPARED: u32 = 10;
 /// After this round the dump and the load are over, and DDL begins.
@@ -143,7 +146,8 @@ impl Rig {
         Rig { source, target, cluster, links, can, tables: Arc::new(tables), seed, marks: 0 }
     }
 
-    async fn strike(&mut self, rng: &mut StdRng) {
+    /// Strikes, and tells how long the next mark took.
+    async fn strike(&mut self, rng: &mut StdRng) -> Duration {
         let fault = fault(rng, self.target.kind);
         let begun = Instant::now();
         match fault {
@@ -159,6 +163,7 @@ impl Rig {
         let after = Instant::now();
         self.progress(&format!("{fault:?}")).await;
         eprintln!("  {fault:?}: over after {over:.1} s, progress {:.1} s later", after.elapsed().as_secs_f64());
+        after.elapsed()
     }
 
     async fn hit(&mut self, victim: Victim, blow: Blow) {
@@ -199,7 +204,11 @@ impl Rig {
     async fn progress(&mut self, after: &str) {
         self.marks += 1;
         let mark = self.marks;
-        let end = Instant::now() + PROGRESS;
+        let mut end = Instant::now() + PROGRESS;
+        let checkpoint = format!(
+            "SELECT CONCAT(binlog_name, ':', binlog_pos) FROM dm_meta.{TASK}_syncer_checkpoint WHERE is_global = 1"
+        );
+        let mut stands = None;
         let written = format!("REPLACE INTO r.marks VALUES ({mark})");
         let seen = format!("SELECT COUNT(*) FROM r.marks WHERE n = {mark}");
         let mut put = false;
@@ -207,10 +216,14 @@ impl Rig {
             if !put && let Ok(mut conn) = mysql_async::Conn::new(self.source.opts()).await {
                 put = conn.query_drop(&written).await.is_ok();
             }
-            if let Ok(mut conn) = mysql_async::Conn::new(self.target.opts()).await
-                && matches!(conn.query_first::<u64, _>(&seen).await, Ok(Some(1)))
-            {
-                return;
+            if let Ok(mut conn) = mysql_async::Conn::new(self.target.opts()).await {
+                if matches!(conn.query_first::<u64, _>(&seen).await, Ok(Some(1))) {
+                    return;
+                }
+                let now: Option<String> = conn.query_first(&checkpoint).await.unwrap_or_default();
+                if now.is_some() && now != stands {
+                    (stands, end) = (now, Instant::now() + PROGRESS);
+                }
             }
             if Instant::now() > end {
                 let status = String::from_utf8(self.cluster.dmctl_output(&["query-status", TASK]).stdout).unwrap();
@@ -262,7 +275,12 @@ async fn run(pair: (Release, Release), seed: u64, rounds: u32) {
         // The first rounds fall into dump and load.
         any_moment(&mut rng, if round < BEGINNING { 300 } else { 2000 }).await;
         eprintln!("round {round} of {rounds}, seed {seed}");
-        rig.strike(&mut rng).await;
+        let took = rig.strike(&mut rng).await;
+        if took > BEHIND && round > BEGINNING {
+            traffic.take().unwrap().stop().await;
+            rig.progress("a pause of the traffic").await;
+            traffic = Some(rig.traffic(round + 5000));
+        }
         if round == BEGINNING || (round + 1) % COMPARED == 0 || round + 1 == rounds {
             let told = traffic.take().unwrap().stop().await;
             let equal = replication::until_equal(&rig.source, &rig.target, TASK, || false).await;
