@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use dm::{
     config::{Flavor, SubtaskConfig, subtask::Meta},
-    units::sync::failpoint::{self, Place},
+    units::failpoint::{self, Place},
 };
 
 use crate::{
-    support::servers::{self, Server},
+    support::{
+        proxy::Proxy,
+        servers::{self, Server, free_port},
+    },
     units_sync::{Running, TABLES, subtask, until_equal},
 };
 
@@ -62,6 +65,8 @@ fn workload(round: usize) -> String {
 
 struct Crashes {
     source: Server,
+    /// Another server with the same transactions, and the address that leads to one of the two.
+    group: Option<(Server, Proxy)>,
     target: Server,
     config: SubtaskConfig,
     epoch: u64,
@@ -106,11 +111,21 @@ impl Crashes {
         let ended = tokio::time::timeout(Duration::from_secs(30), running.error()).await;
         let error = ended.unwrap_or_else(|_| panic!("{place:?} did not strike"));
         assert!(error.message().contains(place.name()), "{place:?}: {error}");
+        self.switch().await;
         // A run that is resumed keeps its epoch, one on another worker has the next.
         self.epoch += round as u64 % 2;
         let running = Running::start(&self.config, self.epoch);
         until_equal(&self.source, &self.target, &["d"], &running).await;
         running
+    }
+
+    /// The address leads to the other server from now on.
+    async fn switch(&mut self) {
+        if let Some((other, address)) = &mut self.group {
+            other.catches_up_with(&self.source).await;
+            address.move_to(other.port);
+            std::mem::swap(other, &mut self.source);
+        }
     }
 
     async fn here(&self) -> Meta {
@@ -122,13 +137,26 @@ impl Crashes {
 
 async fn crash_everywhere(source: Server, target: Server, gtid: bool) {
     source.exec(TABLES).await;
+    crash_at(Place::ALL.iter().copied().filter(|place| place.is_of_sync()), source, target, gtid, None).await;
+}
+
+async fn crash_at(
+    places: impl Iterator<Item = Place>,
+    source: Server,
+    target: Server,
+    gtid: bool,
+    group: Option<(Server, Proxy)>,
+) {
     target.exec(TABLES).await;
     let mut config = subtask(&source, &target, gtid);
     config.name = format!("crash{}", source.port);
     config.syncer.batch = 3;
-    let mut crashes = Crashes { source, target, config, epoch: 1 };
+    if let Some((_, address)) = &group {
+        config.from.port = address.port;
+    }
+    let mut crashes = Crashes { source, group, target, config, epoch: 1 };
     let mut running = Running::start(&crashes.config, 1).started(&crashes.target).await;
-    for (round, place) in Place::ALL.iter().copied().enumerate() {
+    for (round, place) in places.enumerate() {
         let begun = std::time::Instant::now();
         running = crashes.at(round, place, running).await;
         let flavor = crashes.config.flavor == Flavor::Mysql;
@@ -144,6 +172,32 @@ async fn a_crash_at_every_place_is_survived() {
     for one in all {
         one.await.unwrap();
     }
+}
+
+/// After each crash the address leads to the other of two servers that replicate from each other: their binlogs have the
+/// same GTIDs in other files.
+async fn crash_and_switch(places: impl Iterator<Item = Place>) {
+    let [source, other] = [(); 2].map(|()| servers::mysql());
+    other
+        .exec("SET sql_log_bin = 0; CREATE DATABASE own; SET sql_log_bin = 1; FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+        .await;
+    other.follows(&source).await;
+    source.exec(TABLES).await;
+    other.catches_up_with(&source).await;
+    source.follows(&other).await;
+    let address = Proxy::start(free_port(), source.port);
+    crash_at(places, source, servers::mariadb(), true, Some((other, address))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_and_a_switch_of_the_source_are_survived() {
+    crash_and_switch([Place::LaneCommitted, Place::DdlAfterRun].into_iter()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-long"]
+async fn a_crash_at_every_place_and_a_switch_of_the_source_are_survived() {
+    crash_and_switch(Place::ALL.iter().copied().filter(|place| place.is_of_sync())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ mod binlog;
 mod cases;
 mod collations;
 mod combining;
+mod exits;
 mod expression;
 mod failpoints;
 mod faults;

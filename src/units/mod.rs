@@ -6,6 +6,7 @@
 pub mod check;
 pub mod dump;
 pub mod engine;
+pub mod failpoint;
 pub mod fence;
 pub mod link;
 pub mod load;
@@ -107,6 +108,7 @@ pub fn sequence(mode: TaskMode) -> &'static [pb::UnitType] {
 
 /// A unit for one run. Connects to nothing yet.
 pub fn build(kind: pb::UnitType, env: UnitEnv) -> Result<Box<dyn Unit>, DmError> {
+    failpoint::load_from_env();
     match kind {
         pb::UnitType::Dump => Ok(dump::DumpUnit::new(env)),
         pb::UnitType::Load => Ok(load::LoadUnit::new(env)),

@@ -2,6 +2,7 @@
 
 mod events;
 mod images;
+mod patched;
 mod places;
 mod xa;
 

@@ -173,25 +173,13 @@ async fn what_was_purged_is_named() {
 async fn a_switch_of_servers_goes_on_by_gtid_and_stops_by_position() {
     for kind in [Kind::Mysql, Kind::Mariadb] {
         let (first, second, target) = (Server::start(kind, &[]), Server::start(kind, &[]), mariadb());
-        let replicate = match kind {
-            Kind::Mysql => format!(
-                "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={}, SOURCE_USER='root', \
-                 SOURCE_PASSWORD='123456', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA",
-                first.port
-            ),
-            _ => format!(
-                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='root', \
-                 MASTER_PASSWORD='123456', MASTER_USE_GTID=slave_pos; START SLAVE",
-                first.port
-            ),
-        };
         // Other file names and positions than the first's.
         second
             .exec(
                 "SET sql_log_bin = 0; CREATE DATABASE other; SET sql_log_bin = 1; FLUSH BINARY LOGS; FLUSH BINARY LOGS",
             )
             .await;
-        second.exec(&replicate).await;
+        second.follows(&first).await;
         first.exec(TABLES).await;
         target.exec(TABLES).await;
         let mut config = subtask(&first, &target, true);

@@ -3,6 +3,7 @@
 
 mod fencing;
 mod rounds;
+mod switch;
 
 use std::{
     io::{Read, Write},

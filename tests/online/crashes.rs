@@ -1,7 +1,7 @@
 //! The run ends between any two steps of keeping and replaying, and the next one goes on: nothing is lost, nothing is
 //! done twice (a second ADD KEY without a name would be a second key).
 
-use dm::units::sync::failpoint::{self, Place};
+use dm::units::failpoint::{self, Place};
 
 use super::{config, ended_equal, gh_ost_begins, gh_ost_ends, pairs, same};
 use crate::units_sync::Running;

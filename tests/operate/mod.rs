@@ -7,6 +7,7 @@ mod refused;
 mod resumed;
 mod settings;
 mod situations;
+mod stalls;
 mod status;
 mod tracked;
 

@@ -12,7 +12,7 @@ use dm::{
     rules::operator::Operator,
     units::{
         self, Ended, Fence, UnitEnv,
-        sync::failpoint::{self, Place},
+        failpoint::{self, Place},
     },
 };
 use tokio_util::sync::CancellationToken;

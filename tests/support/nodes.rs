@@ -53,11 +53,7 @@ impl Node {
     }
 
     pub fn up(&mut self) {
-        assert!(self.process.is_none(), "{} already runs", self.name);
-        fs::create_dir_all(&self.folder).unwrap();
-        let mut command = vec![resolve("dm-node").display().to_string()];
-        command.extend(self.args.iter().cloned());
-        self.process = Some(Leashed::start(&command, &self.folder, &self.log_file()));
+        self.launch(&[]);
         let end = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(&self.address).is_err() {
             if let Some(status) = self.process.as_mut().unwrap().ended() {
@@ -66,6 +62,27 @@ impl Node {
             assert!(Instant::now() < end, "{} does not listen on {}:\n{}", self.name, self.address, self.log());
             std::thread::park_timeout(Duration::from_millis(50));
         }
+    }
+
+    /// Starts the process with `DM_FAILPOINTS`; it may end at any moment from now on.
+    pub fn up_to_fail(&mut self, failpoints: &str) {
+        self.launch(&["env".to_owned(), format!("DM_FAILPOINTS={failpoints}")]);
+    }
+
+    fn launch(&mut self, before: &[String]) {
+        assert!(self.process.is_none(), "{} already runs", self.name);
+        fs::create_dir_all(&self.folder).unwrap();
+        let mut command = before.to_vec();
+        command.push(resolve("dm-node").display().to_string());
+        command.extend(self.args.iter().cloned());
+        self.process = Some(Leashed::start(&command, &self.folder, &self.log_file()));
+    }
+
+    /// The exit code once the process has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        let status = self.process.as_mut()?.ended()?;
+        self.process = None;
+        Some(status.code().unwrap_or(-1))
     }
 
     pub fn pid(&self) -> u32 {

@@ -37,6 +37,8 @@ struct Sky {
     /// How often all connections were ended, and how.
     ends: u64,
     reset: bool,
+    /// The port that new connections are passed on to.
+    to: u16,
 }
 
 /// A running proxy; it ends with its owner.
@@ -51,13 +53,13 @@ impl Proxy {
     /// Listens on `port` (a free one) and passes connections on to `to` of this machine.
     pub fn start(port: u16, to: u16) -> Proxy {
         let (waiting, stalled) = watch::channel(0);
-        let (sky, seen) = watch::channel(Sky { weather: Weather::Fair, ends: 0, reset: false });
+        let (sky, seen) = watch::channel(Sky { weather: Weather::Fair, ends: 0, reset: false, to });
         let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         // A thread of its own: tests block their runtime with processes and servers.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve(listener, to, seen, waiting));
+            runtime.block_on(serve(listener, seen, waiting));
         });
         Proxy { port, sky, stalled }
     }
@@ -76,6 +78,12 @@ impl Proxy {
         seen.expect("nothing was sent during the stall").unwrap();
     }
 
+    /// Moves the address to another server, as a virtual IP does: all connections end, new ones go there.
+    pub fn move_to(&self, to: u16) {
+        self.sky.send_modify(|sky| sky.to = to);
+        self.cut(false);
+    }
+
     /// Ends all connections now: with FIN, or with RST.
     pub fn cut(&self, reset: bool) {
         self.sky.send_modify(|sky| {
@@ -85,13 +93,13 @@ impl Proxy {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, to: u16, mut sky: watch::Receiver<Sky>, stalled: watch::Sender<usize>) {
+async fn serve(listener: std::net::TcpListener, mut sky: watch::Receiver<Sky>, stalled: watch::Sender<usize>) {
     let listener = TcpListener::from_std(listener).unwrap();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted && sky.borrow().weather != Weather::Down {
-                    tokio::spawn(pass(client, to, sky.clone(), stalled.clone()));
+                    tokio::spawn(pass(client, sky.clone(), stalled.clone()));
                 }
             }
             // The owner is gone.
@@ -101,8 +109,9 @@ async fn serve(listener: std::net::TcpListener, to: u16, mut sky: watch::Receive
 }
 
 /// One connection until its end.
-async fn pass(client: TcpStream, to: u16, mut sky: watch::Receiver<Sky>, stalled: watch::Sender<usize>) {
+async fn pass(client: TcpStream, mut sky: watch::Receiver<Sky>, stalled: watch::Sender<usize>) {
     let _ = client.set_nodelay(true);
+    let to = sky.borrow().to;
     let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
     let _ = server.set_nodelay(true);
     let began = sky.borrow().ends;

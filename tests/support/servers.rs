@@ -230,6 +230,40 @@ impl Server {
         (name, pos, gtid.replace('\n', ""))
     }
 
+    /// Replicates from another server by GTID.
+    pub async fn follows(&self, source: &Server) {
+        let port = source.port;
+        let sql = match self.release {
+            Release::Mysql97 => format!(
+                "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={port}, SOURCE_USER='{USER}', \
+                 SOURCE_PASSWORD='{PASSWORD}', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA"
+            ),
+            _ => {
+                let by_gtid = if self.kind == Kind::Mysql { "AUTO_POSITION=1" } else { "USE_GTID=slave_pos" };
+                format!(
+                    "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='{USER}', \
+                     MASTER_PASSWORD='{PASSWORD}', MASTER_{by_gtid}; START SLAVE"
+                )
+            }
+        };
+        self.exec(&sql).await;
+    }
+
+    /// Waits until a replica has applied what another server has now.
+    pub async fn catches_up_with(&self, source: &Server) {
+        let (_, _, gtid) = source.binlog_end().await;
+        let sql = match self.kind {
+            Kind::Mysql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtid}', 60)"),
+            _ => format!("SELECT MASTER_GTID_WAIT('{gtid}', 60)"),
+        };
+        assert_eq!(self.text(&sql).await, "0", "the replica did not catch up");
+    }
+
+    /// A file of its binlog.
+    pub fn binlog_file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join("data").join(name)
+    }
+
     /// As a unit's connection setting.
     pub fn db_config(&self) -> dm::config::DbConfig {
         dm::config::DbConfig {

@@ -35,7 +35,11 @@ use self::{
     progress::Counters,
     write::Chunk,
 };
-use super::{Ended, Unit, UnitEnv, load};
+use super::{
+    Ended, Unit, UnitEnv,
+    failpoint::{self, Place},
+    load,
+};
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result},
@@ -92,6 +96,7 @@ impl DumpUnit {
         let config = &self.env.config;
         let dir = self.dir();
         files::prepare(&dir, &signature(config))?;
+        failpoint::pass(&config.name, Place::DumpBeforeSnapshot)?;
         let (mut control, server) = snapshot::control(&config.from).await?;
         let started = now();
         let plan = plan::read(&mut control, &server, lists, options).await?;
@@ -109,9 +114,11 @@ impl DumpUnit {
                 .workaround("Please switch the source's binlog on (log_bin), which incremental replication needs.")
                 .into());
         }
+        failpoint::pass(&config.name, Place::DumpAfterSnapshot)?;
         write_schemas(&plan, &dir)?;
         let readers = std::mem::take(&mut snapshot.readers);
         self.dump_rows(readers, Arc::new(plan), Arc::new(options.clone())).await?;
+        failpoint::pass(&config.name, Place::DumpBeforeMetadata)?;
         let meta = Metadata {
             started,
             finished: Some(now()),
@@ -120,6 +127,7 @@ impl DumpUnit {
             newer_command: snapshot.newer_command,
         };
         write_metadata(&dir, &meta)?;
+        failpoint::pass(&config.name, Place::DumpAfterMetadata)?;
         self.counters.finish();
         Ok(())
     }
@@ -141,6 +149,7 @@ impl DumpUnit {
             chunks.extend(numbered.map(|(number, condition)| Chunk { table: at, number, condition }));
         }
         let work = Arc::new(Work {
+            task: self.env.config.name.clone(),
             plan,
             options,
             dir: self.dir(),
@@ -164,6 +173,7 @@ impl DumpUnit {
 
 /// What the dump's workers share.
 struct Work {
+    task: String,
     plan: Arc<DumpPlan>,
     options: Arc<DumpOptions>,
     dir: PathBuf,
@@ -190,6 +200,7 @@ impl Work {
                 Err(e) if changed(&e) => return Err(changed_structure(table)),
                 done => self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(done?),
             }
+            failpoint::pass(&self.task, Place::DumpAfterChunk)?;
             if self.left[chunk.table].fetch_sub(1, Ordering::AcqRel) == 1 {
                 match plan::show_create(&mut conn, &table.schema, &table.table).await {
                     Ok(now) if plan::same_structure(&now, &table.create_sql) => {}

@@ -17,11 +17,16 @@ use crate::{
     mysql::within,
     rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
-    units::{fence, link},
+    units::{
+        failpoint::{self, Place},
+        fence, link,
+    },
 };
 
 /// What the workers of one load share.
 pub struct Shared {
+    /// The task's name.
+    pub task: String,
     pub store: Store,
     pub target: DbConfig,
     pub session: Vec<(String, String)>,
@@ -106,7 +111,9 @@ impl Worker {
             let sql = self.shared.store.batch_transaction(name, &part);
             let mut conn = self.connection().await?;
             let limit = self.shared.target.answer_limit();
+            failpoint::pass(&self.shared.task, Place::LoadBeforeBatch)?;
             let Err(e) = within(limit, store::run_all(&mut conn, sql)).await else {
+                failpoint::pass(&self.shared.task, Place::LoadCommitted)?;
                 self.conn = Some(conn);
                 return Ok(Applied::Committed);
             };

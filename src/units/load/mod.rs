@@ -30,6 +30,7 @@ use self::{
 use super::{
     Ended, Fence, Unit, UnitEnv,
     dump::{Metadata, files, names::FileKind},
+    failpoint::{self, Place},
     link,
     mapped::MappedCollations,
     session::{self, ServerFacts},
@@ -80,7 +81,9 @@ impl LoadUnit {
         drop(control);
         store.create(&mut conn).await?;
         let status = store.status(&mut conn).await?;
+        failpoint::pass(&config.name, Place::LoadBeforeClaim)?;
         let claimed = store.claim(&mut conn).await?;
+        failpoint::pass(&config.name, Place::LoadAfterClaim)?;
         if status.as_deref() == Some("finished") {
             return Ok(());
         }
@@ -107,7 +110,9 @@ impl LoadUnit {
         let router = Router::new(&config.routes, config.case_sensitive).map_err(rename)?;
         let (task, mapped) = (config.name.as_str(), &self.mapped);
         let how = create::Creating { task, router: &router, policy: &policy, source: &source, mapped };
+        failpoint::pass(&config.name, Place::LoadBeforeTables)?;
         self.create_tables(&store, &mut conn, &folder, &known, &how).await?;
+        failpoint::pass(&config.name, Place::LoadAfterTables)?;
         let mut plain = HashSet::new();
         for (schema, table, engine) in store::without_transactions(&mut conn, &folder).await? {
             let name = format!("{}.{}", quote_name(&schema), quote_name(&table));
@@ -124,7 +129,9 @@ impl LoadUnit {
         store.set_status(&mut conn, "running").await?;
         let shared = Shared { plain, ..self.shared(&store, session, &mut conn).await? };
         self.load_files(folder.data, shared).await?;
+        failpoint::pass(&config.name, Place::LoadBeforeFinish)?;
         store.finish(&mut conn, folder.metadata.as_ref()).await?;
+        failpoint::pass(&config.name, Place::LoadAfterFinish)?;
         clean_after_load(config)
     }
 
@@ -142,6 +149,7 @@ impl LoadUnit {
             .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read max_allowed_packet", &e))?;
         let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
         Ok(Shared {
+            task: config.name.clone(),
             store: store.clone(),
             target: config.to.clone(),
             session,

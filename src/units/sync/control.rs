@@ -13,7 +13,6 @@ use super::{
     counters::Counters,
     ddl_intent::Intent,
     ddl_run::DdlJob,
-    failpoint::{self, Place},
     lane::is_connection_trouble,
     ledger::{Ledger, Watermark},
     location::Boundary,
@@ -26,6 +25,7 @@ use super::{
 use crate::{
     error::{Code, DmError, Scope},
     mysql::position::Location,
+    units::failpoint::{self, Place},
 };
 
 /// How often it is looked how far everything is durable, and every so many times whether there is something to flush.

@@ -16,7 +16,6 @@ use super::{
     ddl_effect::{self, Rest},
     ddl_intent::{Intent, Known, SPLIT},
     ddl_watch::{self, Watch},
-    failpoint::{self, Place},
     location::{At, Transaction},
 };
 use crate::{
@@ -26,7 +25,11 @@ use crate::{
         load::fetch_table,
         model::{TableId, TableInfo, quote_name, quote_text, same_name},
     },
-    units::{link, session::ddl_sql_mode},
+    units::{
+        failpoint::{self, Place},
+        link,
+        session::ddl_sql_mode,
+    },
 };
 
 /// Server errors which say that the statement's effect is already there (behaviours.md 4); from 1304 on of ours, for

@@ -8,12 +8,12 @@ use super::{
     causality::Causality,
     change::Change,
     counters::Counters,
-    failpoint::{self, Place},
     ledger::{Ledger, Watermark},
     location::Boundary,
     queue::LaneQueue,
 };
 use crate::error::{Code, DmError};
+use crate::units::failpoint::{self, Place};
 
 /// What the stages before hand on.
 pub enum Step {

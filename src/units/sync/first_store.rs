@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     checkpoint::{CheckpointText, TableRow},
-    failpoint::{self, Place},
     progress::CONTROL_LANE,
     source_state,
     start::Start,
@@ -15,7 +14,10 @@ use crate::{
     config::SubtaskConfig,
     error::DmError,
     schema::{model::quote_text, table_info},
-    units::Fence,
+    units::{
+        Fence,
+        failpoint::{self, Place},
+    },
 };
 
 /// Structures of one transaction of the first checkpoint, as DM writes them.

@@ -9,7 +9,6 @@ use super::{
     batch,
     change::Change,
     counters::Counters,
-    failpoint::{self, Place},
     ledger::{Lane, Ledger},
     location::{At, shorten},
     queue::Waiting,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     error::{Code, DmError, Scope},
     mysql::{error::server_cause, sql_text::SqlText},
+    units::failpoint::{self, Place},
 };
 
 /// behaviours.md 4: statements are sent again this often.

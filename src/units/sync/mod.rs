@@ -26,7 +26,6 @@ mod domain;
 mod dumped;
 mod encode;
 mod events;
-pub mod failpoint;
 mod filter;
 mod first_store;
 pub mod fold;
@@ -138,7 +137,6 @@ impl Unit for SyncUnit {
     }
 
     async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
-        failpoint::load_from_env();
         self.begin_and_run(stop).await.map_err(|error| {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = error.event().cloned();
             advice::advise(error, &self.env.config)

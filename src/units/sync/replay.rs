@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use super::{
     counters::Counters,
     events,
-    failpoint::{self, Place},
     location::Transaction,
     missing,
     outlet::Outlet,
@@ -25,7 +24,10 @@ use crate::{
         position::{BinlogPosition, FIRST_EVENT_POS, Location},
         server::show_binary_logs,
     },
-    units::link,
+    units::{
+        failpoint::{self, Place},
+        link,
+    },
 };
 
 /// Rows to be read again.

@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     counters::Counters,
-    failpoint::{self, Place},
     memory::Budgets,
     missing,
     outlet::Outlet,
@@ -26,6 +25,7 @@ use crate::{
         },
         position::Location,
     },
+    units::failpoint::{self, Place},
 };
 
 /// A second break within this time ends the run (behaviours.md 4).

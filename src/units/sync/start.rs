@@ -11,7 +11,6 @@ use super::{
     checkpoint::{self, GLOBAL_COLUMNS},
     cover::Cover,
     ddl_intent::Intent,
-    failpoint::{self, Place},
     first_store::FirstStore,
     online::Records,
     place,
@@ -28,7 +27,11 @@ use crate::{
         within,
     },
     schema::{Tracker, charset::CharsetPair, collation::Catalog, load, model::quote_text, server, table_info},
-    units::{Fence, UnitEnv, link},
+    units::{
+        Fence, UnitEnv,
+        failpoint::{self, Place},
+        link,
+    },
 };
 
 /// How long a new owner waits for a former owner's transactions (their sessions end by `wait_timeout`).

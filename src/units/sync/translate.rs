@@ -15,7 +15,6 @@ use super::{
     cover::Cover,
     ddl::DdlEvent,
     dispatch::{Step, gone},
-    failpoint,
     filter::{FilteredRows, Rules},
     known::{Known, Way},
     location::{At, Boundary, Transaction},
@@ -43,6 +42,7 @@ use crate::{
     },
     rules::EventKind,
     schema::{collation::SourceDefaults, model::TableId, server::ServerInfo, table_info},
+    units::failpoint,
 };
 
 /// Changes that are handed on together at most, and bytes of their texts.

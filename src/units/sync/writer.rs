@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use mysql_async::{Conn, Error as MysqlError, ServerError, prelude::Queryable};
 
 use super::{
-    failpoint::{self, Place},
     progress::{LaneFence, MetaTables, Progress},
     target::Target,
 };
@@ -17,7 +16,11 @@ use crate::{
     error::{Code, DmError, Scope},
     mysql::{is_connection_lost, sql_text::SqlText, within},
     schema::model::quote_text,
-    units::{Fence, fence::FENCE_ERRNO},
+    units::{
+        Fence,
+        failpoint::{self, Place},
+        fence::FENCE_ERRNO,
+    },
 };
 
 /// An idle connection older than this is replaced before use: the session's `wait_timeout` (see `target`) ends a dead

@@ -110,7 +110,10 @@ impl Counters {
 
     fn look_for_stall(&self, caught_up: bool, now: Instant) {
         let position = lock(&self.flushed).position.clone();
-        let mark = Mark { work: self.rows() + self.read_bytes.load(Relaxed), file: position.name, pos: position.pos };
+        // Reading on counts as work only while no lane waits for the target: behind one that hangs the queues still fill.
+        let waiting = self.committing.load(Relaxed) + self.blocked.load(Relaxed) > 0 || lock(&self.statement).is_some();
+        let read = if waiting { 0 } else { self.read_bytes.load(Relaxed) };
+        let mark = Mark { work: self.rows() + read, file: position.name, pos: position.pos };
         let (since, tell) = lock(&self.stall).look(mark, !caught_up, now);
         let shown = if since >= STALL { since } else { Duration::ZERO };
         self.stalled.store(shown.as_secs(), Relaxed);

@@ -30,6 +30,11 @@ macro_rules! places {
             /// Every place.
             pub const ALL: &'static [Place] = &[$(Place::$place,)*];
 
+            /// Whether the sync unit passes it.
+            pub fn is_of_sync(self) -> bool {
+                !self.name().starts_with("dump-") && !self.name().starts_with("load-")
+            }
+
             /// Its name for `DM_FAILPOINTS`.
             pub fn name(self) -> &'static str {
                 match self {
@@ -41,6 +46,19 @@ macro_rules! places {
 }
 
 places! {
+    DumpBeforeSnapshot = "dump-before-snapshot", "The dump's folder is prepared, nothing is read.";
+    DumpAfterSnapshot = "dump-after-snapshot", "The snapshot is taken, no file is written.";
+    DumpAfterChunk = "dump-after-chunk", "A part of a table is in its files.";
+    DumpBeforeMetadata = "dump-before-metadata", "All rows are in files, the metadata isn't.";
+    DumpAfterMetadata = "dump-after-metadata", "The dump is complete, nobody knows yet.";
+    LoadBeforeClaim = "load-before-claim", "The meta tables are there, the load isn't taken over.";
+    LoadAfterClaim = "load-after-claim", "The epoch of the load is raised, what is stored is read.";
+    LoadBeforeTables = "load-before-tables", "The target's tables are about to be made.";
+    LoadAfterTables = "load-after-tables", "The tables are made and the files are registered.";
+    LoadBeforeBatch = "load-before-batch", "A batch is complete and not sent.";
+    LoadCommitted = "load-committed", "A batch's COMMIT was acknowledged, nobody knows yet.";
+    LoadBeforeFinish = "load-before-finish", "All rows are in, the load isn't finished.";
+    LoadAfterFinish = "load-after-finish", "The load is finished, the dump's files are still there.";
     StartBeforeRaise = "start-before-raise", "The start has asked both sides and written nothing.";
     StartInRaise = "start-in-raise", "Epoch and lane rows are written, not committed.";
     StartAfterRaise = "start-after-raise", "The epoch is raised, progress is read, no row flows.";
@@ -76,7 +94,7 @@ struct Point {
     exit: bool,
 }
 
-/// Reads `DM_FAILPOINTS`; called once by the first unit.
+/// Reads `DM_FAILPOINTS`; called by every unit; the first call counts.
 pub fn load_from_env() {
     POINTS.get_or_init(|| {
         let points = parse(&std::env::var("DM_FAILPOINTS").unwrap_or_default());
