@@ -104,7 +104,9 @@ impl Exits {
             Way::Flow | Way::Unknown => {
                 let unknown =
                     if matches!(way(place), Way::Unknown) { format!("{TASK}/lane-lost=1,") } else { String::new() };
-                let passes = if place.name().starts_with("start-") || unknown.len() > 1 { 1 } else { passes };
+                let once =
+                    place.name().starts_with("start-") || place == Place::SourceBeforeOpen || !unknown.is_empty();
+                let passes = if once { 1 } else { passes };
                 let points = format!("{unknown}{TASK}/{}={passes}:exit", place.name());
                 self.cluster.node(WORKER).up_to_fail(&points);
                 self.source.exec(&workload(round)).await;
