@@ -70,7 +70,7 @@ async fn main() {
         Writers::start(&sources[0].1, 2, Duration::from_millis(8), 1),
         Writers::start(&sources[1].1, 2, Duration::from_millis(8), 2),
     ];
-    let task = cluster.file("task.yaml", &task_yaml(&target, &cluster));
+    let task = cluster.file("task.yaml", &task_yaml(&target));
     println!("$ dmctl start-task task.yaml");
     cluster.dmctl_ok(&["start-task", &task]);
 
@@ -113,13 +113,12 @@ async fn seed((id, server): &(&str, Server), rows: u64) {
     }
 }
 
-fn task_yaml(target: &Server, cluster: &Cluster) -> String {
-    let dir = cluster.folder.path().join("dump").display().to_string();
+fn task_yaml(target: &Server) -> String {
     format!(
         "name: {TASK}\ntask-mode: all\ntarget-database:\n  host: 127.0.0.1\n  port: {}\n  user: {USER}\n  \
          password: \"{PASSWORD}\"\nroutes:\n  eu: {{schema-pattern: busy, target-schema: busy_eu}}\n  \
          us: {{schema-pattern: busy, target-schema: busy_us}}\nblock-allow-list:\n  all: \
-         {{do-dbs: [shop_eu, shop_us, busy]}}\nloaders:\n  l: {{dir: \"{dir}\"}}\nsyncers:\n  s: \
+         {{do-dbs: [shop_eu, shop_us, busy]}}\nloaders:\n  l: {{import-mode: stream}}\nsyncers:\n  s: \
          {{checkpoint-flush-interval: 5}}\nmysql-instances:\n\
          - {{source-id: shop-eu, route-rules: [eu], block-allow-list: all, loader-config-name: l, syncer-config-name: s}}\n\
          - {{source-id: shop-us, route-rules: [us], block-allow-list: all, loader-config-name: l, syncer-config-name: s}}\n",

@@ -25,6 +25,7 @@ mod recovery;
 mod replication;
 mod schema;
 mod splitting;
+mod stream;
 mod structures;
 mod support;
 mod tidb_compare;

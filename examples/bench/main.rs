@@ -1,5 +1,6 @@
 //! `make bench`: rows per second, rows per CPU second and peak memory of a worker process on one million rows,
 //! full (dump + load) and incremental, MariaDB to MariaDB. Prints a table; `--json` for scripts, `--rows N`, `--rounds N`.
+//! `--stream` also measures the full part without files (`import-mode: stream`), each in a node of its own.
 //! `make bench-tables` (`--tables N`): how long the structures of so many tables take to load, and their memory.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -38,9 +39,14 @@ async fn main() {
         return tables::measure(number("--tables", 20_000), json).await;
     }
     let (rows, rounds) = (number("--rows", 1_000_000), number("--rounds", 1));
+    let modes: &[&str] = if arguments.iter().any(|a| a == "--stream") { &["logical", "stream"] } else { &["logical"] };
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}, {rows} rows");
-        for m in measure(rows).await {
+        let mut measured = Vec::new();
+        for mode in modes {
+            measured.extend(measure(rows, mode).await);
+        }
+        for m in measured {
             if json {
                 println!(
                     "{{\"what\": \"{}\", \"rows\": {rows}, \"seconds\": {:.2}, \"rows_per_second\": {:.0}, \
@@ -57,7 +63,8 @@ async fn main() {
     }
 }
 
-async fn measure(rows: u64) -> Vec<Measured> {
+/// The full part with an `import-mode`; with files the incremental part behind it.
+async fn measure(rows: u64, mode: &str) -> Vec<Measured> {
     let (source, target) = (servers::mariadb(), servers::mariadb());
     insert(
         &source,
@@ -72,7 +79,7 @@ async fn measure(rows: u64) -> Vec<Measured> {
     let task = cluster.file("task.yaml", &format!(
         "name: {TASK}\ntask-mode: all\ntarget-database: {{host: 127.0.0.1, port: {}, user: {USER}, password: \"{PASSWORD}\"}}\n\
          mysql-instances:\n- {{source-id: src-1, block-allow-list: b, loader-config-name: l}}\nblock-allow-list:\n  b: {{do-dbs: [bench]}}\n\
-         loaders:\n  l: {{dir: \"{dir}\"}}\n", target.port));
+         loaders:\n  l: {{dir: \"{dir}\", import-mode: {mode}}}\n", target.port));
     let pid = cluster.node("worker1").pid();
     let (started, cpu) = (Instant::now(), cpu_seconds(pid));
     cluster.dmctl_ok(&["start-task", &task]);
@@ -82,6 +89,9 @@ async fn measure(rows: u64) -> Vec<Measured> {
         if unit == "Sync" { Ok(()) } else { Err(format!("{stage} {unit}")) }
     })
     .await;
+    if mode == "stream" {
+        return vec![result("full, stream", rows, started, cpu, pid)];
+    }
     let full = result("full", rows, started, cpu, pid);
 
     cluster.dmctl_ok(&["pause-task", TASK]);

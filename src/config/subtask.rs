@@ -291,3 +291,10 @@ pub struct SubtaskConfig {
     /// `view`, `trigger`, `routine`, `event`, `sequence`: statements about them go to the target as text.
     pub migrate_statements: Vec<String>,
 }
+
+impl SubtaskConfig {
+    /// `import-mode: stream`: rows go from the source's snapshot straight into the target, without files.
+    pub fn streams(&self) -> bool {
+        self.loader.import_mode == "stream" && matches!(self.mode, TaskMode::Full | TaskMode::All)
+    }
+}

@@ -205,7 +205,8 @@ fn check_loader(unit: &mut LoaderConfig) -> Result<()> {
     or_default(&mut unit.analyze, &default.analyze);
     unit.checksum_physical = unit.checksum_physical.to_lowercase();
     unit.analyze = unit.analyze.to_lowercase();
-    one_of(Code::ConfigInvalidLoadMode, "import-mode", &unit.import_mode, &["logical", "physical", "import-into"])?;
+    let modes = ["logical", "stream", "physical", "import-into"];
+    one_of(Code::ConfigInvalidLoadMode, "import-mode", &unit.import_mode, &modes)?;
     one_of(
         Code::ConfigInvalidDuplicateResolution,
         "on-duplicate-logical",

@@ -268,6 +268,11 @@ impl TaskConfig {
                 first.import_mode, other.import_mode
             )));
         }
+        if first.import_mode == "stream" && !matches!(mode, TaskMode::Full | TaskMode::All | TaskMode::Incremental) {
+            return Err(DmError::new(Code::ConfigInvalidLoadMode)
+                .msg("import-mode stream reads the source itself, so it needs task-mode full or all")
+                .workaround("Please set `import-mode: logical` to dump into files or to load files."));
+        }
         if first.import_mode != "import-into" {
             return Ok(());
         }

@@ -3,16 +3,18 @@
 //! `run` is the whole story: plan, snapshot, chunks, metadata. The metadata is written last; a folder with it is a
 //! complete dump, any other is emptied and dumped again.
 
+pub(in crate::units) mod bounds;
 mod document;
 pub mod files;
+pub(in crate::units) mod keys;
 pub mod metadata;
 pub mod names;
-mod options;
+pub(in crate::units) mod options;
 pub use options::DumpOptions;
-mod plan;
+pub(in crate::units) mod plan;
 pub mod progress;
-mod row;
-mod snapshot;
+pub(in crate::units) mod row;
+pub(in crate::units) mod snapshot;
 mod write;
 
 use std::{
@@ -192,10 +194,7 @@ impl Work {
             let Some(chunk) = next else { return Ok(()) };
             let table = &self.plan.tables[chunk.table];
             let dumped = write::dump_chunk(&mut conn, &chunk, table, &self.options, &self.dir, &self.counters).await;
-            // 1412: the table was altered after the snapshot; 1054, 1146: a column or the table is gone.
-            let changed = |e: &DmError| {
-                ["Error 1412 ", "Error 1054 ", "Error 1146 "].iter().any(|p| e.raw_cause().starts_with(p))
-            };
+            let changed = is_structure_change;
             match dumped {
                 Err(e) if changed(&e) => return Err(changed_structure(table)),
                 done => self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(done?),
@@ -211,6 +210,12 @@ impl Work {
             }
         }
     }
+}
+
+/// Whether a read failed because a DDL statement ran: the table was altered after the snapshot (1412), a column (1054) or
+/// the table (1146) is gone.
+pub(in crate::units) fn is_structure_change(e: &DmError) -> bool {
+    ["Error 1412 ", "Error 1054 ", "Error 1146 "].iter().any(|p| e.raw_cause().starts_with(p))
 }
 
 fn changed_structure(table: &TablePlan) -> Failure {
@@ -271,6 +276,10 @@ impl Unit for DumpUnit {
     /// that nobody began to load may be of any age (a task that was removed left it), so it is made again.
     async fn is_finished(&self) -> Result<bool, DmError> {
         let config = &self.env.config;
+        if config.streams() {
+            // The load unit reads the source itself.
+            return Ok(true);
+        }
         let complete = files::is_complete(&self.dir(), &signature(config));
         if config.mode == crate::config::subtask::TaskMode::Dump {
             return Ok(complete);

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::{options::DumpOptions, row::ColumnKind};
+use super::{
+    bounds,
+    keys::{self, SplitKey},
+    options::DumpOptions,
+    row::ColumnKind,
+};
 use crate::{
     error::{Code, Result, Scope},
     rules::{BlockAllow, is_system_schema},
@@ -13,18 +18,22 @@ use crate::{
 };
 
 /// One table of the dump.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TablePlan {
     pub schema: String,
     pub table: String,
-    /// The server's guess.
+    /// The server's guesses.
     pub estimated_rows: u64,
+    pub estimated_bytes: u64,
+    pub engine: String,
     /// Columns with a stored value of their own (generated ones are left out), in order.
     pub columns: Vec<(String, ColumnKind)>,
     /// SHOW CREATE TABLE when the dump began.
     pub create_sql: String,
-    /// An integer column that a primary or NOT NULL unique key begins with: big tables are split by it.
-    pub split_column: Option<String>,
+    /// There is a primary or NOT NULL unique key: rows can be told apart.
+    pub has_key: bool,
+    /// The first such key whose values have literals: big tables are split by it.
+    pub key: Option<SplitKey>,
 }
 
 /// All that is dumped.
@@ -37,11 +46,13 @@ pub struct DumpPlan {
     pub skipped: Vec<String>,
 }
 
-async fn rows(conn: &mut Conn, sql: &str) -> Result<Vec<Row>> {
+/// All rows of a query to the source.
+pub async fn rows(conn: &mut Conn, sql: &str) -> Result<Vec<Row>> {
     conn.query(sql).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Upstream, sql, &e))
 }
 
-fn text(row: &Row, at: usize) -> String {
+/// A column as text; empty: NULL, or no text.
+pub fn text(row: &Row, at: usize) -> String {
     row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default()
 }
 
@@ -56,28 +67,14 @@ pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, opti
             schemas.insert(name, false);
         }
     }
-    let listed = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, IFNULL(TABLE_ROWS, 0) FROM information_schema.TABLES \
-                  WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
-                  ORDER BY TABLE_SCHEMA, TABLE_NAME";
-    for row in rows(conn, listed).await? {
-        let (schema, table, kind) = (text(&row, 0), text(&row, 1), text(&row, 2));
-        if is_system_schema(&schema) || !lists.allows(&schema, &table) || !options.selects(&schema, &table) {
+    let (tables, others) = tables(conn, lists, options).await?;
+    plan.tables = tables;
+    for (schema, kind) in others {
+        match kind {
             // A schema of which no table is dumped is not created either.
-            schemas.entry(schema).and_modify(|has_tables| *has_tables = true);
-            continue;
+            Other::Filtered => drop(schemas.entry(schema).and_modify(|has_tables| *has_tables = true)),
+            Other::NoTable(name) => plan.skipped.push(name),
         }
-        if !matches!(kind.as_str(), "BASE TABLE" | "SYSTEM VERSIONED") {
-            plan.skipped.push(format!("{}.{} ({})", quote_name(&schema), quote_name(&table), kind.to_lowercase()));
-            continue;
-        }
-        plan.tables.push(TablePlan {
-            schema,
-            table,
-            estimated_rows: row.get_opt::<u64, _>(3).and_then(std::result::Result::ok).unwrap_or(0),
-            columns: Vec::new(),
-            create_sql: String::new(),
-            split_column: None,
-        });
     }
     schemas.retain(|name, has_tables| !*has_tables || plan.tables.iter().any(|t| t.schema == *name));
     for table in &plan.tables {
@@ -90,11 +87,52 @@ pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, opti
     }
     // JSON_TABLE over a column of the row.
     let json_types = !server.is_mariadb() && server.version >= 80_014;
-    read_structures(conn, &mut plan, json_types).await?;
+    read_structures(conn, server, &mut plan, json_types).await?;
     Ok(plan)
 }
 
-async fn read_structures(conn: &mut Conn, plan: &mut DumpPlan, json_types: bool) -> Result<()> {
+/// What is no table of the dump.
+pub enum Other {
+    Filtered,
+    /// A view or sequence: its name and kind.
+    NoTable(String),
+}
+
+/// The tables that the lists let in, without their structures; and what else there is, by schema.
+pub async fn tables(
+    conn: &mut Conn,
+    lists: &BlockAllow,
+    options: &DumpOptions,
+) -> Result<(Vec<TablePlan>, Vec<(String, Other)>)> {
+    let (mut out, mut others) = (Vec::new(), Vec::new());
+    let listed = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, IFNULL(TABLE_ROWS, 0), \
+                  IFNULL(DATA_LENGTH, 0), IFNULL(ENGINE, '') FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
+                  ORDER BY TABLE_SCHEMA, TABLE_NAME";
+    for row in rows(conn, listed).await? {
+        let (schema, table, kind) = (text(&row, 0), text(&row, 1), text(&row, 2));
+        if is_system_schema(&schema) || !lists.allows(&schema, &table) || !options.selects(&schema, &table) {
+            others.push((schema, Other::Filtered));
+            continue;
+        }
+        if !matches!(kind.as_str(), "BASE TABLE" | "SYSTEM VERSIONED") {
+            let name = format!("{}.{} ({})", quote_name(&schema), quote_name(&table), kind.to_lowercase());
+            others.push((schema, Other::NoTable(name)));
+            continue;
+        }
+        let number = |at: usize| row.get_opt::<u64, _>(at).and_then(std::result::Result::ok).unwrap_or(0);
+        out.push(TablePlan {
+            schema,
+            table,
+            estimated_rows: number(3),
+            estimated_bytes: number(4),
+            engine: text(&row, 5),
+            ..TablePlan::default()
+        });
+    }
+    Ok((out, others))
+}
+
+async fn read_structures(conn: &mut Conn, server: &ServerInfo, plan: &mut DumpPlan, json_types: bool) -> Result<()> {
     let mut by_name: BTreeMap<(String, String), &mut TablePlan> = BTreeMap::new();
     let mut list: Vec<String> = Vec::new();
     for table in &mut plan.tables {
@@ -112,32 +150,19 @@ async fn read_structures(conn: &mut Conn, plan: &mut DumpPlan, json_types: bool)
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COLUMN_TYPE, IFNULL(CHARACTER_SET_NAME, '') \
          FROM information_schema.COLUMNS WHERE {inside} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
-    let mut integers: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut types: BTreeMap<(String, String), BTreeMap<String, (String, String)>> = BTreeMap::new();
     for row in rows(conn, &columns).await? {
         let key = (text(&row, 0), text(&row, 1));
         let Some(table) = by_name.get_mut(&key) else { continue };
         let (name, data_type, extra) = (text(&row, 2), text(&row, 3).to_lowercase(), text(&row, 4).to_uppercase());
+        let (column_type, charset) = (text(&row, 5).to_lowercase(), text(&row, 6));
+        types.entry(key).or_default().insert(name.clone(), (data_type.clone(), charset.clone()));
         if extra.replace("DEFAULT_GENERATED", "").contains("GENERATED") {
             continue;
         }
-        if data_type.ends_with("int") || data_type == "integer" {
-            integers.entry(key).or_default().push(name.clone());
-        }
-        let (column_type, charset) = (text(&row, 5).to_lowercase(), text(&row, 6));
         table.columns.push((name, ColumnKind::of(&data_type, &column_type, &charset, json_types)));
     }
-    let keys = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE {inside} AND \
-         NON_UNIQUE = 0 AND SEQ_IN_INDEX = 1 AND IFNULL(NULLABLE, '') <> 'YES' ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME"
-    );
-    for row in rows(conn, &keys).await? {
-        let key = (text(&row, 0), text(&row, 1));
-        let column = text(&row, 2);
-        let integer = integers.get(&key).is_some_and(|names| names.contains(&column));
-        if let Some(table) = by_name.get_mut(&key).filter(|t| integer && t.split_column.is_none()) {
-            table.split_column = Some(column);
-        }
-    }
+    keys::read(conn, server, &inside, &mut by_name, &types).await?;
     for table in by_name.into_values() {
         table.create_sql = show_create(conn, &table.schema, &table.table).await?;
     }
@@ -167,67 +192,17 @@ pub fn same_structure(a: &str, b: &str) -> bool {
     a1.len() + a2.len() == b1.len() + b2.len() && a1.chars().chain(a2.chars()).eq(b1.chars().chain(b2.chars()))
 }
 
-/// The conditions that split a table's rows: consecutive ranges of the split column. One empty condition: not split.
+/// The conditions that split a table's rows into chunks of the dump. One empty condition: not split.
 pub async fn chunk_conditions(conn: &mut Conn, table: &TablePlan, options: &DumpOptions) -> Result<Vec<String>> {
-    let Some(column) = table.split_column.as_deref().filter(|_| options.rows > 0) else {
-        return Ok(vec![String::new()]);
-    };
     if table.estimated_rows <= options.rows {
         return Ok(vec![String::new()]);
     }
-    let column = quote_name(column);
-    let sql = format!(
-        "SELECT CAST(MIN({column}) AS CHAR), CAST(MAX({column}) AS CHAR) FROM {}.{}",
-        quote_name(&table.schema),
-        quote_name(&table.table)
-    );
-    let bounds = rows(conn, &sql).await?;
-    let bound = |at: usize| bounds.first().and_then(|row| text(row, at).parse::<i128>().ok());
-    let (Some(min), Some(max)) = (bound(0), bound(1)) else { return Ok(vec![String::new()]) };
-    Ok(ranges(&column, min, max, table.estimated_rows.div_ceil(options.rows)))
-}
-
-fn ranges(column: &str, min: i128, max: i128, wanted: u64) -> Vec<String> {
-    const MOST_CHUNKS: i128 = 100_000;
-    let count = i128::from(wanted).clamp(1, MOST_CHUNKS);
-    let width = ((max - min + 1) + count - 1) / count;
-    if count == 1 || width <= 0 {
-        return vec![String::new()];
-    }
-    // The first and the last chunk are open, so that no row can fall beside them.
-    let mut cuts = Vec::new();
-    let mut cut = min + width;
-    while cut <= max {
-        cuts.push(cut);
-        cut += width;
-    }
-    let mut out = Vec::new();
-    for (i, cut) in cuts.iter().enumerate() {
-        match i {
-            0 => out.push(format!("{column} < {cut}")),
-            _ => out.push(format!("{column} >= {} AND {column} < {cut}", cuts[i - 1])),
-        }
-    }
-    match cuts.last() {
-        Some(last) => out.push(format!("{column} >= {last}")),
-        None => out.push(String::new()),
-    }
-    out
+    bounds::conditions(conn, table, options.rows).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_cover_everything_once() {
-        assert_eq!(ranges("a", 1, 10, 1), vec![""]);
-        assert_eq!(ranges("a", 1, 10, 3), vec!["a < 5", "a >= 5 AND a < 9", "a >= 9"]);
-        assert_eq!(ranges("a", 7, 7, 5), vec![""]);
-        let wide = ranges("a", 0, i128::from(u64::MAX), 2);
-        assert_eq!(wide, vec!["a < 9223372036854775808", "a >= 9223372036854775808"]);
-        assert_eq!(ranges("a", -3, 2, 2), vec!["a < 0", "a >= 0"]);
-    }
 
     #[test]
     fn a_moving_counter_is_no_change() {

@@ -49,15 +49,11 @@ pub async fn control(db: &DbConfig) -> Result<(Conn, ServerInfo)> {
     Ok((conn, server))
 }
 
-/// Opens the readers first, so that the lock is held only while they start their transactions.
-pub async fn take(
-    db: &DbConfig,
-    control: &mut Conn,
-    server: &ServerInfo,
-    readers: usize,
-    consistency: Consistency,
-    tables: &[TablePlan],
-) -> Result<Snapshot> {
+/// Begins a reader's snapshot.
+pub const BEGIN: &str = "START TRANSACTION /*!40108 WITH CONSISTENT SNAPSHOT */";
+
+/// Connections that are ready to take a snapshot and to read rows.
+pub async fn connections(db: &DbConfig, server: &ServerInfo, readers: usize) -> Result<Vec<Conn>> {
     let variables = session(server);
     let mut conns = Vec::with_capacity(readers);
     for _ in 0..readers {
@@ -67,12 +63,25 @@ pub async fn take(
         execute(&mut conn, "SET character_set_results = NULL, group_concat_max_len = 4294967295").await?;
         conns.push(conn);
     }
+    Ok(conns)
+}
+
+/// Opens the readers first, so that the lock is held only while they start their transactions.
+pub async fn take(
+    db: &DbConfig,
+    control: &mut Conn,
+    server: &ServerInfo,
+    readers: usize,
+    consistency: Consistency,
+    tables: &[TablePlan],
+) -> Result<Snapshot> {
+    let mut conns = connections(db, server, readers).await?;
     let newer_command = !server.is_mariadb() && server.version >= 80_200;
     let locked = lock(control, consistency, tables).await?;
     let taken: Result<_> = async {
         let location = position(control, server, newer_command).await?;
         for conn in &mut conns {
-            execute(conn, "START TRANSACTION /*!40108 WITH CONSISTENT SNAPSHOT */").await?;
+            execute(conn, BEGIN).await?;
         }
         let exit = if locked { None } else { Some(position(control, server, newer_command).await?) };
         Ok((location, exit))
@@ -139,7 +148,8 @@ fn refused(first: &mysql_async::Error, second: Option<&mysql_async::Error>) -> D
         )
 }
 
-async fn position(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> Result<DumpLocation> {
+/// Where the source's binlog stands.
+pub async fn position(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> Result<DumpLocation> {
     let sql = if newer_command { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
     let row: Option<Row> = conn.query_first(sql).await.map_err(|e| query(&e, sql))?;
     let Some(row) = row else { return Ok(DumpLocation::default()) };
@@ -157,7 +167,8 @@ async fn position(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> 
     Ok(DumpLocation { binlog_name, binlog_pos, gtid: gtid.split_whitespace().collect() })
 }
 
-async fn execute(conn: &mut Conn, sql: &str) -> Result<()> {
+/// Runs a statement on the source.
+pub async fn execute(conn: &mut Conn, sql: &str) -> Result<()> {
     conn.query_drop(sql).await.map_err(|e| link::failed(Code::DBExecuteFailed, Scope::Upstream, sql, &e))
 }
 

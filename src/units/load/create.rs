@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::{
-    folder::{DataFile, SchemaFile},
-    store::absent_is_none,
-};
+use super::{folder::SchemaFile, store::absent_is_none};
 use crate::{
     error::{Code, DmError, Result, Scope},
-    rules::{Router, check_places},
+    rules::{ExtraColumn, Router, check_places},
     schema::{
         collation::{CollationPolicy, SourceDefaults},
         ddl::{self, CharsetRules, ParseContext, StatementKind},
@@ -29,13 +26,10 @@ pub struct Creating<'a> {
 }
 
 /// Creates a schema as the source has it, under its target name, unless it is there.
-pub async fn schema(conn: &mut Conn, file: &SchemaFile, how: &Creating<'_>) -> Result<()> {
-    let text = read(file)?;
-    let sql = match how.rewritten(&text, file)? {
+pub async fn schema(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creating<'_>) -> Result<()> {
+    let sql = match how.rewritten(text, file)? {
         Some(sql) => sql,
-        None => {
-            create_statement(&text, "DATABASE", &quote_name(&file.target_schema)).ok_or_else(|| unparsable(file))?
-        }
+        None => create_statement(text, "DATABASE", &quote_name(&file.target_schema)).ok_or_else(|| unparsable(file))?,
     };
     execute(conn, file, sql).await
 }
@@ -94,7 +88,7 @@ pub async fn bare_schema(conn: &mut Conn, name: &str) -> Result<()> {
 }
 
 /// Creates a table, unless it is there. Returns whether the target table has no rows.
-pub async fn table(conn: &mut Conn, file: &SchemaFile, how: &Creating<'_>) -> Result<bool> {
+pub async fn table(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creating<'_>) -> Result<bool> {
     let name = format!("{}.{}", quote_name(&file.target_schema), quote_name(&file.target_table));
     let some = format!("SELECT 1 FROM {name} LIMIT 1");
     let exists = format!("SHOW TABLES FROM {} LIKE {}", quote_name(&file.target_schema), like(&file.target_table));
@@ -103,10 +97,9 @@ pub async fn table(conn: &mut Conn, file: &SchemaFile, how: &Creating<'_>) -> Re
         let row: Option<u8> = absent_is_none(conn.query_first(some).await, "look into the target table")?;
         return Ok(row.is_none());
     }
-    let text = read(file)?;
-    let sql = match how.rewritten(&text, file)? {
+    let sql = match how.rewritten(text, file)? {
         Some(sql) => sql,
-        None => create_statement(&text, "TABLE", &name).ok_or_else(|| {
+        None => create_statement(text, "TABLE", &name).ok_or_else(|| {
             DmError::new(Code::LoadUnitNotCreateTable)
                 .msg(format!("{} holds no CREATE TABLE statement", file.path.display()))
                 .workaround("Please check the dump file, or dump again (start the task with `--remove-meta`).")
@@ -117,10 +110,14 @@ pub async fn table(conn: &mut Conn, file: &SchemaFile, how: &Creating<'_>) -> Re
 }
 
 /// Refuses to begin when a target table has no place for the columns that routes add (34010).
-pub async fn places(conn: &mut Conn, data: &[DataFile]) -> Result<()> {
+/// `data`: schema and table on the target, and the columns.
+pub async fn places<'a>(
+    conn: &mut Conn,
+    data: impl Iterator<Item = (&'a str, &'a str, &'a [ExtraColumn])>,
+) -> Result<()> {
     let mut known: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
-    for file in data.iter().filter(|file| !file.extra.is_empty()) {
-        let target = (file.row.target_schema.as_str(), file.row.target_table.as_str());
+    for (schema, table, extra) in data.filter(|(_, _, extra)| !extra.is_empty()) {
+        let target = (schema, table);
         let name = format!("{}.{}", quote_name(target.0), quote_name(target.1));
         let columns = match known.entry(target) {
             Entry::Occupied(found) => found.into_mut(),
@@ -134,7 +131,7 @@ pub async fn places(conn: &mut Conn, data: &[DataFile]) -> Result<()> {
             }
         };
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        check_places(&file.extra, &name, &columns, &[], Code::LoadUnitGenTableRouter)?;
+        check_places(extra, &name, &columns, &[], Code::LoadUnitGenTableRouter)?;
     }
     Ok(())
 }
@@ -144,7 +141,8 @@ fn like(name: &str) -> String {
     format!("'{escaped}'")
 }
 
-fn read(file: &SchemaFile) -> Result<String> {
+/// The text of a schema file.
+pub fn read(file: &SchemaFile) -> Result<String> {
     let bytes = std::fs::read(&file.path).map_err(|e| {
         DmError::new(Code::LoadUnitReadSchemaFile)
             .msg(format!("cannot read schema file {}", file.path.display()))

@@ -4,11 +4,12 @@
 //! workers, finish. Each batch of rows and the file's position are one target transaction under the source's epoch.
 
 mod apply;
-mod create;
-mod folder;
-mod progress;
+pub(in crate::units) mod clear;
+pub(in crate::units) mod create;
+pub(in crate::units) mod folder;
+pub(in crate::units) mod progress;
 mod scan;
-mod store;
+pub(in crate::units) mod store;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
@@ -114,7 +115,8 @@ impl LoadUnit {
         self.create_tables(&store, &mut conn, &folder, &known, &how).await?;
         failpoint::pass(&config.name, Place::LoadAfterTables)?;
         let mut plain = HashSet::new();
-        for (schema, table, engine) in store::without_transactions(&mut conn, &folder).await? {
+        let targets = folder.tables.iter().map(|t| (t.target_schema.as_str(), t.target_table.as_str()));
+        for (schema, table, engine) in store::without_transactions(&mut conn, targets).await? {
             let name = format!("{}.{}", quote_name(&schema), quote_name(&table));
             plain.insert((schema, table));
             self.note(format!(
@@ -153,19 +155,14 @@ impl LoadUnit {
             store: store.clone(),
             target: config.to.clone(),
             session,
-            verb: match config.loader.on_duplicate_logical.as_str() {
-                "ignore" => "INSERT IGNORE INTO",
-                "error" => "INSERT INTO",
-                _ => "REPLACE INTO",
-            },
+            verb: verb(config),
             batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
             counters: Arc::clone(&self.counters),
             plain: HashSet::new(),
         })
     }
 
-    /// What was stored of this very dump. If another dump had been begun, its rows are removed first: from tables that
-    /// held nothing else; other tables need the operator.
+    /// What was stored of this very dump. If another dump had been begun, its rows are removed first.
     async fn same_dump(
         &self,
         store: &Store,
@@ -173,28 +170,8 @@ impl LoadUnit {
         folder: &Folder,
         claimed: Claimed,
     ) -> Result<BTreeMap<String, FileRow>> {
-        let config = &self.env.config;
         if claimed.dump_id != folder.dump_id {
-            let (tables, data): (Vec<_>, Vec<_>) = claimed.files.iter().partition(|f| f.file.ends_with("-schema.sql"));
-            let empty: BTreeSet<_> =
-                tables.iter().filter(|f| f.was_empty).map(|f| (&f.target_schema, &f.target_table)).collect();
-            let begun: BTreeSet<_> =
-                data.iter().filter(|f| f.position > 0).map(|f| (&f.target_schema, &f.target_table)).collect();
-            for (schema, table) in &begun {
-                let name = format!("{}.{}", quote_name(schema), quote_name(table));
-                if !empty.contains(&(*schema, *table)) || store.others_loaded(conn, schema, table).await? {
-                    return Err(cannot_replace(config, &name));
-                }
-            }
-            for (schema, table) in begun {
-                let sql = format!("TRUNCATE TABLE {}.{}", quote_name(schema), quote_name(table));
-                tracing::warn!(task = %config.name, %schema, %table, "rows of an earlier dump are removed");
-                match conn.query_drop(&sql).await {
-                    Err(e) if link::errno(&e) == 1146 => {}
-                    Err(e) => return Err(link::failed(Code::DBExecuteFailed, Scope::Downstream, &sql, &e)),
-                    Ok(()) => {}
-                }
-            }
+            clear::rows_of(&self.env.config, store, conn, &claimed).await?;
             store.reset(conn, &folder.dump_id).await?;
             return Ok(BTreeMap::new());
         }
@@ -211,7 +188,7 @@ impl LoadUnit {
     ) -> Result<()> {
         let mut schemas = BTreeSet::new();
         for file in &folder.schemas {
-            create::schema(conn, file, how).await?;
+            create::schema(conn, file, &create::read(file)?, how).await?;
             schemas.insert(file.target_schema.as_str());
         }
         for schema in folder.tables.iter().map(|f| f.target_schema.as_str()) {
@@ -230,7 +207,7 @@ impl LoadUnit {
             }
             let was_empty = match empty.get(&target) {
                 Some(was_empty) => *was_empty,
-                None => create::table(conn, file, how).await?,
+                None => create::table(conn, file, &create::read(file)?, how).await?,
             };
             empty.insert(target, was_empty);
             rows.push(FileRow {
@@ -243,7 +220,9 @@ impl LoadUnit {
                 was_empty,
             });
         }
-        create::places(conn, &folder.data).await?;
+        let data =
+            folder.data.iter().map(|f| (f.row.target_schema.as_str(), f.row.target_table.as_str(), &f.extra[..]));
+        create::places(conn, data).await?;
         rows.extend(folder.data.iter().filter(|f| !known.contains_key(&f.row.file)).map(|f| f.row.clone()));
         store.register(conn, &rows).await
     }
@@ -272,6 +251,15 @@ impl LoadUnit {
     }
 }
 
+/// How rows are written, by `on-duplicate-logical`.
+pub(in crate::units) fn verb(config: &SubtaskConfig) -> &'static str {
+    match config.loader.on_duplicate_logical.as_str() {
+        "ignore" => "INSERT IGNORE INTO",
+        "error" => "INSERT INTO",
+        _ => "REPLACE INTO",
+    }
+}
+
 /// Files go on where the stored rows say.
 fn resume(folder: &mut Folder, known: &BTreeMap<String, FileRow>) {
     for file in &mut folder.data {
@@ -282,7 +270,10 @@ fn resume(folder: &mut Folder, known: &BTreeMap<String, FileRow>) {
 }
 
 /// Versions and modes that decide the target session. An unreachable source is no obstacle to a load.
-async fn facts(config: &SubtaskConfig, target: &mut Conn) -> Result<(ServerFacts, SourceDefaults)> {
+pub(in crate::units) async fn facts(
+    config: &SubtaskConfig,
+    target: &mut Conn,
+) -> Result<(ServerFacts, SourceDefaults)> {
     let version: Option<String> = target
         .query_first("SELECT VERSION()")
         .await
@@ -301,19 +292,9 @@ async fn facts(config: &SubtaskConfig, target: &mut Conn) -> Result<(ServerFacts
     Ok((facts, defaults))
 }
 
-fn begun_elsewhere(config: &SubtaskConfig) -> DmError {
+pub(in crate::units) fn begun_elsewhere(config: &SubtaskConfig) -> DmError {
     DmError::new(Code::LoadTaskCheckPointNotMatch)
         .msg(format!("the load of task {} was begun by another program, whose progress can't be read", config.name))
-        .workaround("Please empty the target tables of the task, then start it again with `--remove-meta`.")
-}
-
-fn cannot_replace(config: &SubtaskConfig, table: &str) -> DmError {
-    DmError::new(Code::LoadTaskCheckPointNotMatch)
-        .msg(format!(
-            "task {} was loading another dump, and {table} held rows before it or holds rows of other sources, so that \
-             dump's rows can't be told apart",
-            config.name
-        ))
         .workaround("Please empty the target tables of the task, then start it again with `--remove-meta`.")
 }
 
@@ -343,7 +324,7 @@ fn clean_after_load(config: &SubtaskConfig) -> Result<()> {
 /// Removes what `clean-dump-file` left of the dump until now. The sync unit calls it once its start location and the
 /// tables' structures are stored.
 pub fn cleanup_after_sync_start(config: &SubtaskConfig) -> Result<()> {
-    if config.clean_dump_file && config.mode == TaskMode::All {
+    if config.clean_dump_file && config.mode == TaskMode::All && !config.streams() {
         files::remove_own(Path::new(&config.loader.dir))?;
     }
     Ok(())

@@ -18,6 +18,8 @@ use crate::{
 pub struct Counters {
     finished: AtomicU64,
     total: AtomicU64,
+    /// Of a streamed load, in this run.
+    rows: AtomicU64,
     location: Mutex<DumpLocation>,
     speed: Speed,
 }
@@ -33,6 +35,20 @@ impl Counters {
     /// Bytes whose rows are committed.
     pub fn add(&self, bytes: u64) {
         self.finished.fetch_add(bytes, Relaxed);
+    }
+
+    /// A chunk is in the target: what was guessed of its bytes is known now.
+    pub fn chunk(&self, guess: u64, bytes: u64, rows: u64) {
+        self.finished.fetch_add(bytes, Relaxed);
+        self.rows.fetch_add(rows, Relaxed);
+        self.total.fetch_add(bytes, Relaxed);
+        // The guess is part of the total since `begin`.
+        self.total.fetch_sub(guess, Relaxed);
+    }
+
+    /// Rows that a streamed load has written in this run.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Relaxed)
     }
 
     /// The unit's part of query-status.

@@ -2,14 +2,14 @@
 //!
 //! - `<task>_lightning_checkpoint_list`: DM's own, one row a source: init, running, finished.
 //! - `<task>_load_state`: one row a source: who loads (cluster, epoch), which dump, and where that dump stands.
-//! - `<task>_load_progress`: one row a file. A data file's `position` moves in the same transaction as its rows; a
-//!   schema file's row says whether the table was empty when this load met it.
+//! - `<task>_load_progress`: one row a file, or a chunk of a streamed load. A data file's `position` moves in the same
+//!   transaction as its rows; a schema file's row says whether the table was empty when this load met it. `detail` and
+//!   `snapshot` are of streamed loads (`stream::ledger`).
 
 use std::collections::BTreeSet;
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::folder::Folder;
 use crate::{
     config::{Flavor, SubtaskConfig},
     error::{Code, DmError, Result, Scope},
@@ -27,12 +27,12 @@ use crate::{
 pub struct Store {
     pub schema: String,
     list: String,
-    state: String,
-    progress: String,
+    pub state: String,
+    pub progress: String,
     task: String,
     /// Quoted.
-    source: String,
-    fence: Fence,
+    pub source: String,
+    pub fence: Fence,
 }
 
 /// One row of `_load_progress`.
@@ -73,11 +73,13 @@ pub fn meta_error(e: &mysql_async::Error, what: &str) -> DmError {
     link::failed(Code::DBExecuteFailed, Scope::Downstream, what, e)
 }
 
-fn text(row: &Row, at: usize) -> String {
+/// A column as text; empty: NULL.
+pub fn text(row: &Row, at: usize) -> String {
     row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default()
 }
 
-fn number(row: &Row, at: usize) -> u64 {
+/// A column as a number; 0: NULL.
+pub fn number(row: &Row, at: usize) -> u64 {
     row.get_opt::<u64, _>(at).and_then(std::result::Result::ok).unwrap_or(0)
 }
 
@@ -128,13 +130,32 @@ impl Store {
                 "CREATE TABLE IF NOT EXISTS {} (source_id VARCHAR(32) NOT NULL, file_name {file_name} NOT NULL, \
                  target_schema VARCHAR(128) NOT NULL, target_table VARCHAR(128) NOT NULL, \
                  file_size BIGINT UNSIGNED NOT NULL, position BIGINT UNSIGNED NOT NULL DEFAULT 0, \
-                 done BOOLEAN NOT NULL DEFAULT 0, was_empty BOOLEAN NOT NULL DEFAULT 0, {owner}, {times}, \
+                 done BOOLEAN NOT NULL DEFAULT 0, was_empty BOOLEAN NOT NULL DEFAULT 0, detail LONGTEXT, \
+                 snapshot LONGTEXT, {owner}, {times}, \
                  PRIMARY KEY (source_id, file_name)) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
                 self.progress
             ),
         ];
         for sql in statements {
             conn.query_drop(&sql).await.map_err(|e| meta_error(&e, "create the load unit's meta tables"))?;
+        }
+        self.widen(conn).await
+    }
+
+    /// A table of an earlier version lacks the last columns.
+    async fn widen(&self, conn: &mut Conn) -> Result<()> {
+        let look = format!("SELECT detail, snapshot FROM {} LIMIT 0", self.progress);
+        match conn.query_drop(&look).await {
+            Err(e) if link::errno(&e) == 1054 => {}
+            looked => return looked.map_err(|e| meta_error(&e, "look at the load unit's meta tables")),
+        }
+        for column in ["detail", "snapshot"] {
+            let add = format!("ALTER TABLE {} ADD COLUMN {column} LONGTEXT", self.progress);
+            match conn.query_drop(&add).await {
+                // Another source of the task was faster.
+                Err(e) if link::errno(&e) == 1060 => {}
+                added => added.map_err(|e| meta_error(&e, "extend the load unit's meta tables"))?,
+            }
         }
         Ok(())
     }
@@ -253,18 +274,30 @@ impl Store {
         )
     }
 
+    /// Begins a transaction that holds the state row: nobody takes the source over until it ends. An error when a newer
+    /// owner is there.
+    pub async fn hold(&self, conn: &mut Conn) -> Result<()> {
+        let sql = format!("BEGIN; {}", self.state_fence());
+        let Err(e) = run_all(conn, sql.into_bytes()).await else { return Ok(()) };
+        self.refused(conn, &e, "hold the load state").await
+    }
+
     /// Runs statements in one transaction that fails when a newer owner is there.
     pub async fn fenced(&self, conn: &mut Conn, statements: &[String], what: &str) -> Result<()> {
         let sql = format!("BEGIN; {}; {}; COMMIT", self.state_fence(), statements.join("; "));
         let Err(e) = run_all(conn, sql.into_bytes()).await else { return Ok(()) };
+        self.refused(conn, &e, what).await
+    }
+
+    async fn refused(&self, conn: &mut Conn, e: &mysql_async::Error, what: &str) -> Result<()> {
         let _ = conn.query_drop("ROLLBACK").await;
-        if link::errno(&e) == fence::FENCE_ERRNO {
+        if link::errno(e) == fence::FENCE_ERRNO {
             let look = format!("SELECT cluster_id, epoch FROM {} WHERE source_id = {}", self.state, self.source);
             let row: Option<Row> = conn.query_first(look).await.map_err(|e| meta_error(&e, what))?;
             let stored = row.map(|row| Fence { cluster_id: number(&row, 0), epoch: number(&row, 1) });
             return Err(stored.map_or_else(|| self.lost(), |stored| self.not_ours(stored)));
         }
-        Err(meta_error(&e, what))
+        Err(meta_error(e, what))
     }
 
     /// Begins with another dump: forgets all files of this source.
@@ -416,9 +449,11 @@ impl Store {
 }
 
 /// Those of the target tables whose engine has no transactions: schema, table and engine.
-pub async fn without_transactions(conn: &mut Conn, folder: &Folder) -> Result<Vec<(String, String, String)>> {
-    let targets: BTreeSet<_> =
-        folder.tables.iter().map(|t| (t.target_schema.as_str(), t.target_table.as_str())).collect();
+pub async fn without_transactions(
+    conn: &mut Conn,
+    targets: impl Iterator<Item = (&str, &str)>,
+) -> Result<Vec<(String, String, String)>> {
+    let targets: BTreeSet<_> = targets.collect();
     let schemas: BTreeSet<String> = targets.iter().map(|(schema, _)| quote_text(schema)).collect();
     if schemas.is_empty() {
         return Ok(Vec::new());

@@ -239,6 +239,9 @@ impl TranslateTask {
             let migrated = named.is_empty() || named.iter().any(|table| self.rules.takes_rows(table));
             return if migrated { Err(ddl::statement_format_error(*verb)) } else { Ok(Vec::new()) };
         }
+        if self.ahead.has_statement(sql, statement, &event.transaction)? {
+            return Ok(Vec::new());
+        }
         if let Some(kind) = ddl_object::kind(statement)
             && self.rules.migrates(kind)
         {

@@ -1,4 +1,4 @@
-//! Structures from the schema files of a dump: the source's tables as they were where the stream begins.
+//! Structures from the schema files of a dump, or the ledger of a streamed load: the source's tables as they were where the stream begins.
 
 use std::path::Path;
 
@@ -21,24 +21,33 @@ pub fn read(dir: &Path, source: &SourceFacts, tracker: &mut Tracker) -> Result<(
     let failed = |what: &Path, e: std::io::Error| {
         DmError::new(Code::SchemaTrackerInit).msg(format!("cannot read {} of the dump", what.display())).cause(e)
     };
-    let mut listed = files::list(dir).map_err(|e| failed(dir, e))?;
+    let mut texts = Vec::new();
+    for (path, kind) in files::list(dir).map_err(|e| failed(dir, e))? {
+        if matches!(kind, FileKind::SchemaCreate { .. } | FileKind::TableCreate { .. }) {
+            // A default of bytes that are no text may stand in it as they are.
+            let text = std::fs::read(&path).map_err(|e| failed(&path, e))?;
+            texts.push((kind, String::from_utf8_lossy(&text).into_owned()));
+        }
+    }
+    put(texts, source, tracker)
+}
+
+/// Puts structures into the tracker: what each text creates, and the text.
+pub fn put(mut texts: Vec<(FileKind, String)>, source: &SourceFacts, tracker: &mut Tracker) -> Result<(), DmError> {
     // Databases first: their character sets are inherited.
-    listed.sort_by_key(|(_, kind)| !matches!(kind, FileKind::SchemaCreate { .. }));
+    texts.sort_by_key(|(kind, _)| !matches!(kind, FileKind::SchemaCreate { .. }));
     let session = Session {
         server: source.dialect,
         sql_mode: SqlMode::default(),
         lower_case_table_names: source.lower_case_table_names,
         explicit_defaults_for_timestamp: source.explicit_timestamps,
     };
-    for (path, kind) in listed {
+    for (kind, text) in texts {
         let (schema, table) = match kind {
             FileKind::SchemaCreate { schema } => (schema, None),
             FileKind::TableCreate { schema, table } => (schema, Some(table)),
             _ => continue,
         };
-        // A default of bytes that are no text may stand in it as they are.
-        let text = std::fs::read(&path).map_err(|e| failed(&path, e))?;
-        let text = String::from_utf8_lossy(&text);
         let is_create = |sql: &&str| sql.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("CREATE"));
         for sql in statements(&text).into_iter().filter(is_create) {
             match &table {
@@ -55,7 +64,7 @@ pub fn read(dir: &Path, source: &SourceFacts, tracker: &mut Tracker) -> Result<(
             }
         }
     }
-    tracing::info!(tables = tracker.tables().count(), "init table info from the dump's schema files");
+    tracing::info!(tables = tracker.tables().count(), "init table info from what was loaded");
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! `writer.rs` one fenced transaction, `ledger.rs` what is durable.
 
 mod advice;
+mod ahead;
 mod batch;
 mod causality;
 mod change;

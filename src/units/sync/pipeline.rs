@@ -164,6 +164,7 @@ fn spawn_readers(
         control,
         rules,
         safe_mode: SafeMode::new(config.syncer.safe_mode, start.safe_until),
+        ahead: start.ahead,
         covers: start.lanes.into_iter().map(|(_, cover)| cover).collect(),
         budget: budgets.rows,
         source_info: start.source.dialect,

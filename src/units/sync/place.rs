@@ -14,7 +14,7 @@ use crate::{
         gtid::GtidSet,
         position::{BinlogPosition, Location},
     },
-    units::dump,
+    units::{dump, stream},
 };
 
 /// A place, and up to where safe mode is on.
@@ -65,8 +65,11 @@ async fn given(
     Ok(Location::new(position, None))
 }
 
-/// The dump's metadata; on a worker that doesn't have the dump's files, what the target remembers of them.
+/// What the dump unit wrote down, or the streamed load; on a worker that doesn't have the dump's files, what the target remembers of them.
 async fn dump_metadata(config: &SubtaskConfig) -> Result<dump::Metadata, DmError> {
+    if config.streams() {
+        return stream::location(config).await;
+    }
     match dump::files::read_metadata(Path::new(&config.loader.dir)) {
         Ok(metadata) => Ok(metadata),
         Err(missing) => crate::units::load::loaded_location(config).await?.ok_or(missing),

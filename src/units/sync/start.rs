@@ -8,6 +8,7 @@ use std::{path::Path, time::Duration};
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
+    ahead::Ahead,
     checkpoint::{self, GLOBAL_COLUMNS},
     cover::Cover,
     ddl_intent::Intent,
@@ -31,6 +32,7 @@ use crate::{
         Fence, UnitEnv,
         failpoint::{self, Place},
         link,
+        stream::ledger,
     },
 };
 
@@ -47,6 +49,8 @@ pub struct Start {
     pub location: Location,
     /// Safe mode up to here.
     pub safe_until: Option<Location>,
+    /// Tables whose changes are on the target up to places behind the beginning.
+    pub ahead: Ahead,
     /// One a lane: ordinal of its last transaction, and what it has applied.
     pub lanes: Vec<(u64, Cover)>,
     pub control_batch: u64,
@@ -112,6 +116,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let online = Records::open(&mut conn, &target, &tables, &config, source.lower_case_table_names).await?;
     let gtid = location.gtid_set.is_some();
     let (lanes, control_batch) = lanes(&raised.rows, &config, gtid, asked_time.is_some())?;
+    let ahead = Ahead::read(&config, safe_until.is_some()).await?;
     let mut start = Start {
         target,
         tables,
@@ -119,6 +124,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
         source,
         location,
         safe_until,
+        ahead,
         lanes,
         control_batch,
         intent,
@@ -437,7 +443,9 @@ async fn structures(
         tracker.put_schema(schema, charset.clone());
     }
     if !from_checkpoint {
-        if asked_time.is_none() && matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
+        if asked_time.is_none() && config.streams() {
+            super::dumped::put(ledger::structures(config).await?, source, &mut tracker)?;
+        } else if asked_time.is_none() && matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
             super::dumped::read(Path::new(&config.loader.dir), source, &mut tracker)?;
         }
         return Ok(tracker);

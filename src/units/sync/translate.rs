@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    ahead::Ahead,
     change::{Change, Keys, Kind, Rendered},
     control::Request,
     counters::Counters,
@@ -61,6 +62,7 @@ pub struct TranslateTask {
     pub structures: Structures,
     pub unsaved: Arc<Unsaved>,
     pub safe_mode: SafeMode,
+    pub ahead: Ahead,
     /// One a lane.
     pub covers: Vec<Cover>,
     pub budget: Budget,
@@ -219,6 +221,7 @@ impl TranslateTask {
         self.row.transaction = Some(transaction.clone());
         self.row.rows = 0;
         if self.safe_mode.leave_at(&transaction.before) {
+            self.ahead.clear();
             self.flush().await?;
             self.control.send(Request::LeftSafeMode).await.map_err(|_| gone())?;
         }
@@ -231,6 +234,10 @@ impl TranslateTask {
     }
 
     async fn rows(&mut self, transaction: &Arc<Transaction>, event: RowsEvent, at: At<'_>) -> Result<(), DmError> {
+        if self.ahead.has(&event.table.schema, &event.table.table, transaction) {
+            self.row.rows += event.count();
+            return Ok(());
+        }
         match self.row.known.way(&event) {
             Some(Way::Skip(plan)) => self.row.rows += event.count_by(&plan),
             Some(Way::To(table, plan)) => {

@@ -1,0 +1,203 @@
+//! Where a table is cut into chunks: values of its key, so that every chunk has about the same number of rows.
+//!
+//! Integers are divided between the least and the greatest, asked of the optimizer how many rows each part has, and
+//! divided again where there are too many (skew). Other keys are walked along the index. The first chunk has no lower end and
+//! the last no upper one, so the chunks hold every row whatever is inserted later.
+
+use mysql_async::{Conn, Row, Value, prelude::Queryable};
+
+use super::{
+    keys::{KeyColumn, KeyKind, SplitKey},
+    plan::{TablePlan, rows as query},
+};
+use crate::{
+    error::{Code, Result, Scope},
+    schema::model::quote_name,
+    units::link,
+};
+
+/// A place in a key: literals of its leading columns.
+type Cut = Vec<String>;
+
+const MOST_CHUNKS: usize = 100_000;
+
+/// The conditions that split a table into chunks of about so many rows. One empty condition: not split.
+pub async fn conditions(conn: &mut Conn, table: &TablePlan, rows: u64) -> Result<Vec<String>> {
+    let whole = vec![String::new()];
+    let Some(key) = table.key.as_ref().filter(|_| rows > 0) else { return Ok(whole) };
+    let cutter = Cutter { table, key, rows };
+    let cuts = match cutter.cuts(conn).await {
+        Ok(cuts) => cuts,
+        // What the server doesn't want to compare isn't split; a lost connection, or a table that is gone, is another matter.
+        Err(e) if e.code() == Code::DBQueryFailed && !super::is_structure_change(&e) => {
+            tracing::warn!(schema = %table.schema, table = %table.table, error = %e, "the table can't be split by its key");
+            return Ok(whole);
+        }
+        Err(e) => return Err(e),
+    };
+    Ok(between(&key.columns, &cuts))
+}
+
+/// The conditions of the chunks between cuts.
+fn between(columns: &[KeyColumn], cuts: &[Cut]) -> Vec<String> {
+    let mut out = Vec::with_capacity(cuts.len() + 1);
+    let mut from: Option<&Cut> = None;
+    for cut in cuts {
+        out.push(range(columns, from, Some(cut)));
+        from = Some(cut);
+    }
+    out.push(range(columns, from, None));
+    out
+}
+
+/// `from <= key < to`.
+fn range(columns: &[KeyColumn], from: Option<&Cut>, to: Option<&Cut>) -> String {
+    let from = from.map(|cut| compare(columns, cut, ">", ">="));
+    let to = to.map(|cut| compare(columns, cut, "<", "<"));
+    from.into_iter().chain(to).collect::<Vec<_>>().join(" AND ")
+}
+
+/// `key <last> cut`, column by column, with a bound on the first column that the optimizer sees.
+fn compare(columns: &[KeyColumn], cut: &[String], strict: &str, last: &str) -> String {
+    let (Some(column), Some(value)) = (columns.first(), cut.first()) else { return "1".into() };
+    let name = quote_name(&column.name);
+    if cut.len() < 2 {
+        return format!("{name} {last} {value}");
+    }
+    let rest = compare(&columns[1..], &cut[1..], strict, last);
+    format!("({name} {strict}= {value} AND ({name} {strict} {value} OR {rest}))")
+}
+
+struct Cutter<'a> {
+    table: &'a TablePlan,
+    key: &'a SplitKey,
+    /// Wanted in a chunk.
+    rows: u64,
+}
+
+impl Cutter<'_> {
+    fn from(&self) -> String {
+        let (schema, table) = (quote_name(&self.table.schema), quote_name(&self.table.table));
+        format!("FROM {schema}.{table} FORCE INDEX ({})", quote_name(&self.key.index))
+    }
+
+    async fn cuts(&self, conn: &mut Conn) -> Result<Vec<Cut>> {
+        match self.key.columns.first() {
+            Some(first) if first.kind == KeyKind::Integer => self.divide(conn, &quote_name(&first.name)).await,
+            _ => self.walk(conn, None, None).await,
+        }
+    }
+
+    async fn divide(&self, conn: &mut Conn, column: &str) -> Result<Vec<Cut>> {
+        let sql = format!("SELECT CAST(MIN({column}) AS CHAR), CAST(MAX({column}) AS CHAR) {}", self.from());
+        let ends = query(conn, &sql).await?;
+        let end = |at: usize| ends.first().and_then(|row| super::plan::text(row, at).parse::<i128>().ok());
+        let (Some(min), Some(max)) = (end(0), end(1)) else { return Ok(Vec::new()) };
+        let single = self.key.columns.len() == 1;
+        if single && max - min < i128::from(self.rows) {
+            return Ok(Vec::new());
+        }
+        let total = self.estimate(conn, column, min, max + 1).await?.max(self.table.estimated_rows);
+        let count = i128::from(total.div_ceil(self.rows)).clamp(1, MOST_CHUNKS as i128);
+        let width = ((max - min + 1) + count - 1) / count;
+        let mut parts = Vec::new();
+        let mut from = min;
+        while from <= max {
+            parts.push((from, (from + width).min(max + 1)));
+            from += width;
+        }
+        parts.reverse();
+        let mut out: Vec<Cut> = Vec::new();
+        let mut gathered = 0;
+        while let Some((from, to)) = parts.pop() {
+            let rows = self.estimate(conn, column, from, to).await?;
+            let room = out.len() + parts.len() < MOST_CHUNKS;
+            if rows > self.rows * 2 && to - from > 1 && room {
+                let middle = from + (to - from) / 2;
+                parts.extend([(middle, to), (from, middle)]);
+                continue;
+            }
+            if gathered > 0 && gathered + rows > self.rows + self.rows / 4 {
+                out.push(vec![from.to_string()]);
+                gathered = 0;
+            }
+            if rows > self.rows * 2 && !single && room {
+                let (start, end) = (vec![from.to_string()], vec![to.to_string()]);
+                out.extend(self.walk(conn, Some(start), Some(end)).await?);
+            }
+            gathered += rows;
+        }
+        Ok(out)
+    }
+
+    /// Rows of `from <= column < to`, as the optimizer guesses.
+    async fn estimate(&self, conn: &mut Conn, column: &str, from: i128, to: i128) -> Result<u64> {
+        let sql = format!("EXPLAIN SELECT 1 {} WHERE {column} >= {from} AND {column} < {to}", self.from());
+        let plan = query(conn, &sql).await?;
+        let rows = plan.first().and_then(|row| row.get_opt::<Option<u64>, _>("rows")).and_then(|r| r.ok().flatten());
+        Ok(rows.unwrap_or(0))
+    }
+
+    /// Every so many rows of the index a cut.
+    async fn walk(&self, conn: &mut Conn, start: Option<Cut>, end: Option<Cut>) -> Result<Vec<Cut>> {
+        let columns = &self.key.columns;
+        let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
+        let list = names.join(",");
+        let mut out: Vec<Cut> = Vec::new();
+        let mut last = start;
+        let mut offset = self.rows;
+        while out.len() < MOST_CHUNKS {
+            let strict = offset == 0;
+            let from = last.as_ref().map(|cut| compare(columns, cut, ">", if strict { ">" } else { ">=" }));
+            let to = end.as_ref().map(|cut| compare(columns, cut, "<", "<"));
+            let given: Vec<String> = from.into_iter().chain(to).collect();
+            let condition = if given.is_empty() { String::new() } else { format!(" WHERE {}", given.join(" AND ")) };
+            let sql = format!("SELECT {list} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.from());
+            let found: Option<Row> = conn
+                .query_first(&sql)
+                .await
+                .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Upstream, "find the chunks of a table", &e))?;
+            let Some(cut) = found.and_then(|row| cut(columns, &row)) else { break };
+            // Rows that the literals don't tell apart: the next ones.
+            if last.as_ref() == Some(&cut) {
+                offset = 0;
+                continue;
+            }
+            offset = self.rows;
+            last = Some(cut.clone());
+            out.push(cut);
+        }
+        Ok(out)
+    }
+}
+
+fn cut(columns: &[KeyColumn], row: &Row) -> Option<Cut> {
+    columns.iter().enumerate().map(|(at, c)| c.kind.literal(row.as_ref(at).unwrap_or(&Value::NULL))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(names: &[&str]) -> Vec<KeyColumn> {
+        names.iter().map(|name| KeyColumn { name: (*name).to_owned(), kind: KeyKind::Integer }).collect()
+    }
+
+    #[test]
+    fn chunks_cover_everything_once() {
+        let one = columns(&["a"]);
+        assert_eq!(between(&one, &[]), vec![""]);
+        let cuts = [vec!["5".to_owned()], vec!["9".to_owned()]];
+        assert_eq!(between(&one, &cuts), vec!["`a` < 5", "`a` >= 5 AND `a` < 9", "`a` >= 9"]);
+    }
+
+    #[test]
+    fn keys_of_several_columns_are_compared_in_order() {
+        let two = columns(&["a", "b"]);
+        let cuts = [vec!["1".to_owned(), "2".to_owned()], vec!["7".to_owned()]];
+        assert_eq!(
+            between(&two, &cuts),
+            vec!["(`a` <= 1 AND (`a` < 1 OR `b` < 2))", "(`a` >= 1 AND (`a` > 1 OR `b` >= 2)) AND `a` < 7", "`a` >= 7"]
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! Which key a table's rows are told apart and split by, and its values as literals that compare exactly.
+
+use std::collections::BTreeMap;
+
+use mysql_async::{Conn, Row, Value};
+
+use super::plan::{TablePlan, rows, text};
+use crate::{error::Result, schema::ServerInfo};
+
+/// A primary or NOT NULL unique key, as far as its values can be written as literals: the leading columns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SplitKey {
+    pub index: String,
+    pub columns: Vec<KeyColumn>,
+}
+
+/// A column of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyColumn {
+    pub name: String,
+    pub kind: KeyKind,
+}
+
+/// How a key column's value is written so that the server compares it as it orders the key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyKind {
+    /// Its values can also be calculated with.
+    Integer,
+    /// Exact numbers: as the server prints them.
+    Number,
+    /// Dates, UUIDs and addresses: their text.
+    Quoted,
+    /// Bytes, compared as such.
+    Bytes,
+    /// The bytes of a text in this character set: the column's collation compares.
+    Charset(String),
+}
+
+impl KeyKind {
+    /// None: values of the type don't come back from a literal, or are ordered otherwise than they compare (ENUM, SET).
+    fn of(data_type: &str, charset: &str) -> Option<Self> {
+        Some(match data_type {
+            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => KeyKind::Integer,
+            "decimal" | "numeric" | "year" => KeyKind::Number,
+            "date" | "datetime" | "timestamp" | "time" | "uuid" | "inet4" | "inet6" => KeyKind::Quoted,
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => KeyKind::Bytes,
+            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => match charset {
+                "" | "binary" => KeyKind::Bytes,
+                charset => KeyKind::Charset(charset.to_owned()),
+            },
+            _ => return None,
+        })
+    }
+
+    /// The literal of a value as the text protocol sends it to a session whose `character_set_results` is NULL.
+    pub fn literal(&self, value: &Value) -> Option<String> {
+        let Value::Bytes(bytes) = value else { return None };
+        let hex = || bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
+        let plain = |extra: &str| {
+            let ok = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c) || extra.contains(c);
+            std::str::from_utf8(bytes).ok().filter(|t| !t.is_empty() && t.chars().all(ok)).map(str::to_owned)
+        };
+        match self {
+            KeyKind::Integer | KeyKind::Number => plain(""),
+            KeyKind::Quoted => plain(": ").map(|text| format!("'{text}'")),
+            KeyKind::Bytes => Some(format!("x'{}'", hex())),
+            KeyKind::Charset(charset) => Some(format!("_{charset} x'{}'", hex())),
+        }
+    }
+}
+
+/// One part of a unique key.
+struct Part {
+    index: String,
+    column: Option<String>,
+    nullable: bool,
+    prefix: bool,
+}
+
+/// Finds the key of every table. `inside`: a condition on TABLE_SCHEMA.
+pub async fn read(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    inside: &str,
+    tables: &mut BTreeMap<(String, String), &mut TablePlan>,
+    types: &BTreeMap<(String, String), BTreeMap<String, (String, String)>>,
+) -> Result<()> {
+    // An index that the optimizer must not see can't be asked for.
+    let visible = match (server.is_mariadb(), server.version) {
+        (true, 100_600..) => " AND IGNORED = 'NO'",
+        (false, 80_000..) => " AND IS_VISIBLE = 'YES'",
+        _ => "",
+    };
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, NULLABLE, SUB_PART FROM information_schema.STATISTICS \
+         WHERE {inside} AND NON_UNIQUE = 0{visible} \
+         ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
+    );
+    let mut parts: BTreeMap<(String, String), Vec<Part>> = BTreeMap::new();
+    for row in rows(conn, &sql).await? {
+        let optional = |row: &Row, at: usize| row.as_ref(at).is_some_and(|v| *v != Value::NULL).then(|| text(row, at));
+        parts.entry((text(&row, 0), text(&row, 1))).or_default().push(Part {
+            index: text(&row, 2),
+            column: optional(&row, 3),
+            nullable: text(&row, 4) == "YES",
+            prefix: optional(&row, 5).is_some(),
+        });
+    }
+    for (name, parts) in parts {
+        let Some(table) = tables.get_mut(&name) else { continue };
+        let columns = types.get(&name);
+        for key in parts.chunk_by(|a, b| a.index == b.index) {
+            if key.iter().any(|part| part.nullable || part.column.is_none()) {
+                continue;
+            }
+            table.has_key = true;
+            if table.key.is_none() {
+                table.key = split_key(key, columns);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn split_key(parts: &[Part], types: Option<&BTreeMap<String, (String, String)>>) -> Option<SplitKey> {
+    let mut columns = Vec::new();
+    for part in parts.iter().take_while(|part| !part.prefix) {
+        let name = part.column.clone().unwrap_or_default();
+        let Some(kind) = types.and_then(|t| t.get(&name)).and_then(|(kind, charset)| KeyKind::of(kind, charset)) else {
+            break;
+        };
+        columns.push(KeyColumn { name, kind });
+    }
+    let index = parts.first().map(|part| part.index.clone())?;
+    (!columns.is_empty()).then_some(SplitKey { index, columns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_compare_as_the_key() {
+        let literal = |kind: KeyKind, bytes: &[u8]| kind.literal(&Value::Bytes(bytes.to_vec()));
+        assert_eq!(literal(KeyKind::Integer, b"-5").as_deref(), Some("-5"));
+        assert_eq!(literal(KeyKind::Number, b"1.50").as_deref(), Some("1.50"));
+        assert_eq!(literal(KeyKind::Quoted, b"2020-01-01 00:00:00.5").as_deref(), Some("'2020-01-01 00:00:00.5'"));
+        assert_eq!(literal(KeyKind::Quoted, b"x' OR '"), None);
+        assert_eq!(literal(KeyKind::Bytes, b"\0'").as_deref(), Some("x'0027'"));
+        assert_eq!(literal(KeyKind::Charset("gbk".into()), b"\xa2\xa0").as_deref(), Some("_gbk x'A2A0'"));
+        assert_eq!(KeyKind::Integer.literal(&Value::NULL), None);
+        assert_eq!(KeyKind::of("enum", "latin1"), None);
+        assert_eq!(KeyKind::of("varchar", "latin1"), Some(KeyKind::Charset("latin1".into())));
+    }
+
+    #[test]
+    fn a_key_is_used_up_to_what_has_no_literal() {
+        let part =
+            |column: &str, prefix| Part { index: "k".into(), column: Some(column.into()), nullable: false, prefix };
+        let types: BTreeMap<_, _> = [("a", "int"), ("b", "enum"), ("c", "varchar")]
+            .map(|(name, kind)| (name.to_owned(), (kind.to_owned(), "latin1".to_owned())))
+            .into();
+        let columns = |parts: &[Part]| split_key(parts, Some(&types)).map_or(0, |key| key.columns.len());
+        assert_eq!(columns(&[part("a", false), part("c", false)]), 2);
+        assert_eq!(columns(&[part("a", false), part("b", false), part("c", false)]), 1);
+        assert_eq!(columns(&[part("a", false), part("c", true)]), 1);
+        assert_eq!(columns(&[part("b", false)]), 0);
+    }
+}

@@ -1,0 +1,161 @@
+//! Tables and chunks under way, and who still has to read what.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    rules::ExtraColumn,
+    schema::model::{quote_name, quote_text},
+    units::dump::plan::TablePlan,
+};
+
+/// One table of the load.
+#[derive(Debug)]
+pub struct StreamTable {
+    pub plan: TablePlan,
+    pub target_schema: String,
+    pub target_table: String,
+    /// `INSERT INTO ... VALUES ` with its columns.
+    pub head: Vec<u8>,
+    /// What a route adds to each row: `,'value'`.
+    pub tail: Vec<u8>,
+    /// Rows can't be told apart on one of the sides: the whole table is one chunk of many transactions.
+    pub whole: bool,
+    /// The target table's engine has no transactions.
+    pub plain: bool,
+    /// Chunks that weren't read to their end yet.
+    pub unread: AtomicUsize,
+}
+
+impl StreamTable {
+    /// A table on its way to its target.
+    pub fn new(plan: TablePlan, target: (String, String), extra: &[ExtraColumn], verb: &str, whole: bool) -> Self {
+        let columns = plan.columns.iter().map(|(name, _)| name).chain(extra.iter().map(|extra| &extra.name));
+        let columns: Vec<String> = columns.map(|name| quote_name(name)).collect();
+        let (schema, table) = (quote_name(&target.0), quote_name(&target.1));
+        let head = format!("{verb} {schema}.{table} ({}) VALUES ", columns.join(",")).into_bytes();
+        let mut tail = Vec::new();
+        for extra in extra {
+            tail.push(b',');
+            tail.extend_from_slice(quote_text(&extra.value).as_bytes());
+        }
+        let (target_schema, target_table) = target;
+        StreamTable { plan, target_schema, target_table, head, tail, whole, plain: false, unread: AtomicUsize::new(0) }
+    }
+
+    /// The source's name of it, for people.
+    pub fn name(&self) -> String {
+        format!("{}.{}", quote_name(&self.plan.schema), quote_name(&self.plan.table))
+    }
+
+    /// True for the chunk that was read last.
+    pub fn was_read(&self) -> bool {
+        self.unread.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+/// A part of a table that is not in the target yet.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    pub table: Arc<StreamTable>,
+    /// Its row of the ledger.
+    pub name: String,
+    /// Empty: all rows.
+    pub condition: String,
+    /// The guess.
+    pub size: u64,
+    /// How often it was read in vain.
+    pub tries: u32,
+}
+
+/// The chunks that are still to be read. It is empty for good only when the last one under way is in the target.
+#[derive(Debug, Default)]
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Chunk>,
+    under_way: usize,
+}
+
+impl Queue {
+    /// With all chunks of a load.
+    pub fn new(chunks: Vec<Chunk>) -> Self {
+        for chunk in &chunks {
+            chunk.table.unread.fetch_add(1, Ordering::AcqRel);
+        }
+        Queue { state: Mutex::new(State { waiting: chunks.into(), under_way: 0 }), changed: Notify::new() }
+    }
+
+    /// The next chunk to read; None when all are in the target.
+    pub async fn next(&self) -> Option<Chunk> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on a change is not missed.
+            changed.as_mut().enable();
+            {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(chunk) = state.waiting.pop_front() {
+                    state.under_way += 1;
+                    return Some(chunk);
+                }
+                if state.under_way == 0 {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// A chunk is in the target, or must be read again.
+    pub fn ended(&self, again: Option<Chunk>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.under_way = state.under_way.saturating_sub(1);
+        state.waiting.extend(again);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(tail: &[ExtraColumn]) -> Arc<StreamTable> {
+        let plan = TablePlan { schema: "s".into(), table: "t".into(), ..TablePlan::default() };
+        Arc::new(StreamTable::new(plan, ("d".into(), "t`".into()), tail, "REPLACE INTO", false))
+    }
+
+    #[test]
+    fn rows_go_to_the_target_with_the_routes_columns() {
+        let table = table(&[ExtraColumn { name: "c".into(), value: "it's".into() }]);
+        assert_eq!(table.head, b"REPLACE INTO `d`.`t``` (`c`) VALUES ");
+        assert_eq!(table.tail, b",'it''s'");
+    }
+
+    #[tokio::test]
+    async fn readers_wait_for_what_may_come_back() {
+        let table = table(&[]);
+        let chunk = Chunk { table: table.clone(), name: "n".into(), condition: String::new(), size: 1, tries: 0 };
+        let queue = Arc::new(Queue::new(vec![chunk]));
+        let first = queue.next().await.unwrap();
+        let other = queue.clone();
+        let waiting = tokio::spawn(async move { other.next().await });
+        queue.ended(Some(first));
+        let second = waiting.await.unwrap().unwrap();
+        assert!(table.was_read());
+        queue.ended(None);
+        assert_eq!((second.name.as_str(), queue.next().await.is_none()), ("n", true));
+    }
+}

@@ -1,0 +1,487 @@
+//! The load unit of `import-mode: stream`: chunks go from the source's snapshot straight into the target.
+//!
+//! `StreamUnit::attempt` is the whole story: claim the ledger, plan (or take the plan of an earlier run), snapshot, pump the
+//! chunks, finish. See docs/full/stream.md.
+
+mod chunk;
+pub mod ledger;
+mod pump;
+mod reader;
+mod snapshot;
+mod tables;
+mod writer;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use mysql_async::{Conn, prelude::Queryable};
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    chunk::{Queue, StreamTable},
+    ledger::Entry,
+    snapshot::{Reader, Taken},
+};
+use super::{
+    Ended, Unit, UnitEnv,
+    dump::{
+        self, DumpOptions, Metadata, bounds, names,
+        plan::{self, DumpPlan},
+    },
+    engine, link,
+    load::{self, clear, create, progress::Counters, store::Store},
+    mapped::MappedCollations,
+    session,
+};
+use crate::{
+    config::{DbConfig, subtask::TaskMode},
+    error::{Code, DmError, Result, Scope},
+    pb,
+    rules::{BlockAllow, Router},
+    schema::{
+        ServerInfo,
+        collation::{Catalog, CollationPolicy},
+    },
+};
+
+/// Rows of one chunk: so much is read again after a crash.
+const CHUNK_BYTES: u64 = 8 << 20;
+/// Of one INSERT.
+const BATCH_BYTES: usize = 512 << 10;
+/// All batches on their way.
+const BUDGET_KIB: u32 = 32 << 10;
+/// A load that meets a DDL statement looks again this many times.
+const ATTEMPTS: usize = 3;
+
+/// The unit of a streamed load.
+pub struct StreamUnit {
+    env: UnitEnv,
+    counters: Arc<Counters>,
+    notes: Mutex<Vec<String>>,
+    mapped: MappedCollations,
+}
+
+/// What readers and writers share.
+pub struct Shared {
+    pub store: Store,
+    pub options: DumpOptions,
+    pub target: DbConfig,
+    pub session: Vec<(String, String)>,
+    /// An INSERT is sent at so many bytes.
+    pub batch_bytes: usize,
+    /// No packet of several rows is larger.
+    pub packet_bytes: usize,
+    pub budget: Arc<Semaphore>,
+    pub budget_kib: u32,
+    pub counters: Arc<Counters>,
+    pub queue: Queue,
+}
+
+/// Why an attempt ended.
+pub enum Failure {
+    /// A DDL statement ran on this table after the load read its structure.
+    StructureChanged(String),
+    Other(DmError),
+}
+
+impl From<DmError> for Failure {
+    fn from(e: DmError) -> Self {
+        Failure::Other(e)
+    }
+}
+
+/// Both sides, once they were asked what they are.
+struct Sides {
+    store: Store,
+    target: Conn,
+    session: Vec<(String, String)>,
+    source: Conn,
+    server: ServerInfo,
+    options: DumpOptions,
+    router: Router,
+}
+
+/// What there is to load.
+struct Work {
+    tables: Vec<Arc<StreamTable>>,
+    entries: Vec<Entry>,
+    readers: Vec<Reader>,
+    /// Where sync begins, and up to where it is in safe mode.
+    metadata: Metadata,
+}
+
+impl StreamUnit {
+    /// A unit for one run. Connects to nothing yet.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(env: UnitEnv) -> Box<dyn Unit> {
+        Box::new(StreamUnit {
+            env,
+            counters: Arc::new(Counters::default()),
+            notes: Mutex::new(Vec::new()),
+            mapped: MappedCollations::default(),
+        })
+    }
+
+    async fn load(&self) -> Result<()> {
+        for attempt in 1.. {
+            match self.attempt().await {
+                Err(Failure::StructureChanged(table)) if attempt < ATTEMPTS => {
+                    tracing::warn!(task = %self.env.config.name, %table, "a DDL statement met the load, which looks again");
+                }
+                Err(Failure::StructureChanged(table)) => {
+                    return Err(DmError::new(Code::DumpUnitRuntime)
+                        .msg(format!("the structure of {table} changed while it was loaded, {ATTEMPTS} times"))
+                        .workaround("Please resume the task when no DDL statements run on the source."));
+                }
+                Err(Failure::Other(e)) => return Err(e),
+                Ok(()) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self) -> Result<(), Failure> {
+        let config = &self.env.config;
+        let store = Store::new(config, self.env.fence);
+        let mut control = link::connect(&config.to, &[], Scope::Downstream).await?;
+        let (facts, defaults) = load::facts(config, &mut control).await?;
+        let policy = CollationPolicy::of_task(Catalog::fetch(&mut control, Scope::Downstream).await?, config)?;
+        let session = session::assignments(&session::load_session(config, &facts));
+        let mut target = link::connect(&config.to, &session, Scope::Downstream).await?;
+        drop(control);
+        store.create(&mut target).await?;
+        let status = store.status(&mut target).await?;
+        let claimed = store.claim(&mut target).await?;
+        if status.as_deref() == Some("finished") {
+            return Ok(());
+        }
+        if claimed.dump_id.is_empty() && status.as_deref() == Some("running") {
+            return Err(load::begun_elsewhere(config).into());
+        }
+        let options = DumpOptions::new(&config.mydumper, &config.from)?;
+        let rename = |e: DmError| DmError::new(Code::LoadUnitGenTableRouter).msg(e.message()).cause(e.raw_cause());
+        let router = Router::new(&config.routes, config.case_sensitive).map_err(rename)?;
+        let (source, server) = dump::snapshot::control(&config.from).await?;
+        let id = ledger::id(config, &options);
+        let mut sides = Sides { store, target, session, source, server, options, router };
+        let plan = self.plan(&mut sides).await?;
+        let mut known = Vec::new();
+        if claimed.dump_id == id {
+            known = self.same_structures(&mut sides, &plan).await?;
+        } else if !claimed.dump_id.is_empty() {
+            clear::rows_of(config, &sides.store, &mut sides.target, &claimed).await?;
+        }
+        let work = if known.is_empty() {
+            let Sides { store, target, .. } = &mut sides;
+            // In this order: "running" without a ledger would be another program's.
+            store.set_status(target, "init").await?;
+            store.reset(target, "").await?;
+            let (task, mapped) = (config.name.as_str(), &self.mapped);
+            let how =
+                create::Creating { task, router: &sides.router.clone(), policy: &policy, source: &defaults, mapped };
+            let entries = tables::create(&mut sides.target, &plan, &sides.router, &how).await?;
+            self.begin(&mut sides, plan, entries, &id).await?
+        } else {
+            self.go_on(&mut sides, plan, known).await?
+        };
+        self.pump(sides, work).await
+    }
+
+    fn lists(&self) -> Result<BlockAllow> {
+        let config = &self.env.config;
+        BlockAllow::new(&config.block_allow_list, config.case_sensitive)
+            .map_err(|e| DmError::new(Code::DumpUnitGenBAList).msg(e.message()).cause(e.raw_cause()))
+    }
+
+    async fn plan(&self, sides: &mut Sides) -> Result<DumpPlan> {
+        let lists = self.lists()?;
+        if !sides.server.is_mariadb() && sides.server.version >= 80_000 {
+            // Statistics as they are, not as they were a day ago.
+            dump::snapshot::execute(&mut sides.source, "SET SESSION information_schema_stats_expiry = 0").await?;
+        }
+        let plan = plan::read(&mut sides.source, &sides.server, &lists, &sides.options).await?;
+        if !plan.skipped.is_empty() {
+            self.note(format!("views and sequences are not migrated: {}", plan.skipped.join(", ")));
+        }
+        Ok(plan)
+    }
+
+    /// The ledger, if its tables are still the source's. Empty: nothing was loaded yet, and it is begun again.
+    async fn same_structures(&self, sides: &mut Sides, plan: &DumpPlan) -> Result<Vec<Entry>> {
+        let entries = ledger::read(&sides.store, &mut sides.target).await?;
+        let changed = tables::changed(plan, &entries);
+        if changed.is_empty() {
+            return Ok(entries);
+        }
+        if entries.iter().all(|e| e.chunk_of().is_none() || (e.position == 0 && !e.done)) {
+            return Ok(Vec::new());
+        }
+        Err(DmError::new(Code::LoadTaskCheckPointNotMatch)
+            .msg(format!("DDL statements changed tables of the source before all their rows were loaded: {}", changed.join(", ")))
+            .workaround(
+                "Please empty the target tables of the task, then start it again with `--remove-meta`, when no DDL statements \
+                 run on the source.",
+            ))
+    }
+
+    /// A load from its beginning: chunks are found under the first snapshot.
+    async fn begin(
+        &self,
+        sides: &mut Sides,
+        plan: DumpPlan,
+        mut entries: Vec<Entry>,
+        id: &str,
+    ) -> Result<Work, Failure> {
+        let config = &self.env.config;
+        let planned: BTreeSet<_> = plan.tables.iter().map(|t| (t.schema.clone(), t.table.clone())).collect();
+        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, false).await?;
+        let taken = self.snapshot(sides, &tables, tables.len().max(1) * 4).await?;
+        if taken.location.binlog_name.is_empty() && config.mode == TaskMode::All {
+            return Err(DmError::from(Code::NoMasterStatus)
+                .workaround("Please switch the source's binlog on (log_bin), which incremental replication needs.")
+                .into());
+        }
+        // A table that was created meanwhile would be missed by both the load and sync.
+        let lists = self.lists()?;
+        let now = plan::tables(&mut sides.source, &lists, &sides.options).await?.0;
+        if now.into_iter().map(|t| (t.schema, t.table)).collect::<BTreeSet<_>>() != planned {
+            return Err(Failure::StructureChanged("a schema".into()));
+        }
+        let (readers, chunks) = cut(taken.readers, &tables, &sides.options).await?;
+        entries.extend(chunks);
+        ledger::register(&sides.store, &mut sides.target, &entries).await?;
+        ledger::complete(&sides.store, &mut sides.target, id, &taken.location, &taken.exit).await?;
+        let metadata = Metadata { location: taken.location, exit: Some(taken.exit), ..Metadata::default() };
+        Ok(Work { tables, entries, readers, metadata })
+    }
+
+    /// A load that an earlier run began: what isn't in the target is read under a newer snapshot.
+    async fn go_on(&self, sides: &mut Sides, plan: DumpPlan, mut entries: Vec<Entry>) -> Result<Work, Failure> {
+        let config = &self.env.config;
+        let missing = || {
+            DmError::new(Code::LoadTaskCheckPointNotMatch)
+                .msg("the place of the first snapshot is not in the load state")
+        };
+        let stored = sides.store.loaded_location(&mut sides.target).await?;
+        let mut metadata = match stored {
+            Some(metadata) => metadata,
+            None if config.mode == TaskMode::All => return Err(missing().into()),
+            None => Metadata::default(),
+        };
+        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, true).await?;
+        self.clear_begun(sides, &tables, &mut entries).await?;
+        let left = tables::chunks_left(&tables, &entries)?.len();
+        let mut readers = Vec::new();
+        if left > 0 {
+            let taken = self.snapshot(sides, &tables, left).await?;
+            ledger::newer_snapshot(&sides.store, &mut sides.target, &taken.exit).await?;
+            tracing::info!(task = %config.name, chunks = left, exit = %taken.exit, "the load goes on under a newer snapshot");
+            metadata.exit = Some(taken.exit);
+            readers = taken.readers;
+        }
+        Ok(Work { tables, entries, readers, metadata })
+    }
+
+    /// Rows of a table without a key that is half loaded can't be told apart: they are removed.
+    async fn clear_begun(&self, sides: &mut Sides, tables: &[Arc<StreamTable>], entries: &mut [Entry]) -> Result<()> {
+        let begun: BTreeSet<(String, String)> = entries
+            .iter()
+            .filter(|e| !e.done && e.position > 0 && e.chunk_of().is_some())
+            .map(|e| (e.target_schema.clone(), e.target_table.clone()))
+            .collect();
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let config = &self.env.config;
+        let claimed = sides.store.claim(&mut sides.target).await?;
+        let named: BTreeSet<(&str, &str)> = begun.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
+        clear::tables(config, &sides.store, &mut sides.target, &claimed.files, &named).await?;
+        for (schema, table) in &named {
+            ledger::again(&sides.store, &mut sides.target, schema, table).await?;
+        }
+        let again = |e: &&mut Entry| {
+            e.chunk_of().is_some() && named.contains(&(e.target_schema.as_str(), e.target_table.as_str()))
+        };
+        for entry in entries.iter_mut().filter(again) {
+            (entry.position, entry.done) = (0, false);
+        }
+        debug_assert!(!tables.is_empty());
+        Ok(())
+    }
+
+    async fn snapshot(&self, sides: &mut Sides, tables: &[Arc<StreamTable>], most: usize) -> Result<Taken> {
+        let Sides { source, server, options, .. } = sides;
+        let exact = tables.iter().any(|table| table.whole);
+        let plans: Vec<_> = tables.iter().map(|table| table.plan.clone()).collect();
+        let readers = options.threads.min(most).max(1);
+        let config = &self.env.config;
+        // Where a duplicate is an error, snapshots a few transactions apart must not make one.
+        let apart = load::verb(config) != "INSERT INTO";
+        let wanted = snapshot::Wanted { readers, consistency: options.consistency, exact, apart };
+        snapshot::take(&config.from, source, server, &plans, wanted).await
+    }
+
+    async fn pump(&self, mut sides: Sides, mut work: Work) -> Result<(), Failure> {
+        let config = &self.env.config;
+        self.warn_of_engines(&work);
+        let chunks = tables::chunks_left(&work.tables, &work.entries)?;
+        let of_chunks = || work.entries.iter().filter(|e| e.chunk_of().is_some());
+        let done: u64 = of_chunks().filter(|e| e.done).map(|e| e.position).sum();
+        let total = done + chunks.iter().map(|chunk| chunk.size).sum::<u64>();
+        self.counters.begin(total, done, work.metadata.location.clone());
+        sides.store.set_status(&mut sides.target, "running").await?;
+        let packet: Option<u64> = sides
+            .target
+            .query_first("SELECT @@max_allowed_packet")
+            .await
+            .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read max_allowed_packet", &e))?;
+        let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
+        let left = chunks.len();
+        let shared = Shared {
+            store: sides.store.clone(),
+            options: sides.options.clone(),
+            target: config.to.clone(),
+            session: sides.session.clone(),
+            batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
+            packet_bytes: (packet / 2).max(1024),
+            budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
+            budget_kib: BUDGET_KIB,
+            counters: Arc::clone(&self.counters),
+            queue: Queue::new(chunks),
+        };
+        let writers = config.loader.pool_size.clamp(1, 256).min(left);
+        pump::run(std::mem::take(&mut work.readers), writers, Arc::new(shared)).await?;
+        let plain = |table: &Arc<StreamTable>| !engine::is_transactional(&table.plan.engine);
+        if work.tables.iter().any(plain) {
+            // Their rows are of when they were read, not of a snapshot.
+            let newer = !sides.server.is_mariadb() && sides.server.version >= 80_200;
+            work.metadata.exit = Some(dump::snapshot::position(&mut sides.source, &sides.server, newer).await?);
+        }
+        Ok(sides.store.finish(&mut sides.target, Some(&work.metadata)).await?)
+    }
+
+    fn warn_of_engines(&self, work: &Work) {
+        for table in work.tables.iter().filter(|t| t.plain) {
+            self.note(format!(
+                "the target of {} has an engine without transactions: a load that is interrupted may load up to one chunk of \
+                 its rows twice, unless a key and on-duplicate-logical: replace prevent it",
+                table.name()
+            ));
+        }
+        for table in work.tables.iter().filter(|t| t.whole && !engine::is_transactional(&t.plan.engine)) {
+            self.note(format!(
+                "{} has no key, and its engine {} has no snapshots: rows written during the load may be missing or doubled",
+                table.name(),
+                table.plan.engine
+            ));
+        }
+    }
+
+    /// A remark for query-status and the log.
+    fn note(&self, note: String) {
+        tracing::warn!(task = %self.env.config.name, note);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+/// Finds the chunks of all tables with all readers, under their snapshots.
+async fn cut(
+    readers: Vec<Reader>,
+    tables: &[Arc<StreamTable>],
+    options: &DumpOptions,
+) -> Result<(Vec<Reader>, Vec<Entry>), Failure> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let tables: Arc<[Arc<StreamTable>]> = tables.into();
+    let most = options.rows.max(1);
+    let mut tasks: JoinSet<Result<(Reader, Vec<Entry>), Failure>> = JoinSet::new();
+    for mut reader in readers {
+        let (next, tables) = (next.clone(), tables.clone());
+        tasks.spawn(async move {
+            let mut out = Vec::new();
+            while let Some(table) = tables.get(next.fetch_add(1, Ordering::AcqRel)) {
+                out.extend(chunks_of(&mut reader, table, most).await?);
+            }
+            Ok((reader, out))
+        });
+    }
+    let (mut readers, mut entries) = (Vec::new(), Vec::new());
+    while let Some(done) = tasks.join_next().await {
+        let died = |e| DmError::new(Code::DumpUnitRuntime).msg("a reader died").cause(e);
+        let (reader, more) = done.map_err(died)??;
+        readers.push(reader);
+        entries.extend(more);
+    }
+    Ok((readers, entries))
+}
+
+async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> Result<Vec<Entry>, Failure> {
+    let plan = &table.plan;
+    let conditions = if table.whole {
+        vec![String::new()]
+    } else {
+        // What the server doesn't tell is taken for rows of 200 bytes.
+        let of_row = if plan.estimated_rows > 0 { plan.estimated_bytes / plan.estimated_rows } else { 200 };
+        let rows = (CHUNK_BYTES / of_row.max(1)).clamp(1, most_rows);
+        bounds::conditions(&mut reader.conn, plan, rows).await.map_err(|e| {
+            if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
+        })?
+    };
+    let size = plan.estimated_bytes / conditions.len().max(1) as u64;
+    let entry = |(number, detail)| Entry {
+        name: names::data_file(&plan.schema, &plan.table, number, None),
+        target_schema: table.target_schema.clone(),
+        target_table: table.target_table.clone(),
+        size,
+        detail,
+        ..Entry::default()
+    };
+    Ok(conditions.into_iter().enumerate().map(entry).collect())
+}
+
+/// Where the first snapshot of the load stands, and up to where chunks may be newer.
+pub async fn location(config: &crate::config::SubtaskConfig) -> Result<Metadata> {
+    load::loaded_location(config).await?.ok_or_else(|| {
+        DmError::new(Code::MetadataNoBinlogLoc)
+            .msg("the target doesn't know where the streamed load stands in the binlog")
+            .workaround("Please start the task again with `--remove-meta`, after emptying its target tables.")
+    })
+}
+
+#[async_trait]
+impl Unit for StreamUnit {
+    fn kind(&self) -> pb::UnitType {
+        pb::UnitType::Load
+    }
+
+    async fn is_finished(&self) -> Result<bool, DmError> {
+        load::rows_are_loaded(&self.env.config).await
+    }
+
+    async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(Ended::Stopped),
+            done = self.load() => done.map(|()| Ended::Finished),
+        }
+    }
+
+    fn status(&self) -> pb::sub_task_status::Status {
+        pb::sub_task_status::Status::Load(self.counters.status())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        notes.extend(self.mapped.notes());
+        notes
+    }
+}

@@ -1,0 +1,99 @@
+//! Readers and writers of a streamed load, and the memory between them.
+//!
+//! ```text
+//! reader 0..threads ──Job (chunk, its batches)──▶ writer 0..pool-size ──▶ target
+//!        └────────────── Batch, Batch, .. last ────────▲
+//! ```
+//! A reader goes on with the next chunk when it has handed on the last rows of one, so the source reads while the target
+//! commits. Batches on their way count against one budget. The first failure ends all.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, mpsc},
+    task::JoinSet,
+};
+
+use super::{
+    Failure, Shared,
+    chunk::Chunk,
+    reader,
+    snapshot::Reader,
+    writer::{Writer, Written},
+};
+use crate::{
+    error::{Code, DmError},
+    units::dump::DumpLocation,
+};
+
+/// Rows as one INSERT statement (empty: none).
+pub struct Batch {
+    pub text: Vec<u8>,
+    pub rows: u64,
+    /// The chunk ends with it.
+    pub last: bool,
+    /// Its part of the memory budget.
+    pub held: Option<OwnedSemaphorePermit>,
+}
+
+/// A chunk for a writer.
+pub struct Job {
+    pub chunk: Chunk,
+    pub batches: mpsc::Receiver<Batch>,
+    /// The place of the reader's snapshot.
+    pub at: DumpLocation,
+}
+
+/// Brings all chunks of the queue into the target.
+pub async fn run(readers: Vec<Reader>, writers: usize, shared: Arc<Shared>) -> Result<(), Failure> {
+    let (jobs, received) = mpsc::channel(1);
+    let received = Arc::new(Mutex::new(received));
+    let mut tasks: JoinSet<Result<(), Failure>> = JoinSet::new();
+    for _ in 0..writers.max(1) {
+        let writer = Writer { shared: shared.clone(), conn: None };
+        tasks.spawn(write(writer, received.clone()));
+    }
+    for reader in readers {
+        tasks.spawn(reader::run(reader, shared.clone(), jobs.clone()));
+    }
+    drop((jobs, received));
+    // Dropping the set aborts the others.
+    while let Some(ended) = tasks.join_next().await {
+        ended.map_err(|e| DmError::new(Code::LoadUnitDispatchSQLFromFile).msg("a load worker died").cause(e))??;
+    }
+    Ok(())
+}
+
+async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) -> Result<(), Failure> {
+    let shared = writer.shared.clone();
+    loop {
+        let next = jobs.lock().await.recv().await;
+        let Some(mut job) = next else { return Ok(()) };
+        match writer.write(&mut job).await? {
+            Written::Done { bytes, rows } => {
+                shared.counters.chunk(job.chunk.size, bytes, rows);
+                shared.queue.ended(None);
+            }
+            Written::Again { error, read } => {
+                if drain(&mut job) || read {
+                    job.chunk.table.unread.fetch_add(1, Ordering::AcqRel);
+                }
+                tracing::warn!(chunk = %job.chunk.name, %error, "a chunk is read again");
+                let Job { mut chunk, .. } = job;
+                chunk.tries += 1;
+                shared.queue.ended(Some(chunk));
+            }
+            Written::Abandoned => shared.queue.ended(None),
+        }
+    }
+}
+
+/// Takes no more of a chunk; true when the last batch had been handed on.
+fn drain(job: &mut Job) -> bool {
+    job.batches.close();
+    let mut last = false;
+    while let Ok(batch) = job.batches.try_recv() {
+        last |= batch.last;
+    }
+    last
+}

@@ -1,0 +1,188 @@
+//! Reads chunks with a snapshot's connection and hands on their rows as INSERT texts.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+use tokio::sync::mpsc;
+
+use super::{
+    Failure, Shared,
+    chunk::{Chunk, StreamTable},
+    pump::{Batch, Job},
+    snapshot::Reader,
+};
+use crate::{
+    error::{Code, Scope},
+    mysql::within,
+    schema::model::quote_name,
+    units::{
+        dump::{self, plan, row},
+        link,
+    },
+};
+
+/// Batches of a chunk that wait for its writer.
+const WAITING: usize = 8;
+
+/// One reader: works until every chunk is in the target.
+pub async fn run(mut reader: Reader, shared: Arc<Shared>, jobs: mpsc::Sender<Job>) -> Result<(), Failure> {
+    while let Some(chunk) = shared.queue.next().await {
+        let (batches, received) = mpsc::channel(WAITING);
+        let job = Job { chunk: chunk.clone(), batches: received, at: reader.at.clone() };
+        if jobs.send(job).await.is_err() {
+            // The writers are gone: their error counts.
+            return Ok(());
+        }
+        read(&mut reader.conn, &chunk, &shared, batches).await?;
+    }
+    Ok(())
+}
+
+fn select(table: &StreamTable, chunk: &Chunk, given: &str) -> String {
+    let plan = &table.plan;
+    let mut sql = format!(
+        "SELECT {} FROM {}.{}",
+        row::select_list(&plan.columns),
+        quote_name(&plan.schema),
+        quote_name(&plan.table)
+    );
+    if let (Some(key), false) = (&plan.key, chunk.condition.is_empty()) {
+        sql.push_str(&format!(" FORCE INDEX ({})", quote_name(&key.index)));
+    }
+    let conditions: Vec<String> =
+        [given, &chunk.condition].into_iter().filter(|c| !c.is_empty()).map(|c| format!("({c})")).collect();
+    if !conditions.is_empty() {
+        sql.push_str(" WHERE ");
+        sql.push_str(&conditions.join(" AND "));
+    }
+    sql
+}
+
+/// Reads a chunk to its end, or until its writer wants no more of it.
+async fn read(conn: &mut Conn, chunk: &Chunk, shared: &Shared, batches: mpsc::Sender<Batch>) -> Result<(), Failure> {
+    let table = &*chunk.table;
+    let limit = shared.options.read_limit;
+    let failed = |e: mysql_async::Error| {
+        let error = link::failed(Code::DBQueryFailed, Scope::Upstream, &format!("read {}", table.name()), &e);
+        if dump::is_structure_change(&error) { Failure::StructureChanged(table.name()) } else { error.into() }
+    };
+    let sql = select(table, chunk, &shared.options.condition);
+    let mut rows = within(limit, conn.query_iter(sql)).await.map_err(failed)?;
+    let mut text = Text::new(table, shared);
+    while let Some(values) = within(limit, rows.next()).await.map_err(failed)? {
+        for full in text.add(&values).into_iter().flatten() {
+            if !send(shared, &batches, full).await {
+                return Ok(());
+            }
+        }
+    }
+    drop(rows);
+    if table.was_read() {
+        unchanged(conn, table).await?;
+    }
+    if !send(shared, &batches, text.end()).await {
+        // It will be read again.
+        table.unread.fetch_add(1, Ordering::AcqRel);
+    }
+    Ok(())
+}
+
+/// All rows of the table were read: they are of the structure that the load began with.
+async fn unchanged(conn: &mut Conn, table: &StreamTable) -> Result<(), Failure> {
+    match plan::show_create(conn, &table.plan.schema, &table.plan.table).await {
+        Ok(now) if plan::same_structure(&now, &table.plan.create_sql) => Ok(()),
+        Err(e) if !dump::is_structure_change(&e) => Err(e.into()),
+        _ => Err(Failure::StructureChanged(table.name())),
+    }
+}
+
+/// False when the writer wants no more. A writer that has nothing to do gets its batch even if others hold all the memory:
+/// it may be what they wait for.
+async fn send(shared: &Shared, batches: &mpsc::Sender<Batch>, mut batch: Batch) -> bool {
+    let wanted = u32::try_from(batch.text.len() / 1024 + 1).unwrap_or(u32::MAX).min(shared.budget_kib);
+    tokio::select! {
+        biased;
+        held = shared.budget.clone().acquire_many_owned(wanted) => batch.held = held.ok(),
+        _ = batches.reserve_many(WAITING) => {}
+        () = batches.closed() => return false,
+    }
+    batches.send(batch).await.is_ok()
+}
+
+/// The INSERT that is being written.
+struct Text<'a> {
+    table: &'a StreamTable,
+    text: Vec<u8>,
+    rows: u64,
+    /// A batch is full at so many bytes, and never larger than the second number unless one row is.
+    limits: (usize, usize),
+}
+
+impl<'a> Text<'a> {
+    fn new(table: &'a StreamTable, shared: &Shared) -> Self {
+        Text { table, text: Vec::new(), rows: 0, limits: (shared.batch_bytes, shared.packet_bytes) }
+    }
+
+    /// Adds a row; returns what is full.
+    fn add(&mut self, values: &Row) -> [Option<Batch>; 2] {
+        let mut out = [None, None];
+        let before = self.text.len();
+        if self.text.is_empty() {
+            self.text.extend_from_slice(&self.table.head);
+        } else {
+            self.text.push(b',');
+        }
+        row::append_row(&mut self.text, values, &self.table.plan.columns);
+        if !self.table.tail.is_empty() {
+            self.text.pop();
+            self.text.extend_from_slice(&self.table.tail);
+            self.text.push(b')');
+        }
+        if before > 0 && self.text.len() > self.limits.1 {
+            let row = self.text.split_off(before + 1);
+            self.text.pop();
+            out[0] = Some(self.take(false));
+            self.text.extend_from_slice(&self.table.head);
+            self.text.extend_from_slice(&row);
+        }
+        self.rows += 1;
+        if self.text.len() >= self.limits.0 {
+            out[1] = Some(self.take(false));
+        }
+        out
+    }
+
+    fn take(&mut self, last: bool) -> Batch {
+        let room = if last { 0 } else { self.text.len() };
+        let text = std::mem::replace(&mut self.text, Vec::with_capacity(room));
+        Batch { text, rows: std::mem::take(&mut self.rows), last, held: None }
+    }
+
+    fn end(&mut self) -> Batch {
+        self.take(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::dump::{keys::SplitKey, plan::TablePlan};
+
+    #[test]
+    fn chunks_are_read_by_their_key() {
+        let key = SplitKey { index: "PRIMARY".into(), columns: Vec::new() };
+        let columns = vec![("a".to_owned(), row::ColumnKind::Number)];
+        let plan = TablePlan { schema: "s".into(), table: "t".into(), key: Some(key), columns, ..TablePlan::default() };
+        let table = Arc::new(StreamTable::new(plan, ("d".into(), "t".into()), &[], "INSERT INTO", false));
+        let chunk = |condition: &str| Chunk {
+            table: table.clone(),
+            name: "n".into(),
+            condition: condition.into(),
+            size: 0,
+            tries: 0,
+        };
+        assert_eq!(select(&table, &chunk(""), "a > 1"), "SELECT `a` FROM `s`.`t` WHERE (a > 1)");
+        let want = "SELECT `a` FROM `s`.`t` FORCE INDEX (`PRIMARY`) WHERE (a OR b) AND (`a` < 5)";
+        assert_eq!(select(&table, &chunk("`a` < 5"), "a OR b"), want);
+    }
+}

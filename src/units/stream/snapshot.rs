@@ -1,0 +1,148 @@
+//! Snapshots of several connections, and the place in the binlog that each of them sees.
+//!
+//! MariaDB tells in a snapshot's own transaction where the binlog stood, so no lock is needed: the readers' snapshots are a
+//! few transactions apart, and sync squares what lies between. MySQL doesn't tell: there a lock is held while the snapshots
+//! are begun, as for a dump; where the rights for it lack, the binlog's place before and after is taken.
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use crate::{
+    config::subtask::DbConfig,
+    error::{Code, Result, Scope},
+    mysql::quote_text,
+    schema::ServerInfo,
+    units::{
+        dump::{
+            DumpLocation,
+            options::Consistency,
+            plan::TablePlan,
+            snapshot::{self, Snapshot},
+        },
+        link,
+    },
+};
+
+/// A connection with its snapshot.
+pub struct Reader {
+    pub conn: Conn,
+    /// Where the snapshot stands; exact if it was asked for.
+    pub at: DumpLocation,
+}
+
+/// The readers, and between which places their snapshots lie.
+pub struct Taken {
+    pub readers: Vec<Reader>,
+    pub location: DumpLocation,
+    /// Different from `location` if they are not all the same.
+    pub exit: DumpLocation,
+}
+
+/// Without a lock: how often a moment is looked for in which nothing is written.
+const QUIET_ATTEMPTS: usize = 20;
+
+/// What the snapshots must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub readers: usize,
+    pub consistency: Consistency,
+    /// Each reader's own place must be known.
+    pub exact: bool,
+    /// They may be a few transactions apart although there is a lock.
+    pub apart: bool,
+}
+
+/// Begins the readers' snapshots.
+pub async fn take(
+    db: &DbConfig,
+    control: &mut Conn,
+    server: &ServerInfo,
+    tables: &[TablePlan],
+    wanted: Wanted,
+) -> Result<Taken> {
+    let Wanted { readers, consistency, exact, apart } = wanted;
+    if server.is_mariadb()
+        && (apart || consistency == Consistency::None)
+        && matches!(consistency, Consistency::Auto | Consistency::None)
+        && let Some(taken) = self_told(db, control, server, readers, exact).await?
+    {
+        return Ok(taken);
+    }
+    let refused = match snapshot::take(db, control, server, readers, consistency, tables).await {
+        Err(e) if e.code() == Code::DumpUnitGlobalLock && consistency == Consistency::Auto => e,
+        taken => return Ok(together(taken?)),
+    };
+    tracing::warn!(error = %refused, "no lock on the source, the snapshot is taken without");
+    for _ in 0..QUIET_ATTEMPTS {
+        let taken = snapshot::take(db, control, server, readers, Consistency::None, tables).await?;
+        if !exact || taken.exit.is_none() {
+            return Ok(together(taken));
+        }
+    }
+    Err(refused.workaround(
+        "Tables without a key are only exact when their snapshot's place is known. Please grant the source's user RELOAD (or \
+         LOCK TABLES and SELECT on the tables), or give those tables a primary key, or leave them out; then resume the task.",
+    ))
+}
+
+fn together(taken: Snapshot) -> Taken {
+    let exit = taken.exit.unwrap_or_else(|| taken.location.clone());
+    let readers = taken.readers.into_iter().map(|conn| Reader { conn, at: exit.clone() });
+    Taken { readers: readers.collect(), location: taken.location, exit }
+}
+
+/// Snapshots that tell their own places; None when this server doesn't.
+async fn self_told(
+    db: &DbConfig,
+    control: &mut Conn,
+    server: &ServerInfo,
+    readers: usize,
+    exact: bool,
+) -> Result<Option<Taken>> {
+    let mut out: Vec<Reader> = Vec::with_capacity(readers);
+    for mut conn in snapshot::connections(db, server, readers).await? {
+        snapshot::execute(&mut conn, snapshot::BEGIN).await?;
+        let sql = "SHOW STATUS LIKE 'binlog_snapshot_%'";
+        let rows: Vec<Row> = conn.query(sql).await.map_err(|e| query(&e, sql))?;
+        let mut at = DumpLocation::default();
+        for row in rows {
+            let (name, value): (String, String) = mysql_async::from_row(row);
+            match name.to_ascii_lowercase().as_str() {
+                "binlog_snapshot_file" => at.binlog_name = value,
+                "binlog_snapshot_position" => at.binlog_pos = value.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+        if at.binlog_name.is_empty() {
+            // No binlog, or a server that doesn't tell.
+            let now = snapshot::position(control, server, false).await?;
+            if !now.binlog_name.is_empty() {
+                return Ok(None);
+            }
+        }
+        out.push(Reader { conn, at });
+    }
+    let last = out.len().saturating_sub(1);
+    let mut known: Option<DumpLocation> = None;
+    for (at, reader) in out.iter_mut().enumerate() {
+        if reader.at.binlog_name.is_empty() || !(exact || at == 0 || at == last) {
+            continue;
+        }
+        let place = (&reader.at.binlog_name, reader.at.binlog_pos);
+        if let Some(known) = known.as_ref().filter(|known| (&known.binlog_name, known.binlog_pos) == place) {
+            reader.at.gtid.clone_from(&known.gtid);
+            continue;
+        }
+        let sql = format!("SELECT BINLOG_GTID_POS({}, {})", quote_text(place.0), place.1);
+        let set: Option<Option<String>> = control.query_first(&sql).await.map_err(|e| query(&e, &sql))?;
+        let Some(Some(set)) = set else { return Ok(None) };
+        reader.at.gtid = set;
+        known = Some(reader.at.clone());
+    }
+    let end = |reader: Option<&Reader>| reader.map(|r| r.at.clone()).unwrap_or_default();
+    let (location, exit) = (end(out.first()), end(out.last()));
+    Ok(Some(Taken { readers: out, location, exit }))
+}
+
+fn query(e: &mysql_async::Error, what: &str) -> crate::error::DmError {
+    link::failed(Code::DBQueryFailed, Scope::Upstream, what, e)
+}

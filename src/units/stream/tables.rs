@@ -1,0 +1,204 @@
+//! What is loaded: the tables of the source, their targets, and how the ledger compares with what the source has now.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use super::{
+    chunk::{Chunk, StreamTable},
+    ledger::Entry,
+};
+use crate::{
+    config::SubtaskConfig,
+    error::{Code, DmError, Result, Scope},
+    rules::Router,
+    schema::model::quote_text,
+    units::{
+        dump::{names, plan, plan::DumpPlan},
+        link,
+        load::{self, create, folder::SchemaFile},
+    },
+};
+
+type Name = (String, String);
+
+/// A schema's or table's place, for `load::create`.
+fn file(name: String, schema: &str, target_schema: String, target_table: String) -> SchemaFile {
+    SchemaFile { path: PathBuf::from(&name), name, schema: schema.to_owned(), target_schema, target_table }
+}
+
+/// Creates schemas and tables on the target, and gives the ledger's rows of them.
+pub async fn create(
+    conn: &mut Conn,
+    plan: &DumpPlan,
+    router: &Router,
+    how: &create::Creating<'_>,
+) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut schemas = BTreeSet::new();
+    for (schema, sql) in &plan.schemas {
+        let (target, _) = router.route(schema, "")?;
+        let file = file(names::schema_file(schema), schema, target.clone(), String::new());
+        create::schema(conn, &file, sql, how).await?;
+        let (name, detail) = (file.name, sql.clone());
+        entries.push(Entry { name, target_schema: target.clone(), done: true, detail, ..Entry::default() });
+        schemas.insert(target);
+    }
+    // Several shards of this source may share a target table: the first look decides for all.
+    let mut empty: BTreeMap<Name, bool> = BTreeMap::new();
+    for table in &plan.tables {
+        let (target_schema, target_table) = router.route(&table.schema, &table.table)?;
+        if schemas.insert(target_schema.clone()) {
+            create::bare_schema(conn, &target_schema).await?;
+        }
+        let target = (target_schema.clone(), target_table.clone());
+        let name = names::table_file(&table.schema, &table.table);
+        let file = file(name.clone(), &table.schema, target_schema.clone(), target_table.clone());
+        let was_empty = match empty.get(&target) {
+            Some(was_empty) => *was_empty,
+            None => create::table(conn, &file, &table.create_sql, how).await?,
+        };
+        empty.insert(target, was_empty);
+        let detail = table.create_sql.clone();
+        entries.push(Entry { name, target_schema, target_table, size: 0, position: 0, done: true, was_empty, detail });
+    }
+    Ok(entries)
+}
+
+/// The tables on their way to their targets, in the plan's order. `newer`: the ledger's first snapshot is not this one, so
+/// a row may meet an older version of another one.
+pub async fn on_their_way(
+    conn: &mut Conn,
+    config: &SubtaskConfig,
+    plan: DumpPlan,
+    router: &Router,
+    entries: &[Entry],
+    newer: bool,
+) -> Result<Vec<Arc<StreamTable>>> {
+    let empty: BTreeMap<Name, bool> = entries.iter().filter_map(|e| Some((e.table_of()?, e.was_empty))).collect();
+    let mut routed = Vec::with_capacity(plan.tables.len());
+    for table in plan.tables {
+        let target = router.route(&table.schema, &table.table)?;
+        let extra = router.extra_columns(&table.schema, &table.table, &config.source_id)?;
+        routed.push((table, target, extra));
+    }
+    let places = routed.iter().map(|(_, (schema, table), extra)| (schema.as_str(), table.as_str(), &extra[..]));
+    create::places(conn, places).await?;
+    let keyed = keyed_targets(conn, routed.iter().map(|(_, (schema, _), _)| schema.as_str())).await?;
+    let targets = routed.iter().map(|(_, (schema, table), _)| (schema.as_str(), table.as_str()));
+    let plain = load::store::without_transactions(conn, targets).await?;
+    let given = load::verb(config);
+    let tables = routed.into_iter().map(|(table, target, extra)| {
+        let was_empty = empty.get(&(table.schema.clone(), table.table.clone())).copied().unwrap_or_default();
+        let verb = if newer && was_empty && given == "INSERT INTO" { "REPLACE INTO" } else { given };
+        // Names may differ in case only, by the target's rules.
+        let has_key = keyed.contains(&(target.0.to_lowercase(), target.1.to_lowercase()));
+        let whole = !(table.has_key && has_key);
+        let plain = plain.iter().any(|(schema, table, _)| (schema, table) == (&target.0, &target.1));
+        Arc::new(StreamTable { plain, ..StreamTable::new(table, target, &extra, verb, whole) })
+    });
+    Ok(tables.collect())
+}
+
+/// The target's tables with a primary or NOT NULL unique key, names in lower case.
+async fn keyed_targets<'a>(conn: &mut Conn, schemas: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Name>> {
+    let schemas: BTreeSet<String> = schemas.map(quote_text).collect();
+    if schemas.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA IN ({}) AND NON_UNIQUE = 0 \
+         GROUP BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME HAVING SUM(IFNULL(NULLABLE, '') = 'YES' OR COLUMN_NAME IS NULL) = 0",
+        Vec::from_iter(schemas).join(", ")
+    );
+    let rows: Vec<Row> = conn
+        .query(&sql)
+        .await
+        .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read the keys of the target tables", &e))?;
+    Ok(rows.iter().map(|row| (plan::text(row, 0).to_lowercase(), plan::text(row, 1).to_lowercase())).collect())
+}
+
+/// The ledger's chunks that aren't in the target. An error when one of them belongs to no table of the source.
+pub fn chunks_left(tables: &[Arc<StreamTable>], entries: &[Entry]) -> Result<Vec<Chunk>> {
+    let by_name: BTreeMap<(&str, &str), &Arc<StreamTable>> =
+        tables.iter().map(|t| ((t.plan.schema.as_str(), t.plan.table.as_str()), t)).collect();
+    let mut out = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.done) {
+        let Some((schema, table)) = entry.chunk_of() else { continue };
+        let table = by_name.get(&(schema.as_str(), table.as_str())).ok_or_else(|| {
+            DmError::new(Code::LoadTaskCheckPointNotMatch)
+                .msg(format!("the chunk {} in the ledger is of no table of the source", entry.name))
+                .workaround("Please empty the target tables of the task, then start it again with `--remove-meta`.")
+        })?;
+        out.push(Chunk {
+            table: Arc::clone(table),
+            name: entry.name.clone(),
+            condition: entry.detail.clone(),
+            size: entry.size,
+            tries: 0,
+        });
+    }
+    // The largest table first: the end is not left to one connection.
+    let mut sizes: BTreeMap<Name, u64> = BTreeMap::new();
+    let name = |chunk: &Chunk| (chunk.table.plan.schema.clone(), chunk.table.plan.table.clone());
+    for chunk in &out {
+        *sizes.entry(name(chunk)).or_default() += chunk.size;
+    }
+    out.sort_by_cached_key(|chunk| {
+        let name = name(chunk);
+        (std::cmp::Reverse(sizes.get(&name).copied().unwrap_or_default()), name, chunk.name.clone())
+    });
+    Ok(out)
+}
+
+/// Tables with chunks left whose structure isn't the one that the ledger was begun with; gone ones too.
+pub fn changed(plan: &DumpPlan, entries: &[Entry]) -> Vec<String> {
+    let now: BTreeMap<(&str, &str), &str> =
+        plan.tables.iter().map(|t| ((t.schema.as_str(), t.table.as_str()), t.create_sql.as_str())).collect();
+    let left: BTreeSet<Name> = entries.iter().filter(|e| !e.done).filter_map(Entry::chunk_of).collect();
+    let tables = entries.iter().filter_map(|entry| Some((entry, entry.table_of()?)));
+    let changed = tables.filter(|(entry, name)| {
+        let same =
+            now.get(&(name.0.as_str(), name.1.as_str())).is_some_and(|sql| plan::same_structure(sql, &entry.detail));
+        left.contains(name) && !same
+    });
+    changed.map(|(_, (schema, table))| format!("`{schema}`.`{table}`")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::dump::plan::TablePlan;
+
+    fn table(name: &str, create_sql: &str) -> TablePlan {
+        TablePlan { schema: "s".into(), table: name.into(), create_sql: create_sql.into(), ..TablePlan::default() }
+    }
+
+    fn entries(name: &str, done: bool, size: u64) -> [Entry; 2] {
+        let of_table = Entry { name: names::table_file("s", name), detail: "x".into(), done: true, ..Entry::default() };
+        let of_chunk = Entry { name: names::data_file("s", name, 0, None), done, size, ..Entry::default() };
+        [of_table, of_chunk]
+    }
+
+    #[test]
+    fn only_tables_with_chunks_left_must_be_as_they_were() {
+        let plan = DumpPlan { tables: vec![table("a", "y"), table("b", "y"), table("c", "x")], ..DumpPlan::default() };
+        let ledger = [entries("a", true, 0), entries("b", false, 0), entries("c", false, 0), entries("d", false, 0)];
+        assert_eq!(changed(&plan, &ledger.concat()), ["`s`.`b`", "`s`.`d`"]);
+    }
+
+    #[test]
+    fn large_tables_come_first() {
+        let stream =
+            |name| Arc::new(StreamTable::new(table(name, ""), ("d".into(), "t".into()), &[], "INSERT INTO", false));
+        let ledger = [entries("a", false, 1), entries("b", false, 9), entries("c", true, 99)].concat();
+        let tables = [stream("a"), stream("b"), stream("c")];
+        let names: Vec<String> = chunks_left(&tables, &ledger).unwrap().into_iter().map(|c| c.name).collect();
+        assert_eq!(names, ["s.b.000000000.sql", "s.a.000000000.sql"]);
+        assert!(chunks_left(&tables[..1], &ledger).is_err());
+    }
+}

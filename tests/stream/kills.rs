@@ -1,0 +1,112 @@
+//! Kills of worker, source and target while rows are streamed and writers work; then sync catches up, and all is equal.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use super::*;
+use crate::{
+    support::writer::{self, Writers},
+    units_sync::{Running, until_equal},
+};
+
+const SCHEMAS: [&str; 2] = ["busy", "d"];
+
+/// How many rounds of each kind: `DM_STREAM_ROUNDS`, one by default.
+fn rounds() -> u64 {
+    std::env::var("DM_STREAM_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+async fn filled(source: &Server) {
+    source.exec(writer::TABLES).await;
+    source
+        .exec(&format!(
+            "USE busy; INSERT INTO keyed SELECT n, REPEAT('k', n % 60), n FROM {} q; \
+             INSERT INTO keyless SELECT n % 300, n FROM {} q",
+            numbers(3000),
+            numbers(5000)
+        ))
+        .await;
+    all_keys(source, 1500).await;
+}
+
+fn config(source: &Server, target: &Server) -> SubtaskConfig {
+    let mut config = subtask(source, target, TaskMode::All);
+    config.block_allow_list.do_dbs = SCHEMAS.map(String::from).into();
+    config.mydumper.rows = 40;
+    config.mydumper.threads = 2;
+    config
+}
+
+/// Chunks that the ledger says are done.
+async fn done(target: &Server) -> BTreeSet<String> {
+    let mut conn = target.conn().await;
+    let sql = "SELECT file_name FROM dm_meta.t_load_progress WHERE done = 1 AND file_name NOT LIKE '%-schema%' \
+               AND file_name NOT LIKE '%keyless%'";
+    conn.query(sql).await.unwrap_or_default().into_iter().collect()
+}
+
+#[tokio::test]
+async fn killed_workers_cost_the_chunks_under_way() {
+    for seed in 0..rounds() {
+        for source in [servers::mariadb(), servers::mysql()] {
+            let target = servers::mariadb();
+            filled(&source).await;
+            let config = config(&source, &target);
+            let writers = Writers::start(&source, 4, Duration::from_millis(4), seed);
+            let mut rng = StdRng::seed_from_u64(seed);
+            let (mut kills, mut before) = (0, BTreeSet::new());
+            loop {
+                // Another worker every second time.
+                let unit = units::build(UnitType::Load, env(&config, 1 + kills / 2)).unwrap();
+                let longest = Duration::from_millis(700 + 400 * kills);
+                let moment = longest.mul_f64(rng.random_range(0.1..1.0));
+                match tokio::time::timeout(moment, unit.run(CancellationToken::new())).await {
+                    Ok(ended) => break assert_eq!(ended.unwrap(), Ended::Finished),
+                    Err(_) => kills += 1,
+                }
+                let now = done(&target).await;
+                assert!(now.is_superset(&before), "a chunk that was in the target is read again");
+                before = now;
+            }
+            eprintln!("{kills} kills");
+            caught_up(&source, &target, &config, writers, 1 + kills).await;
+        }
+    }
+}
+
+async fn caught_up(source: &Server, target: &Server, config: &SubtaskConfig, writers: Writers, epoch: u64) {
+    let running = Running::start(config, epoch).started(target).await;
+    assert!(writers.stop().await > 10);
+    until_equal(source, target, &SCHEMAS, &running).await;
+    assert_eq!(running.stop().await.unwrap(), Ended::Stopped);
+}
+
+#[tokio::test]
+async fn crashed_servers_lose_nothing() {
+    for seed in 0..rounds() {
+        let (mut source, mut target) = (servers::mariadb(), servers::mysql());
+        filled(&source).await;
+        let config = Arc::new(config(&source, &target));
+        let writers = Writers::start(&source, 4, Duration::from_millis(4), seed);
+        let mut rng = StdRng::seed_from_u64(seed + 77);
+        for round in 0..4 {
+            let task = tokio::spawn({
+                let config = config.clone();
+                async move { load(&config, 1).await }
+            });
+            tokio::time::sleep(Duration::from_millis(rng.random_range(100..900))).await;
+            if round % 2 == 0 {
+                source.crash()
+            } else {
+                target.crash()
+            }
+            // It goes on by itself, or says that the other side is gone.
+            if task.await.unwrap().is_ok() {
+                break;
+            }
+        }
+        assert_eq!(load(&config, 2).await.unwrap(), Ended::Finished);
+        caught_up(&source, &target, &config, writers, 3).await;
+    }
+}
