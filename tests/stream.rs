@@ -41,7 +41,12 @@ fn subtask(source: &Server, target: &Server, mode: TaskMode) -> SubtaskConfig {
 }
 
 fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
-    UnitEnv { config: Arc::new(config.clone()), fence: Fence { cluster_id: 7, epoch }, worker: "w".into() }
+    UnitEnv {
+        config: Arc::new(config.clone()),
+        fence: Fence { cluster_id: 7, epoch },
+        worker: "w".into(),
+        unsaved: Default::default(),
+    }
 }
 
 async fn load(config: &SubtaskConfig, epoch: u64) -> Result<Ended, DmError> {

@@ -6,7 +6,10 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::*;
 use crate::{
-    support::writer::{self, Writers},
+    support::{
+        wait,
+        writer::{self, Writers},
+    },
     units_sync::{Running, until_equal},
 };
 
@@ -27,7 +30,7 @@ async fn filled(source: &Server) {
             numbers(5000)
         ))
         .await;
-    all_keys(source, 1500).await;
+    all_keys(source, 400).await;
 }
 
 fn config(source: &Server, target: &Server) -> SubtaskConfig {
@@ -46,6 +49,15 @@ async fn done(target: &Server) -> BTreeSet<String> {
     conn.query(sql).await.unwrap_or_default().into_iter().collect()
 }
 
+/// Waits until so many chunks are done; not at all while the target is away.
+async fn reaches(target: &Server, chunks: usize) {
+    wait::until("chunks in the target", Duration::from_secs(120), || async {
+        let now = done(target).await.len();
+        if now >= chunks { Ok(()) } else { Err(format!("{now} of {chunks}")) }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn killed_workers_cost_the_chunks_under_way() {
     for seed in 0..rounds() {
@@ -59,12 +71,18 @@ async fn killed_workers_cost_the_chunks_under_way() {
             loop {
                 // Another worker every second time.
                 let unit = units::build(UnitType::Load, env(&config, 1 + kills / 2)).unwrap();
-                let longest = Duration::from_millis(700 + 400 * kills);
-                let moment = longest.mul_f64(rng.random_range(0.1..1.0));
-                match tokio::time::timeout(moment, unit.run(CancellationToken::new())).await {
-                    Ok(ended) => break assert_eq!(ended.unwrap(), Ended::Finished),
-                    Err(_) => kills += 1,
+                // The first ones before there is a ledger, the others when so many more chunks are in the target.
+                let early = Duration::from_millis(if kills < 2 { rng.random_range(20..400) } else { 600_000 });
+                let more = before.len() + rng.random_range(1..120);
+                let ended = tokio::select! {
+                    ended = unit.run(CancellationToken::new()) => Some(ended),
+                    _ = tokio::time::timeout(early, reaches(&target, more)) => None,
+                };
+                if let Some(ended) = ended {
+                    break assert_eq!(ended.unwrap(), Ended::Finished);
                 }
+                drop(unit);
+                kills += 1;
                 let now = done(&target).await;
                 assert!(now.is_superset(&before), "a chunk that was in the target is read again");
                 before = now;
@@ -90,12 +108,17 @@ async fn crashed_servers_lose_nothing() {
         let config = Arc::new(config(&source, &target));
         let writers = Writers::start(&source, 4, Duration::from_millis(4), seed);
         let mut rng = StdRng::seed_from_u64(seed + 77);
+        let mut before = 0;
         for round in 0..4 {
             let task = tokio::spawn({
                 let config = config.clone();
                 async move { load(&config, 1).await }
             });
-            tokio::time::sleep(Duration::from_millis(rng.random_range(100..900))).await;
+            let more = before + rng.random_range(1..60);
+            tokio::select! {
+                () = reaches(&target, more) => {}
+                () = async { while !task.is_finished() { tokio::task::yield_now().await } } => {}
+            }
             if round % 2 == 0 {
                 source.crash()
             } else {
@@ -105,6 +128,7 @@ async fn crashed_servers_lose_nothing() {
             if task.await.unwrap().is_ok() {
                 break;
             }
+            before = done(&target).await.len();
         }
         assert_eq!(load(&config, 2).await.unwrap(), Ended::Finished);
         caught_up(&source, &target, &config, writers, 3).await;

@@ -132,7 +132,8 @@ impl Cutter<'_> {
 
     /// Rows of `from <= column < to`, as the optimizer guesses.
     async fn estimate(&self, conn: &mut Conn, column: &str, from: i128, to: i128) -> Result<u64> {
-        let sql = format!("EXPLAIN SELECT 1 {} WHERE {column} >= {from} AND {column} < {to}", self.from());
+        let sql =
+            format!("EXPLAIN FORMAT=TRADITIONAL SELECT 1 {} WHERE {column} >= {from} AND {column} < {to}", self.from());
         let plan = query(conn, &sql).await?;
         let rows = plan.first().and_then(|row| row.get_opt::<Option<u64>, _>("rows")).and_then(|r| r.ok().flatten());
         Ok(rows.unwrap_or(0))

@@ -234,11 +234,8 @@ impl TranslateTask {
     }
 
     async fn rows(&mut self, transaction: &Arc<Transaction>, event: RowsEvent, at: At<'_>) -> Result<(), DmError> {
-        if self.ahead.has(&event.table.schema, &event.table.table, transaction) {
-            self.row.rows += event.count();
-            return Ok(());
-        }
         match self.row.known.way(&event) {
+            _ if self.ahead.has(&event.table.schema, &event.table.table, transaction) => self.row.rows += event.count(),
             Some(Way::Skip(plan)) => self.row.rows += event.count_by(&plan),
             Some(Way::To(table, plan)) => {
                 return self.changes(transaction, event, &table, &plan, at).await;
