@@ -110,22 +110,26 @@ async fn crashed_servers_lose_nothing() {
         let mut rng = StdRng::seed_from_u64(seed + 77);
         let mut before = 0;
         for round in 0..4 {
-            let task = tokio::spawn({
+            let mut task = tokio::spawn({
                 let config = config.clone();
                 async move { load(&config, 1).await }
             });
             let more = before + rng.random_range(1..60);
-            tokio::select! {
-                () = reaches(&target, more) => {}
-                () = async { while !task.is_finished() { tokio::task::yield_now().await } } => {}
-            }
+            let early = tokio::select! {
+                () = reaches(&target, more) => None,
+                ended = &mut task => Some(ended),
+            };
             if round % 2 == 0 {
                 source.crash()
             } else {
                 target.crash()
             }
             // It goes on by itself, or says that the other side is gone.
-            if task.await.unwrap().is_ok() {
+            let ended = match early {
+                Some(ended) => ended,
+                None => task.await,
+            };
+            if ended.unwrap().is_ok() {
                 break;
             }
             before = done(&target).await.len();
