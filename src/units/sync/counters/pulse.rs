@@ -151,6 +151,10 @@ impl Counters {
             seconds: tenth(loaded.time.as_secs_f64()),
         };
         let stalled = self.stalled.load(Relaxed);
+        // Each lock is let go of before the next is taken: in one expression all would be held to its end.
+        let statement = lock(&self.statement).as_ref().map(|(sql, _)| sql.clone()).unwrap_or_default();
+        let behind_bytes = (*lock(&self.behind)).unwrap_or_default();
+        let waiting_for = if stalled > 0 { self.waits_for() } else { String::new() };
         let queues = lock(&self.queues);
         let mut lengths: BTreeMap<String, u64> = BTreeMap::new();
         for (name, length) in queues.iter() {
@@ -160,10 +164,10 @@ impl Counters {
             lanes: self.lanes.load(Relaxed) as u32,
             lanes_committing: self.committing.load(Relaxed) as u32,
             lanes_waiting: self.blocked.load(Relaxed) as u32,
-            statement: lock(&self.statement).as_ref().map(|(sql, _)| sql.clone()).unwrap_or_default(),
-            behind_bytes: (*lock(&self.behind)).unwrap_or_default(),
+            statement,
+            behind_bytes,
             stalled_seconds: stalled,
-            waiting_for: if stalled > 0 { self.waits_for() } else { String::new() },
+            waiting_for,
             time: time.into_iter().map(part).collect(),
             top_tables: self.tables.top(TOP_TABLES).into_iter().map(table).collect(),
             queues: lengths.into_iter().collect(),
@@ -173,4 +177,36 @@ impl Counters {
 
 fn tenth(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        config::SubtaskConfig,
+        units::{Fence, UnitEnv},
+    };
+
+    /// In a thread of its own: when it takes a lock twice it never ends.
+    #[test]
+    fn a_stalled_run_tells_what_it_waits_for() {
+        let (send, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let counters = Counters::new(&UnitEnv {
+                config: Arc::new(SubtaskConfig::default()),
+                fence: Fence { cluster_id: 1, epoch: 1 },
+                worker: "w".into(),
+                unsaved: Arc::default(),
+            });
+            counters.statement_begins("ALTER TABLE a ADD b INT");
+            counters.stalled.store(61, Relaxed);
+            send.send((counters.more(), counters.notes())).unwrap();
+        });
+        let (more, notes) = told.recv_timeout(Duration::from_secs(20)).expect("the status never came");
+        assert_eq!((more.stalled_seconds, more.statement.as_str()), (61, "ALTER TABLE a ADD b INT"));
+        assert!(more.waiting_for.contains("to run a statement since"), "{}", more.waiting_for);
+        assert!(notes.iter().any(|note| note.starts_with("sync has made no progress for 61 s")), "{notes:?}");
+    }
 }
