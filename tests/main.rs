@@ -3,6 +3,7 @@
 
 mod binlog;
 mod cases;
+mod charsets;
 mod collations;
 mod combining;
 mod exits;

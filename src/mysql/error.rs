@@ -85,7 +85,7 @@ pub fn cause(error: &Error) -> String {
 /// A server's error in that shape, without the row values that it may quote.
 pub fn server_cause(error: &ServerError) -> String {
     // Duplicate entry 'x' for key 'k'; Incorrect integer value: 'x' for column 'c' at row 1; ...
-    const QUOTE_VALUES: [u16; 8] = [1062, 1292, 1366, 1367, 1411, 1525, 1586, 3854];
+    const QUOTE_VALUES: [u16; 9] = [1062, 1292, 1300, 1366, 1367, 1411, 1525, 1586, 3854];
     let text = &error.message;
     let (start, end) = match text.find('\'') {
         Some(start) if QUOTE_VALUES.contains(&error.code) => {
@@ -162,6 +162,7 @@ mod tests {
                 "Incorrect integer value: 'x' for column `d`.`t`.`c` at row 1",
                 "Incorrect integer value: '?' for column `d`.`t`.`c` at row 1",
             ),
+            (1300, "Invalid gbk character string: '81FF'", "Invalid gbk character string: '?'"),
             (1292, "Truncated incorrect DOUBLE value: 'abc'", "Truncated incorrect DOUBLE value: '?'"),
             (1062, "Duplicate entry", "Duplicate entry"),
             (1146, "Table 'd.t' doesn't exist", "Table 'd.t' doesn't exist"),

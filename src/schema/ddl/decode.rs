@@ -15,6 +15,7 @@ use super::{
         server::{ServerInfo, SqlMode},
     },
     refusal::not_understood,
+    single_byte::{self, UpperHalf, upper_half},
 };
 use crate::error::Result;
 
@@ -28,17 +29,20 @@ pub fn decode<'a>(sql: &'a [u8], client: Option<u16>, mode: SqlMode, server: &Se
     if let (true, Ok(text)) = (generated, std::str::from_utf8(sql)) {
         return Ok(Cow::Borrowed(text));
     }
+    // Its lower half has letters where ASCII has brackets and more: none of them may be guessed.
+    let swe7 = charset == "swe7" && sql.iter().any(|byte| matches!(byte, b'@' | b'['..=b'^' | b'{'..=b'\x7f' | 0x80..));
     if let Ok(text) = std::str::from_utf8(sql)
+        && !swe7
         && (text.is_ascii() || charset.starts_with("utf8") || charset == "ascii")
     {
         return Ok(Cow::Borrowed(text));
     }
     let failed = |reason: String| not_understood(&String::from_utf8_lossy(sql), &reason);
-    let encoding = encoding_of(charset).ok_or_else(|| {
+    let decoder = decoder_of(charset).ok_or_else(|| {
         failed(format!("it has letters beyond ASCII in the client's character set {charset}, which is not known here"))
     })?;
     let scan =
-        Scan { sql, at: 0, done: 0, charset, binary, encoding, mode, out: String::with_capacity(sql.len() * 3 / 2) };
+        Scan { sql, at: 0, done: 0, charset, binary, decoder, mode, out: String::with_capacity(sql.len() * 3 / 2) };
     scan.run()
         .map(Cow::Owned)
         .map_err(|at| failed(format!("it is no text in the client's character set {charset} at byte {at}")))
@@ -46,42 +50,60 @@ pub fn decode<'a>(sql: &'a [u8], client: Option<u16>, mode: SqlMode, server: &Se
 
 /// Bytes of a column in UTF-8; None for bytes that are no text in the character set, or one that isn't known here.
 pub fn decode_bytes(charset: &str, bytes: &[u8]) -> Option<String> {
-    let encoding = match charset {
-        "ucs2" | "utf16" => encoding_rs::UTF_16BE,
-        "utf16le" => encoding_rs::UTF_16LE,
+    let decoder = match charset {
+        "ucs2" | "utf16" => Decoder::Encoding(encoding_rs::UTF_16BE),
+        "utf16le" => Decoder::Encoding(encoding_rs::UTF_16LE),
         "utf32" => {
             let units = bytes.chunks(4).map(|unit| <[u8; 4]>::try_from(unit).ok().map(u32::from_be_bytes));
             return units.map(|unit| unit.and_then(char::from_u32)).collect();
         }
-        other => encoding_of(other)?,
+        other => decoder_of(other)?,
     };
-    let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
+    let text = decoder.text(bytes)?;
     // The servers have no character for these codes of gbk, beside which the decoder has one.
     let unassigned = |c: char| matches!(c, '\u{e000}'..='\u{f8ff}') || (c == '\u{20ac}' && bytes.contains(&0x80));
     (charset != "gbk" || !text.contains(unassigned)).then(|| text.into_owned())
 }
 
+/// How bytes become text.
+#[derive(Clone, Copy)]
+enum Decoder {
+    SingleByte(&'static UpperHalf),
+    Encoding(&'static Encoding),
+}
+
+impl Decoder {
+    /// None: bytes that are no text.
+    fn text<'a>(self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        match self {
+            Decoder::SingleByte(half) => single_byte::decode(half, bytes).map(Cow::Owned),
+            Decoder::Encoding(encoding) => encoding.decode_without_bom_handling_and_without_replacement(bytes),
+        }
+    }
+
+    /// Bytes that are no text become replacement characters.
+    fn comment(self, bytes: &[u8]) -> Cow<'_, str> {
+        match self {
+            Decoder::SingleByte(half) => {
+                let character =
+                    |byte: &u8| single_byte::decode(half, &[*byte]).unwrap_or_else(|| "\u{fffd}".to_owned());
+                Cow::Owned(bytes.iter().map(character).collect())
+            }
+            Decoder::Encoding(encoding) => encoding.decode_without_bom_handling(bytes).0,
+        }
+    }
+}
+
 /// The decoder of a character set that a client can have.
-fn encoding_of(charset: &str) -> Option<&'static Encoding> {
-    Some(match charset {
+fn decoder_of(charset: &str) -> Option<Decoder> {
+    if let Some(half) = upper_half(charset) {
+        return Some(Decoder::SingleByte(half));
+    }
+    let encoding = match charset {
         "utf8mb4" | "utf8mb3" | "ascii" | "binary" => encoding_rs::UTF_8,
-        "latin1" => encoding_rs::WINDOWS_1252,
-        "latin2" => encoding_rs::ISO_8859_2,
-        "latin5" => encoding_rs::WINDOWS_1254,
-        "latin7" => encoding_rs::ISO_8859_13,
-        "greek" => encoding_rs::ISO_8859_7,
-        "hebrew" => encoding_rs::ISO_8859_8,
-        "cp1250" => encoding_rs::WINDOWS_1250,
-        "cp1251" => encoding_rs::WINDOWS_1251,
-        "cp1256" => encoding_rs::WINDOWS_1256,
-        "cp1257" => encoding_rs::WINDOWS_1257,
-        "cp866" => encoding_rs::IBM866,
-        "koi8r" => encoding_rs::KOI8_R,
-        "koi8u" => encoding_rs::KOI8_U,
-        "macroman" => encoding_rs::MACINTOSH,
-        "tis620" => encoding_rs::WINDOWS_874,
-        other => return multi_byte(other),
-    })
+        other => multi_byte(other)?,
+    };
+    Some(Decoder::Encoding(encoding))
 }
 
 /// The decoder of an East Asian character set; None for others.
@@ -104,7 +126,7 @@ struct Scan<'a> {
     done: usize,
     charset: &'static str,
     binary: bool,
-    encoding: &'static Encoding,
+    decoder: Decoder,
     mode: SqlMode,
     out: String,
 }
@@ -234,7 +256,7 @@ impl Scan<'_> {
     /// What a comment says is of no account: bytes that are no text there are replaced.
     fn flush_comment(&mut self, start: usize) -> std::result::Result<(), usize> {
         self.flush(start)?;
-        let text = self.encoding.decode_without_bom_handling(self.sql.get(start..self.at).unwrap_or(&[])).0;
+        let text = self.decoder.comment(self.sql.get(start..self.at).unwrap_or(&[]));
         self.out.push_str(&text);
         self.done = self.at;
         Ok(())
@@ -242,7 +264,7 @@ impl Scan<'_> {
 
     fn flush(&mut self, end: usize) -> std::result::Result<(), usize> {
         let part = self.sql.get(self.done..end).unwrap_or(&[]);
-        let text = self.encoding.decode_without_bom_handling_and_without_replacement(part).ok_or(self.done)?;
+        let text = self.decoder.text(part).ok_or(self.done)?;
         self.out.push_str(&text);
         self.done = end;
         Ok(())
@@ -311,6 +333,11 @@ mod tests {
         assert_eq!(text(b"DROP TABLE `\x83\x5c\x95\x5c`", SJIS), "DROP TABLE `ソ表`");
         assert_eq!(text(b"DROP TABLE `\xa4\xe5\xb3\x5c`", Some(1)), "DROP TABLE `文許`");
         assert_eq!(text(b"DROP TABLE `caf\xe9\x80`", LATIN1), "DROP TABLE `café€`");
+        // cp850, armscii8, keybcs2; swe7 without its own letters.
+        assert_eq!(text(b"DROP TABLE `caf\x82`", Some(4)), "DROP TABLE `café`");
+        assert_eq!(text(b"a COMMENT '\xb2\xb3'", Some(32)), "a COMMENT 'Աա'");
+        assert_eq!(text(b"a COMMENT '\x87' -- \xff", Some(37)), "a COMMENT 'č' -- \u{a0}");
+        assert_eq!(text(b"DROP TABLE `plain`", Some(10)), "DROP TABLE `plain`");
     }
 
     #[test]
@@ -320,7 +347,7 @@ mod tests {
         assert!(matches!(decode(sql, None, SqlMode::default(), &ServerInfo::default()), Ok(Cow::Borrowed(_))));
         assert!(decode(b"DROP TABLE `\xff`", None, SqlMode::default(), &ServerInfo::default()).is_err());
         assert!(decode(b"DROP TABLE `\xff`", GBK, SqlMode::default(), &ServerInfo::default()).is_err());
-        assert!(decode(b"DROP TABLE `\xe9`", Some(4), SqlMode::default(), &ServerInfo::default()).is_err());
+        assert!(decode(b"DROP TABLE `a|`", Some(10), SqlMode::default(), &ServerInfo::default()).is_err());
     }
 
     #[test]

@@ -175,7 +175,28 @@ fn refused(change: &Change, error: &ServerError) -> DmError {
     if error.code == UNKNOWN_COLUMN && !table.lacking.is_empty() {
         return refused.workaround(format!("Add what {} lacks on the target: ``{}``.", table.target, table.lacking));
     }
+    if let Some(charset) = ill_formed(error) {
+        return refused.workaround(format!(
+            "A text of the row (columns {} of {}) holds bytes that are no {charset} text, and no statement brings such \
+             bytes into a column of the target. Write the row to the target by hand as it should be, mend it on the \
+             source, and pass this change over with `binlog skip`; then resume the task.",
+            table.text_columns(charset),
+            table.target
+        ));
+    }
     refused
+}
+
+/// The character set of which the target says that bytes are no text of it (decision 13: the literals are such that it
+/// refuses those bytes and never changes them).
+fn ill_formed(error: &ServerError) -> Option<&str> {
+    const INVALID_CHARACTER_STRING: u16 = 1300;
+    const INCORRECT_VALUE: u16 = 1366;
+    match error.code {
+        INVALID_CHARACTER_STRING => error.message.strip_prefix("Invalid ")?.split(' ').next(),
+        INCORRECT_VALUE if error.message.starts_with("Incorrect string value") => Some("valid"),
+        _ => None,
+    }
 }
 
 fn server_error(error: &ServerError) -> DmError {
@@ -185,4 +206,24 @@ fn server_error(error: &ServerError) -> DmError {
 /// The connection broke or could not be opened; the transaction isn't in.
 pub fn is_connection_trouble(error: &DmError) -> bool {
     matches!(error.code(), Code::DBBadConn | Code::DBInvalidConn | Code::DBDriverError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_from_other_refusals() {
+        let of = |code: u16, message: &str| {
+            let error = ServerError { code, state: "HY000".to_owned(), message: message.to_owned() };
+            ill_formed(&error).map(str::to_owned)
+        };
+        assert_eq!(of(1300, "Invalid gbk character string: '81FF'").as_deref(), Some("gbk"));
+        assert_eq!(
+            of(1366, "Incorrect string value: '\\xFF' for column `d`.`t`.`a` at row 1").as_deref(),
+            Some("valid")
+        );
+        assert_eq!(of(1366, "Incorrect integer value: 'x' for column `d`.`t`.`a` at row 1"), None);
+        assert_eq!(of(1062, "Duplicate entry 'Invalid gbk' for key 'PRIMARY'"), None);
+    }
 }

@@ -190,6 +190,27 @@ impl TargetTable {
         }
     }
 
+    /// Written columns of text in one character set, quoted and listed; of any, when none is in that one.
+    pub fn text_columns(&self, charset: &str) -> String {
+        let names = |charset: Option<&str>| {
+            let is_text = |written: &&Written| match (self.encodings.get(written.offset), charset) {
+                (Some(Encoding::Text), Some(charset)) => charset.starts_with("utf8"),
+                (Some(Encoding::Ascii), Some(charset)) => charset == "ascii",
+                (Some(Encoding::Charset(own) | Encoding::Wide(own) | Encoding::Decoded(own)), Some(charset)) => {
+                    own == charset
+                }
+                (Some(encoding), None) => matches!(
+                    encoding,
+                    Encoding::Text | Encoding::Ascii | Encoding::Charset(_) | Encoding::Wide(_) | Encoding::Decoded(_)
+                ),
+                _ => false,
+            };
+            let names = self.written.iter().filter(is_text).map(|written| quote_name(&written.name));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        Some(names(Some(charset))).filter(|names| !names.is_empty()).unwrap_or_else(|| names(None))
+    }
+
     /// Whether a change of this table and a next one of `other` may share a transaction. Rows of an engine without
     /// transactions stay when it fails: then nothing else goes with them, and without a key, which would make repeating
     /// them harmless, each goes alone.
