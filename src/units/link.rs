@@ -14,9 +14,12 @@ pub use crate::mysql::error::cause;
 /// wins over it. `scope` says which side it is, for the error.
 pub async fn connect(db: &DbConfig, session: &[(String, String)], scope: Scope) -> Result<Conn> {
     let options = ConnectOptions { session: session.iter().cloned().collect(), ..ConnectOptions::default() };
-    mysql::connect(db, scope, options).await.map_err(|e| {
-        e.workaround("Please check that the database runs, and its host, port, user and password in the configuration.")
-    })
+    mysql::connect(db, scope, options).await.map_err(unreachable)
+}
+
+/// The error of a connection that was not made, with what can be done.
+pub fn unreachable(error: DmError) -> DmError {
+    error.workaround("Please check that the database runs, and its host, port, user and password in the configuration.")
 }
 
 /// What a database answers within the configuration's limit; an error that can pass when nothing comes. For steps of

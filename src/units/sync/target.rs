@@ -76,7 +76,7 @@ impl Target {
     pub async fn connect(&self) -> Result<Conn, DmError> {
         let session = self.0.session.clone();
         let options = ConnectOptions { session, found_rows: true, ..ConnectOptions::default() };
-        connect(&self.0.config.to, Scope::Downstream, options).await
+        connect(&self.0.config.to, Scope::Downstream, options).await.map_err(link::unreachable)
     }
 
     /// How long an answer is waited for.
