@@ -1,6 +1,6 @@
 //! `make bench-pure`: what needs no server. DDL parsing beside sqlparser's own MySQL dialect, row images to SQL text
-//! beside mysql_common's decoding, rules and expressions. Prints a table; `--json` for scripts, `--quick` for a look,
-//! `--only ddl|rows|rules` for one part. Times are CPU time of the measuring thread, so that a busy machine disturbs
+//! beside mysql_common's decoding, rules and expressions, GTID sets and conflicts. Prints a table; `--json` for scripts, `--quick` for a look,
+//! `--only ddl|rows|rules|sync` for one part. Times are CPU time of the measuring thread, so that a busy machine disturbs
 //! little; medians, with the spread of the middle half and the machine's load beside them.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -8,6 +8,7 @@ mod alloc;
 mod ddl;
 mod rows;
 mod rules;
+mod sync;
 mod tables;
 mod timing;
 
@@ -28,6 +29,9 @@ fn main() {
     }
     if wants("rules") {
         rules::measure(rounds, &mut report);
+    }
+    if wants("sync") {
+        sync::measure(rounds, &mut report);
     }
     report.end();
 }

@@ -1,6 +1,6 @@
 //! MariaDB's ids: `domain-server-sequence`, and the last of each domain as the set.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,49 +42,83 @@ impl FromStr for MariadbGtid {
     }
 }
 
+/// More domains than this of its own, and a set makes them part of what it shares.
+const MOST_OWN: usize = 16;
+
 /// The last transaction of each domain.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+///
+/// Sets are copied for every transaction of a stream, and of their domains few are active. So copies share what they had in
+/// common, and each has of its own the domains that it added to; these stand for the shared ones of the same number.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MariadbGtidSet {
-    domains: BTreeMap<u32, MariadbGtid>,
+    shared: Arc<BTreeMap<u32, MariadbGtid>>,
+    own: BTreeMap<u32, MariadbGtid>,
 }
+
+impl PartialEq for MariadbGtidSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.domains() == other.domains()
+    }
+}
+
+impl Eq for MariadbGtidSet {}
 
 impl MariadbGtidSet {
     pub fn is_empty(&self) -> bool {
-        self.domains.is_empty()
+        self.shared.is_empty() && self.own.is_empty()
+    }
+
+    fn domains(&self) -> BTreeMap<u32, MariadbGtid> {
+        self.shared.values().chain(self.own.values()).map(|gtid| (gtid.domain, *gtid)).collect()
     }
 
     /// The last transaction of a domain.
     pub fn last(&self, domain: u32) -> Option<MariadbGtid> {
-        self.domains.get(&domain).copied()
+        self.own.get(&domain).or_else(|| self.shared.get(&domain)).copied()
     }
 
     /// The last transaction of each domain, by domain.
-    pub fn iter(&self) -> impl Iterator<Item = MariadbGtid> + '_ {
-        self.domains.values().copied()
+    pub fn iter(&self) -> impl Iterator<Item = MariadbGtid> + use<> {
+        self.domains().into_values()
     }
 
     /// Makes `gtid` the last of its domain, as the server does for every transaction it logs.
     pub fn add(&mut self, gtid: MariadbGtid) {
-        self.domains.insert(gtid.domain, gtid);
+        self.own.insert(gtid.domain, gtid);
+        if self.own.len() > MOST_OWN {
+            let own = std::mem::take(&mut self.own);
+            Arc::make_mut(&mut self.shared).extend(own);
+        }
     }
 
     /// True when the domain has come to this sequence number or beyond; the server id plays no part. Sequence number 0
     /// says that nothing was written yet, and every set contains that.
     pub fn contains(&self, gtid: &MariadbGtid) -> bool {
-        gtid.sequence == 0 || self.domains.get(&gtid.domain).is_some_and(|last| gtid.sequence <= last.sequence)
+        gtid.sequence == 0 || self.last(gtid.domain).is_some_and(|last| gtid.sequence <= last.sequence)
     }
 
     /// Whether each domain of `other` has been reached.
     pub fn contains_set(&self, other: &Self) -> bool {
-        other.domains.values().all(|gtid| self.contains(gtid))
+        // What both share needs no look: of its domains, this set's own are never behind it.
+        let common = Arc::ptr_eq(&self.shared, &other.shared) && self.own_is_ahead();
+        let has = |gtid: &MariadbGtid| self.contains(gtid);
+        let shadowed = |gtid: &&MariadbGtid| !other.own.contains_key(&gtid.domain);
+        other.own.values().all(has) && (common || other.shared.values().filter(shadowed).all(has))
+    }
+
+    /// A domain may go back where a server's history was rewritten.
+    fn own_is_ahead(&self) -> bool {
+        let behind =
+            |gtid: &MariadbGtid| self.shared.get(&gtid.domain).is_some_and(|shared| shared.sequence > gtid.sequence);
+        !self.own.values().any(behind)
     }
 
     /// Keeps the later of both in each domain.
     pub fn union(&mut self, other: &Self) {
-        for gtid in other.domains.values().filter(|gtid| gtid.sequence > 0) {
-            if !self.contains(gtid) {
-                self.add(*gtid);
+        for gtid in other.iter().filter(|gtid| gtid.sequence > 0) {
+            if !self.contains(&gtid) {
+                self.add(gtid);
             }
         }
     }
@@ -92,7 +126,7 @@ impl MariadbGtidSet {
 
 impl fmt::Display for MariadbGtidSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, gtid) in self.domains.values().enumerate() {
+        for (i, gtid) in self.iter().enumerate() {
             write!(f, "{}{gtid}", if i == 0 { "" } else { "," })?;
         }
         Ok(())
@@ -148,6 +182,21 @@ mod tests {
         assert!(!state.contains(&"1-1-1".parse().unwrap()));
         assert!(state.contains_set(&set("5-2-7")) && !state.contains_set(&set("5-2-8")));
         assert!(state.contains_set(&set("")));
+    }
+
+    #[test]
+    fn copies_share_domains_and_mean_the_same() {
+        let mut all = MariadbGtidSet::default();
+        (0..100).for_each(|domain| all.add(MariadbGtid { domain, server: 1, sequence: 5 }));
+        let (mut later, back) = (all.clone(), all.clone());
+        later.add("7-2-9".parse().unwrap());
+        assert!(later.contains_set(&all) && !all.contains_set(&later) && all.contains_set(&back));
+        assert_eq!((all.last(7).unwrap().sequence, later.last(7).unwrap().sequence), (5, 9));
+        assert_eq!(later.to_string().parse::<MariadbGtidSet>().unwrap(), later);
+        assert_ne!(later, all);
+        let mut rewritten = all.clone();
+        rewritten.add("7-2-1".parse().unwrap());
+        assert!(!rewritten.contains_set(&all) && all.contains_set(&rewritten));
     }
 
     #[test]

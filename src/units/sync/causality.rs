@@ -66,16 +66,26 @@ impl Causality {
     /// Finds what `change` (with lane and ordinal set) has to wait for, and notes the keys it touches.
     pub fn admit(&mut self, change: &mut Change, ledger: &Ledger) {
         let mine = (change.lane, change.ordinal);
-        for key in &change.keys {
-            if let Some(earlier) = self.last.insert(*key, mine) {
-                wait_for(&mut change.after, earlier, mine, ledger);
-            }
-        }
+        self.touch(&change.keys, mine, &mut change.after, ledger);
         if let Some(relations) = &change.relations {
             self.relate(relations, mine, &mut change.after, ledger);
         }
+        self.keep_small(ledger);
+    }
+
+    /// Forgets what is durable, now and then.
+    pub fn keep_small(&mut self, ledger: &Ledger) {
         if self.last.len() + self.related.len() >= self.sweep_at {
             self.sweep(ledger);
+        }
+    }
+
+    /// Notes that a change touches keys; `after` gets those that it has to wait for.
+    pub fn touch(&mut self, keys: &[u64], mine: (Lane, u64), after: &mut Vec<(Lane, u64)>, ledger: &Ledger) {
+        for key in keys {
+            if let Some(earlier) = self.last.insert(*key, mine) {
+                wait_for(after, earlier, mine, ledger);
+            }
         }
     }
 

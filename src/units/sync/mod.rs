@@ -39,6 +39,7 @@ mod ledger;
 mod locate;
 mod location;
 mod lookup;
+pub mod measured;
 mod memory;
 mod missing;
 mod no_table;

@@ -222,11 +222,17 @@ impl Assembler {
             Control::Begin => self.begin_rows(start, timestamp),
             Control::Commit => self.end(end, timestamp, out),
             Control::Rollback => {
-                self.unsettled.roll_back()?;
+                if let Err(error) = self.unsettled.roll_back() {
+                    self.refuse(error, start, end, timestamp, out);
+                }
                 self.end(end, timestamp, out);
             }
             Control::Savepoint => self.unsettled.savepoint(query.sql.trim_ascii()),
-            Control::RollbackTo => self.unsettled.roll_back_to(query.sql.trim_ascii())?,
+            Control::RollbackTo => {
+                if let Err(error) = self.unsettled.roll_back_to(query.sql.trim_ascii()) {
+                    self.refuse(error, start, end, timestamp, out);
+                }
+            }
             Control::Inner | Control::Xa(XaStatement::End) => {}
             Control::Xa(XaStatement::Start) => {
                 self.begin_rows(start, timestamp);

@@ -154,7 +154,7 @@ fn handed_on() -> DmError {
         )
         .workaround(
             "The tables that it changed differ now: see the source's binlog at this place for which they are. Please \
-             start the task again with a dump, or restore these rows and begin behind the transaction.",
+             restore these rows on the target, or start the task again with a dump.",
         )
 }
 
