@@ -29,13 +29,15 @@ test-long: servers ## 200 rounds of faults, and random workloads between all rel
 	DM_RELEASES=all cargo test --test integration -- binlog:: rolled_back
 	cargo test --test integration -- --ignored a_process_that_ends_at_any a_crash_at_every_place_and_a_switch a_stall_says
 
-test-tidb:        ## the tests that need a tidb-server (built with Go, once)
-	scripts/servers.sh tidb mariadb mysql
-	cargo test --test integration tidb_ -- --ignored
-
-test-tidb-long:   ## random workloads and rounds of faults into TiDB; RED: texts of latin1, JSON and floats are compared by their bytes
+test-tidb:        ## the tests that need a tidb-server (built with Go, once): scenarios, random workloads, values, DDL, faults
 	scripts/servers.sh all
 	scripts/servers.sh tidb
+	cargo test --test integration tidb -- --ignored
+
+test-tidb-long:   ## random workloads, values, DDL and rounds of faults into TiDB, from every release (ROUNDS, SEEDS)
+	scripts/servers.sh all
+	scripts/servers.sh tidb
+	DM_FAULT_ROUNDS=$(or $(ROUNDS),50) DM_REPLICATION_SEEDS=$(or $(SEEDS),3) DM_VALUE_SEEDS=$(or $(SEEDS),3) \
 	cargo test --test integration into_tidb -- --ignored
 
 bench:            ## rows/s, rows per CPU second and peak memory of a worker, full and incremental, one million rows

@@ -309,7 +309,15 @@ async fn faults_of_processes_and_links_end_in_progress_and_equal_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "tier: make test-tidb-long"]
+#[ignore = "tier: make test-tidb"]
 async fn faults_into_tidb() {
-    run((Mysql80, Tidb), 7, 10).await;
+    let seed: u64 = std::env::var("DM_FAULT_SEED").ok().and_then(|t| t.parse().ok()).unwrap_or(7);
+    let rounds = std::env::var("DM_FAULT_ROUNDS").ok().and_then(|t| t.parse().ok());
+    let (sources, each) = match rounds {
+        Some(all) => (vec![Mysql80, Mariadb1011, Mysql97, Mariadb118, Mysql57], u32::div_ceil(all, 5)),
+        None => (vec![Mysql80], 6),
+    };
+    for (number, source) in sources.into_iter().enumerate() {
+        run((source, Tidb), seed + number as u64, each).await;
+    }
 }

@@ -9,6 +9,7 @@ mod values_diff;
 mod values_kinds;
 mod values_lone;
 mod values_random;
+mod values_tidb;
 
 use std::time::Duration;
 

@@ -25,6 +25,7 @@ use super::{
     values_lone::lone,
 };
 use crate::support::{
+    compare,
     servers::{Kind, Release, Server},
     wait,
 };
@@ -43,9 +44,9 @@ impl Way {
     }
 }
 
-struct Table {
-    name: String,
-    columns: Vec<Column>,
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) columns: Vec<Column>,
     keyed: bool,
     /// Text of MySQL 5.7 doesn't tell the types of JSON scalars, and nothing else does.
     loads: bool,
@@ -82,7 +83,7 @@ fn nullable(sql: &str) -> String {
 }
 
 /// A family's columns with a key and without one, as far as the target has such types.
-fn tables(source: Release, target: Release) -> Vec<Table> {
+pub(super) fn tables(source: Release, target: Release) -> Vec<Table> {
     let mut out = Vec::new();
     for keyed in [true, false] {
         let alike = if keyed { Vec::new() } else { lone(source, target) };
@@ -242,9 +243,14 @@ async fn differences(source: &Server, target: &Server, way: Way, tables: &[Table
     let (mut from, mut to) = (session(source).await, session(target).await);
     let mut out = Vec::new();
     for table in tables.iter().filter(|table| table.loads || way == Way::Sync) {
-        let kinds = kinds(&mut from, table).await;
-        let mut a = contents(&mut from, "d", table, &kinds).await;
-        let mut b = contents(&mut to, &way.schema(source), table, &kinds).await;
+        let (mut a, mut b) = if target.release == Release::Tidb {
+            let (from_name, to_name) = (("d", table.name.as_str()), (&*way.schema(source), table.name.as_str()));
+            compare::exact_tables(&mut from, from_name, &mut to, to_name).await.unwrap_or_else(|e| panic!("{e}"))
+        } else {
+            let kinds = kinds(&mut from, table).await;
+            let a = contents(&mut from, "d", table, &kinds).await;
+            (a, contents(&mut to, &way.schema(source), table, &kinds).await)
+        };
         if source.release != target.release {
             for value in a.iter_mut().chain(&mut b).flatten() {
                 *value = same_print(value, source.release == Release::Mysql57);
@@ -319,7 +325,7 @@ async fn create(source: &Server, target: &Server, tables: &[Table]) {
 }
 
 /// One source and one target (which may be the same server): everything through both ways. Returns what went wrong.
-async fn pair(source: &Server, target: &Server, tables: Vec<Table>, seed: u64, rows: usize) -> Vec<String> {
+pub(super) async fn pair(source: &Server, target: &Server, tables: Vec<Table>, seed: u64, rows: usize) -> Vec<String> {
     let name = format!("v{}_{}", source.port, target.port);
     create(source, target, &tables).await;
     let sync = Sync::start(&format!("{name}_s"), source, target).await;

@@ -28,6 +28,8 @@ pub enum Random {
     Text(usize),
     /// Bytes of a character set.
     Charset(&'static str),
+    /// Characters that a Chinese character set has.
+    Chinese(&'static str),
     Date,
     Time(u32),
     DateTime(u32),

@@ -28,6 +28,14 @@ impl Random {
             Random::Bytes(longest) => format!("x'{}'", hex(&bytes(rng, longest))),
             Random::Text(longest) => format!("_utf8mb4 x'{}'", hex(text(rng, longest).as_bytes())),
             Random::Charset(name) => format!("_{name} x'{}'", hex(&charset_bytes(rng, name))),
+            Random::Chinese(name) => {
+                let character = |rng: &mut StdRng| match rng.random_range(0..3) {
+                    0 => char::from(rng.random_range(32..127u8)),
+                    _ => finite(|| char::from_u32(rng.random_range(0x4e00..0x9fa6)), Option::is_some).unwrap(),
+                };
+                let text: String = (0..rng.random_range(0..20)).map(|_| character(rng)).collect();
+                format!("CONVERT(_utf8mb4 x'{}' USING {name})", hex(text.as_bytes()))
+            }
             Random::Date => format!(
                 "'{:04}-{:02}-{:02}'",
                 rng.random_range(0..10_000),

@@ -3,7 +3,7 @@
 use super::{Rig, TASK};
 use crate::support::servers;
 
-const TABLES: &str =
+pub(super) const TABLES: &str =
     "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), n INT); CREATE TABLE u (id INT PRIMARY KEY, n INT);";
 
 /// Both flavors, by position and by GTID, with a route in the way.
@@ -84,6 +84,10 @@ async fn skip_and_replace(rig: &Rig) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_wait_for_events_to_come() {
     let rig = Rig::start(servers::mariadb(), servers::mariadb(), true, TABLES).await;
+    before_events_come(&rig).await;
+}
+
+pub(super) async fn before_events_come(rig: &Rig) {
     let at = rig.next_position().await;
     rig.ok(&["binlog", "skip", TASK, "-b", &at]);
     assert!(rig.ok(&["binlog", "list", TASK, "-b", &at]).contains(r#""op":1"#));

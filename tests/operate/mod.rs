@@ -2,6 +2,7 @@
 
 mod errors;
 mod failures;
+mod into_tidb;
 mod keys;
 mod refused;
 mod resumed;

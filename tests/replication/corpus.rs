@@ -75,7 +75,7 @@ async fn follow(release: Release, topic: &Topic) -> Option<String> {
 }
 
 /// A row of defaults into every table that takes one, and a change to those that are there.
-async fn write_rows(conn: &mut Conn) {
+pub(super) async fn write_rows(conn: &mut Conn) {
     for table in compare::tables(conn, "d").await {
         let table = format!("d.`{}`", table.replace('`', "``"));
         // What a lax server makes of a missing point is no geometry, and can't be written as a value anywhere.
@@ -94,7 +94,7 @@ async fn has_geometry(conn: &mut Conn, table: &str) -> bool {
     columns.iter().any(|row| kinds.iter().any(|known| kind(row).starts_with(known)))
 }
 
-async fn differences(source: &Server, target: &Server) -> Vec<String> {
+pub(super) async fn differences(source: &Server, target: &Server) -> Vec<String> {
     let (mut from, mut to) = (source.conn().await, target.conn().await);
     let sql = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ('mysql', 'sys', 'test', \
                'information_schema', 'performance_schema')";

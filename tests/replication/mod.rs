@@ -7,6 +7,7 @@
 //! What a seed fixes is what each writer sends; which writer comes first is up to the server.
 
 mod corpus;
+mod corpus_tidb;
 mod ddl;
 mod rolled_back;
 pub mod tables;
@@ -74,7 +75,7 @@ async fn a_random_workload_arrives_value_by_value() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "tier: make test-tidb-long"]
+#[ignore = "tier: make test-tidb"]
 async fn random_workloads_into_tidb() {
     run_all(pairs(&[(Mysql57, Tidb), (Mariadb118, Tidb)], &[Tidb])).await;
 }

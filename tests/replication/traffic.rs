@@ -18,7 +18,7 @@ use super::{
     tables::{Can, Table},
     workload::{self, Means, Transaction, Writer},
 };
-use crate::support::servers::Server;
+use crate::support::{release::Release, servers::Server};
 
 /// Sessions are begun anew after so many transactions.
 const SESSION: usize = 12;
@@ -48,6 +48,8 @@ struct Shared {
     told: Mutex<Told>,
     /// Holds the file of LOAD DATA.
     folder: tempfile::TempDir,
+    /// Milliseconds between two transactions of a writer, and between two alterations.
+    pauses: (u64, u64),
 }
 
 /// Running writers.
@@ -81,9 +83,14 @@ impl Traffic {
         std::fs::write(&file, workload::file_of_rows(load.seed)).unwrap();
         open_to_all(folder.path());
         let (stop, told) = (AtomicBool::new(false), Mutex::new(Told::default()));
-        let shared = Arc::new(Shared { opts: source.opts(), stop, told, folder });
+        // Traffic without an end mustn't outgrow what one lane of a debug build can follow; TiDB's DDL takes its time.
+        let pauses = match (load.length, load.can.target) {
+            (Some(_), _) => (0, 100),
+            (None, Release::Tidb) => (150, 2000),
+            (None, _) => (60, 100),
+        };
+        let shared = Arc::new(Shared { opts: source.opts(), stop, told, folder, pauses });
         let writer = |number| {
-            // Traffic without an end mustn't outgrow what one lane of a debug build can follow.
             let endless = load.length.is_none();
             let file = (!endless).then(|| shared.folder.path().join("rows").display().to_string());
             let means = Means { two_phases: !endless, file, many: if endless { 20 } else { 120 } };
@@ -181,7 +188,7 @@ async fn write(shared: Arc<Shared>, mut writer: Writer, length: usize) {
         }
         made += 1;
         if length == usize::MAX {
-            moment(60).await;
+            moment(shared.pauses.0).await;
         }
     }
 }
@@ -198,7 +205,7 @@ async fn alter(shared: Arc<Shared>, mut alterations: Alterations) {
                 conn = None;
             }
         }
-        moment(100).await;
+        moment(shared.pauses.1).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! JSON documents of a dump: text loses the types of decimals, dates and binary data, so the server is asked for them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::mysql::{
@@ -49,6 +51,52 @@ fn commented(sql: &str) -> String {
     let text = &body[..end - "JSON_SET(".len()];
     let tail = sql[end..].replace("/*!80004 ", "*//*!80004 ").replace(" AS t), */", " AS t), *//*!50708 ");
     format!("/*!50708 JSON_SET( */{text}/*!50708 {tail} */")
+}
+
+/// A row of a dump with its documents as texts alone. TiDB executes comments for any version of MySQL, and has neither
+/// JSON_TABLE nor JSON's decimals.
+pub fn plain_text(row: &[u8]) -> Cow<'_, [u8]> {
+    const OPENINGS: [&[u8]; 2] = [b"/*!50708 ", b"/*!80004 "];
+    let opening = |rest: &[u8]| OPENINGS.iter().any(|opening| rest.starts_with(opening));
+    if memchr::memmem::find(row, OPENINGS[0]).is_none() {
+        return Cow::Borrowed(row);
+    }
+    let (mut out, mut rest, mut inside) = (Vec::with_capacity(row.len()), row, false);
+    while let Some(first) = rest.first() {
+        let length = match first {
+            b'\'' => literal_length(rest),
+            b'/' if !inside && opening(rest) => {
+                inside = true;
+                rest = rest.get(OPENINGS[0].len()..).unwrap_or_default();
+                continue;
+            }
+            b'*' if inside && rest.starts_with(b"*/") => {
+                inside = false;
+                rest = rest.get(2..).unwrap_or_default();
+                continue;
+            }
+            _ => 1,
+        };
+        let (token, tail) = rest.split_at(length.min(rest.len()));
+        if !inside {
+            out.extend_from_slice(token);
+        }
+        rest = tail;
+    }
+    Cow::Owned(out)
+}
+
+/// Bytes of the literal at the beginning; all when it doesn't end.
+fn literal_length(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'\'' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    text.len()
 }
 
 /// Where the literal ends that begins at `start`.
@@ -249,6 +297,15 @@ mod tests {
         let mut out = Vec::new();
         append(&mut out, text, types);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_document_is_its_text_on_tidb() {
+        let row = b"(1,'/*!50708 x*/',/*!50708 JSON_SET( */'[\"a''*/\\\\'\"]'/*!50708 ,'$[0]',JSON_EXTRACT(f(*//*!80004 (SELECT '*/'), *//*!50708 CAST(x'80' AS BINARY)),'$[0]')) */,2";
+        let plain = plain_text(row);
+        assert_eq!(std::str::from_utf8(&plain).unwrap(), "(1,'/*!50708 x*/','[\"a''*/\\\\'\"]',2");
+        let other = b"(_ascii x'ff' /*!80000 COLLATE utf8mb4_bin */";
+        assert!(matches!(plain_text(other), Cow::Borrowed(_)));
     }
 
     #[test]

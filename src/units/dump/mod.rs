@@ -4,7 +4,7 @@
 //! complete dump, any other is emptied and dumped again.
 
 pub(in crate::units) mod bounds;
-mod document;
+pub mod document;
 pub mod files;
 pub(in crate::units) mod keys;
 pub mod metadata;

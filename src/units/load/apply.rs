@@ -1,6 +1,6 @@
 //! Loads one data file: its rows in batches, each one transaction together with the file's progress.
 
-use std::{collections::HashSet, fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashSet, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use mysql_async::Conn;
 use tokio::task::JoinHandle;
@@ -18,6 +18,7 @@ use crate::{
     rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
     units::{
+        dump::document,
         failpoint::{self, Place},
         fence, link,
     },
@@ -37,6 +38,8 @@ pub struct Shared {
     /// Target tables (schema, table) whose engine has no transactions.
     pub plain: HashSet<(String, String)>,
     pub counters: Arc<Counters>,
+    /// The target executes comments meant for newer servers.
+    pub tidb: bool,
 }
 
 /// A target that doesn't answer for so long ends the run (and is resumed by the supervisor).
@@ -72,7 +75,7 @@ impl Worker {
                 let Some(batch) = batch.map_err(|e| scan_error(file, e))? else { break };
                 // The next batch is read while this one is on its way.
                 next = read_ahead(scanner, self.shared.batch_bytes);
-                let rows = statement(self.shared.verb, file, &batch)?;
+                let rows = statement(self.shared.verb, file, &batch, self.shared.tidb)?;
                 let part = Part { from: batch.start, to: batch.end, done: false, rows: &rows, transactional };
                 match self.apply(file, part).await? {
                     Applied::Committed => self.moved(&mut position, batch.end),
@@ -197,7 +200,7 @@ fn read_ahead(mut scanner: Scanner<File>, bytes: usize) -> Prefetch {
 }
 
 /// The batch as one statement on the target table, with the columns that the route adds.
-fn statement(verb: &str, file: &DataFile, batch: &Batch) -> Result<Vec<u8>> {
+fn statement(verb: &str, file: &DataFile, batch: &Batch, tidb: bool) -> Result<Vec<u8>> {
     let table = format!("{}.{}", quote_name(&file.row.target_schema), quote_name(&file.row.target_table));
     let mut out = format!("{verb} {table} ").into_bytes();
     let mut tail = Vec::new();
@@ -228,7 +231,8 @@ fn statement(verb: &str, file: &DataFile, batch: &Batch) -> Result<Vec<u8>> {
         if from > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(&batch.text[from..end - 1]);
+        let row = &batch.text[from..end - 1];
+        out.extend_from_slice(&if tidb { document::plain_text(row) } else { Cow::Borrowed(row) });
         out.extend_from_slice(&tail);
         out.push(b')');
         from = end;
@@ -295,7 +299,7 @@ mod tests {
         let head = InsertHead { table: "x".into(), columns: Some(vec!["a".into()]) };
         let mut batch = Batch { head, text: b"(1)(2)".to_vec(), ends: vec![3, 6], start: 0, end: 6 };
         let text = |file: &DataFile, batch: &Batch| {
-            statement("REPLACE INTO", file, batch).map(|s| String::from_utf8(s).unwrap())
+            statement("REPLACE INTO", file, batch, false).map(|s| String::from_utf8(s).unwrap())
         };
         assert_eq!(text(&file(&[]), &batch).unwrap(), "REPLACE INTO `s`.`t``` (`a`) VALUES (1),(2)");
         let routed = file(&[("c", "it's")]);

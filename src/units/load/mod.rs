@@ -129,7 +129,7 @@ impl LoadUnit {
         let location = folder.metadata.as_ref().map(|m| m.location.clone()).unwrap_or_default();
         self.counters.begin(folder.total_bytes(), done, location);
         store.set_status(&mut conn, "running").await?;
-        let shared = Shared { plain, ..self.shared(&store, session, &mut conn).await? };
+        let shared = Shared { plain, tidb: policy.target.tidb, ..self.shared(&store, session, &mut conn).await? };
         self.load_files(folder.data, shared).await?;
         failpoint::pass(&config.name, Place::LoadBeforeFinish)?;
         store.finish(&mut conn, folder.metadata.as_ref()).await?;
@@ -159,6 +159,7 @@ impl LoadUnit {
             batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
             counters: Arc::clone(&self.counters),
             plain: HashSet::new(),
+            tidb: false,
         })
     }
 

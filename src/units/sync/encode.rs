@@ -5,7 +5,11 @@
 
 pub use crate::mysql::literal::{Encoding, quoted};
 use crate::{
-    mysql::{literal::FixedType, sql_text::SqlText},
+    mysql::{
+        literal::{FixedType, literal},
+        sql_text::SqlText,
+        value::Value,
+    },
     schema::{column_type::BaseType, model::Column},
 };
 
@@ -58,6 +62,8 @@ pub enum Compare {
     Digits(&'static str),
     /// On TiDB, in place of `Json` and `JsonText`.
     JsonDigits,
+    /// On TiDB, in place of `Set`, with the members: their names' digits. A number beyond 63 bits is an error there.
+    Members(&'static str, Vec<String>),
 }
 
 impl Compare {
@@ -83,12 +89,16 @@ impl Compare {
     /// equal, so that a second condition says nothing; and CAST AS BINARY of CHAR(3) cuts at three bytes. Where
     /// conditions contradict each other, a transaction that changed the table before updates or deletes all its rows. So
     /// each column has one condition.
-    pub fn on_tidb(self) -> Compare {
-        match self {
-            Compare::Bytes(charset) if charset == "gbk" => Compare::Digits("gbk"),
-            Compare::Bytes(charset) if charset == "gb18030" => Compare::Digits("gb18030"),
+    pub fn on_tidb(self, target: &Column) -> Compare {
+        let charset = match target.charset.as_deref() {
+            Some("gbk") => "gbk",
+            Some("gb18030") => "gb18030",
             // Its other character sets are kept as UTF-8.
-            Compare::Bytes(_) => Compare::Digits("utf8mb4"),
+            _ => "utf8mb4",
+        };
+        match self {
+            Compare::Bytes(_) => Compare::Digits(charset),
+            Compare::Set => Compare::Members(charset, target.ty.elems.clone()),
             Compare::Json | Compare::JsonText => Compare::JsonDigits,
             other => other,
         }
@@ -126,6 +136,17 @@ impl Compare {
                 out.push_bytes(value);
                 out.push_all(&[" USING ", charset, "))"]);
             }
+            Compare::Members(charset, names) => {
+                let mut text = String::new();
+                let value = match mask(value) {
+                    Some(mask) => {
+                        literal(&Value::Set(mask), &Encoding::SetNames(names.clone()), &mut text);
+                        text.as_bytes()
+                    }
+                    None => value,
+                };
+                Compare::Digits(charset).write(column, Some(value), out);
+            }
             Compare::JsonDigits => {
                 out.push_all(&["HEX(CAST(CAST(", column, " AS JSON) AS CHAR)) = HEX(CAST(CAST("]);
                 out.push_bytes(value);
@@ -150,12 +171,19 @@ impl Compare {
 
 /// A SET's mask, as a number.
 fn has_64th_member(literal: &[u8]) -> bool {
-    std::str::from_utf8(literal).ok().and_then(|text| text.parse::<u64>().ok()).is_some_and(|mask| mask >> 63 == 1)
+    mask(literal).is_some_and(|mask| mask >> 63 == 1)
+}
+
+/// The mask of a SET that is written as a number; None: as names.
+fn mask(literal: &[u8]) -> Option<u64> {
+    std::str::from_utf8(literal).ok()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::schema::column_type::ColumnType;
 
     #[test]
     fn rows_without_key_compare_exactly() {
@@ -180,9 +208,18 @@ mod tests {
             "`c` = CAST('1' AS JSON) AND CAST(`c` AS CHAR) = CAST(CAST('1' AS JSON) AS CHAR)"
         );
         assert_eq!(write(Compare::JsonText, Some("'1'")), "JSON_COMPACT(`c`) = JSON_COMPACT('1')");
-        let on_tidb = |compare: Compare| write(compare.on_tidb(), Some("'1'"));
+        let column = |charset: &str| Column {
+            charset: Some(charset.into()),
+            ty: ColumnType { elems: vec!["a".into(), "b".into()], ..ColumnType::of(BaseType::Set) },
+            ..Column::default()
+        };
+        let on_tidb = |compare: Compare| write(compare.on_tidb(&column("latin1")), Some("'1'"));
         assert_eq!(on_tidb(Compare::Bytes("latin1".into())), "HEX(`c`) = HEX(CONVERT('1' USING utf8mb4))");
-        assert_eq!(on_tidb(Compare::Bytes("gbk".into())), "HEX(`c`) = HEX(CONVERT('1' USING gbk))");
+        let gbk = Compare::Bytes("gbk".into()).on_tidb(&column("gbk"));
+        assert_eq!(write(gbk, Some("'1'")), "HEX(`c`) = HEX(CONVERT('1' USING gbk))");
+        let set = Compare::Set.on_tidb(&column("latin1"));
+        assert_eq!(write(set.clone(), Some("3")), "HEX(`c`) = HEX(CONVERT('a,b' USING utf8mb4))");
+        assert_eq!(write(set, Some("'b'")), "HEX(`c`) = HEX(CONVERT('b' USING utf8mb4))");
         let json = "HEX(CAST(CAST(`c` AS JSON) AS CHAR)) = HEX(CAST(CAST('1' AS JSON) AS CHAR))";
         assert_eq!((on_tidb(Compare::Json), on_tidb(Compare::JsonText)), (json.into(), json.into()));
         assert_eq!(on_tidb(Compare::Equal), "`c` = '1'");

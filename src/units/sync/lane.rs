@@ -109,9 +109,7 @@ impl LaneTask {
                     if attempts >= MAX_ATTEMPTS {
                         return Err(Failure::Other(server_error(&error)));
                     }
-                    // A deadlock's victim may try again at once; a busy target needs time.
-                    let pause = if error.code == 1213 && attempts < 10 { RETRY_PAUSE / 60 } else { RETRY_PAUSE };
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(pause_after(error.code, attempts)).await;
                 }
                 Err(Refused::Statement { index, error }) => {
                     let culprit = batch::statement_of(&statements, index).map_or(0, |s| s.first);
@@ -136,6 +134,12 @@ impl LaneTask {
         }
         Ok(())
     }
+}
+
+/// The victim of a deadlock, of TiDB's write conflict or of its changed schema may try again at once; a busy target needs
+/// time.
+fn pause_after(code: u16, attempts: u32) -> Duration {
+    if matches!(code, 1213 | 8028 | 9007) && attempts < 10 { RETRY_PAUSE / 60 } else { RETRY_PAUSE }
 }
 
 enum Failure {

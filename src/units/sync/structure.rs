@@ -185,7 +185,7 @@ impl Structures {
         table = table.decoding_unless(|charset| self.target.collations().target.takes_bytes_of(charset));
         table.expressions = rules.expressions(&info, self.tracker.server())?;
         if self.target.is_tidb() {
-            table = table.on_tidb();
+            table = table.on_tidb(&info, &compared);
         }
         let drain = self.settle_order(&mut table);
         let table = Arc::new(table);

@@ -224,12 +224,16 @@ impl TargetTable {
     }
 
     /// For TiDB: it has no types for JSON's decimals and dates, and wants one condition a column.
-    pub fn on_tidb(mut self) -> Self {
+    pub fn on_tidb(mut self, source: &TableInfo, target: &TableInfo) -> Self {
         for encoding in self.encodings.iter_mut().filter(|encoding| **encoding == Encoding::TypedJson) {
             *encoding = Encoding::Plain;
         }
-        self.written =
-            (self.written.into_iter()).map(|column| Written { compare: column.compare.on_tidb(), ..column }).collect();
+        let there = |offset: usize| source.columns.get(offset).and_then(|own| target.column(&own.name).or(Some(own)));
+        for column in &mut self.written {
+            if let Some(there) = there(column.offset) {
+                column.compare = std::mem::replace(&mut column.compare, Compare::Equal).on_tidb(there);
+            }
+        }
         self
     }
 

@@ -2,10 +2,10 @@
 //!
 //! | type | compared as | because |
 //! |---|---|---|
-//! | FLOAT, DOUBLE | their bits (binary protocol) | exponents are printed in other ways |
+//! | FLOAT, DOUBLE | their bits (binary protocol); zeros are equal | exponents are printed in other ways; TiDB keeps no negative zero |
 //! | JSON (on either side) | the document: members by name, numbers by kind and value | members' order, `1e-7` is `0.0000001` |
 //! | text | UTF-8, as the server converts it | TiDB keeps latin1 as UTF-8 |
-//! | ENUM | number and name; SET: number | |
+//! | ENUM | number and name; SET: names | |
 //! | bytes | the bytes | |
 //! | the rest | its text | |
 //!
@@ -53,10 +53,13 @@ impl Column {
             _ if self.is_json() => format!("CAST({name} AS CHAR)"),
             "float" | "double" => name,
             "bit" => format!("CAST({name} + 0 AS CHAR)"),
-            "set" => format!("CAST(CAST({name} AS UNSIGNED) AS CHAR)"),
+            // By its members' names: TiDB has no numbers beyond 63 bits for it.
+            "set" => format!("HEX(CONVERT({name} USING utf8mb4))"),
             "enum" => format!("CONCAT({name} + 0, ' ', HEX(CONVERT({name} USING utf8mb4)))"),
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => format!("HEX({name})"),
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => self.text(&name, side),
+            // Their own form: ZEROFILL is for eyes, and TiDB's cast cuts the last digit of a negative DECIMAL(5,5).
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" => name,
             _ => format!("CAST({name} AS CHAR)"),
         }
     }
@@ -73,15 +76,27 @@ impl Column {
     fn exact(&self, value: &Value) -> String {
         match value {
             Value::NULL => "NULL".into(),
+            // TiDB keeps no negative zero.
+            Value::Float(0.0) | Value::Double(0.0) => "0".into(),
             Value::Float(v) => format!("{v:?} {:08x}", v.to_bits()),
             Value::Double(v) => format!("{v:?} {:016x}", v.to_bits()),
             Value::Bytes(bytes) => {
                 let text = String::from_utf8_lossy(bytes);
-                if self.is_json() { document(&text) } else { text.into_owned() }
+                match self.kind.as_str() {
+                    _ if self.is_json() => document(&text),
+                    "decimal" => without_zerofill(&text),
+                    _ => text.into_owned(),
+                }
             }
             other => other.as_sql(true),
         }
     }
+}
+
+/// A decimal without the zeros that ZEROFILL puts before it.
+fn without_zerofill(text: &str) -> String {
+    let rest = text.trim_start_matches('0');
+    if rest.is_empty() || rest.starts_with('.') { format!("0{rest}") } else { rest.to_owned() }
 }
 
 /// A JSON text with its members in the order of their names and its numbers as what they are. Integers stay apart from
@@ -142,7 +157,12 @@ fn sorted(value: serde_json::Value) -> serde_json::Value {
 }
 
 mod tests {
-    use super::document;
+    use super::{document, without_zerofill};
+
+    #[test]
+    fn zeros_before_a_decimal_are_for_eyes() {
+        assert_eq!(["000.10", "0000", "-0.5", "010"].map(without_zerofill), ["0.10", "0", "-0.5", "10"]);
+    }
 
     #[test]
     fn documents_are_equal_by_value_only() {

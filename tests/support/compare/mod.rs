@@ -134,6 +134,17 @@ async fn digests(
 
 type Rows = Vec<Vec<String>>;
 
+/// All rows of a table on both sides in their exact form (see `exact.rs`).
+pub async fn exact_tables(
+    source: &mut Conn,
+    from: (&str, &str),
+    target: &mut Conn,
+    to: (&str, &str),
+) -> Result<(Rows, Rows), String> {
+    let there = columns(target, to.0, to.1).await;
+    exact_rows(source, from, target, to, &there).await
+}
+
 async fn exact_rows(
     source: &mut Conn,
     from: (&str, &str),
@@ -211,8 +222,7 @@ async fn all_rows(
     cols: &[(String, String)],
 ) -> Result<(Rows, Rows), String> {
     if is_tidb(target).await {
-        let there = columns(target, name.0, name.1).await;
-        return exact_rows(source, name, target, name, &there).await;
+        return exact_tables(source, name, target, name).await;
     }
     let list = value_texts(cols).join(", ");
     let sql = format!("SELECT CONCAT_WS('#', {list}) FROM `{}`.`{}`", name.0, name.1.replace('`', "``"));

@@ -1,0 +1,118 @@
+//! Operators, tracked structures and the check where the target is a real TiDB.
+
+use std::time::Duration;
+
+use super::{Rig, TASK, failures};
+use crate::support::{
+    nodes::Cluster,
+    servers::{Kind, Server},
+    wait::until,
+};
+
+async fn servers() -> (Server, Server) {
+    let start = || (Server::start(Kind::Mariadb, &[]), Server::start(Kind::Tidb, &[]));
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn failed_statements_and_rows_are_handled() {
+    let (source, target) = servers().await;
+    let rig = Rig::start(source, target, true, failures::TABLES).await;
+    failures::before_events_come(&rig).await;
+
+    // A statement that TiDB refuses for its data: skipped, then others in the place of one whose first clause TiDB, which
+    // gets them one by one, has taken.
+    rig.target.exec("INSERT INTO e.t (id, v) VALUES (100, 'same'), (101, 'same')").await;
+    rig.source.exec("ALTER TABLE d.t ADD UNIQUE KEY uv (v)").await;
+    let error = rig.fails_with("Error 1062").await;
+    let advice = error["Workaround"].as_str().unwrap();
+    let command = advice.split('`').find(|part| part.starts_with("binlog skip")).unwrap();
+    rig.ok(&command.split(' ').collect::<Vec<_>>());
+    rig.stage_is("Running").await;
+    rig.source.exec("ALTER TABLE d.t ADD COLUMN w INT DEFAULT 4, ADD UNIQUE KEY uv2 (v)").await;
+    rig.fails_with("uv2").await;
+    rig.ok(&["binlog", "replace", TASK, "ALTER TABLE d.t ADD COLUMN w INT DEFAULT 4, ADD KEY kv (v)"]);
+    rig.source.exec("INSERT INTO d.t (id, v) VALUES (50, 'after')").await;
+    rig.target_has("SELECT COUNT(*) FROM e.t WHERE id = 50", "1").await;
+    rig.target_has("SELECT w FROM e.t WHERE id = 50", "4").await;
+    let key = "SELECT GROUP_CONCAT(DISTINCT index_name) FROM information_schema.statistics WHERE table_schema = 'e' AND \
+               index_name IN ('uv', 'uv2', 'kv')";
+    rig.target_has(key, "kv").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn a_tracked_structure_is_set_from_either_side() {
+    let (source, target) = servers().await;
+    let table =
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) DEFAULT 'x') DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;";
+    let rig = Rig::start(source, target, false, table).await;
+    rig.source.exec("INSERT INTO d.t VALUES (1, 'a')").await;
+    rig.rows_are_equal().await;
+    rig.target_has("SELECT COUNT(*) FROM dm_meta.op_syncer_checkpoint WHERE cp_table = 't'", "1").await;
+    assert!(rig.ok(&["binlog-schema", "list", TASK, "d", "t"]).contains("`v` varchar(20) DEFAULT 'x'"));
+    rig.cluster.dmctl_ok(&["pause-task", TASK]);
+    let narrow = rig.cluster.file("t.sql", "CREATE TABLE `t` (`id` INT NOT NULL, PRIMARY KEY (`id`));");
+    rig.ok(&["binlog-schema", "update", TASK, "d", "t", &narrow]);
+    rig.cluster.dmctl_ok(&["resume-task", TASK]);
+    rig.source.exec("INSERT INTO d.t VALUES (2, 'b')").await;
+    rig.fails_with("36027").await;
+    rig.target.exec("ALTER TABLE e.t COMMENT 'of the target'").await;
+    rig.ok(&["binlog-schema", "update", TASK, "d", "t", "--from-target"]);
+    assert!(rig.ok(&["binlog-schema", "list", TASK, "d", "t"]).contains("of the target"));
+    rig.cluster.dmctl_ok(&["resume-task", TASK]);
+    rig.rows_are_equal().await;
+    rig.cluster.dmctl_ok(&["pause-task", TASK]);
+    rig.ok(&["binlog-schema", "update", TASK, "d", "t", "--from-source"]);
+    rig.ok(&["binlog-schema", "delete", TASK, "d", "t"]);
+    rig.cluster.dmctl_ok(&["resume-task", TASK]);
+    rig.source.exec("INSERT INTO d.t VALUES (3, 'c')").await;
+    rig.rows_are_equal().await;
+}
+
+/// What TiDB can't hold is said before anything moves; what the task maps is held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn character_sets_that_tidb_lacks_are_named_by_the_check() {
+    let (source, target) = servers().await;
+    source
+        .exec(
+            "CREATE DATABASE d CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; CREATE TABLE d.odd (id INT PRIMARY KEY, c VARCHAR(20) CHARACTER SET sjis); \
+             CREATE TABLE d.fine (id INT PRIMARY KEY, g VARCHAR(20) CHARACTER SET gbk, l VARCHAR(20) CHARACTER SET latin1); \
+             INSERT INTO d.fine VALUES (1, _gbk x'C4E3', _latin1 x'E9'); INSERT INTO d.odd VALUES (1, _sjis x'93FA')",
+        )
+        .await;
+    let cluster = Cluster::standalone();
+    cluster.create_source("src-1", &source, true);
+    let task = |extra: &str| {
+        cluster.file(
+            "task.yaml",
+            &format!(
+                "name: {TASK}\ntask-mode: all\n{extra}target-database: {{host: 127.0.0.1, port: {}, user: root, password: \
+                 \"123456\"}}\nmysql-instances:\n- {{source-id: src-1, block-allow-list: b}}\nblock-allow-list:\n  b: {{do-dbs: [d]}}\n",
+                target.port
+            ),
+        )
+    };
+    let told = cluster.dmctl_output(&["check-task", &task("")]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned() + &String::from_utf8_lossy(&told.stderr);
+    assert!(told.contains("sjis") && told.contains("odd") && !told.contains("gbk"), "{told}");
+    assert_eq!(target.text("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'd'").await, "0");
+
+    cluster.dmctl_ok(&["start-task", &task("collation-map: {sjis_japanese_ci: utf8mb4_general_ci}\n")]);
+    let held = |sql: &'static str, wanted: &'static str| {
+        let target = &target;
+        until(sql, Duration::from_secs(60), move || async move {
+            let found = target.answer(sql).await.unwrap_or_else(|e| e.to_string());
+            if found == wanted { Ok(()) } else { Err(found) }
+        })
+    };
+    held("SELECT CONCAT(HEX(g), ' ', HEX(l)) FROM d.fine WHERE id = 1", "C4E3 C3A9").await;
+    held("SELECT c FROM d.odd WHERE id = 1", "日").await;
+    source
+        .exec("INSERT INTO d.fine VALUES (2, _gbk x'BAC3', _latin1 x'FC'); INSERT INTO d.odd VALUES (2, _sjis x'967B')")
+        .await;
+    held("SELECT CONCAT(HEX(g), ' ', HEX(l)) FROM d.fine WHERE id = 2", "BAC3 C3BC").await;
+    held("SELECT c FROM d.odd WHERE id = 2", "本").await;
+}
