@@ -108,6 +108,25 @@ pub fn document(text: &str) -> String {
     }
 }
 
+/// A document in its exact form as MySQL 5.7 would print it: without what tells `1.0` from `1`.
+pub fn whole_doubles_as_integers(exact: &str) -> String {
+    const MARK: &str = "\\u0001double ";
+    let (mut out, mut rest) = (String::new(), exact);
+    while let Some(at) = rest.find(MARK) {
+        let (before, tail) = rest.split_at(at);
+        let digits = tail.get(MARK.len()..MARK.len() + 16).unwrap_or_default();
+        let value = u64::from_str_radix(digits, 16).map_or(f64::NAN, f64::from_bits);
+        out.push_str(before);
+        if value.fract() == 0.0 && value.abs() < 1e15 {
+            out.push_str(&format!("\\u0001integer {}", value as i64));
+        } else {
+            out.push_str(&tail[..MARK.len() + digits.len()]);
+        }
+        rest = &tail[MARK.len() + digits.len()..];
+    }
+    out + rest
+}
+
 /// Numbers become strings that begin with U+0001, so that none is rounded by a parser.
 fn numbers_as_texts(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text);
@@ -156,8 +175,14 @@ fn sorted(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
+#[cfg(test)]
 mod tests {
-    use super::{document, without_zerofill};
+    use super::{document, whole_doubles_as_integers, without_zerofill};
+
+    #[test]
+    fn what_mysql_5_7_prints_tells_no_whole_doubles() {
+        assert_eq!(whole_doubles_as_integers(&document("[1.0, 1.5, 1]")), document("[1, 1.5, 1]"));
+    }
 
     #[test]
     fn zeros_before_a_decimal_are_for_eyes() {

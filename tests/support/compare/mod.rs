@@ -4,6 +4,8 @@
 
 mod exact;
 
+pub use exact::whole_doubles_as_integers;
+
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
