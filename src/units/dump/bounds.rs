@@ -77,8 +77,12 @@ struct Cutter<'a> {
 
 impl Cutter<'_> {
     fn from(&self) -> String {
+        self.from_with("FORCE")
+    }
+
+    fn from_with(&self, hint: &str) -> String {
         let (schema, table) = (quote_name(&self.table.schema), quote_name(&self.table.table));
-        format!("FROM {schema}.{table} FORCE INDEX ({})", quote_name(&self.key.index))
+        format!("FROM {schema}.{table} {hint} INDEX ({})", quote_name(&self.key.index))
     }
 
     async fn cuts(&self, conn: &mut Conn) -> Result<Vec<Cut>> {
@@ -132,8 +136,9 @@ impl Cutter<'_> {
 
     /// Rows of `from <= column < to`, as the optimizer guesses.
     async fn estimate(&self, conn: &mut Conn, column: &str, from: i128, to: i128) -> Result<u64> {
-        let sql =
-            format!("EXPLAIN FORMAT=TRADITIONAL SELECT 1 {} WHERE {column} >= {from} AND {column} < {to}", self.from());
+        // MySQL 8.0 and later don't count the rows of an index that they are forced to.
+        let rows_of = self.from_with("USE");
+        let sql = format!("EXPLAIN FORMAT=TRADITIONAL SELECT 1 {rows_of} WHERE {column} >= {from} AND {column} < {to}");
         let plan = query(conn, &sql).await?;
         let rows = plan.first().and_then(|row| row.get_opt::<Option<u64>, _>("rows")).and_then(|r| r.ok().flatten());
         Ok(rows.unwrap_or(0))

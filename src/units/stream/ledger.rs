@@ -248,7 +248,12 @@ async fn details(config: &SubtaskConfig, column: &str, condition: &str) -> Resul
         "SELECT file_name, {column} FROM {} WHERE source_id = {} AND {column} IS NOT NULL {condition}",
         store.progress, store.source
     );
-    let rows: Option<Vec<Row>> = absent_is_none(conn.query(&sql).await.map(Some), "read the chunk ledger")?;
+    let found = match conn.query(&sql).await {
+        // The table of an earlier version.
+        Err(e) if link::errno(&e) == 1054 => Ok(None),
+        found => found.map(Some),
+    };
+    let rows: Option<Vec<Row>> = absent_is_none(found, "read the chunk ledger")?;
     Ok(rows.unwrap_or_default().iter().map(|row| (text(row, 0), text(row, 1))).collect())
 }
 

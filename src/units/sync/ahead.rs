@@ -8,7 +8,7 @@ use super::{
     place,
 };
 use crate::{
-    config::SubtaskConfig,
+    config::{SubtaskConfig, subtask::TaskMode},
     error::{Code, DmError},
     mysql::position::Location,
     schema::{ddl::Statement, model::TableId},
@@ -23,7 +23,8 @@ impl Ahead {
     /// What the ledger of the task's load tells; nothing when the run doesn't begin in the window.
     pub async fn read(config: &SubtaskConfig, in_window: bool) -> Result<Self, DmError> {
         let mut out = HashMap::new();
-        if in_window && config.streams() {
+        // Whatever `import-mode` says by now.
+        if in_window && config.mode == TaskMode::All {
             for (table, at) in ledger::exact_tables(config).await? {
                 out.insert(table, place::location(config, &at.binlog_name, at.binlog_pos, &at.gtid)?);
             }
