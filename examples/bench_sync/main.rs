@@ -4,10 +4,9 @@
 //! binlog once, and every turn catches up with it from the same place over the same rows. Turns alternate, so that what
 //! else the machine does hits all of them. `ARGS`:
 //!
-//! * `--parts a,b`: `maria`, `replica`, `parallel`, `blackhole`, `decode`, `lag` (these by default), `mysql`, `tidb`,
-//!   `strict` (a target that syncs every commit), `fence` (the cost of
-//!   the lane row), `growth` (more tables, larger rows,
-//!   larger transactions); or `all`.
+//! * `--parts a,b`: `maria`, `replica`, `parallel`, `blackhole`, `decode`, `lag`, `fence` (the cost of the lane row),
+//!   `growth` (more tables, larger rows, larger transactions: about ten minutes) are the default; `mysql`, `tidb`, `strict` (a
+//!   target that syncs every commit), `latency` (a distant target, by number of lanes), `protocol` (text or prepared); or `all`.
 //! * `--rounds N` (3), `--changes N` (330000), `--hot` (sysbench's uneven choice of rows), `--lag-seconds N` (10)
 //! * `--syncer 'key: value, ..'`: settings of the task's syncer, e.g. `'multiple-rows: true'`
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -18,6 +17,8 @@ mod support;
 mod fence;
 mod growth;
 mod lag;
+mod latency;
+mod protocol;
 mod replica;
 mod report;
 mod sender;
@@ -47,8 +48,8 @@ impl Args {
     }
 
     fn parts(&self) -> Vec<String> {
-        let parts = self.text("--parts", "maria,replica,parallel,blackhole,decode,lag");
-        let all = "maria,replica,parallel,blackhole,decode,lag,mysql,tidb,strict,fence,growth";
+        let parts = self.text("--parts", "maria,replica,parallel,blackhole,decode,lag,fence,growth");
+        let all = "maria,replica,parallel,blackhole,decode,lag,mysql,tidb,strict,fence,growth,latency,protocol";
         let parts = if parts == "all" { all.to_owned() } else { parts };
         parts.split(',').map(str::to_owned).collect()
     }
@@ -60,7 +61,7 @@ async fn main() {
     let parts = args.parts();
     let has = |part: &str| parts.iter().any(|p| p == part);
     let mut report = Report::new();
-    if parts.iter().any(|p| !matches!(p.as_str(), "lag" | "fence" | "growth")) {
+    if parts.iter().any(|p| !matches!(p.as_str(), "lag" | "fence" | "growth" | "protocol")) {
         catch_up(&args, &parts, &mut report).await;
     }
     if has("lag") {
@@ -71,6 +72,9 @@ async fn main() {
     }
     if has("growth") {
         growth::measure(&args, &mut report).await;
+    }
+    if has("protocol") {
+        protocol::measure(&args, &mut report).await;
     }
     report.print(&args);
 }
@@ -103,6 +107,12 @@ async fn catch_up(args: &Args, parts: &[String], report: &mut Report) {
         }
     }
     let mut bench = Bench::new(args, &source, &work);
+    if has("latency") {
+        latency::measure(args, &source, &maria, &work, report).await;
+    }
+    if parts.iter().all(|part| matches!(part.as_str(), "latency" | "lag" | "fence" | "growth" | "protocol")) {
+        return;
+    }
     for round in 1..=args.number("--rounds", 3) {
         eprintln!("round {round}, load {}", report::load());
         if has("maria") {

@@ -50,13 +50,20 @@ pub struct Bench<'a> {
     source: &'a Server,
     work: &'a Workload,
     syncer: String,
+    /// Where the target is reached, if not at its own port.
+    port: Option<u16>,
 }
 
 impl<'a> Bench<'a> {
     pub fn new(args: &Args, source: &'a Server, work: &'a Workload) -> Self {
         let cluster = Cluster::with_workers(1, 60);
         cluster.create_source("src-1", source, true);
-        Bench { cluster, source, work, syncer: args.text("--syncer", "batch: 100") }
+        Bench { cluster, source, work, syncer: args.text("--syncer", "batch: 100"), port: None }
+    }
+
+    /// With other settings, and a target behind a proxy.
+    pub fn with(self, syncer: String, port: u16) -> Self {
+        Bench { syncer, port: Some(port), ..self }
     }
 
     /// Resets the target, starts the task, and measures from the start of the binlog stream to the last marker.
@@ -139,7 +146,8 @@ impl<'a> Bench<'a> {
                  mysql-instances:\n- {{source-id: src-1, block-allow-list: b, syncer-config-name: s, \
                  meta: {{binlog-name: {file}, binlog-pos: {pos}, binlog-gtid: \"{gtid}\"}}}}\n\
                  block-allow-list:\n  b: {{{tables}}}\nsyncers:\n  s: {{{}}}\n",
-                target.port, self.syncer
+                self.port.unwrap_or(target.port),
+                self.syncer
             ),
         )
     }

@@ -25,7 +25,7 @@ impl Hasher for IdHasher {
     fn write_u64(&mut self, id: u64) {
         let spread = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         // The map takes its buckets from the low bits and its marks from the high ones.
-        self.0 = spread ^ spread >> 32;
+        self.0 = spread ^ (spread >> 32);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::{
     by_id::ById,
@@ -81,7 +81,7 @@ impl EventDecoder {
     /// in it.
     ///
     /// Errors: 11054 for bytes that are no event (also a wrong checksum), naming type and place.
-    pub fn decode(&mut self, raw: Bytes, out: &mut VecDeque<Event>) -> Result<()> {
+    pub fn decode(&mut self, mut raw: Bytes, out: &mut VecDeque<Event>) -> Result<()> {
         let header = header(&raw).map_err(|e| self.malformed(0, e))?;
         let has_checksum = self.has_checksum(&header, &raw);
         let of_type = |e| self.malformed(header.event_type, e);
@@ -95,7 +95,9 @@ impl EventDecoder {
         if has_checksum && !checksum_matches(&raw, end) {
             return Err(of_type(Malformed("binlog checksum mismatch, data may be corrupted")));
         }
-        let body = raw.slice(HEADER_LEN..end);
+        raw.truncate(end);
+        raw.advance(HEADER_LEN);
+        let body = raw;
         let start = self.position.pos;
         self.advance(&header);
         let end = self.position.pos;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     column,
     cursor::{Cursor, Malformed, Parsed},
-    plan_print::{Print, Size},
+    plan_print::{Print, Short, Size},
     rows::ColumnSet,
     table_map::TableMap,
 };
@@ -29,6 +29,8 @@ pub struct RowPlan {
     encodings: Vec<Encoding>,
     sizes: Vec<Size>,
     prints: Vec<Print>,
+    /// The same, short.
+    shorts: Vec<Short>,
     /// Of the columns before the first whose length the row says: where each is behind the bits for NULL.
     fixed: Vec<Field>,
 }
@@ -56,9 +58,10 @@ impl RowPlan {
         let encodings: Vec<Encoding> = (0..map.columns.len()).map(of).collect();
         let sizes: Vec<Size> = map.columns.iter().map(Size::of_column).collect();
         let fixed = fixed(&sizes);
-        let prints =
+        let prints: Vec<Print> =
             map.columns.iter().zip(&encodings).map(|(column, encoding)| Print::of_column(column, encoding)).collect();
-        RowPlan { map, encodings, sizes, prints, fixed }
+        let shorts = prints.iter().map(Short::of).collect();
+        RowPlan { map, encodings, sizes, prints, shorts, fixed }
     }
 
     /// Whether the plan is for rows with this layout.
@@ -200,13 +203,13 @@ impl<'a> RowImage<'a> {
         let mut pen = out.pen();
         for column in columns {
             let separator = std::mem::replace(&mut before, b',');
-            let (Some(field), Some(print)) = (self.field(column), self.plan.prints.get(column)) else {
+            let (Some(field), Some(short)) = (self.field(column), self.plan.shorts.get(column)) else {
                 pen.separator(separator);
                 pen.null();
                 continue;
             };
             let more = data.get(field.start as usize..).unwrap_or_default();
-            if !print.write_short(separator, more, (field.end - field.start) as usize, &mut pen) {
+            if !short.write(separator, more, (field.end - field.start) as usize, &mut pen) {
                 pen.separator(separator);
                 let out = pen.out();
                 self.write(column, out)?;

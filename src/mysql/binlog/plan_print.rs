@@ -116,6 +116,49 @@ pub(super) struct Charset {
     tail: &'static str,
 }
 
+/// The frequent kinds of small values: what of a [`Print`] a loop over columns needs, in two bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Short {
+    /// By how far it is shifted to fill 64 bits.
+    Integer { signed: bool, shift: u8 },
+    /// UTF-8 with one byte of length.
+    Text,
+    /// None of them.
+    Other,
+}
+
+impl Short {
+    pub(super) fn of(print: &Print) -> Short {
+        match print {
+            Print::Signed(shift) => Short::Integer { signed: true, shift: *shift },
+            Print::Unsigned(shift) => Short::Integer { signed: false, shift: *shift },
+            Print::Utf8(1) => Short::Text,
+            _ => Short::Other,
+        }
+    }
+
+    /// Writes the value behind a separator; `more` begins with its `length` stored bytes. False when nothing was written, as
+    /// it needs [`Print::write`].
+    #[inline(always)]
+    pub(super) fn write(self, separator: u8, more: &[u8], length: usize, pen: &mut Pen<'_>) -> bool {
+        match self {
+            Short::Integer { signed, shift } => {
+                let bits = word(more) << (shift & 63);
+                let minus = signed && (bits as i64) < 0;
+                // Of a negative number the bits of its magnitude, in the same place; the smallest is its own.
+                let magnitude = if minus { bits.wrapping_neg() } else { bits };
+                pen.integer_after(separator, minus, magnitude >> (shift & 63));
+                true
+            }
+            Short::Text if length <= 17 => {
+                let Some(chunk) = more.get(1..).and_then(|text| text.first_chunk::<16>()) else { return false };
+                pen.utf8_short(separator, chunk, length - 1)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Print {
     pub(super) fn of_column(column: &Column, encoding: &Encoding) -> Print {
         let fsp = column.meta.min(6) as u8;
@@ -163,22 +206,6 @@ impl Print {
         };
         let shift = 64 - column.integer_bits().unwrap_or(64);
         if unsigned { Print::Unsigned(shift) } else { Print::Signed(shift) }
-    }
-
-    /// Writes the frequent kinds of small values behind a separator; `more` begins with the `length` stored bytes. False
-    /// when nothing was written, as the value needs [`Print::write`].
-    #[inline(always)]
-    pub(super) fn write_short(&self, separator: u8, more: &[u8], length: usize, pen: &mut Pen<'_>) -> bool {
-        match self {
-            Print::Signed(shift) => pen.i64_after(separator, signed(more, *shift)),
-            Print::Unsigned(shift) => pen.u64_after(separator, unsigned(more, *shift)),
-            Print::Utf8(1) if length <= 17 => {
-                let Some(chunk) = more.get(1..).and_then(|text| text.first_chunk::<16>()) else { return false };
-                return pen.utf8_short(separator, chunk, length - 1);
-            }
-            _ => return false,
-        }
-        true
     }
 
     /// Appends the literal of the value `stored`; `more` begins with it and goes on behind it. None: it takes the way by

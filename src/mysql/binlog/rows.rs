@@ -41,6 +41,7 @@ pub struct RowsEvent {
 /// Which columns an image holds; all of them with `binlog_row_image=FULL`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ColumnSet {
+    /// Empty when all are there.
     bits: Bytes,
     columns: usize,
     present: usize,
@@ -48,13 +49,14 @@ pub struct ColumnSet {
 
 impl ColumnSet {
     fn read(cursor: &mut Cursor<'_>, columns: usize) -> Parsed<ColumnSet> {
-        let bits = cursor.bytes(columns.div_ceil(8))?;
+        let bits = cursor.slice(columns.div_ceil(8))?;
         let present = (0..columns).filter(|i| bits[i / 8] >> (i % 8) & 1 == 1).count();
+        let bits = if present == columns { Bytes::new() } else { Bytes::copy_from_slice(bits) };
         Ok(ColumnSet { bits, columns, present })
     }
 
     pub fn contains(&self, column: usize) -> bool {
-        column < self.columns && self.bits[column / 8] >> (column % 8) & 1 == 1
+        column < self.columns && self.bits.get(column / 8).is_none_or(|bits| bits >> (column % 8) & 1 == 1)
     }
 
     /// How many columns are in the image.

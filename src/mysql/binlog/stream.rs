@@ -184,9 +184,12 @@ impl BinlogStream {
         let decoded = self.decoder.position();
         if !self.ready.is_empty() || self.decoder.is_unfolding() {
             self.position.pos = event.end;
-        } else if self.position != *decoded {
-            self.position.clone_from(decoded);
+            return;
         }
+        if self.position.name != decoded.name {
+            self.position.name.clone_from(&decoded.name);
+        }
+        self.position.pos = decoded.pos;
     }
 
     fn is_behind_start(&mut self, event: &Event) -> bool {

@@ -30,7 +30,8 @@ static FOUR: [u32; 10_000] = {
     let mut n = 0;
     while n < 10_000 {
         let digits = n as u32;
-        table[n] = 0x3030_3030 + (digits / 1000 | digits / 100 % 10 << 8 | digits / 10 % 10 << 16 | digits % 10 << 24);
+        let (first, second, third, last) = (digits / 1000, digits / 100 % 10, digits / 10 % 10, digits % 10);
+        table[n] = 0x3030_3030 + (first | (second << 8) | (third << 16) | (last << 24));
         n += 1;
     }
     table
@@ -45,7 +46,7 @@ fn four(n: u32) -> u32 {
 /// Eight ASCII digits of `n` < 10^8.
 #[inline(always)]
 fn eight_by_table(n: u32) -> u64 {
-    u64::from(four(n / 10_000)) | u64::from(four(n % 10_000)) << 32
+    u64::from(four(n / 10_000)) | (u64::from(four(n % 10_000)) << 32)
 }
 
 /// The digits of `n` < 10^4 without leading zeros, and how many they are.
@@ -68,7 +69,7 @@ pub(super) fn write(n: u64, window: &mut [u8; 64], at: usize) -> usize {
             return used;
         }
         let (digits, used) = leading(n / 10_000);
-        let word = u64::from(digits) | u64::from(four(n % 10_000)) << (8 * used);
+        let word = u64::from(digits) | (u64::from(four(n % 10_000)) << (8 * used));
         window[at..at + 8].copy_from_slice(&word.to_le_bytes());
         return used + 4;
     }
@@ -81,7 +82,7 @@ pub(super) fn write(n: u64, window: &mut [u8; 64], at: usize) -> usize {
             return used + 8;
         }
         let (digits, used) = leading(high / 10_000);
-        let word = u64::from(digits) | u64::from(four(high % 10_000)) << (8 * used);
+        let word = u64::from(digits) | (u64::from(four(high % 10_000)) << (8 * used));
         window[at..at + 8].copy_from_slice(&word.to_le_bytes());
         let behind = at + used + 4;
         window[behind..behind + 8].copy_from_slice(&low.to_le_bytes());

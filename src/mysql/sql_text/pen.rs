@@ -50,21 +50,13 @@ impl<'a> Pen<'a> {
         self.at += 4;
     }
 
-    /// A number behind a separator.
+    /// A number behind a separator, as sign and magnitude.
     #[inline(always)]
-    pub fn u64_after(&mut self, separator: u8, n: u64) {
-        let window = self.window();
-        window[0] = separator;
-        let used = digits::write(n, window, 1);
-        self.at += 1 + used;
-    }
-
-    #[inline(always)]
-    pub fn i64_after(&mut self, separator: u8, n: i64) {
+    pub fn integer_after(&mut self, separator: u8, minus: bool, magnitude: u64) {
         let window = self.window();
         (window[0], window[1]) = (separator, b'-');
-        let before = 1 + usize::from(n < 0);
-        let used = digits::write(n.unsigned_abs(), window, before);
+        let before = 1 + usize::from(minus);
+        let used = digits::write(magnitude, window, before);
         self.at += before + used;
     }
 

@@ -156,7 +156,7 @@ impl LaneFence {
         }
     }
 
-    /// Appends `UPDATE lane row; SELECT one row updated` (no semicolon at the end). `batch` is the ordinal of this
+    /// Appends `UPDATE lane row; SET (one row updated)` (no semicolon at the end). `batch` is the ordinal of this
     /// transaction. Without `progress` the lane's progress stays (control transactions).
     pub fn write(&self, batch: u64, progress: Option<&Progress>, sql: &mut SqlText) {
         sql.push_all(&["UPDATE ", &self.table, " SET batch = "]);
@@ -209,7 +209,7 @@ mod tests {
             "UPDATE `m`.`t_lane_progress` SET batch = 12 + 0 * (18446744073709551615 + (NOT (batch = 11 AND epoch = 4 \
              AND cluster_id = 9))), gtid_set = '', gtid = '', binlog_name = 'bin.000002', binlog_pos = 77, \
              row_index = 5 WHERE source_id = 's''1' AND lane = 3; \
-             SELECT 1 + 0 * (18446744073709551615 + (ROW_COUNT() <> 1))"
+             SET @dm_fence = 0 * (18446744073709551615 + (ROW_COUNT() <> 1))"
         );
         sql.clear();
         fence.check(12, &mut sql);

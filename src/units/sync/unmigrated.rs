@@ -49,7 +49,7 @@ impl Unmigrated {
             join(out, before);
             return None;
         }
-        let started = (self.left_out % SAMPLE == 0).then(Instant::now);
+        let started = self.left_out.is_multiple_of(SAMPLE).then(Instant::now);
         let Some(Output::Item(Item::Rows { event, .. })) = rows.first() else { return None };
         let kind = event.kind;
         if !rows.iter().all(|output| self.is_left_out(output)) {

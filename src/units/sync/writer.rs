@@ -33,9 +33,9 @@ const LARGE_PACKET: usize = 4 << 20;
 /// What a packet's own statements stand between.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
-    /// BEGIN; UPDATE and SELECT of the fence with the progress; the rows; COMMIT.
+    /// BEGIN; UPDATE and SET of the fence with the progress; the rows; COMMIT.
     FenceFirst,
-    /// BEGIN; SELECT that judges the fence and locks the lane; the rows; UPDATE and SELECT of the progress; COMMIT. For rows
+    /// BEGIN; SELECT that judges the fence and locks the lane; the rows; UPDATE and SET of the progress; COMMIT. For rows
     /// that no transaction holds (see `fence::locked_if`).
     RowsFirst,
 }
