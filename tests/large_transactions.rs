@@ -65,45 +65,49 @@ async fn equal(source: &Server, target: &Server, cluster: &Cluster) {
     .await;
 }
 
+fn narrow(rows: u64) -> String {
+    format!("INSERT INTO big.narrow SELECT seq, seq % 7 FROM big.seq_1_to_{rows}")
+}
+
+/// What is written, and what it is called.
+fn steps(many: u64, mib: u64) -> [(String, String); 5] {
+    let wide = |from: u64, rows: u64| {
+        format!(
+            "INSERT INTO big.wide SELECT seq + {from}, REPEAT(CHAR(seq % 250 + 1), 262144) FROM big.seq_1_to_{rows}"
+        )
+    };
+    // Because of it MariaDB writes what is rolled back.
+    let temporary = "DROP TEMPORARY TABLE IF EXISTS big.none";
+    let (few, all, half) = (narrow(10), wide(1_000_000, mib * 4), wide(1_000_000, mib * 2));
+    [
+        ("1,000 rows".into(), narrow(1000)),
+        (format!("{many} narrow rows"), narrow(many)),
+        (format!("{mib} MiB of wide rows"), wide(0, mib * 4)),
+        (format!("{mib} MiB rolled back"), format!("BEGIN; {all}; {temporary}; ROLLBACK; {few}")),
+        (
+            format!("{mib} MiB of which the half was rolled back"),
+            format!(
+                "BEGIN; {few}; SAVEPOINT a; {half}; {temporary}; ROLLBACK TO a; DELETE FROM big.wide WHERE id % 2; COMMIT"
+            ),
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn large_transactions_take_the_memory_of_small_ones() {
     // Groups of MariaDB may be rolled back: large ones are counted, then read again.
     let (source, target) = (servers::mariadb(), servers::mariadb());
-    for server in [&source, &target] {
-        server
-            .exec("CREATE DATABASE big; CREATE TABLE big.narrow (a INT, b INT); CREATE TABLE big.wide (id INT PRIMARY KEY, body LONGBLOB)")
-            .await;
-    }
+    let tables = "CREATE DATABASE big; CREATE TABLE big.narrow (a INT, b INT);
+        CREATE TABLE big.wide (id INT PRIMARY KEY, body LONGBLOB)";
+    source.exec(tables).await;
+    target.exec(tables).await;
     let (many, mib) = (variable("DM_LARGE_ROWS", 40_000), variable("DM_LARGE_MIB", 24));
     let mut cluster = Cluster::with_workers(1, 60);
     let gtid = source.text("SELECT @@gtid_binlog_pos").await;
     start(&cluster, &source, &target, &gtid);
-    let narrow = |rows: u64| format!("INSERT INTO big.narrow SELECT seq, seq % 7 FROM big.seq_1_to_{rows}");
-    let wide = |rows: u64| format!("REPEAT(CHAR(seq % 250 + 1), 262144) FROM big.seq_1_to_{rows}");
     let worker = cluster.node("worker1").pid();
     let mut peaks = Vec::new();
-    for (title, sql) in [
-        ("1,000 rows", narrow(1000)),
-        (&format!("{many} narrow rows"), narrow(many)),
-        (&format!("{mib} MiB of wide rows"), format!("INSERT INTO big.wide SELECT seq, {}", wide(mib * 4))),
-        (
-            &format!("{mib} MiB rolled back"),
-            format!(
-                "BEGIN; INSERT INTO big.wide SELECT seq + 1000000, {}; DROP TEMPORARY TABLE IF EXISTS big.none; ROLLBACK; {}",
-                wide(mib * 4),
-                narrow(10)
-            ),
-        ),
-        (
-            &format!("{mib} MiB of which the half was rolled back"),
-            format!(
-                "BEGIN; {}; SAVEPOINT a; INSERT INTO big.wide SELECT seq + 1000000, {}; \
-                 DROP TEMPORARY TABLE IF EXISTS big.none; ROLLBACK TO a; DELETE FROM big.wide WHERE id % 2; COMMIT",
-                narrow(10),
-                wide(mib * 2)
-            ),
-        ),
-    ] {
+    for (title, sql) in steps(many, mib) {
         forget_peak(worker);
         let before = resident_memory(worker);
         source.exec(&sql).await;
@@ -115,11 +119,15 @@ async fn large_transactions_take_the_memory_of_small_ones() {
     }
     let (first, others) = peaks.split_first().unwrap();
     assert!(others.iter().all(|peak| *peak < first + LIMIT_MIB), "MiB at most: {peaks:?}");
+    a_pause_in_the_middle(&source, &target, &cluster, many).await;
+    a_kill_in_the_middle(&source, &target, &mut cluster, many).await;
+}
 
-    // A pause that can't wait for the end: the target stands still.
-    let there = rows(&target).await;
+/// One that can't wait for the end: the target stands still.
+async fn a_pause_in_the_middle(source: &Server, target: &Server, cluster: &Cluster, many: u64) {
+    let there = rows(target).await;
     source.exec(&narrow(many)).await;
-    in_the_middle(&target, there).await;
+    in_the_middle(target, there).await;
     let mut holder = target.conn().await;
     holder.query_drop("LOCK TABLES big.narrow WRITE").await.unwrap();
     cluster.dmctl_ok(&["pause-task", TASK]);
@@ -130,17 +138,21 @@ async fn large_transactions_take_the_memory_of_small_ones() {
     .await;
     holder.query_drop("UNLOCK TABLES").await.unwrap();
     holder.disconnect().await.unwrap();
-    let within = rows(&target).await;
+    let within = rows(target).await;
+    eprintln!("paused behind {} of {many} rows", within - there);
     assert!(within > there && within < there + many, "{there} rows before, {within} after the pause");
     cluster.dmctl_ok(&["resume-task", TASK]);
-    equal(&source, &target, &cluster).await;
-    // A kill.
-    let there = rows(&target).await;
+    equal(source, target, cluster).await;
+}
+
+async fn a_kill_in_the_middle(source: &Server, target: &Server, cluster: &mut Cluster, many: u64) {
+    let there = rows(target).await;
     source.exec(&narrow(many)).await;
-    in_the_middle(&target, there).await;
+    in_the_middle(target, there).await;
     cluster.node("worker1").kill();
-    let within = rows(&target).await;
+    let within = rows(target).await;
+    eprintln!("killed behind {} of {many} rows", within - there);
     assert!(within > there && within < there + many, "{there} rows before, {within} after the kill");
     cluster.node("worker1").up();
-    equal(&source, &target, &cluster).await;
+    equal(source, target, cluster).await;
 }
