@@ -227,6 +227,20 @@ async fn shards_merge_and_duplicates_do_what_the_user_chose() {
     assert!(error.message().contains("d.t2."), "{error}");
 }
 
+/// MySQL 5.7 doesn't tell a dump the types inside JSON (decision 13): the check says so, and only of such a source.
+#[tokio::test]
+async fn the_check_warns_of_json_that_a_dump_cannot_tell() {
+    let (target, dir) = (servers::mariadb(), tempfile::tempdir().unwrap());
+    for (release, warns) in [(servers::Release::Mysql57, true), (servers::Release::Mysql97, false)] {
+        let source = Server::of(release, &[]);
+        source.exec("CREATE DATABASE d; CREATE TABLE d.j (a INT PRIMARY KEY, doc JSON)").await;
+        let config = subtask(&source, &target, dir.path(), TaskMode::All);
+        let text = units::check::run(&[config], Default::default()).await.unwrap().into_result().unwrap_or_default();
+        assert_eq!(text.contains("JSON documents check"), warns, "{text}");
+        assert_eq!(text.contains("table `d`.`j`: the dump of MySQL before 8.0.14"), warns, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn the_check_says_what_is_missing_and_what_to_grant() {
     let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());

@@ -182,8 +182,8 @@ fn refused(change: &Change, error: &ServerError) -> DmError {
     if let Some(charset) = ill_formed(error) {
         return refused.workaround(format!(
             "A text of the row (columns {} of {}) holds bytes that are no {charset} text, and no statement brings such \
-             bytes into a column of the target. Write the row to the target by hand as it should be, mend it on the \
-             source, and pass this change over with `binlog skip`; then resume the task.",
+             bytes into a column of the target. Mend the row on the source, write it to the target by hand as it should \
+             be, and leave this change out.",
             table.text_columns(charset),
             table.target
         ));
@@ -196,7 +196,10 @@ fn refused(change: &Change, error: &ServerError) -> DmError {
 fn ill_formed(error: &ServerError) -> Option<&str> {
     const INVALID_CHARACTER_STRING: u16 = 1300;
     const INCORRECT_VALUE: u16 = 1366;
+    const NOT_OF_CHARSET: u16 = 1253;
     match error.code {
+        // Of the literal of ASCII text (`mysql::literal`).
+        NOT_OF_CHARSET if error.message.ends_with("'ascii'") => Some("ascii"),
         INVALID_CHARACTER_STRING => error.message.strip_prefix("Invalid ")?.split(' ').next(),
         INCORRECT_VALUE if error.message.starts_with("Incorrect string value") => Some("valid"),
         _ => None,
@@ -228,6 +231,8 @@ mod tests {
             Some("valid")
         );
         assert_eq!(of(1366, "Incorrect integer value: 'x' for column `d`.`t`.`a` at row 1"), None);
+        let ascii = of(1253, "COLLATION 'utf8mb4_bin' is not valid for CHARACTER SET 'ascii'");
+        assert_eq!(ascii.as_deref(), Some("ascii"));
         assert_eq!(of(1062, "Duplicate entry 'Invalid gbk' for key 'PRIMARY'"), None);
     }
 }
