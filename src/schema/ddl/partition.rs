@@ -3,6 +3,7 @@
 use super::{
     ast::{AlterSpec, PartitionBy, PartitionChange, TableRole},
     cursor::Parser,
+    lexer::TokenKind,
 };
 use crate::{
     error::Result,
@@ -162,7 +163,7 @@ impl Parser<'_> {
     /// Engine, directories and the like are read over; the comment counts.
     fn partition_options(&mut self) -> Result<String> {
         let mut comment = String::new();
-        while self.is_any_word(0) || self.is_text() || self.is_name_at(0) {
+        while self.is_text() || self.is_name_at(0) || self.kind(0) == TokenKind::Number {
             if self.take_word("COMMENT") {
                 self.take_symbol('=');
                 comment = self.text()?;
@@ -346,10 +347,13 @@ impl Parser<'_> {
     /// Names and options of a clause that changes no partition; it ends its statement.
     fn partition_tail(&mut self) -> Result<()> {
         while !self.at_end() && !self.is_symbol(';') {
-            if !self.is_name_at(0) && !self.is_symbol(',') {
-                return Err(self.unexpected("partitions"));
+            match self.kind(0) {
+                TokenKind::Symbol('(') => drop(self.parenthesised()?),
+                TokenKind::Symbol(',' | '=') | TokenKind::Word | TokenKind::Quoted | TokenKind::Number => {
+                    self.advance()
+                }
+                _ => return Err(self.unexpected("partitions")),
             }
-            self.advance();
         }
         Ok(())
     }
