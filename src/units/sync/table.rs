@@ -205,7 +205,7 @@ impl TargetTable {
                 ),
                 _ => false,
             };
-            let names = self.written.iter().filter(is_text).map(|written| quote_name(&written.name));
+            let names = self.written.iter().filter(is_text).map(|written| written.name.clone());
             names.collect::<Vec<_>>().join(", ")
         };
         Some(names(Some(charset))).filter(|names| !names.is_empty()).unwrap_or_else(|| names(None))
