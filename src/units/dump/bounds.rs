@@ -76,11 +76,11 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    fn from(&self) -> String {
-        self.from_with("FORCE")
+    fn source(&self) -> String {
+        self.source_with("FORCE")
     }
 
-    fn from_with(&self, hint: &str) -> String {
+    fn source_with(&self, hint: &str) -> String {
         let (schema, table) = (quote_name(&self.table.schema), quote_name(&self.table.table));
         format!("FROM {schema}.{table} {hint} INDEX ({})", quote_name(&self.key.index))
     }
@@ -93,7 +93,7 @@ impl Cutter<'_> {
     }
 
     async fn divide(&self, conn: &mut Conn, column: &str) -> Result<Vec<Cut>> {
-        let sql = format!("SELECT CAST(MIN({column}) AS CHAR), CAST(MAX({column}) AS CHAR) {}", self.from());
+        let sql = format!("SELECT CAST(MIN({column}) AS CHAR), CAST(MAX({column}) AS CHAR) {}", self.source());
         let ends = query(conn, &sql).await?;
         let end = |at: usize| ends.first().and_then(|row| super::plan::text(row, at).parse::<i128>().ok());
         let (Some(min), Some(max)) = (end(0), end(1)) else { return Ok(Vec::new()) };
@@ -137,7 +137,7 @@ impl Cutter<'_> {
     /// Rows of `from <= column < to`, as the optimizer guesses.
     async fn estimate(&self, conn: &mut Conn, column: &str, from: i128, to: i128) -> Result<u64> {
         // MySQL 8.0 and later don't count the rows of an index that they are forced to.
-        let rows_of = self.from_with("USE");
+        let rows_of = self.source_with("USE");
         let sql = format!("EXPLAIN FORMAT=TRADITIONAL SELECT 1 {rows_of} WHERE {column} >= {from} AND {column} < {to}");
         let plan = query(conn, &sql).await?;
         let rows = plan.first().and_then(|row| row.get_opt::<Option<u64>, _>("rows")).and_then(|r| r.ok().flatten());
@@ -158,7 +158,7 @@ impl Cutter<'_> {
             let to = end.as_ref().map(|cut| compare(columns, cut, "<", "<"));
             let given: Vec<String> = from.into_iter().chain(to).collect();
             let condition = if given.is_empty() { String::new() } else { format!(" WHERE {}", given.join(" AND ")) };
-            let sql = format!("SELECT {list} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.from());
+            let sql = format!("SELECT {list} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
             let found: Option<Row> = conn
                 .query_first(&sql)
                 .await

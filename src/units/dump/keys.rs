@@ -69,6 +69,9 @@ impl KeyKind {
     }
 }
 
+/// DATA_TYPE and character set of the columns of a table, by name.
+pub type ColumnTypes = BTreeMap<String, (String, String)>;
+
 /// One part of a unique key.
 struct Part {
     index: String,
@@ -83,7 +86,7 @@ pub async fn read(
     server: &ServerInfo,
     inside: &str,
     tables: &mut BTreeMap<(String, String), &mut TablePlan>,
-    types: &BTreeMap<(String, String), BTreeMap<String, (String, String)>>,
+    types: &BTreeMap<(String, String), ColumnTypes>,
 ) -> Result<()> {
     // An index that the optimizer must not see can't be asked for.
     let visible = match (server.is_mariadb(), server.version) {
@@ -122,7 +125,7 @@ pub async fn read(
     Ok(())
 }
 
-fn split_key(parts: &[Part], types: Option<&BTreeMap<String, (String, String)>>) -> Option<SplitKey> {
+fn split_key(parts: &[Part], types: Option<&ColumnTypes>) -> Option<SplitKey> {
     let mut columns = Vec::new();
     for part in parts.iter().take_while(|part| !part.prefix) {
         let name = part.column.clone().unwrap_or_default();

@@ -150,7 +150,7 @@ async fn read_structures(conn: &mut Conn, server: &ServerInfo, plan: &mut DumpPl
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COLUMN_TYPE, IFNULL(CHARACTER_SET_NAME, '') \
          FROM information_schema.COLUMNS WHERE {inside} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
-    let mut types: BTreeMap<(String, String), BTreeMap<String, (String, String)>> = BTreeMap::new();
+    let mut types: BTreeMap<(String, String), keys::ColumnTypes> = BTreeMap::new();
     for row in rows(conn, &columns).await? {
         let key = (text(&row, 0), text(&row, 1));
         let Some(table) = by_name.get_mut(&key) else { continue };

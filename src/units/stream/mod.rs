@@ -430,7 +430,7 @@ async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> 
         vec![String::new()]
     } else {
         // What the server doesn't tell is taken for rows of 200 bytes.
-        let of_row = if plan.estimated_rows > 0 { plan.estimated_bytes / plan.estimated_rows } else { 200 };
+        let of_row = plan.estimated_bytes.checked_div(plan.estimated_rows).unwrap_or(200);
         let rows = (CHUNK_BYTES / of_row.max(1)).clamp(1, most_rows);
         bounds::conditions(&mut reader.conn, plan, rows).await.map_err(|e| {
             if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }

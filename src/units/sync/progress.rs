@@ -32,6 +32,8 @@ pub struct MetaTables {
     pub source_state: String,
     /// DM's, for online schema changes.
     pub online: String,
+    /// Schema and name of the checkpoint, not quoted.
+    names: (String, String),
 }
 
 impl MetaTables {
@@ -46,7 +48,18 @@ impl MetaTables {
             source_state: table("_source_state"),
             online: table("_onlineddl"),
             schema: schema.clone(),
+            names: (meta_schema.to_owned(), format!("{task}_syncer_checkpoint")),
         }
+    }
+
+    /// Asks for the names of the checkpoint's columns for GTID sets that are as short as the original makes them.
+    pub fn narrow_columns(&self) -> String {
+        format!(
+            "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND \
+             COLUMN_NAME IN ('binlog_gtid', 'exit_safe_binlog_gtid') AND DATA_TYPE = 'text'",
+            quote_text(&self.names.0),
+            quote_text(&self.names.1)
+        )
     }
 
     /// CREATE of the table for online schema changes, the original's column by column.

@@ -87,6 +87,22 @@ pub(super) struct Stored {
     exit_safe: Option<Location>,
 }
 
+/// Makes the meta tables that are missing. Those that the original made, or we did once, hold no GTID set of more than
+/// 65,535 bytes, and a session without strict mode would cut it: they are widened.
+async fn create(conn: &mut Conn, target: &Target, tables: &MetaTables) -> Result<(), DmError> {
+    for sql in tables.create(target.has_json()) {
+        within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
+    }
+    let sql = tables.narrow_columns();
+    let narrow: Vec<String> =
+        within(target.answer_limit(), conn.query(&sql)).await.map_err(|e| target.query_error(&sql, &e))?;
+    for column in narrow {
+        let sql = format!("ALTER TABLE {} MODIFY {} MEDIUMTEXT", tables.checkpoint, quote_name(&column));
+        within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
+    }
+    Ok(())
+}
+
 /// Prepares a run.
 pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let config = env.config.clone();
@@ -95,9 +111,7 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let target = link::answered(&config.to, Scope::Downstream, "the target's facts", probe).await?;
     let tables = MetaTables::new(&config.meta_schema, &config.name);
     let mut conn = target.connect().await?;
-    for sql in tables.create(target.has_json()) {
-        within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
-    }
+    create(&mut conn, &target, &tables).await?;
     let wanted = config.syncer.worker_count.clamp(1, 1024);
     failpoint::pass(&config.name, Place::StartBeforeRaise)?;
     let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
