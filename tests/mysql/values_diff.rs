@@ -231,7 +231,7 @@ fn same_print(text: &str, old_json: bool) -> String {
     if !old_json {
         return text.to_owned();
     }
-    let text = &compare::whole_doubles_as_integers(text);
+    let text = &compare::exact::whole_doubles_as_integers(text);
     let scalar = text.strip_suffix(".0").filter(|rest| rest.parse::<i64>().is_ok()).unwrap_or(text);
     scalar.replace(".0,", ",").replace(".0]", "]").replace(".0}", "}")
 }

@@ -27,7 +27,14 @@ use crate::{
         server::{ServerInfo, show_master_status},
         within,
     },
-    schema::{Tracker, charset::CharsetPair, collation::Catalog, load, model::quote_text, server, table_info},
+    schema::{
+        Tracker,
+        charset::CharsetPair,
+        collation::Catalog,
+        load,
+        model::{quote_name, quote_text},
+        server, table_info,
+    },
     units::{
         Fence, UnitEnv,
         failpoint::{self, Place},

@@ -2,9 +2,7 @@
 //! so that a lost, doubled or changed row shows, also in tables without a key. Where the target is TiDB the values are read
 //! and compared here (`exact.rs`), else the servers make the sums.
 
-mod exact;
-
-pub use exact::whole_doubles_as_integers;
+pub mod exact;
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
