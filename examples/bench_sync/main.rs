@@ -5,7 +5,7 @@
 //! else the machine does hits all of them. `ARGS`:
 //!
 //! * `--parts a,b`: `maria`, `replica`, `parallel`, `blackhole`, `decode`, `lag`, `fence` (the cost of the lane row),
-//!   `growth` (more tables, larger rows, larger transactions: about ten minutes) are the default; `mysql`, `tidb`, `strict` (a
+//!   `growth` (more tables, larger rows, larger transactions: about two minutes) are the default; `mysql`, `tidb`, `strict` (a
 //!   target that syncs every commit), `latency` (a distant target, by number of lanes), `protocol` (text or prepared); or `all`.
 //! * `--rounds N` (3), `--changes N` (330000), `--hot` (sysbench's uneven choice of rows), `--lag-seconds N` (10)
 //! * `--syncer 'key: value, ..'`: settings of the task's syncer, e.g. `'multiple-rows: true'`

@@ -52,7 +52,7 @@ use crate::{
 };
 
 /// Rows of one chunk: so much is read again after a crash.
-const CHUNK_BYTES: u64 = 8 << 20;
+const CHUNK_BYTES: u64 = 2 << 20;
 /// Of one INSERT.
 const BATCH_BYTES: usize = 512 << 10;
 /// All batches on their way.
