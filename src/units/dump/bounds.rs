@@ -87,9 +87,20 @@ impl Cutter<'_> {
 
     async fn cuts(&self, conn: &mut Conn) -> Result<Vec<Cut>> {
         match self.key.columns.first() {
-            Some(first) if first.kind == KeyKind::Integer => self.divide(conn, &quote_name(&first.name)).await,
+            Some(first) if first.kind == KeyKind::Integer => {
+                let cuts = self.divide(conn, &quote_name(&first.name)).await?;
+                if cuts.is_empty() && self.is_large(conn).await? { self.walk(conn, None, None).await } else { Ok(cuts) }
+            }
             _ => self.walk(conn, None, None).await,
         }
+    }
+
+    /// Whether the table has many more rows than one chunk should: a server that has just got them says nothing of them yet.
+    async fn is_large(&self, conn: &mut Conn) -> Result<bool> {
+        let names: Vec<String> = self.key.columns.iter().map(|column| quote_name(&column.name)).collect();
+        let (list, offset) = (names.join(","), self.rows.saturating_mul(4));
+        let sql = format!("SELECT {list} {} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
+        Ok(!query(conn, &sql).await?.is_empty())
     }
 
     async fn divide(&self, conn: &mut Conn, column: &str) -> Result<Vec<Cut>> {
