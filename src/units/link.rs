@@ -47,6 +47,12 @@ pub fn failed(code: Code, scope: Scope, what: &str, e: &mysql_async::Error) -> D
     DmError::new(code).msg(format!("{verb}: {}", mysql::error::short_sql(what))).scope(scope).cause(cause(e))
 }
 
+/// A lock wait, a deadlock or a lost connection: the same question may be answered the next time.
+pub fn is_passing(e: &DmError) -> bool {
+    let lock_wait = e.raw_cause().starts_with("Error 1205 ") || e.raw_cause().starts_with("Error 1213 ");
+    lock_wait || matches!(e.code(), Code::DBDriverError | Code::DBBadConn | Code::DBInvalidConn)
+}
+
 /// The connection is gone; the outcome of what was under way is unknown.
 pub fn is_broken(e: &mysql_async::Error) -> bool {
     mysql::is_connection_lost(e)

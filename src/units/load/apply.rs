@@ -115,7 +115,7 @@ impl Worker {
             let mut conn = self.connection().await?;
             let limit = self.shared.target.answer_limit();
             failpoint::pass(&self.shared.task, Place::LoadBeforeBatch)?;
-            let Err(e) = within(limit, store::run_all(&mut conn, sql)).await else {
+            let Err(e) = within(limit, store::run_all(&mut conn, &sql)).await else {
                 failpoint::pass(&self.shared.task, Place::LoadCommitted)?;
                 self.conn = Some(conn);
                 return Ok(Applied::Committed);
@@ -175,16 +175,11 @@ impl Worker {
                 Ok(at)
             };
             match read.await {
-                Err(e) if tries < RECONNECTS && is_passing(&e) => tries += 1,
+                Err(e) if tries < RECONNECTS && link::is_passing(&e) => tries += 1,
                 done => return done,
             }
         }
     }
-}
-
-fn is_passing(e: &DmError) -> bool {
-    let lock_wait = e.raw_cause().starts_with("Error 1205 ") || e.raw_cause().starts_with("Error 1213 ");
-    lock_wait || matches!(e.code(), Code::DBDriverError | Code::DBBadConn | Code::DBInvalidConn)
 }
 
 fn open(file: &DataFile, position: u64, bytes: usize) -> Result<Prefetch> {

@@ -278,14 +278,14 @@ impl Store {
     /// owner is there.
     pub async fn hold(&self, conn: &mut Conn) -> Result<()> {
         let sql = format!("BEGIN; {}", self.state_fence());
-        let Err(e) = run_all(conn, sql.into_bytes()).await else { return Ok(()) };
+        let Err(e) = run_all(conn, sql.as_bytes()).await else { return Ok(()) };
         self.refused(conn, &e, "hold the load state").await
     }
 
     /// Runs statements in one transaction that fails when a newer owner is there.
     pub async fn fenced(&self, conn: &mut Conn, statements: &[String], what: &str) -> Result<()> {
         let sql = format!("BEGIN; {}; {}; COMMIT", self.state_fence(), statements.join("; "));
-        let Err(e) = run_all(conn, sql.into_bytes()).await else { return Ok(()) };
+        let Err(e) = run_all(conn, sql.as_bytes()).await else { return Ok(()) };
         self.refused(conn, &e, what).await
     }
 
@@ -493,6 +493,6 @@ pub fn absent_is_none<T>(read: std::result::Result<Option<T>, mysql_async::Error
 }
 
 /// Sends a packet of statements and reads every result; the first error ends it.
-pub async fn run_all(conn: &mut Conn, sql: Vec<u8>) -> std::result::Result<(), mysql_async::Error> {
+pub async fn run_all(conn: &mut Conn, sql: &[u8]) -> std::result::Result<(), mysql_async::Error> {
     conn.query_iter(sql).await?.drop_result().await
 }

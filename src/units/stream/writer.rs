@@ -17,7 +17,7 @@ use crate::{
     error::{Code, DmError, Result, Scope},
     mysql::within,
     schema::model::quote_name,
-    units::{fence, link},
+    units::{fence, link, load::store},
 };
 
 /// A target that doesn't answer for so long ends the run (and is resumed by the supervisor).
@@ -105,7 +105,7 @@ impl Writer {
         loop {
             let mut conn = self.connection().await?;
             let limit = self.shared.target.answer_limit();
-            let Err(e) = within(limit, run(&mut conn, packet)).await else {
+            let Err(e) = within(limit, store::run_all(&mut conn, packet)).await else {
                 self.conn = Some(conn);
                 return Ok(Sent::Ok);
             };
@@ -162,7 +162,7 @@ impl Writer {
         let mut tries = 0;
         loop {
             match link::connect(&self.shared.target, &self.shared.session, Scope::Downstream).await {
-                Err(e) if tries < RECONNECTS && is_passing(&e) => {
+                Err(e) if tries < RECONNECTS && link::is_passing(&e) => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200 * u64::from(tries * tries))).await;
                 }
@@ -186,21 +186,11 @@ impl Writer {
                 Ok(at)
             };
             match read.await {
-                Err(e) if tries < RECONNECTS && is_passing(&e) => tries += 1,
+                Err(e) if tries < RECONNECTS && link::is_passing(&e) => tries += 1,
                 done => return done,
             }
         }
     }
-}
-
-fn is_passing(e: &DmError) -> bool {
-    let lock_wait = e.raw_cause().starts_with("Error 1205 ") || e.raw_cause().starts_with("Error 1213 ");
-    lock_wait || matches!(e.code(), Code::DBDriverError | Code::DBBadConn | Code::DBInvalidConn)
-}
-
-/// Sends a packet of statements and reads every result; the first error ends it.
-async fn run(conn: &mut Conn, packet: &[u8]) -> std::result::Result<(), mysql_async::Error> {
-    conn.query_iter(packet).await?.drop_result().await
 }
 
 fn failure(chunk: &Chunk, e: &mysql_async::Error) -> DmError {
