@@ -77,7 +77,7 @@ impl Greeting {
 }
 
 /// Opens a connection to the first address that takes one, and logs in.
-pub(super) async fn login(cfg: &DbConfig, addresses: &[SocketAddr], limit: Duration) -> Wire<PacketStream> {
+pub(in crate::mysql) async fn login(cfg: &DbConfig, addresses: &[SocketAddr], limit: Duration) -> Wire<PacketStream> {
     let socket = timeout(limit, TcpStream::connect(addresses))
         .await
         .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;

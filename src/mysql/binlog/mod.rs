@@ -14,7 +14,7 @@ mod gtid_event;
 mod json;
 mod json_diff;
 pub(crate) mod json_text;
-mod login;
+pub(super) mod login;
 mod old_time;
 pub mod plan;
 mod plan_print;
@@ -26,7 +26,7 @@ pub mod stream;
 pub mod table_map;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(super) mod wire;
 
 pub use decode::EventDecoder;
 pub use event::{Event, EventBody, EventHeader, FormatDescription, GtidEvent, QueryEvent, StatusVars};

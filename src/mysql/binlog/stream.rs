@@ -207,7 +207,7 @@ impl BinlogStream {
     }
 }
 
-fn login_cause(cfg: &DbConfig, error: WireError) -> String {
+pub(in crate::mysql) fn login_cause(cfg: &DbConfig, error: WireError) -> String {
     match error {
         WireError::Io(io) => io_dial_cause(cfg, &io),
         other => wire_cause(other),

@@ -19,13 +19,13 @@ const CHUNK: usize = 128 << 10;
 /// The largest payload a server sends (its own limit of an event).
 const LARGEST_PAYLOAD: usize = (1 << 30) + (1 << 20);
 
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+pub(in crate::mysql) trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}
 
 /// Why an exchange failed.
 #[derive(Debug)]
-pub(super) enum WireError {
+pub(in crate::mysql) enum WireError {
     Io(io::Error),
     /// Number, state and text of the server's answer.
     Server(u16, String, String),
@@ -42,10 +42,10 @@ impl From<io::Error> for WireError {
     }
 }
 
-pub(super) type Wire<T> = Result<T, WireError>;
+pub(in crate::mysql) type Wire<T> = Result<T, WireError>;
 
 /// One connection.
-pub(super) struct PacketStream {
+pub(in crate::mysql) struct PacketStream {
     socket: Box<dyn Socket>,
     buffer: BytesMut,
     /// Payloads of packets that go on.
@@ -183,7 +183,7 @@ impl PacketStream {
 }
 
 /// The server's error out of its packet: byte 0xff, number, then `#` and the state (not before login), then the text.
-pub(super) fn server_error(packet: &Bytes) -> WireError {
+pub(in crate::mysql) fn server_error(packet: &Bytes) -> WireError {
     let parse = || -> Parsed<WireError> {
         let cursor = &mut Cursor::new(packet);
         cursor.u8()?;
@@ -200,7 +200,7 @@ pub(super) fn server_error(packet: &Bytes) -> WireError {
 
 /// Payloads for tests of the stream: not a socket, but what one would give.
 #[cfg(test)]
-pub(super) fn frames(payloads: &[&[u8]]) -> Vec<u8> {
+pub(in crate::mysql) fn frames(payloads: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     for (i, payload) in payloads.iter().enumerate() {
         let length = (payload.len() as u32).to_le_bytes();

@@ -4,14 +4,13 @@
 //! divided again where there are too many (skew). Other keys are walked along the index. The first chunk has no lower end and
 //! the last no upper one, so the chunks hold every row whatever is inserted later.
 
-use mysql_async::{Conn, Row, Value, prelude::Queryable};
-
 use super::{
     keys::{KeyColumn, KeyKind, SplitKey},
-    plan::{TablePlan, rows as query},
+    plan::TablePlan,
 };
 use crate::{
     error::{Code, Result, Scope},
+    mysql::{RowConn, rows::TextRows},
     schema::model::quote_name,
     units::link,
 };
@@ -22,7 +21,7 @@ type Cut = Vec<String>;
 const MOST_CHUNKS: usize = 100_000;
 
 /// The conditions that split a table into chunks of about so many rows. One empty condition: not split.
-pub async fn conditions(conn: &mut Conn, table: &TablePlan, rows: u64) -> Result<Vec<String>> {
+pub async fn conditions(conn: &mut RowConn, table: &TablePlan, rows: u64) -> Result<Vec<String>> {
     let whole = vec![String::new()];
     let Some(key) = table.key.as_ref().filter(|_| rows > 0) else { return Ok(whole) };
     let cutter = Cutter { table, key, rows };
@@ -85,7 +84,7 @@ impl Cutter<'_> {
         format!("FROM {schema}.{table} {hint} INDEX ({})", quote_name(&self.key.index))
     }
 
-    async fn cuts(&self, conn: &mut Conn) -> Result<Vec<Cut>> {
+    async fn cuts(&self, conn: &mut RowConn) -> Result<Vec<Cut>> {
         match self.key.columns.first() {
             Some(first) if first.kind == KeyKind::Integer => {
                 let cuts = self.divide(conn, &quote_name(&first.name)).await?;
@@ -96,17 +95,17 @@ impl Cutter<'_> {
     }
 
     /// Whether the table has many more rows than one chunk should: a server that has just got them says nothing of them yet.
-    async fn is_large(&self, conn: &mut Conn) -> Result<bool> {
+    async fn is_large(&self, conn: &mut RowConn) -> Result<bool> {
         let names: Vec<String> = self.key.columns.iter().map(|column| quote_name(&column.name)).collect();
         let (list, offset) = (names.join(","), self.rows.saturating_mul(4));
         let sql = format!("SELECT {list} {} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
-        Ok(!query(conn, &sql).await?.is_empty())
+        Ok(!query(conn, &sql).await?.rows.is_empty())
     }
 
-    async fn divide(&self, conn: &mut Conn, column: &str) -> Result<Vec<Cut>> {
+    async fn divide(&self, conn: &mut RowConn, column: &str) -> Result<Vec<Cut>> {
         let sql = format!("SELECT CAST(MIN({column}) AS CHAR), CAST(MAX({column}) AS CHAR) {}", self.source());
         let ends = query(conn, &sql).await?;
-        let end = |at: usize| ends.first().and_then(|row| super::plan::text(row, at).parse::<i128>().ok());
+        let end = |at: usize| ends.text(0, at).parse::<i128>().ok();
         let (Some(min), Some(max)) = (end(0), end(1)) else { return Ok(Vec::new()) };
         let single = self.key.columns.len() == 1;
         if single && max - min < i128::from(self.rows) {
@@ -146,17 +145,16 @@ impl Cutter<'_> {
     }
 
     /// Rows of `from <= column < to`, as the optimizer guesses.
-    async fn estimate(&self, conn: &mut Conn, column: &str, from: i128, to: i128) -> Result<u64> {
+    async fn estimate(&self, conn: &mut RowConn, column: &str, from: i128, to: i128) -> Result<u64> {
         // MySQL 8.0 and later don't count the rows of an index that they are forced to.
         let rows_of = self.source_with("USE");
         let sql = format!("EXPLAIN FORMAT=TRADITIONAL SELECT 1 {rows_of} WHERE {column} >= {from} AND {column} < {to}");
         let plan = query(conn, &sql).await?;
-        let rows = plan.first().and_then(|row| row.get_opt::<Option<u64>, _>("rows")).and_then(|r| r.ok().flatten());
-        Ok(rows.unwrap_or(0))
+        Ok(plan.column("rows").and_then(|at| plan.text(0, at).parse().ok()).unwrap_or(0))
     }
 
     /// Every so many rows of the index a cut.
-    async fn walk(&self, conn: &mut Conn, start: Option<Cut>, end: Option<Cut>) -> Result<Vec<Cut>> {
+    async fn walk(&self, conn: &mut RowConn, start: Option<Cut>, end: Option<Cut>) -> Result<Vec<Cut>> {
         let columns = &self.key.columns;
         let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
         let list = names.join(",");
@@ -170,11 +168,8 @@ impl Cutter<'_> {
             let given: Vec<String> = from.into_iter().chain(to).collect();
             let condition = if given.is_empty() { String::new() } else { format!(" WHERE {}", given.join(" AND ")) };
             let sql = format!("SELECT {list} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
-            let found: Option<Row> = conn
-                .query_first(&sql)
-                .await
-                .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Upstream, "find the chunks of a table", &e))?;
-            let Some(cut) = found.and_then(|row| cut(columns, &row)) else { break };
+            let found = query(conn, &sql).await?;
+            let Some(cut) = found.rows.first().and_then(|row| cut(columns, row)) else { break };
             // Rows that the literals don't tell apart: the next ones.
             if last.as_ref() == Some(&cut) {
                 offset = 0;
@@ -188,8 +183,14 @@ impl Cutter<'_> {
     }
 }
 
-fn cut(columns: &[KeyColumn], row: &Row) -> Option<Cut> {
-    columns.iter().enumerate().map(|(at, c)| c.kind.literal(row.as_ref(at).unwrap_or(&Value::NULL))).collect()
+/// A small result. The error doesn't quote the query, which holds values of keys.
+async fn query(conn: &mut RowConn, sql: &str) -> Result<TextRows> {
+    let failed = |e| link::failed(Code::DBQueryFailed, Scope::Upstream, "find the chunks of a table", &e);
+    conn.rows(sql).await.map_err(failed)
+}
+
+fn cut(columns: &[KeyColumn], row: &[Option<Vec<u8>>]) -> Option<Cut> {
+    columns.iter().zip(row).map(|(column, value)| column.kind.literal(value.as_deref())).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mysql_async::{Conn, Row, Value};
+use mysql_async::{Conn, Row, Value as Field};
 
 use super::plan::{TablePlan, rows, text};
 use crate::{error::Result, schema::ServerInfo};
@@ -53,8 +53,8 @@ impl KeyKind {
     }
 
     /// The literal of a value as the text protocol sends it to a session whose `character_set_results` is NULL.
-    pub fn literal(&self, value: &Value) -> Option<String> {
-        let Value::Bytes(bytes) = value else { return None };
+    pub fn literal(&self, value: Option<&[u8]>) -> Option<String> {
+        let bytes = value?;
         let hex = || bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
         let plain = |extra: &str| {
             let ok = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c) || extra.contains(c);
@@ -101,7 +101,7 @@ pub async fn read(
     );
     let mut parts: BTreeMap<(String, String), Vec<Part>> = BTreeMap::new();
     for row in rows(conn, &sql).await? {
-        let optional = |row: &Row, at: usize| row.as_ref(at).is_some_and(|v| *v != Value::NULL).then(|| text(row, at));
+        let optional = |row: &Row, at: usize| row.as_ref(at).is_some_and(|v| *v != Field::NULL).then(|| text(row, at));
         parts.entry((text(&row, 0), text(&row, 1))).or_default().push(Part {
             index: text(&row, 2),
             column: optional(&row, 3),
@@ -144,14 +144,14 @@ mod tests {
 
     #[test]
     fn literals_compare_as_the_key() {
-        let literal = |kind: KeyKind, bytes: &[u8]| kind.literal(&Value::Bytes(bytes.to_vec()));
+        let literal = |kind: KeyKind, bytes: &[u8]| kind.literal(Some(bytes));
         assert_eq!(literal(KeyKind::Integer, b"-5").as_deref(), Some("-5"));
         assert_eq!(literal(KeyKind::Number, b"1.50").as_deref(), Some("1.50"));
         assert_eq!(literal(KeyKind::Quoted, b"2020-01-01 00:00:00.5").as_deref(), Some("'2020-01-01 00:00:00.5'"));
         assert_eq!(literal(KeyKind::Quoted, b"x' OR '"), None);
         assert_eq!(literal(KeyKind::Bytes, b"\0'").as_deref(), Some("x'0027'"));
         assert_eq!(literal(KeyKind::Charset("gbk".into()), b"\xa2\xa0").as_deref(), Some("_gbk x'A2A0'"));
-        assert_eq!(KeyKind::Integer.literal(&Value::NULL), None);
+        assert_eq!(KeyKind::Integer.literal(None), None);
         assert_eq!(KeyKind::of("enum", "latin1"), None);
         assert_eq!(KeyKind::of("varchar", "latin1"), Some(KeyKind::Charset("latin1".into())));
     }

@@ -27,7 +27,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use mysql_async::Conn;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +44,7 @@ use super::{
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result},
+    mysql::RowConn,
     pb,
     rules::BlockAllow,
     schema::model::quote_name,
@@ -107,9 +107,12 @@ impl DumpUnit {
         }
         self.counters.publish(&self.env.config.name, &self.env.config.source_id);
         self.counters.begin(plan.tables.len() as u64, plan.tables.iter().map(|t| t.estimated_rows).sum());
-        let readers = options.threads.min(plan.tables.len().max(1) * 4);
-        let mut snapshot =
-            snapshot::take(&config.from, &mut control, &server, readers, options.consistency, &plan.tables).await?;
+        let readers = snapshot::Readers {
+            count: options.threads.min(plan.tables.len().max(1) * 4),
+            consistency: options.consistency,
+            limit: options.read_limit,
+        };
+        let mut snapshot = snapshot::take(&config.from, &mut control, &server, readers, &plan.tables).await?;
         drop(control);
         if snapshot.location.binlog_name.is_empty() && config.mode == crate::config::subtask::TaskMode::All {
             return Err(DmError::from(Code::NoMasterStatus)
@@ -136,7 +139,7 @@ impl DumpUnit {
 
     async fn dump_rows(
         &self,
-        readers: Vec<Conn>,
+        readers: Vec<RowConn>,
         plan: Arc<DumpPlan>,
         options: Arc<DumpOptions>,
     ) -> Result<(), Failure> {
@@ -188,7 +191,7 @@ struct Work {
 }
 
 impl Work {
-    async fn run(self: Arc<Self>, mut conn: Conn) -> Result<(), Failure> {
+    async fn run(self: Arc<Self>, mut conn: RowConn) -> Result<(), Failure> {
         loop {
             let next = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(chunk) = next else { return Ok(()) };
@@ -201,7 +204,7 @@ impl Work {
             }
             failpoint::pass(&self.task, Place::DumpAfterChunk)?;
             if self.left[chunk.table].fetch_sub(1, Ordering::AcqRel) == 1 {
-                match plan::show_create(&mut conn, &table.schema, &table.table).await {
+                match plan::shown_create(&mut conn, &table.schema, &table.table).await {
                     Ok(now) if plan::same_structure(&now, &table.create_sql) => {}
                     Err(e) if !changed(&e) => return Err(e.into()),
                     _ => return Err(changed_structure(table)),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::{Code, Result, Scope},
+    mysql::RowConn,
     rules::{BlockAllow, is_system_schema},
     schema::{ServerInfo, model::quote_name},
     units::link,
@@ -176,6 +177,13 @@ pub async fn show_create(conn: &mut Conn, schema: &str, table: &str) -> Result<S
     Ok(created.first().map(|row| text(row, 1)).unwrap_or_default())
 }
 
+/// [`show_create`] over a connection that reads rows.
+pub async fn shown_create(conn: &mut RowConn, schema: &str, table: &str) -> Result<String> {
+    let sql = format!("SHOW CREATE TABLE {}.{}", quote_name(schema), quote_name(table));
+    let created = conn.rows(&sql).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Upstream, &sql, &e))?;
+    Ok(created.text(0, 1))
+}
+
 /// The same structure, whatever the next auto-increment value is.
 pub fn same_structure(a: &str, b: &str) -> bool {
     fn strip(sql: &str) -> (&str, &str) {
@@ -193,7 +201,7 @@ pub fn same_structure(a: &str, b: &str) -> bool {
 }
 
 /// The conditions that split a table's rows into chunks of the dump. One empty condition: not split.
-pub async fn chunk_conditions(conn: &mut Conn, table: &TablePlan, options: &DumpOptions) -> Result<Vec<String>> {
+pub async fn chunk_conditions(conn: &mut RowConn, table: &TablePlan, options: &DumpOptions) -> Result<Vec<String>> {
     if table.estimated_rows <= options.rows {
         return Ok(vec![String::new()]);
     }

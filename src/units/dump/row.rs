@@ -1,10 +1,11 @@
 //! Rows as SQL text that brings back exactly the same values.
 
-use mysql_async::{Row, Value};
-
 use super::document;
 use crate::{
-    mysql::literal::{Encoding, NO_UTF8, bytes_literal},
+    mysql::{
+        literal::{Encoding, NO_UTF8, bytes_literal},
+        rows::Fields,
+    },
     schema::model::quote_name,
 };
 
@@ -95,27 +96,23 @@ pub fn insert_head(table: &str, columns: &[(String, ColumnKind)]) -> String {
     format!("INSERT INTO {} ({}) VALUES\n", quote_name(table), names.join(","))
 }
 
-/// Appends `(value,value,...)`.
-pub fn append_row(out: &mut Vec<u8>, row: &Row, columns: &[(String, ColumnKind)]) {
-    out.push(b'(');
-    let mut at = 0;
+/// Appends `(value,value,...)` of a row as the server sent it. None: the bytes are no row of these columns.
+pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnKind)]) -> Option<()> {
+    let mut fields = Fields(payload);
     for (i, (_, kind)) in columns.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        let bytes = |at: usize| match row.as_ref(at) {
-            Some(Value::Bytes(bytes)) => Some(bytes.as_slice()),
-            // The text protocol sends nothing but bytes and NULL.
-            _ => None,
-        };
-        let second = if kind.has_second() { bytes(at + 1) } else { None };
-        match bytes(at) {
+        out.push(if i == 0 { b'(' } else { b',' });
+        let first = fields.next()??;
+        let second = if kind.has_second() { fields.next()?? } else { None };
+        match first {
             Some(bytes) => append_value(out, bytes, second, kind),
             None => out.extend_from_slice(b"NULL"),
         }
-        at += if kind.has_second() { 2 } else { 1 };
+    }
+    if columns.is_empty() {
+        out.push(b'(');
     }
     out.push(b')');
+    Some(())
 }
 
 fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &ColumnKind) {
@@ -144,14 +141,30 @@ fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &C
 
 /// Bytes that are not UTF-8 go as they are, which the target takes or refuses; in quotes it would cut them and go on.
 fn append_text(out: &mut Vec<u8>, bytes: &[u8]) {
-    if std::str::from_utf8(bytes).is_err() {
+    let seen = look(bytes);
+    if seen & NOT_ASCII != 0 && simdutf8::basic::from_utf8(bytes).is_err() {
         out.extend_from_slice(b"_utf8mb4 ");
         append_hex(out, bytes);
         return out.extend_from_slice(NO_UTF8.as_bytes());
     }
     out.push(b'\'');
-    append_escaped(out, bytes);
+    if seen & TO_ESCAPE == 0 {
+        out.extend_from_slice(bytes);
+    } else {
+        append_escaped(out, bytes);
+    }
     out.push(b'\'');
+}
+
+const NOT_ASCII: u8 = 0x80;
+const TO_ESCAPE: u8 = 1;
+
+/// What is among the bytes. Without a branch, so that the compiler takes many bytes at once.
+fn look(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |seen, &b| {
+        let escaped = (b == 0) | (b == b'\n') | (b == b'\r') | (b == 0x1a) | (b == b'\'') | (b == b'"') | (b == b'\\');
+        seen | (b & NOT_ASCII) | u8::from(escaped)
+    })
 }
 
 fn append_hex(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -202,6 +215,19 @@ mod tests {
         assert_eq!(text(b"", None, ColumnKind::Binary), "x''");
         assert_eq!(text("a'b\\c\n\0\"é".as_bytes(), None, ColumnKind::Text), "'a\\'b\\\\c\\n\\0\\\"é'");
         assert_eq!(text(b"a\xff", None, ColumnKind::Text), "_utf8mb4 x'61FF' /*T! COLLATE ascii_bin */");
+    }
+
+    #[test]
+    fn rows_of_the_protocol() {
+        let columns = |n: usize| vec![("a".to_owned(), ColumnKind::Text); n];
+        let mut out = Vec::new();
+        assert_eq!(append_row(&mut out, b"\x02it\xfb\0", &columns(3)), Some(()));
+        assert_eq!(out, b"('it',NULL,'')");
+        for bad in [&b"\x05it"[..], b"\xfb", b""] {
+            assert_eq!(append_row(&mut Vec::new(), bad, &columns(2)), None);
+        }
+        let long = [&[b'x'; 100][..], b"'", &[b'y'; 100]].concat();
+        assert_eq!(text(&long, None, ColumnKind::Text).len(), 204);
     }
 
     #[test]

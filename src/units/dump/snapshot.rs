@@ -1,18 +1,21 @@
 //! One consistent snapshot across several connections, and the binlog position it stands at.
 
+use std::time::Duration;
+
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{metadata::DumpLocation, options::Consistency, plan::TablePlan};
 use crate::{
     config::subtask::DbConfig,
     error::{Code, DmError, Result, Scope},
+    mysql::RowConn,
     schema::{ServerInfo, model::quote_name},
     units::link,
 };
 
 /// Connections that all see the same data.
 pub struct Snapshot {
-    pub readers: Vec<Conn>,
+    pub readers: Vec<RowConn>,
     /// Empty name: the source has no binlog.
     pub location: DumpLocation,
     /// Where the binlog stood when the last reader had its snapshot; differs only without a lock.
@@ -52,18 +55,33 @@ pub async fn control(db: &DbConfig) -> Result<(Conn, ServerInfo)> {
 /// Begins a reader's snapshot.
 pub const BEGIN: &str = "START TRANSACTION /*!40108 WITH CONSISTENT SNAPSHOT */";
 
-/// Connections that are ready to take a snapshot and to read rows.
-pub async fn connections(db: &DbConfig, server: &ServerInfo, readers: usize) -> Result<Vec<Conn>> {
+/// Connections that are ready to take a snapshot and to read rows. A server that is silent for `limit` counts as lost.
+pub async fn connections(db: &DbConfig, server: &ServerInfo, readers: usize, limit: Duration) -> Result<Vec<RowConn>> {
     let variables = session(server);
     let mut conns = Vec::with_capacity(readers);
     for _ in 0..readers {
-        let mut conn = link::connect(db, &variables, Scope::Upstream).await?;
-        execute(&mut conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        let connected = RowConn::connect(db, Scope::Upstream, &variables, limit).await;
+        let mut conn = connected.map_err(link::unreachable)?;
+        run(&mut conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
         // Text comes as it is stored (`row` asks for UTF-8 where it wants it), lists of types in full.
-        execute(&mut conn, "SET character_set_results = NULL, group_concat_max_len = 4294967295").await?;
+        run(&mut conn, "SET character_set_results = NULL, group_concat_max_len = 4294967295").await?;
         conns.push(conn);
     }
     Ok(conns)
+}
+
+/// Runs a statement on a reader's connection.
+pub async fn run(conn: &mut RowConn, sql: &str) -> Result<()> {
+    conn.execute(sql).await.map_err(|e| link::failed(Code::DBExecuteFailed, Scope::Upstream, sql, &e))
+}
+
+/// How a snapshot is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Readers {
+    pub count: usize,
+    pub consistency: Consistency,
+    /// Of one silence of the source.
+    pub limit: Duration,
 }
 
 /// Opens the readers first, so that the lock is held only while they start their transactions.
@@ -71,17 +89,16 @@ pub async fn take(
     db: &DbConfig,
     control: &mut Conn,
     server: &ServerInfo,
-    readers: usize,
-    consistency: Consistency,
+    readers: Readers,
     tables: &[TablePlan],
 ) -> Result<Snapshot> {
-    let mut conns = connections(db, server, readers).await?;
+    let mut conns = connections(db, server, readers.count, readers.limit).await?;
     let newer_command = !server.is_mariadb() && server.version >= 80_200;
-    let locked = lock(control, consistency, tables).await?;
+    let locked = lock(control, readers.consistency, tables).await?;
     let taken: Result<_> = async {
         let location = position(control, server, newer_command).await?;
         for conn in &mut conns {
-            execute(conn, BEGIN).await?;
+            run(conn, BEGIN).await?;
         }
         let exit = if locked { None } else { Some(position(control, server, newer_command).await?) };
         Ok((location, exit))

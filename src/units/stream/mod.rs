@@ -320,11 +320,15 @@ impl StreamUnit {
         let Sides { source, server, options, .. } = sides;
         let exact = tables.iter().any(|table| table.whole);
         let plans: Vec<_> = tables.iter().map(|table| table.plan.clone()).collect();
-        let readers = options.threads.min(most).max(1);
+        let readers = dump::snapshot::Readers {
+            count: options.threads.min(most).max(1),
+            consistency: options.consistency,
+            limit: options.read_limit,
+        };
         let config = &self.env.config;
         // Where a duplicate is an error, snapshots a few transactions apart must not make one.
         let apart = load::verb(config) != "INSERT INTO";
-        let wanted = snapshot::Wanted { readers, consistency: options.consistency, exact, apart };
+        let wanted = snapshot::Wanted { readers, exact, apart };
         snapshot::take(&config.from, source, server, &plans, wanted).await
     }
 

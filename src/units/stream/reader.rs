@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use mysql_async::{Conn, Row, prelude::Queryable};
 use tokio::sync::mpsc;
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Code, Scope},
-    mysql::within,
+    mysql::{RowConn, rows},
     schema::model::quote_name,
     units::{
         dump::{self, plan, row},
@@ -59,24 +58,24 @@ fn select(table: &StreamTable, chunk: &Chunk, given: &str) -> String {
 }
 
 /// Reads a chunk to its end, or until its writer wants no more of it.
-async fn read(conn: &mut Conn, chunk: &Chunk, shared: &Shared, batches: mpsc::Sender<Batch>) -> Result<(), Failure> {
+async fn read(conn: &mut RowConn, chunk: &Chunk, shared: &Shared, batches: mpsc::Sender<Batch>) -> Result<(), Failure> {
     let table = &*chunk.table;
-    let limit = shared.options.read_limit;
     let failed = |e: mysql_async::Error| {
         let error = link::failed(Code::DBQueryFailed, Scope::Upstream, &format!("read {}", table.name()), &e);
         if dump::is_structure_change(&error) { Failure::StructureChanged(table.name()) } else { error.into() }
     };
     let sql = select(table, chunk, &shared.options.condition);
-    let mut rows = within(limit, conn.query_iter(sql)).await.map_err(failed)?;
+    conn.query(&sql).await.map_err(failed)?;
     let mut text = Text::new(table, shared);
-    while let Some(values) = within(limit, rows.next()).await.map_err(failed)? {
-        for full in text.add(&values).into_iter().flatten() {
+    while let Some(row) = conn.next().await.map_err(failed)? {
+        let full = text.add(row).ok_or_else(|| failed(rows::malformed()))?;
+        for full in full.into_iter().flatten() {
             if !send(shared, &batches, full).await {
-                return Ok(());
+                // The connection is wanted for the next chunk.
+                return conn.finish().await.map_err(failed);
             }
         }
     }
-    drop(rows);
     if table.was_read() {
         unchanged(conn, table).await?;
     }
@@ -88,8 +87,8 @@ async fn read(conn: &mut Conn, chunk: &Chunk, shared: &Shared, batches: mpsc::Se
 }
 
 /// All rows of the table were read: they are of the structure that the load began with.
-async fn unchanged(conn: &mut Conn, table: &StreamTable) -> Result<(), Failure> {
-    match plan::show_create(conn, &table.plan.schema, &table.plan.table).await {
+async fn unchanged(conn: &mut RowConn, table: &StreamTable) -> Result<(), Failure> {
+    match plan::shown_create(conn, &table.plan.schema, &table.plan.table).await {
         Ok(now) if plan::same_structure(&now, &table.plan.create_sql) => Ok(()),
         Err(e) if !dump::is_structure_change(&e) => Err(e.into()),
         _ => Err(Failure::StructureChanged(table.name())),
@@ -123,8 +122,8 @@ impl<'a> Text<'a> {
         Text { table, text: Vec::new(), rows: 0, limits: (shared.batch_bytes, shared.packet_bytes) }
     }
 
-    /// Adds a row; returns what is full.
-    fn add(&mut self, values: &Row) -> [Option<Batch>; 2] {
+    /// Adds a row; returns what is full. None: the bytes are no row.
+    fn add(&mut self, payload: &[u8]) -> Option<[Option<Batch>; 2]> {
         let mut out = [None, None];
         let before = self.text.len();
         if self.text.is_empty() {
@@ -132,7 +131,7 @@ impl<'a> Text<'a> {
         } else {
             self.text.push(b',');
         }
-        row::append_row(&mut self.text, values, &self.table.plan.columns);
+        row::append_row(&mut self.text, payload, &self.table.plan.columns)?;
         if !self.table.tail.is_empty() {
             self.text.pop();
             self.text.extend_from_slice(&self.table.tail);
@@ -149,7 +148,7 @@ impl<'a> Text<'a> {
         if self.text.len() >= self.limits.0 {
             out[1] = Some(self.take(false));
         }
-        out
+        Some(out)
     }
 
     fn take(&mut self, last: bool) -> Batch {

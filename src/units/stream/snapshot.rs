@@ -4,19 +4,19 @@
 //! few transactions apart, and sync squares what lies between. MySQL doesn't tell: there a lock is held while the snapshots
 //! are begun, as for a dump; where the rights for it lack, the binlog's place before and after is taken.
 
-use mysql_async::{Conn, Row, prelude::Queryable};
+use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
     config::subtask::DbConfig,
     error::{Code, Result, Scope},
-    mysql::quote_text,
+    mysql::{RowConn, quote_text},
     schema::ServerInfo,
     units::{
         dump::{
             DumpLocation,
             options::Consistency,
             plan::TablePlan,
-            snapshot::{self, Snapshot},
+            snapshot::{self, Readers, Snapshot},
         },
         link,
     },
@@ -24,7 +24,7 @@ use crate::{
 
 /// A connection with its snapshot.
 pub struct Reader {
-    pub conn: Conn,
+    pub conn: RowConn,
     /// Where the snapshot stands; exact if it was asked for.
     pub at: DumpLocation,
 }
@@ -43,8 +43,7 @@ const QUIET_ATTEMPTS: usize = 20;
 /// What the snapshots must be.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    pub readers: usize,
-    pub consistency: Consistency,
+    pub readers: Readers,
     /// Each reader's own place must be known.
     pub exact: bool,
     /// They may be a few transactions apart although there is a lock.
@@ -59,7 +58,8 @@ pub async fn take(
     tables: &[TablePlan],
     wanted: Wanted,
 ) -> Result<Taken> {
-    let Wanted { readers, consistency, exact, apart } = wanted;
+    let Wanted { readers, exact, apart } = wanted;
+    let consistency = readers.consistency;
     if server.is_mariadb()
         && (apart || consistency == Consistency::None)
         && matches!(consistency, Consistency::Auto | Consistency::None)
@@ -67,13 +67,14 @@ pub async fn take(
     {
         return Ok(taken);
     }
-    let refused = match snapshot::take(db, control, server, readers, consistency, tables).await {
+    let refused = match snapshot::take(db, control, server, readers, tables).await {
         Err(e) if e.code() == Code::DumpUnitGlobalLock && consistency == Consistency::Auto => e,
         taken => return Ok(together(taken?)),
     };
     tracing::warn!(error = %refused, "no lock on the source, the snapshot is taken without");
+    let unlocked = Readers { consistency: Consistency::None, ..readers };
     for _ in 0..QUIET_ATTEMPTS {
-        let taken = snapshot::take(db, control, server, readers, Consistency::None, tables).await?;
+        let taken = snapshot::take(db, control, server, unlocked, tables).await?;
         if !exact || taken.exit.is_none() {
             return Ok(together(taken));
         }
@@ -95,17 +96,17 @@ async fn self_told(
     db: &DbConfig,
     control: &mut Conn,
     server: &ServerInfo,
-    readers: usize,
+    readers: Readers,
     exact: bool,
 ) -> Result<Option<Taken>> {
-    let mut out: Vec<Reader> = Vec::with_capacity(readers);
-    for mut conn in snapshot::connections(db, server, readers).await? {
-        snapshot::execute(&mut conn, snapshot::BEGIN).await?;
+    let mut out: Vec<Reader> = Vec::with_capacity(readers.count);
+    for mut conn in snapshot::connections(db, server, readers.count, readers.limit).await? {
+        snapshot::run(&mut conn, snapshot::BEGIN).await?;
         let sql = "SHOW STATUS LIKE 'binlog_snapshot_%'";
-        let rows: Vec<Row> = conn.query(sql).await.map_err(|e| query(&e, sql))?;
+        let told = conn.rows(sql).await.map_err(|e| query(&e, sql))?;
         let mut at = DumpLocation::default();
-        for row in rows {
-            let (name, value): (String, String) = mysql_async::from_row(row);
+        for row in 0..told.rows.len() {
+            let (name, value) = (told.text(row, 0), told.text(row, 1));
             match name.to_ascii_lowercase().as_str() {
                 "binlog_snapshot_file" => at.binlog_name = value,
                 "binlog_snapshot_position" => at.binlog_pos = value.parse().unwrap_or(0),
