@@ -10,6 +10,7 @@ use std::{
 
 use super::{cluster::Cluster, input::read_file};
 use crate::{
+    config::{Secret, SourceConfig, TaskConfig, secret},
     dmctl::session::{Failure, Outcome, Session},
     pb::{self, SourceOp},
 };
@@ -92,16 +93,34 @@ fn read_all(dir: &str, kind: &str) -> Result<Vec<(String, String)>, Failure> {
     paths.into_iter().map(|path| Ok((path.clone(), read_file(&path)?))).collect()
 }
 
-/// The leader's side of export: tasks as they were given.
+/// The leader's side of export: tasks as they were given, passwords under the cluster's newest key if it has one.
 pub fn list_tasks(cluster: &dyn Cluster) -> pb::ListTaskConfigsResponse {
     let state = cluster.state();
-    let task_configs = state.tasks.iter().map(|(name, task)| (name.clone(), task.yaml.clone())).collect();
+    let shown = |yaml: &str| match TaskConfig::decode_yaml(yaml) {
+        Ok(mut task) => exported(task.target_database.as_mut().map(|db| &mut db.password))
+            .map_or_else(|| yaml.to_owned(), |()| task.to_yaml()),
+        Err(_) => yaml.to_owned(),
+    };
+    let task_configs = state.tasks.iter().map(|(name, task)| (name.clone(), shown(&task.yaml))).collect();
     pb::ListTaskConfigsResponse { result: true, msg: String::new(), task_configs }
 }
 
 /// The leader's side of export: sources with what was detected when they were created.
 pub fn list_sources(cluster: &dyn Cluster) -> pb::ListSourceConfigsResponse {
     let state = cluster.state();
-    let source_configs = state.sources.iter().map(|(id, source)| (id.clone(), source.yaml.clone())).collect();
+    let shown = |yaml: &str| match SourceConfig::from_yaml(yaml) {
+        Ok(mut source) => {
+            exported(Some(&mut source.from.password)).map_or_else(|| yaml.to_owned(), |()| source.to_yaml())
+        }
+        Err(_) => yaml.to_owned(),
+    };
+    let source_configs = state.sources.iter().map(|(id, source)| (id.clone(), shown(&source.yaml))).collect();
     pb::ListSourceConfigsResponse { result: true, msg: String::new(), source_configs }
+}
+
+/// Encrypts a password under the newest key; `None` when nothing changes, so that the text can stay as it was written.
+fn exported(password: Option<&mut Secret>) -> Option<()> {
+    let password = password?;
+    let newest = secret::for_export(password);
+    (newest != *password).then(|| *password = newest)
 }

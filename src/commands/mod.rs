@@ -9,6 +9,7 @@ pub mod check_task;
 pub mod cluster;
 pub mod config;
 pub mod config_files;
+pub mod encrypt;
 pub mod get_config;
 pub mod help;
 mod input;
@@ -20,17 +21,23 @@ pub mod operate_task;
 pub mod pause_task;
 mod probe;
 pub mod query_status;
+pub mod relay;
 pub mod reply;
 pub mod resume_task;
+pub mod shard_ddl_lock;
 pub mod start_task;
 pub mod stop_task;
 #[cfg(test)]
 pub mod testing;
+pub mod validation;
 pub mod version;
 
-use crate::dmctl::{
-    cobra::{Matches, Spec, Tool},
-    session::{Outcome, Session},
+use crate::{
+    dmctl::{
+        cobra::{Matches, Spec, Tool},
+        session::{Outcome, Session},
+    },
+    pb::{RelayOp, RelayOpV2},
 };
 
 /// Every command.
@@ -39,7 +46,7 @@ pub const ALL: &[Spec] = &[
     binlog_schema::SPEC,
     check_task::SPEC,
     config::SPEC,
-    later::ENCRYPT,
+    encrypt::SPEC,
     get_config::SPEC,
     binlog::HANDLE_ERROR,
     help::SPEC,
@@ -49,21 +56,21 @@ pub const ALL: &[Spec] = &[
     later::OPERATE_LEADER,
     binlog_schema::OPERATE_SCHEMA,
     operate_source::SPEC,
-    later::PAUSE_RELAY,
+    relay::PAUSE,
     pause_task::SPEC,
-    later::PURGE_RELAY,
+    relay::PURGE,
     query_status::SPEC,
-    later::RESUME_RELAY,
+    relay::RESUME,
     resume_task::SPEC,
-    later::SHARD_DDL_LOCK,
-    later::SHOW_DDL_LOCKS,
-    later::START_RELAY,
+    shard_ddl_lock::SPEC,
+    shard_ddl_lock::SHOW,
+    relay::START,
     start_task::SPEC,
-    later::STOP_RELAY,
+    relay::STOP,
     stop_task::SPEC,
     later::TRANSFER_SOURCE,
-    later::UNLOCK_DDL_LOCK,
-    later::VALIDATION,
+    shard_ddl_lock::UNLOCK,
+    validation::SPEC,
 ];
 
 /// Runs the command at `path` (names from the root's child on) on the dmctl side.
@@ -85,6 +92,15 @@ pub async fn run(session: &mut Session, tool: &Tool, path: &[&'static Spec], mat
         ["handle-error"] => binlog::run_handle_error(session, matches).await,
         ["binlog-schema", op] => binlog_schema::run(session, op, matches).await,
         ["operate-schema"] => binlog_schema::run_operate_schema(session, matches).await,
+        ["encrypt"] => encrypt::run(session, matches).await,
+        ["start-relay"] => relay::run_operate(session, matches, RelayOpV2::StartRelayV2).await,
+        ["stop-relay"] => relay::run_operate(session, matches, RelayOpV2::StopRelayV2).await,
+        ["pause-relay"] => relay::run_pause(session, matches, RelayOp::PauseRelay).await,
+        ["resume-relay"] => relay::run_pause(session, matches, RelayOp::ResumeRelay).await,
+        ["purge-relay"] => relay::run_purge(session, matches).await,
+        ["shard-ddl-lock"] | ["show-ddl-locks"] => shard_ddl_lock::run_show(session, matches).await,
+        ["shard-ddl-lock", "unlock"] | ["unlock-ddl-lock"] => shard_ddl_lock::run_unlock(session, matches).await,
+        ["validation", op] => validation::run(session, op, matches).await,
         ["help"] => help::run(session, tool, matches),
         other => later::run(other),
     }

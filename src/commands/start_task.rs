@@ -185,7 +185,7 @@ pub async fn fill_start_points(
 }
 
 /// `YYYY-MM-DD hh:mm:ss`, with a blank or `T`, and an optional offset (`Z`, `+hh:mm`, `+hhmm`).
-fn check_start_time(text: &str) -> Result<()> {
+pub fn check_start_time(text: &str) -> Result<()> {
     if is_time(text) {
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod keys;
 mod mask;
 pub mod node;
 pub mod samples;
+pub mod secret;
 pub mod size;
 mod source;
 pub mod subtask;

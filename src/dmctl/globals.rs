@@ -27,13 +27,28 @@ pub const COMMAND_MODE: &[Flag] = &[
     Flag::text("ssl-cert", "", "Path of file that contains X509 certificate in PEM format for connection.").inherited(),
     Flag::text("ssl-key", "", "Path of file that contains X509 key in PEM format for connection.").inherited(),
     Flag::switch("version", "Prints version and exit.").short('V').inherited(),
+    // Of DM before v6: without a master, on the machine that has the key's file.
+    Flag::text("encrypt", "", "Encrypts plaintext to ciphertext.").hidden(),
+    Flag::text("decrypt", "", "Decrypts ciphertext to plaintext.").hidden(),
+    Flag::text("secret-key-path", "", "Path of the key's file, for --encrypt and --decrypt.").hidden(),
 ];
 
 /// Root flags inside the interactive mode.
 pub const INTERACTIVE_MODE: &[Flag] = &[SOURCE];
 
 /// Long flags that may also be written with one dash.
-const SINGLE_DASH: &[&str] = &["version", "config", "master-addr", "rpc-timeout", "ssl-ca", "ssl-cert", "ssl-key"];
+const SINGLE_DASH: &[&str] = &[
+    "version",
+    "config",
+    "master-addr",
+    "rpc-timeout",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "encrypt",
+    "decrypt",
+    "secret-key-path",
+];
 
 /// Rewrites `-master-addr=x` to `--master-addr=x`, and so on.
 pub fn normalize(args: Vec<String>) -> Vec<String> {

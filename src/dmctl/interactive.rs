@@ -130,8 +130,8 @@ mod tests {
             ),
             ("query-status 'a", "fail to run: [query-status 'a]\nError: the line ends inside a quotation\n"),
             (
-                "'shard-ddl-lock' \"unlock\" a\\ b",
-                "fail to run: [shard-ddl-lock unlock a b]\nError: command `shard-ddl-lock unlock` is not supported by this version yet\n",
+                "'frobnicate' \"a\" b\\ c",
+                "fail to run: [frobnicate a b c]\nError: unknown command \"frobnicate\" for \"dmctl\"\nRun 'dmctl --help' for usage.\n",
             ),
         ] {
             run_line(&mut session, line).await;

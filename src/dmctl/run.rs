@@ -48,17 +48,21 @@ pub fn program() -> u8 {
     let env = std::env::var("DM_MASTER_ADDR").unwrap_or_default();
     let finished = match understand(args) {
         Err(finished) => finished,
-        Ok(parsed) if parsed.path.is_empty() && !parsed.wants_help && !parsed.matches.is("version") => {
-            match Globals::read(&parsed.matches, &env) {
-                Ok(globals) => interactive::run(&runtime, globals),
-                Err(failure) => failed(failure),
-            }
-        }
+        Ok(parsed) if starts_session(&parsed) => match Globals::read(&parsed.matches, &env) {
+            Ok(globals) => interactive::run(&runtime, globals),
+            Err(failure) => failed(failure),
+        },
         Ok(parsed) => runtime.block_on(call(parsed, &env, Box::new(std::io::stdout()))),
     };
     let _ = std::io::stderr().write_all(finished.stderr.as_bytes());
     runtime.shutdown_background();
     finished.code
+}
+
+/// No command, and nothing else that is done at once.
+fn starts_session(parsed: &Parsed) -> bool {
+    let at_once = ["version", "encrypt", "decrypt"].iter().any(|flag| parsed.matches.given(flag));
+    parsed.path.is_empty() && !parsed.wants_help && !at_once
 }
 
 /// One command, printing to `out`. For tests the environment's master address is an argument.
@@ -83,6 +87,13 @@ fn understand(args: Vec<String>) -> Result<Parsed, Finished> {
 async fn call(parsed: Parsed, env: &str, out: Box<dyn Write + Send>) -> Finished {
     if parsed.matches.is("version") && !parsed.wants_help {
         return Finished { code: 0, stderr: format!("{}\n", commands::version::block()) };
+    }
+    if parsed.path.is_empty() && !parsed.wants_help {
+        let mut session = Session::new(Err(Failure::Printed), Duration::ZERO, out);
+        return match commands::encrypt::offline(&mut session, &parsed.matches) {
+            Ok(()) => Finished::default(),
+            Err(failure) => failed(failure),
+        };
     }
     let (target, rpc_timeout) = match Globals::read(&parsed.matches, env) {
         Ok(globals) => (Ok(globals.target), globals.rpc_timeout),

@@ -8,10 +8,10 @@ use tonic::{Request, Response, Status, async_trait};
 use super::payload::Payload;
 use crate::{
     commands::{
-        binlog, binlog_schema, check_task, cluster::Cluster, config_files, get_config, later, list_member,
-        operate_source, operate_task, query_status, reply::Refusal, start_task,
+        binlog, binlog_schema, check_task, cluster::Cluster, config_files, encrypt, get_config, later, list_member,
+        operate_source, operate_task, query_status, relay, reply::Refusal, shard_ddl_lock, start_task, validation,
     },
-    config::MasterConfig,
+    config::{MasterConfig, secret},
     pb::{self, master_server::Master},
 };
 
@@ -78,7 +78,7 @@ impl Master for Service {
     async fn register_worker(&self, request: Request<pb::RegisterWorkerRequest>) -> Reply<pb::RegisterWorkerResponse> {
         let request = logged("RegisterWorker", request);
         Ok(Response::new(match self.cluster.register_worker(request.name, request.address).await {
-            Ok(()) => pb::RegisterWorkerResponse { result: true, ..Default::default() },
+            Ok(()) => pb::RegisterWorkerResponse { result: true, msg: String::new(), secret_key: secret::key_bytes() },
             Err(error) => pb::RegisterWorkerResponse::failed(&error),
         }))
     }
@@ -103,25 +103,29 @@ impl Master for Service {
     }
 
     async fn show_ddl_locks(&self, request: Request<pb::ShowDdlLocksRequest>) -> Reply<pb::ShowDdlLocksResponse> {
-        refused("ShowDDLLocks", request)
+        let request = logged("ShowDDLLocks", request);
+        Ok(Response::new(shard_ddl_lock::show(request)))
     }
 
     async fn unlock_ddl_lock(&self, request: Request<pb::UnlockDdlLockRequest>) -> Reply<pb::UnlockDdlLockResponse> {
-        refused("UnlockDDLLock", request)
+        let request = logged("UnlockDDLLock", request);
+        Ok(Response::new(shard_ddl_lock::unlock(&*self.cluster, &request)))
     }
 
     async fn operate_worker_relay_task(
         &self,
         request: Request<pb::OperateWorkerRelayRequest>,
     ) -> Reply<pb::OperateWorkerRelayResponse> {
-        refused("OperateWorkerRelayTask", request)
+        let request = logged("OperateWorkerRelayTask", request);
+        Ok(Response::new(relay::pause(&*self.cluster, &request)))
     }
 
     async fn purge_worker_relay(
         &self,
         request: Request<pb::PurgeWorkerRelayRequest>,
     ) -> Reply<pb::PurgeWorkerRelayResponse> {
-        refused("PurgeWorkerRelay", request)
+        let request = logged("PurgeWorkerRelay", request);
+        Ok(Response::new(relay::purge(&request)))
     }
 
     async fn offline_member(&self, request: Request<pb::OfflineMemberRequest>) -> Reply<pb::OfflineMemberResponse> {
@@ -151,49 +155,57 @@ impl Master for Service {
     }
 
     async fn operate_relay(&self, request: Request<pb::OperateRelayRequest>) -> Reply<pb::OperateRelayResponse> {
-        refused("OperateRelay", request)
+        let request = logged("OperateRelay", request);
+        Ok(Response::new(relay::operate(&*self.cluster, &request)))
     }
 
     async fn start_validation(
         &self,
         request: Request<pb::StartValidationRequest>,
     ) -> Reply<pb::StartValidationResponse> {
-        refused("StartValidation", request)
+        let request = logged("StartValidation", request);
+        Ok(Response::new(validation::apply_start(&*self.cluster, &request)))
     }
 
     async fn stop_validation(&self, request: Request<pb::StopValidationRequest>) -> Reply<pb::StopValidationResponse> {
-        refused("StopValidation", request)
+        let request = logged("StopValidation", request);
+        Ok(Response::new(validation::apply_stop(&*self.cluster, &request)))
     }
 
     async fn get_validation_status(
         &self,
         request: Request<pb::GetValidationStatusRequest>,
     ) -> Reply<pb::GetValidationStatusResponse> {
-        refused("GetValidationStatus", request)
+        let request = logged("GetValidationStatus", request);
+        Ok(Response::new(validation::apply_status(&*self.cluster, &request)))
     }
 
     async fn get_validation_error(
         &self,
         request: Request<pb::GetValidationErrorRequest>,
     ) -> Reply<pb::GetValidationErrorResponse> {
-        refused("GetValidationError", request)
+        let request = logged("GetValidationError", request);
+        Ok(Response::new(validation::apply_show_error(&*self.cluster, &request)))
     }
 
     async fn operate_validation_error(
         &self,
         request: Request<pb::OperateValidationErrorRequest>,
     ) -> Reply<pb::OperateValidationErrorResponse> {
-        refused("OperateValidationError", request)
+        let request = logged("OperateValidationError", request);
+        Ok(Response::new(validation::apply_operate_error(&*self.cluster, &request)))
     }
 
     async fn update_validation(
         &self,
         request: Request<pb::UpdateValidationRequest>,
     ) -> Reply<pb::UpdateValidationResponse> {
-        refused("UpdateValidation", request)
+        let request = logged("UpdateValidation", request);
+        Ok(Response::new(validation::apply_update(&*self.cluster, &request)))
     }
 
     async fn encrypt(&self, request: Request<pb::EncryptRequest>) -> Reply<pb::EncryptResponse> {
-        refused("Encrypt", request)
+        let request = logged("Encrypt", request);
+        Ok(Response::new(encrypt::apply(&request)))
     }
 }

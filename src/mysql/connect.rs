@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{error::cause, ident::quote_text};
 use crate::{
-    config::{DbConfig, Security},
+    config::{DbConfig, Security, secret},
     error::{Code, DmError, Result, Scope},
 };
 
@@ -56,13 +56,14 @@ const DEFAULT_MAX_ALLOWED_PACKET: usize = 64 << 20;
 pub async fn connect(cfg: &DbConfig, side: Scope, options: ConnectOptions) -> Result<Conn> {
     let failed = |cause: String| connect_error(cfg, side, cause);
     let addresses = resolve(cfg, options.connect_timeout).await.map_err(&failed)?;
+    let password = secret::reveal(&cfg.password)?;
     let init = set_statement(cfg, &options.session)?;
     let mut builder = OptsBuilder::default()
         .ip_or_hostname(cfg.host.clone())
         .tcp_port(cfg.port)
         .resolved_ips(Some(addresses))
         .user(Some(cfg.user.clone()))
-        .pass(Some(cfg.password.0.clone()))
+        .pass(Some(password))
         .db_name(options.schema.clone())
         .prefer_socket(false)
         .tcp_keepalive(Some(Duration::from_secs(30)))

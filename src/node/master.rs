@@ -15,7 +15,7 @@ use crate::{
         node::{self, MasterOptions, Node, NodeOptions},
     },
     commands::cluster::Cluster,
-    config::node::MasterConfig,
+    config::{node::MasterConfig, secret},
     coordinator::consensus::Consensus,
     error::{Code, DmError, Result},
     observe::events::NodeExited,
@@ -83,6 +83,7 @@ pub(super) async fn run_until(
 pub(super) async fn open(config: &MasterConfig) -> Result<Consensus> {
     start::refuse_tls(Code::MasterTLSConfigNotValid, &config.security)?;
     one_member(config)?;
+    secret::use_keys(config.secret_keys.0.clone());
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

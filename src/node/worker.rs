@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{EXIT_SERVE, EXIT_START, join, port, signals::Signals, start};
 use crate::{
     actors::node::{self, FindMasters, NodeOptions, WorkerOptions},
-    config::node::WorkerConfig,
+    config::{node::WorkerConfig, secret},
     error::{Code, DmError, Result},
     gateway::{self, WorkerView},
     observe::events::NodeExited,
@@ -52,9 +52,12 @@ async fn run(config: &WorkerConfig) -> i32 {
         joined = join::register(&masters, &config.name, &config.advertise_addr) => joined,
         () = signals.wait() => return 0,
     };
-    if let Err(e) = joined {
-        tracing::error!(error = %e, "join the cluster meet error");
-        return EXIT_START;
+    match joined {
+        Ok(joined) => secret::use_key_bytes(&joined.secret_key),
+        Err(e) => {
+            tracing::error!(error = %e, "join the cluster meet error");
+            return EXIT_START;
+        }
     }
     match serve(config, join::find_masters(masters), &mut signals).await {
         Ok(()) => {

@@ -6,7 +6,7 @@ use super::{
     split_host_port, tls_settings,
 };
 use crate::{
-    config::{duration::GoDuration, mask::MASK, subtask::Security},
+    config::{duration::GoDuration, mask::MASK, secret, subtask::Security},
     error::{Code, DmError, Result},
 };
 
@@ -53,9 +53,21 @@ pub struct MasterConfig {
     pub v1_sources_path: String,
     pub security: Security,
     pub secret_key_path: String,
+    /// What that file holds.
+    pub secret_keys: SecretKeys,
     /// What the operator should know, to be logged at start.
     pub warnings: Vec<String>,
     pub(crate) inline_tls: InlineTls,
+}
+
+/// Keys that never show.
+#[derive(Clone, PartialEq, Default)]
+pub struct SecretKeys(pub Vec<[u8; secret::KEY]>);
+
+impl std::fmt::Debug for SecretKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} keys", self.0.len())
+    }
 }
 
 impl Default for MasterConfig {
@@ -87,6 +99,7 @@ impl Default for MasterConfig {
             v1_sources_path: String::new(),
             security: Security::default(),
             secret_key_path: String::new(),
+            secret_keys: SecretKeys::default(),
             warnings: Vec::new(),
             inline_tls: InlineTls::default(),
         }
@@ -176,18 +189,14 @@ impl MasterConfig {
             Err(DmError::new(Code::ConfigSecretKeyPath)
                 .msg(format!("secret-key-path {:?} can't be used: {reason}", self.secret_key_path)))
         };
-        let key = match std::fs::read_to_string(&self.secret_key_path) {
-            Ok(text) => text.trim().to_owned(),
-            Err(e) => return fail(e.to_string()),
-        };
-        if key.len() != 64 || !key.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return fail("the file must hold 64 hexadecimal characters".into());
+        let read = std::fs::read_to_string(&self.secret_key_path).map_err(|e| e.to_string());
+        match read.and_then(|text| secret::parse_keys(&text)) {
+            Ok(keys) => {
+                self.secret_keys = SecretKeys(keys);
+                Ok(())
+            }
+            Err(reason) => fail(reason),
         }
-        self.warnings.push(
-            "secret-key-path is set, but encrypted passwords can't be read yet: passwords are taken as plain text"
-                .into(),
-        );
-        Ok(())
     }
 }
 
