@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-tidb test-tidb-long bench bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
+.PHONY: verify fix test test-long test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -44,6 +44,11 @@ bench:            ## rows/s, rows per CPU second and peak memory of a worker, fu
 	scripts/servers.sh mariadb
 	cargo build --release --bins --example bench
 	target/release/examples/bench $(ARGS)
+
+bench-full:       ## a full migration, files and stream, beside mydumper + myloader in the same run; ARGS: see examples/bench_full/main.rs
+	scripts/servers.sh mariadb
+	cargo build --release --bins --example bench_full
+	target/release/examples/bench_full $(ARGS)
 
 bench-sync:       ## sync catching up beside the server's own replica, and its lag; ARGS: see examples/bench_sync/main.rs
 	scripts/servers.sh mariadb mariadb118

@@ -2,6 +2,8 @@
 //!
 //! A driver makes a vector of owned values of every row; to copy tables that costs more than everything else together.
 
+mod send;
+
 use std::{io, net::SocketAddr, ops::Range, time::Duration};
 
 use mysql_async::{DriverError, Error, ServerError};

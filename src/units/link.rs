@@ -5,7 +5,7 @@ use mysql_async::Conn;
 use crate::{
     config::subtask::DbConfig,
     error::{Code, DmError, Result, Scope},
-    mysql::{self, ConnectOptions},
+    mysql::{self, ConnectOptions, RowConn},
 };
 
 pub use crate::mysql::error::cause;
@@ -15,6 +15,11 @@ pub use crate::mysql::error::cause;
 pub async fn connect(db: &DbConfig, session: &[(String, String)], scope: Scope) -> Result<Conn> {
     let options = ConnectOptions { session: session.iter().cloned().collect(), ..ConnectOptions::default() };
     mysql::connect(db, scope, options).await.map_err(unreachable)
+}
+
+/// As [`connect`], for much data.
+pub async fn connect_raw(db: &DbConfig, session: &[(String, String)], scope: Scope) -> Result<RowConn> {
+    RowConn::connect(db, scope, session, db.answer_limit()).await.map_err(unreachable)
 }
 
 /// The error of a connection that was not made, with what can be done.

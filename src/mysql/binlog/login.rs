@@ -1,4 +1,4 @@
-//! Connecting and logging in for replication.
+//! Connecting and logging in, for replication and for what else needs the bytes as they come.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -26,6 +26,9 @@ const PROTOCOL_41: u32 = 1 << 9;
 const SSL: u32 = 1 << 11;
 const TRANSACTIONS: u32 = 1 << 13;
 const SECURE_CONNECTION: u32 = 1 << 15;
+/// Several statements in a query, and all of their answers.
+const MULTI_STATEMENTS: u32 = 1 << 16;
+const MULTI_RESULTS: u32 = 1 << 17;
 const PLUGIN_AUTH: u32 = 1 << 19;
 const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
 
@@ -84,8 +87,15 @@ pub(in crate::mysql) async fn login(cfg: &DbConfig, addresses: &[SocketAddr], li
     socket.set_nodelay(true)?;
     let mut stream = PacketStream::new(Box::new(socket));
     let greeting = Greeting::parse(&stream.read(limit).await?)?;
-    let mut capabilities =
-        LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECTION | PLUGIN_AUTH | PLUGIN_AUTH_LENENC;
+    let mut capabilities = LONG_PASSWORD
+        | LONG_FLAG
+        | PROTOCOL_41
+        | TRANSACTIONS
+        | SECURE_CONNECTION
+        | MULTI_STATEMENTS
+        | MULTI_RESULTS
+        | PLUGIN_AUTH
+        | PLUGIN_AUTH_LENENC;
     capabilities &= greeting.capabilities | LONG_PASSWORD;
     if greeting.capabilities & PLUGIN_AUTH_LENENC == 0 {
         return Err(WireError::Protocol("the server is older than MySQL 5.6 and MariaDB 10.0".into()));

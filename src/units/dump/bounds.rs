@@ -19,6 +19,26 @@ use crate::{
 type Cut = Vec<String>;
 
 const MOST_CHUNKS: usize = 100_000;
+/// A chunk of so many times the wanted rows is cut again.
+const LARGE: u64 = 4;
+/// What InnoDB keeps of a row beside its values, about.
+const LEAST_ROW: u64 = 20;
+
+/// Bytes of a row; where the server doesn't know, of the first ones.
+pub async fn row_bytes(conn: &mut RowConn, table: &TablePlan) -> Result<u64> {
+    let known = table.estimated_bytes.checked_div(table.estimated_rows).unwrap_or(0);
+    if known >= LEAST_ROW || table.columns.is_empty() {
+        return Ok(known.max(LEAST_ROW));
+    }
+    let lengths: Vec<String> =
+        table.columns.iter().map(|(name, _)| format!("IFNULL(LENGTH({}), 0)", quote_name(name))).collect();
+    let (schema, name) = (quote_name(&table.schema), quote_name(&table.table));
+    let sql = format!(
+        "SELECT CAST(AVG(n) AS UNSIGNED) FROM (SELECT {} n FROM {schema}.{name} LIMIT 16) s",
+        lengths.join(" + ")
+    );
+    Ok(query(conn, &sql).await?.text(0, 0).parse().unwrap_or(0).max(LEAST_ROW))
+}
 
 /// The conditions that split a table into chunks of about so many rows. One empty condition: not split.
 pub async fn conditions(conn: &mut RowConn, table: &TablePlan, rows: u64) -> Result<Vec<String>> {
@@ -87,26 +107,58 @@ impl Cutter<'_> {
     async fn cuts(&self, conn: &mut RowConn) -> Result<Vec<Cut>> {
         match self.key.columns.first() {
             Some(first) if first.kind == KeyKind::Integer => {
-                let cuts = self.divide(conn, &quote_name(&first.name)).await?;
-                if cuts.is_empty() && self.is_large(conn).await? { self.walk(conn, None, None).await } else { Ok(cuts) }
+                let column = quote_name(&first.name);
+                let Some(ends) = self.ends(conn, &column).await? else { return Ok(Vec::new()) };
+                let cuts = self.divide(conn, &column, ends).await?;
+                self.cut_again(conn, cuts, ends).await
             }
             _ => self.walk(conn, None, None).await,
         }
     }
 
-    /// Whether the table has many more rows than one chunk should: a server that has just got them says nothing of them yet.
-    async fn is_large(&self, conn: &mut RowConn) -> Result<bool> {
-        let names: Vec<String> = self.key.columns.iter().map(|column| quote_name(&column.name)).collect();
-        let (list, offset) = (names.join(","), self.rows.saturating_mul(4));
-        let sql = format!("SELECT {list} {} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
-        Ok(!query(conn, &sql).await?.rows.is_empty())
-    }
-
-    async fn divide(&self, conn: &mut RowConn, column: &str) -> Result<Vec<Cut>> {
+    /// The least and the greatest value of the first column; None: no rows.
+    async fn ends(&self, conn: &mut RowConn, column: &str) -> Result<Option<(i128, i128)>> {
         let sql = format!("SELECT CAST(MIN({column}) AS CHAR), CAST(MAX({column}) AS CHAR) {}", self.source());
         let ends = query(conn, &sql).await?;
         let end = |at: usize| ends.text(0, at).parse::<i128>().ok();
-        let (Some(min), Some(max)) = (end(0), end(1)) else { return Ok(Vec::new()) };
+        Ok(end(0).zip(end(1)))
+    }
+
+    /// Chunks that have many more rows than they should are cut again: a server that has just got them says nothing of them
+    /// yet. As many distinct integers as one chunk may have rows need no look.
+    async fn cut_again(&self, conn: &mut RowConn, cuts: Vec<Cut>, (min, max): (i128, i128)) -> Result<Vec<Cut>> {
+        let most = i128::from(self.rows.saturating_mul(LARGE));
+        let value = |cut: Option<&Cut>, end: i128| match cut.map(Vec::as_slice) {
+            Some([one]) => one.parse().unwrap_or(end),
+            _ => end,
+        };
+        let mut out: Vec<Cut> = Vec::new();
+        let mut from: Option<Cut> = None;
+        for to in cuts.into_iter().map(Some).chain([None]) {
+            let distinct = value(to.as_ref(), max + 1) - value(from.as_ref(), min);
+            let few = self.key.columns.len() == 1 && distinct <= most;
+            if !few && self.is_large(conn, from.as_ref(), to.as_ref()).await? {
+                out.extend(self.walk(conn, from.take(), to.clone()).await?);
+            }
+            out.extend(to.clone());
+            from = to;
+        }
+        Ok(out)
+    }
+
+    async fn is_large(&self, conn: &mut RowConn, from: Option<&Cut>, to: Option<&Cut>) -> Result<bool> {
+        let columns = &self.key.columns;
+        let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
+        let (list, offset) = (names.join(","), self.rows.saturating_mul(LARGE));
+        let condition = match range(columns, from, to) {
+            all if all.is_empty() => all,
+            some => format!(" WHERE {some}"),
+        };
+        let sql = format!("SELECT {list} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
+        Ok(!query(conn, &sql).await?.rows.is_empty())
+    }
+
+    async fn divide(&self, conn: &mut RowConn, column: &str, (min, max): (i128, i128)) -> Result<Vec<Cut>> {
         let single = self.key.columns.len() == 1;
         if single && max - min < i128::from(self.rows) {
             return Ok(Vec::new());

@@ -1,20 +1,19 @@
 //! Loads one data file: its rows in batches, each one transaction together with the file's progress.
 
-use std::{borrow::Cow, collections::HashSet, fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashSet, fs::File, path::PathBuf, sync::Arc};
 
-use mysql_async::Conn;
 use tokio::task::JoinHandle;
 
 use super::{
     folder::{DataFile, unreadable},
     progress::Counters,
     scan::{Batch, ScanError, Scanner},
-    store::{self, Part, Store},
+    sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
+    store::{Part, Store},
 };
 use crate::{
     config::subtask::DbConfig,
     error::{Code, DmError, Result, Scope},
-    mysql::within,
     rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
     units::{
@@ -42,14 +41,10 @@ pub struct Shared {
     pub tidb: bool,
 }
 
-/// A target that doesn't answer for so long ends the run (and is resumed by the supervisor).
-const RECONNECTS: u32 = 6;
-const CONFLICT_RETRIES: u32 = 30;
-
-/// One worker: a connection that is replaced when it breaks.
+/// One worker.
 pub struct Worker {
-    pub shared: Arc<Shared>,
-    pub conn: Option<Conn>,
+    shared: Arc<Shared>,
+    sender: Sender,
 }
 
 enum Applied {
@@ -61,6 +56,12 @@ enum Applied {
 type Prefetch = JoinHandle<(Scanner<File>, Result<Option<Batch>, ScanError>)>;
 
 impl Worker {
+    /// Connects when there is something to load.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let sender = Sender::new(shared.store.clone(), shared.target.clone(), shared.session.clone());
+        Worker { shared, sender }
+    }
+
     /// Loads what is missing of a file.
     pub async fn load(&mut self, file: &DataFile) -> Result<()> {
         let mut position = file.row.position;
@@ -76,8 +77,8 @@ impl Worker {
                 // The next batch is read while this one is on its way.
                 next = read_ahead(scanner, self.shared.batch_bytes);
                 let rows = statement(self.shared.verb, file, &batch, self.shared.tidb)?;
-                let part = Part { from: batch.start, to: batch.end, done: false, rows: &rows, transactional };
-                match self.apply(file, part).await? {
+                let part = Part { from: batch.start, to: batch.end, done: false, transactional };
+                match self.apply(file, part, &rows).await? {
                     Applied::Committed => self.moved(&mut position, batch.end),
                     Applied::At(_, true) => return Ok(()),
                     Applied::At(stored, false) => {
@@ -86,8 +87,8 @@ impl Worker {
                     }
                 }
             }
-            let part = Part { from: position, to: file.row.size.max(position), done: true, rows: b"", transactional };
-            return match self.apply(file, part).await? {
+            let part = Part { from: position, to: file.row.size.max(position), done: true, transactional };
+            return match self.apply(file, part, b"").await? {
                 Applied::At(stored, false) => {
                     self.moved(&mut position, stored);
                     continue 'reopen;
@@ -105,78 +106,43 @@ impl Worker {
         *position = to;
     }
 
-    /// One transaction, until its outcome is known.
-    async fn apply(&mut self, file: &DataFile, part: Part<'_>) -> Result<Applied> {
+    /// One transaction with this statement (may be empty), until its outcome is known.
+    async fn apply(&mut self, file: &DataFile, part: Part, rows: &[u8]) -> Result<Applied> {
         let name = &file.row.file;
         let Part { from, to, done, .. } = part;
+        let (before, after) = self.sender.store.around_batch(name, &part);
+        let between: &[u8] = if rows.is_empty() { b"" } else { b"; " };
         let (mut breaks, mut conflicts) = (0, 0);
         loop {
-            let sql = self.shared.store.batch_transaction(name, &part);
-            let mut conn = self.connection().await?;
-            let limit = self.shared.target.answer_limit();
             failpoint::pass(&self.shared.task, Place::LoadBeforeBatch)?;
-            let Err(e) = within(limit, store::run_all(&mut conn, &sql)).await else {
-                failpoint::pass(&self.shared.task, Place::LoadCommitted)?;
-                self.conn = Some(conn);
-                return Ok(Applied::Committed);
-            };
-            if link::is_broken(&e) {
-                // Committed or not: only the stored position tells, read under a fresh connection.
-                drop(conn);
-                breaks += 1;
-                tracing::warn!(file = %name, error = %link::cause(&e), "connection to the target lost while loading");
-                match self.stored(name, breaks).await? {
-                    (stored, stored_done) if stored == to && stored_done == done => return Ok(Applied::Committed),
-                    (stored, false) if stored == from && breaks < RECONNECTS => continue,
-                    (stored, false) if stored == from => return Err(batch_error(file, from, to, &e)),
-                    (stored, stored_done) => return Ok(Applied::At(stored, stored_done)),
+            match self.sender.send(&[before.as_bytes(), rows, between, after.as_bytes()]).await? {
+                Sent::Done => {
+                    failpoint::pass(&self.shared.task, Place::LoadCommitted)?;
+                    return Ok(Applied::Committed);
                 }
-            }
-            let rolled_back = within(limit, mysql_async::prelude::Queryable::query_drop(&mut conn, "ROLLBACK")).await;
-            self.conn = rolled_back.is_ok().then_some(conn);
-            match link::errno(&e) {
-                fence::FENCE_ERRNO => {
-                    let (stored, stored_done) = self.stored(name, 0).await?;
+                Sent::Unknown(e) => {
+                    breaks += 1;
+                    tracing::warn!(file = %name, error = %link::cause(&e), "connection to the target lost while loading");
+                    match self.sender.stored(name, breaks).await? {
+                        (stored, stored_done) if stored == to && stored_done == done => return Ok(Applied::Committed),
+                        (stored, false) if stored == from && breaks < RECONNECTS => {}
+                        (stored, false) if stored == from => return Err(batch_error(file, from, to, &e)),
+                        (stored, stored_done) => return Ok(Applied::At(stored, stored_done)),
+                    }
+                }
+                Sent::Refused(e) if link::errno(&e) == fence::FENCE_ERRNO => {
+                    let (stored, stored_done) = self.sender.stored(name, 0).await?;
                     if stored != from || stored_done {
                         return Ok(Applied::At(stored, stored_done));
                     }
                     // The fence holds now, so the overflow came from the rows themselves.
                     return Err(batch_error(file, from, to, &e));
                 }
-                // Deadlock, lock wait, TiDB's write conflicts and busy regions.
-                1205 | 1213 | 8002 | 8005 | 8022 | 8028 | 9001..=9007 if conflicts < CONFLICT_RETRIES => {
+                Sent::Refused(e) if sender::is_conflict(link::errno(&e)) && conflicts < CONFLICT_RETRIES => {
                     conflicts += 1;
-                    tokio::time::sleep(Duration::from_millis(u64::from(conflicts * conflicts) * 5)).await;
+                    sender::after_conflict(conflicts).await;
                 }
-                _ => return Err(batch_error(file, from, to, &e)),
-            }
-        }
-    }
-
-    async fn connection(&mut self) -> Result<Conn> {
-        match self.conn.take() {
-            Some(conn) => Ok(conn),
-            None => link::connect(&self.shared.target, &self.shared.session, Scope::Downstream).await,
-        }
-    }
-
-    /// The stored position, read under a fresh connection when the last one broke.
-    async fn stored(&mut self, file: &str, breaks: u32) -> Result<(u64, bool)> {
-        let mut tries = breaks;
-        loop {
-            if tries > 0 {
-                tokio::time::sleep(Duration::from_millis(200 * u64::from(tries * tries))).await;
-            }
-            let read = async {
-                let mut conn = self.connection().await?;
-                let position = self.shared.store.position(&mut conn, file);
-                let at = link::answered(&self.shared.target, Scope::Downstream, "the load progress", position).await?;
-                self.conn = Some(conn);
-                Ok(at)
-            };
-            match read.await {
-                Err(e) if tries < RECONNECTS && link::is_passing(&e) => tries += 1,
-                done => return done,
+                Sent::Refused(e) => return Err(batch_error(file, from, to, &e)),
             }
         }
     }

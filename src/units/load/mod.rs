@@ -9,6 +9,7 @@ pub(in crate::units) mod create;
 pub(in crate::units) mod folder;
 pub(in crate::units) mod progress;
 mod scan;
+pub(in crate::units) mod sender;
 pub(in crate::units) mod store;
 
 use std::{
@@ -236,7 +237,7 @@ impl LoadUnit {
         for _ in 0..workers {
             let (left, shared) = (Arc::clone(&left), Arc::clone(&shared));
             pool.spawn(async move {
-                let mut worker = Worker { shared, conn: None };
+                let mut worker = Worker::new(shared);
                 loop {
                     let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(file) = next else { return Ok(()) };

@@ -13,7 +13,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use crate::{
     config::{Flavor, SubtaskConfig},
     error::{Code, DmError, Result, Scope},
-    mysql::ServerInfo,
+    mysql::{RowConn, ServerInfo},
     schema::model::{quote_name, quote_text},
     units::{
         Fence,
@@ -50,13 +50,11 @@ pub struct FileRow {
 
 /// A part of a data file, as one transaction.
 #[derive(Clone, Copy)]
-pub struct Part<'a> {
+pub struct Part {
     pub from: u64,
     pub to: u64,
     /// The file's end.
     pub done: bool,
-    /// One statement; may be empty.
-    pub rows: &'a [u8],
     /// The target table's engine has transactions.
     pub transactional: bool,
 }
@@ -351,52 +349,47 @@ impl Store {
         Ok(count.unwrap_or(0) > 0)
     }
 
-    /// The whole transaction of one batch as one packet: progress first (it takes the file's lock and fails when a newer
-    /// owner is there or the file isn't where we think), then the rows, then COMMIT. Of a table without transactions the
-    /// rows come before the progress, behind a fence that only reads.
-    pub fn batch_transaction(&self, file: &str, part: &Part<'_>) -> Vec<u8> {
+    /// The transaction around one batch's rows, which go as one packet: progress first (it takes the file's lock and fails
+    /// when a newer owner is there or the file isn't where we think), then the rows, then COMMIT. Of a table without
+    /// transactions the rows come before the progress, behind a fence that only reads.
+    pub fn around_batch(&self, file: &str, part: &Part) -> (String, String) {
         let Fence { cluster_id, epoch } = self.fence;
-        let Part { from, to, done, rows, transactional } = part;
+        let Part { from, to, done, transactional } = part;
         let mine = format!("cluster_id = {cluster_id} AND epoch <= {epoch} AND position = {from} AND done = 0");
         let row = format!("source_id = {} AND file_name = {}", self.source, quote_text(file));
         let progress = format!(
-            "UPDATE {} SET position = {to} + {}, done = {}, epoch = {epoch} WHERE {row}; {}; ",
+            "UPDATE {} SET position = {to} + {}, done = {}, epoch = {epoch} WHERE {row}; {}",
             self.progress,
             fence::zero_if(&mine),
             u8::from(*done),
             fence::ONE_ROW_UPDATED
         );
-        let first = match transactional {
-            true => progress.clone(),
-            false => format!("{}; ", fence::locked_if(&self.progress, &row, &mine)),
-        };
-        let mut sql = format!("BEGIN; {first}").into_bytes();
-        if !rows.is_empty() {
-            sql.extend_from_slice(rows);
-            sql.extend_from_slice(b"; ");
+        match transactional {
+            true => (format!("BEGIN; {progress}; "), "COMMIT".to_owned()),
+            false => {
+                (format!("BEGIN; {}; ", fence::locked_if(&self.progress, &row, &mine)), format!("{progress}; COMMIT"))
+            }
         }
-        if !transactional {
-            sql.extend_from_slice(progress.as_bytes());
-        }
-        sql.extend_from_slice(b"COMMIT");
-        sql
     }
 
     /// Where a file stands; waits for a transaction in flight. An error when the row isn't ours any more.
-    pub async fn position(&self, conn: &mut Conn, file: &str) -> Result<(u64, bool)> {
+    pub async fn position(&self, conn: &mut RowConn, file: &str) -> Result<(u64, bool)> {
         let sql = format!(
             "SELECT cluster_id, epoch, position, done FROM {} WHERE source_id = {} AND file_name = {} FOR UPDATE",
             self.progress,
             self.source,
             quote_text(file)
         );
-        let row: Option<Row> = conn.query_first(sql).await.map_err(|e| meta_error(&e, "read the load progress"))?;
-        let Some(row) = row else { return Err(self.lost()) };
-        let stored = Fence { cluster_id: number(&row, 0), epoch: number(&row, 1) };
+        let found = conn.rows(&sql).await.map_err(|e| meta_error(&e, "read the load progress"))?;
+        if found.rows.is_empty() {
+            return Err(self.lost());
+        }
+        let number = |column: usize| found.text(0, column).parse().unwrap_or(0);
+        let stored = Fence { cluster_id: number(0), epoch: number(1) };
         if stored.cluster_id != self.fence.cluster_id || stored.epoch > self.fence.epoch {
             return Err(self.not_ours(stored));
         }
-        Ok((number(&row, 2), number(&row, 3) != 0))
+        Ok((number(2), number(3) != 0))
     }
 
     /// All rows are in: keeps where the dump stands for the sync unit and sets DM's state to finished.

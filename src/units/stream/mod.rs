@@ -430,17 +430,17 @@ async fn cut(
 
 async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> Result<Vec<Entry>, Failure> {
     let plan = &table.plan;
-    let conditions = if table.whole {
-        vec![String::new()]
-    } else {
-        // What the server doesn't tell is taken for rows of 200 bytes.
-        let of_row = plan.estimated_bytes.checked_div(plan.estimated_rows).unwrap_or(200);
-        let rows = (CHUNK_BYTES / of_row.max(1)).clamp(1, most_rows);
-        bounds::conditions(&mut reader.conn, plan, rows).await.map_err(|e| {
-            if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
-        })?
+    let failed = |e: DmError| {
+        if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
     };
-    let size = plan.estimated_bytes / conditions.len().max(1) as u64;
+    let (mut conditions, mut size) = (vec![String::new()], plan.estimated_bytes);
+    if !table.whole {
+        let of_row = bounds::row_bytes(&mut reader.conn, plan).await.map_err(failed)?;
+        let rows = (CHUNK_BYTES / of_row.max(1)).clamp(1, most_rows);
+        conditions = bounds::conditions(&mut reader.conn, plan, rows).await.map_err(failed)?;
+        let most = of_row.saturating_mul(rows);
+        size = if conditions.len() > 1 { most } else { size.min(most) };
+    }
     let entry = |(number, detail)| Entry {
         name: names::data_file(&plan.schema, &plan.table, number, None),
         target_schema: table.target_schema.clone(),

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::{Code, DmError},
-    units::dump::DumpLocation,
+    units::{dump::DumpLocation, load::sender::Sender},
 };
 
 /// Rows as one INSERT statement (empty: none).
@@ -50,7 +50,8 @@ pub async fn run(readers: Vec<Reader>, writers: usize, shared: Arc<Shared>) -> R
     let received = Arc::new(Mutex::new(received));
     let mut tasks: JoinSet<Result<(), Failure>> = JoinSet::new();
     for _ in 0..writers.max(1) {
-        let writer = Writer { shared: shared.clone(), conn: None };
+        let sender = Sender::new(shared.store.clone(), shared.target.clone(), shared.session.clone());
+        let writer = Writer { shared: shared.clone(), sender };
         tasks.spawn(write(writer, received.clone()));
     }
     for reader in readers {

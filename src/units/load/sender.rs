@@ -1,0 +1,114 @@
+//! A connection that writes rows to the target: replaced when it breaks, and asked afterwards what became of a transaction.
+
+use std::time::Duration;
+
+use mysql_async::Error;
+
+use super::store::Store;
+use crate::{
+    config::subtask::DbConfig,
+    error::{Result, Scope},
+    mysql::RowConn,
+    units::link,
+};
+
+/// A target that doesn't answer for so long ends the run (and is resumed by the supervisor).
+pub const RECONNECTS: u32 = 6;
+/// A transaction that meets others so often in vain ends the run.
+pub const CONFLICT_RETRIES: u32 = 30;
+
+/// One writer's connection.
+pub struct Sender {
+    pub store: Store,
+    pub target: DbConfig,
+    pub session: Vec<(String, String)>,
+    conn: Option<RowConn>,
+}
+
+/// What is known of a packet of statements.
+pub enum Sent {
+    Done,
+    /// The connection broke: it may be committed or not, only what is stored tells.
+    Unknown(Error),
+    /// The server said no; it is rolled back.
+    Refused(Error),
+}
+
+impl Sender {
+    /// Connects when there is something to send.
+    pub fn new(store: Store, target: DbConfig, session: Vec<(String, String)>) -> Self {
+        Sender { store, target, session, conn: None }
+    }
+
+    /// Leaves the connection, and with it the transaction that is open.
+    pub fn leave(&mut self) {
+        self.conn = None;
+    }
+
+    /// Sends statements as one packet and waits for all answers.
+    pub async fn send(&mut self, parts: &[&[u8]]) -> Result<Sent> {
+        let mut conn = self.connection().await?;
+        let Err(e) = conn.run(parts).await else {
+            self.conn = Some(conn);
+            return Ok(Sent::Done);
+        };
+        if link::is_broken(&e) {
+            return Ok(Sent::Unknown(e));
+        }
+        let rolled_back = conn.execute("ROLLBACK").await;
+        self.conn = rolled_back.is_ok().then_some(conn);
+        Ok(Sent::Refused(e))
+    }
+
+    async fn connection(&mut self) -> Result<RowConn> {
+        if let Some(conn) = self.conn.take() {
+            return Ok(conn);
+        }
+        let mut tries = 0;
+        loop {
+            match link::connect_raw(&self.target, &self.session, Scope::Downstream).await {
+                Err(e) if tries < RECONNECTS && link::is_passing(&e) => {
+                    tries += 1;
+                    pause(tries).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Where a file or chunk stands: position, and whether it is done. Waits for a transaction in flight. `breaks`: how often
+    /// the connection has broken already.
+    pub async fn stored(&mut self, name: &str, breaks: u32) -> Result<(u64, bool)> {
+        let mut tries = breaks;
+        loop {
+            if tries > 0 {
+                pause(tries).await;
+            }
+            let read = async {
+                let mut conn = self.connection().await?;
+                let position = self.store.position(&mut conn, name);
+                let at = link::answered(&self.target, Scope::Downstream, "the load progress", position).await?;
+                self.conn = Some(conn);
+                Ok(at)
+            };
+            match read.await {
+                Err(e) if tries < RECONNECTS && link::is_passing(&e) => tries += 1,
+                done => return done,
+            }
+        }
+    }
+}
+
+async fn pause(tries: u32) {
+    tokio::time::sleep(Duration::from_millis(200 * u64::from(tries * tries))).await;
+}
+
+/// Deadlock, lock wait, TiDB's write conflicts and busy regions: the same transaction may be sent again.
+pub fn is_conflict(errno: u16) -> bool {
+    matches!(errno, 1205 | 1213 | 8002 | 8005 | 8022 | 8028 | 9001..=9007)
+}
+
+/// Before a transaction is sent the `tries`-th time after conflicts.
+pub async fn after_conflict(tries: u32) {
+    tokio::time::sleep(Duration::from_millis(u64::from(tries * tries) * 5)).await;
+}
