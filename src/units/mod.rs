@@ -112,7 +112,6 @@ pub fn build(kind: pb::UnitType, env: UnitEnv) -> Result<Box<dyn Unit>, DmError>
     failpoint::load_from_env();
     match kind {
         pb::UnitType::Dump => Ok(dump::DumpUnit::new(env)),
-        pb::UnitType::Load if env.config.streams() => Ok(stream::StreamUnit::new(env)),
         pb::UnitType::Load => Ok(load::LoadUnit::new(env)),
         pb::UnitType::Sync => Ok(sync::SyncUnit::new(env)),
         other => Err(DmError::new(Code::WorkerSubTaskNotFound).msg(format!("{other:?} is not a unit of a task"))),

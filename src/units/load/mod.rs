@@ -1,6 +1,6 @@
 //! The load unit: brings the files of a dump into the target, exactly once (the apply contract).
 //!
-//! `LoadUnit::load` is the whole story: claim the progress rows, create schemas and tables, load files with a pool of
+//! `LoadUnit::load_dump` is the whole story: claim the progress rows, create schemas and tables, load files with a pool of
 //! workers, finish. Each batch of rows and the file's position are one target transaction under the source's epoch.
 
 mod apply;
@@ -36,6 +36,7 @@ use super::{
     link,
     mapped::MappedCollations,
     session::{self, ServerFacts},
+    stream,
 };
 use crate::{
     config::{SubtaskConfig, subtask::TaskMode},
@@ -52,12 +53,12 @@ use crate::{
 /// Bytes of rows in one transaction: big enough that round trips don't matter, small enough for any target's limits.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// The unit of the load phase.
+/// The unit of the load phase, from files or (`import-mode: stream`) from the source.
 pub struct LoadUnit {
-    env: UnitEnv,
-    counters: Arc<Counters>,
+    pub(in crate::units) env: UnitEnv,
+    pub(in crate::units) counters: Arc<Counters>,
     notes: Mutex<Vec<String>>,
-    mapped: MappedCollations,
+    pub(in crate::units) mapped: MappedCollations,
 }
 
 impl LoadUnit {
@@ -73,6 +74,10 @@ impl LoadUnit {
     }
 
     async fn load(&self) -> Result<()> {
+        if self.env.config.streams() { stream::load(self).await } else { self.load_dump().await }
+    }
+
+    async fn load_dump(&self) -> Result<()> {
         let config = &self.env.config;
         let store = Store::new(config, self.env.fence);
         let mut control = link::connect(&config.to, &[], Scope::Downstream).await?;
@@ -138,10 +143,13 @@ impl LoadUnit {
         clean_after_load(config)
     }
 
-    /// A remark for query-status and the log.
-    fn note(&self, note: String) {
-        tracing::warn!(task = %self.env.config.name, note);
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    /// A remark for query-status and the log, once.
+    pub(in crate::units) fn note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&note) {
+            tracing::warn!(task = %self.env.config.name, note);
+            notes.push(note);
+        }
     }
 
     async fn shared(&self, store: &Store, session: Vec<(String, String)>, conn: &mut Conn) -> Result<Shared> {

@@ -1,6 +1,6 @@
 //! The load unit of `import-mode: stream`: chunks go from the source's snapshot straight into the target.
 //!
-//! `StreamUnit::attempt` is the whole story: claim the ledger, plan (or take the plan of an earlier run), snapshot, pump the
+//! `StreamedLoad::attempt` is the whole story: claim the ledger, plan (or take the plan of an earlier run), snapshot, pump the
 //! chunks, finish. See docs/full/stream.md.
 
 mod chunk;
@@ -14,15 +14,13 @@ mod writer;
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use async_trait::async_trait;
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{sync::Semaphore, task::JoinSet};
-use tokio_util::sync::CancellationToken;
 
 use self::{
     chunk::{Queue, StreamTable},
@@ -30,20 +28,17 @@ use self::{
     snapshot::{Reader, Taken},
 };
 use super::{
-    Ended, Unit, UnitEnv,
     dump::{
         self, DumpOptions, Metadata, bounds, names,
         plan::{self, DumpPlan},
     },
     engine, link,
-    load::{self, clear, create, progress::Counters, store::Store},
-    mapped::MappedCollations,
+    load::{self, LoadUnit, clear, create, progress::Counters, store::Store},
     session,
 };
 use crate::{
     config::{DbConfig, subtask::TaskMode},
     error::{Code, DmError, Result, Scope},
-    pb,
     rules::{BlockAllow, Router},
     schema::{
         ServerInfo,
@@ -60,12 +55,14 @@ const BUDGET_KIB: u32 = 32 << 10;
 /// A load that meets a DDL statement looks again this many times.
 const ATTEMPTS: usize = 3;
 
-/// The unit of a streamed load.
-pub struct StreamUnit {
-    env: UnitEnv,
-    counters: Arc<Counters>,
-    notes: Mutex<Vec<String>>,
-    mapped: MappedCollations,
+/// Loads without files, for the load unit.
+pub(super) async fn load(unit: &LoadUnit) -> Result<()> {
+    StreamedLoad { unit }.load().await
+}
+
+/// One run.
+struct StreamedLoad<'a> {
+    unit: &'a LoadUnit,
 }
 
 /// What readers and writers share.
@@ -117,23 +114,12 @@ struct Work {
     metadata: Metadata,
 }
 
-impl StreamUnit {
-    /// A unit for one run. Connects to nothing yet.
-    #[allow(clippy::new_ret_no_self)]
-    pub fn new(env: UnitEnv) -> Box<dyn Unit> {
-        Box::new(StreamUnit {
-            env,
-            counters: Arc::new(Counters::default()),
-            notes: Mutex::new(Vec::new()),
-            mapped: MappedCollations::default(),
-        })
-    }
-
+impl StreamedLoad<'_> {
     async fn load(&self) -> Result<()> {
         for attempt in 1.. {
             match self.attempt().await {
                 Err(Failure::StructureChanged(table)) if attempt < ATTEMPTS => {
-                    tracing::warn!(task = %self.env.config.name, %table, "a DDL statement met the load, which looks again");
+                    tracing::warn!(task = %self.unit.env.config.name, %table, "a DDL statement met the load, which looks again");
                 }
                 Err(Failure::StructureChanged(table)) => {
                     return Err(DmError::new(Code::DumpUnitRuntime)
@@ -148,8 +134,8 @@ impl StreamUnit {
     }
 
     async fn attempt(&self) -> Result<(), Failure> {
-        let config = &self.env.config;
-        let store = Store::new(config, self.env.fence);
+        let config = &self.unit.env.config;
+        let store = Store::new(config, self.unit.env.fence);
         let mut control = link::connect(&config.to, &[], Scope::Downstream).await?;
         let (facts, defaults) = load::facts(config, &mut control).await?;
         let policy = CollationPolicy::of_task(Catalog::fetch(&mut control, Scope::Downstream).await?, config)?;
@@ -183,7 +169,7 @@ impl StreamUnit {
             // In this order: "running" without a ledger would be another program's.
             store.set_status(target, "init").await?;
             store.reset(target, "").await?;
-            let (task, mapped) = (config.name.as_str(), &self.mapped);
+            let (task, mapped) = (config.name.as_str(), &self.unit.mapped);
             let how =
                 create::Creating { task, router: &sides.router.clone(), policy: &policy, source: &defaults, mapped };
             let entries = tables::create(&mut sides.target, &plan, &sides.router, &how).await?;
@@ -195,7 +181,7 @@ impl StreamUnit {
     }
 
     fn lists(&self) -> Result<BlockAllow> {
-        let config = &self.env.config;
+        let config = &self.unit.env.config;
         BlockAllow::new(&config.block_allow_list, config.case_sensitive)
             .map_err(|e| DmError::new(Code::DumpUnitGenBAList).msg(e.message()).cause(e.raw_cause()))
     }
@@ -208,7 +194,7 @@ impl StreamUnit {
         }
         let plan = plan::read(&mut sides.source, &sides.server, &lists, &sides.options).await?;
         if !plan.skipped.is_empty() {
-            self.note(format!("views and sequences are not migrated: {}", plan.skipped.join(", ")));
+            self.unit.note(format!("views and sequences are not migrated: {}", plan.skipped.join(", ")));
         }
         Ok(plan)
     }
@@ -239,7 +225,7 @@ impl StreamUnit {
         mut entries: Vec<Entry>,
         id: &str,
     ) -> Result<Work, Failure> {
-        let config = &self.env.config;
+        let config = &self.unit.env.config;
         let planned: BTreeSet<_> = plan.tables.iter().map(|t| (t.schema.clone(), t.table.clone())).collect();
         let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, false).await?;
         let taken = self.snapshot(sides, &tables, tables.len().max(1) * 4).await?;
@@ -264,7 +250,7 @@ impl StreamUnit {
 
     /// A load that an earlier run began: what isn't in the target is read under a newer snapshot.
     async fn go_on(&self, sides: &mut Sides, plan: DumpPlan, mut entries: Vec<Entry>) -> Result<Work, Failure> {
-        let config = &self.env.config;
+        let config = &self.unit.env.config;
         let missing = || {
             DmError::new(Code::LoadTaskCheckPointNotMatch)
                 .msg("the place of the first snapshot is not in the load state")
@@ -299,7 +285,7 @@ impl StreamUnit {
         if begun.is_empty() {
             return Ok(());
         }
-        let config = &self.env.config;
+        let config = &self.unit.env.config;
         let claimed = sides.store.claim(&mut sides.target).await?;
         let named: BTreeSet<(&str, &str)> = begun.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
         clear::tables(config, &sides.store, &mut sides.target, &claimed.files, &named).await?;
@@ -325,7 +311,7 @@ impl StreamUnit {
             consistency: options.consistency,
             limit: options.read_limit,
         };
-        let config = &self.env.config;
+        let config = &self.unit.env.config;
         // Where a duplicate is an error, snapshots a few transactions apart must not make one.
         let apart = load::verb(config) != "INSERT INTO";
         let wanted = snapshot::Wanted { readers, exact, apart };
@@ -333,13 +319,13 @@ impl StreamUnit {
     }
 
     async fn pump(&self, mut sides: Sides, mut work: Work) -> Result<(), Failure> {
-        let config = &self.env.config;
+        let config = &self.unit.env.config;
         self.warn_of_engines(&work);
         let chunks = tables::chunks_left(&work.tables, &work.entries)?;
         let of_chunks = || work.entries.iter().filter(|e| e.chunk_of().is_some());
         let done: u64 = of_chunks().filter(|e| e.done).map(|e| e.position).sum();
         let total = done + chunks.iter().map(|chunk| chunk.size).sum::<u64>();
-        self.counters.begin(total, done, work.metadata.location.clone());
+        self.unit.counters.begin(total, done, work.metadata.location.clone());
         sides.store.set_status(&mut sides.target, "running").await?;
         let packet: Option<u64> = sides
             .target
@@ -357,7 +343,7 @@ impl StreamUnit {
             packet_bytes: (packet / 2).max(1024),
             budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
             budget_kib: BUDGET_KIB,
-            counters: Arc::clone(&self.counters),
+            counters: Arc::clone(&self.unit.counters),
             queue: Queue::new(chunks),
         };
         let writers = config.loader.pool_size.clamp(1, 256).min(left);
@@ -373,27 +359,18 @@ impl StreamUnit {
 
     fn warn_of_engines(&self, work: &Work) {
         for table in work.tables.iter().filter(|t| t.plain) {
-            self.note(format!(
+            self.unit.note(format!(
                 "the target of {} has an engine without transactions: a load that is interrupted may load up to one chunk of \
                  its rows twice, unless a key and on-duplicate-logical: replace prevent it",
                 table.name()
             ));
         }
         for table in work.tables.iter().filter(|t| t.whole && !engine::is_transactional(&t.plan.engine)) {
-            self.note(format!(
+            self.unit.note(format!(
                 "{} has no key, and its engine {} has no snapshots: rows written during the load may be missing or doubled",
                 table.name(),
                 table.plan.engine
             ));
-        }
-    }
-
-    /// A remark for query-status and the log.
-    fn note(&self, note: String) {
-        tracing::warn!(task = %self.env.config.name, note);
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        if !notes.contains(&note) {
-            notes.push(note);
         }
     }
 }
@@ -459,33 +436,4 @@ pub async fn location(config: &crate::config::SubtaskConfig) -> Result<Metadata>
             .msg("the target doesn't know where the streamed load stands in the binlog")
             .workaround("Please start the task again with `--remove-meta`, after emptying its target tables.")
     })
-}
-
-#[async_trait]
-impl Unit for StreamUnit {
-    fn kind(&self) -> pb::UnitType {
-        pb::UnitType::Load
-    }
-
-    async fn is_finished(&self) -> Result<bool, DmError> {
-        load::rows_are_loaded(&self.env.config).await
-    }
-
-    async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Ok(Ended::Stopped),
-            done = self.load() => done.map(|()| Ended::Finished),
-        }
-    }
-
-    fn status(&self) -> pb::sub_task_status::Status {
-        pb::sub_task_status::Status::Load(self.counters.status())
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        notes.extend(self.mapped.notes());
-        notes
-    }
 }
