@@ -14,5 +14,6 @@ pub mod observe;
 pub mod pb;
 pub mod rules;
 pub mod schema;
+pub mod transport;
 pub mod units;
 pub mod wire;

@@ -17,7 +17,7 @@ mod yaml;
 pub use defaults::{DUMP_DIR, META_SCHEMA, SHADOW_TABLE_RULE, TRASH_TABLE_RULE};
 pub use duration::GoDuration;
 pub use mask::MASK;
-pub use node::{DmctlConfig, MasterConfig, Parsed, StandaloneConfig, WorkerConfig};
+pub use node::{DmctlConfig, MasterConfig, Parsed, StandaloneConfig, WorkerConfig, split_host_port};
 pub use source::{CheckerConfig, PurgeConfig, SourceConfig};
 pub use subtask::*;
 pub use task::{CHECKING_ITEMS, MysqlInstance, TaskConfig, render_task};

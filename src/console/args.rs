@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Security;
+
 /// Shown by `--help` and after a wrong argument.
 pub const USAGE: &str = "\
 dm-console shows every actor of a DM cluster: who runs what, in which stage, since when.
@@ -11,6 +13,8 @@ Usage: dm-console [--master-addr host:port[,host:port...]] [--once | --interval 
   --master-addr   masters to ask, tried in turn; default: environment DM_MASTER_ADDR, then 127.0.0.1:8261
   --once          print the tree once (the default when the output is no terminal)
   --interval      time between two pictures, e.g. 500ms, 2s, 1m (default 1s)
+  --ssl-ca, --ssl-cert, --ssl-key
+                  certificate files, where the masters have TLS
   --json          print the master's JSON reply once, unchanged
   -V, --version   print the version
   -h, --help      print this
@@ -32,6 +36,7 @@ pub enum Mode {
 pub struct Args {
     pub masters: Vec<String>,
     pub interval: Duration,
+    pub security: Security,
     pub mode: Mode,
 }
 
@@ -39,7 +44,8 @@ pub struct Args {
 pub fn parse(arguments: impl IntoIterator<Item = String>, master_env: Option<String>) -> Result<Args, String> {
     let master_env = master_env.filter(|addr| !addr.is_empty());
     let mut masters = master_env.unwrap_or_else(|| "127.0.0.1:8261".to_owned());
-    let mut args = Args { masters: Vec::new(), interval: Duration::from_secs(1), mode: Mode::Live };
+    let security = Security::default();
+    let mut args = Args { masters: Vec::new(), interval: Duration::from_secs(1), security, mode: Mode::Live };
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let (flag, inline) = match argument.split_once('=') {
@@ -51,6 +57,9 @@ pub fn parse(arguments: impl IntoIterator<Item = String>, master_env: Option<Str
             _ if !flag.starts_with('-') => return Err(format!("unexpected argument `{argument}`")),
             "master-addr" => masters = value()?,
             "interval" => args.interval = interval(&value()?)?,
+            "ssl-ca" => args.security.ssl_ca = value()?,
+            "ssl-cert" => args.security.ssl_cert = value()?,
+            "ssl-key" => args.security.ssl_key = value()?,
             "once" => args.mode = Mode::Once,
             "json" => args.mode = Mode::Json,
             "h" | "help" => args.mode = Mode::Help,
@@ -64,10 +73,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>, master_env: Option<Str
 
 /// `host:port` of one master, with or without `http://`.
 fn endpoint(text: &str) -> Result<String, String> {
-    let address = text.trim().trim_start_matches("http://").trim_end_matches('/');
-    if address.starts_with("https://") {
-        return Err(format!("{address}: dm-console does not speak TLS yet"));
-    }
+    let address = text.trim().trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
     match address.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => {
             Ok(format!("{}:{port}", if host.is_empty() { "127.0.0.1" } else { host }))
@@ -118,7 +124,7 @@ mod tests {
             ("--master-addr", "needs a value"),
             ("--master-addr nonsense", "not host:port"),
             ("--master-addr h:99999", "not host:port"),
-            ("--master-addr https://h:1", "TLS"),
+            ("--ssl-ca", "needs a value"),
             ("--interval fast", "not an interval"),
             ("--interval 1", "not an interval"),
             ("--interval 0s", "between"),

@@ -5,9 +5,13 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, body::Bytes, header::HOST};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
-use crate::error::{Code, DmError, Result};
+use crate::{
+    config::Security,
+    error::{Code, DmError, Result},
+    transport::dial::{self, Duplex},
+};
 
 /// As dmctl dials.
 const DIAL: Duration = Duration::from_secs(3);
@@ -17,10 +21,10 @@ const REPLY: Duration = Duration::from_secs(15);
 const LARGEST: usize = 64 << 20;
 
 /// `GET /actors` of the first master that answers.
-pub async fn actors(masters: &[String]) -> Result<String> {
+pub async fn actors(masters: &[String], security: &Security) -> Result<String> {
     let mut failed = Vec::new();
     for master in masters {
-        match get(master, "/actors").await {
+        match get(master, "/actors", security).await {
             Ok(text) => return Ok(text),
             Err(why) => failed.push(format!("{master}: {why}")),
         }
@@ -31,13 +35,14 @@ pub async fn actors(masters: &[String]) -> Result<String> {
         .workaround("Please check that dm-master runs there and that `--master-addr` is its client address."))
 }
 
-async fn get(address: &str, path: &str) -> Result<String, String> {
-    let dialled = timeout(DIAL, TcpStream::connect(address)).await;
+/// One page of a node.
+pub async fn get(address: &str, path: &str, security: &Security) -> Result<String, String> {
+    let dialled = timeout(DIAL, dial::connect(address, security, b"http/1.1")).await;
     let stream = dialled.map_err(|_| "no connection within 3 s".to_owned())?.map_err(|e| e.to_string())?;
     timeout(REPLY, request(stream, address, path)).await.map_err(|_| "no reply within 15 s".to_owned())?
 }
 
-async fn request(stream: TcpStream, address: &str, path: &str) -> Result<String, String> {
+async fn request(stream: Box<dyn Duplex>, address: &str, path: &str) -> Result<String, String> {
     let text = |e: hyper::Error| e.to_string();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     // Ends with the sender; its error is the sender's as well.
@@ -75,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_master_that_answers_is_taken() {
         let up = serve(Router::new().route("/actors", get(async || "reply"))).await;
-        assert_eq!(actors(&[closed().await, up]).await.expect("one is up"), "reply");
+        assert_eq!(actors(&[closed().await, up], &Security::default()).await.expect("one is up"), "reply");
     }
 
     #[tokio::test]
@@ -83,7 +88,7 @@ mod tests {
         let refusing =
             serve(Router::new().route("/actors", get(async || (StatusCode::NOT_FOUND, "no such page")))).await;
         let gone = closed().await;
-        let error = actors(&[gone.clone(), refusing]).await.expect_err("nobody").to_string();
+        let error = actors(&[gone.clone(), refusing], &Security::default()).await.expect_err("nobody").to_string();
         assert!(error.contains("[code=48001") && error.contains(&format!("can't connect to {gone}")), "{error}");
         assert!(error.contains("refused") && error.contains("404") && error.contains("no such page"), "{error}");
     }

@@ -41,19 +41,19 @@ pub async fn main(arguments: impl IntoIterator<Item = String>) -> i32 {
 }
 
 async fn once(args: &Args) -> Result<()> {
-    let cluster = Cluster::parse(&fetch::actors(&args.masters).await?)?;
+    let cluster = Cluster::parse(&fetch::actors(&args.masters, &args.security).await?)?;
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let rows = tree::rows(&cluster, now());
     print(&rows.iter().map(|row| row.text(colour, None)).collect::<Vec<_>>().join("\n"))
 }
 
 async fn once_json(args: &Args) -> Result<()> {
-    print(&fetch::actors(&args.masters).await?)
+    print(&fetch::actors(&args.masters, &args.security).await?)
 }
 
 /// Draws again and again until `q`, Esc or Ctrl-C. A master that is away for a while leaves its last picture.
 async fn live(args: &Args) -> Result<()> {
-    let first = Cluster::parse(&fetch::actors(&args.masters).await?)?;
+    let first = Cluster::parse(&fetch::actors(&args.masters, &args.security).await?)?;
     let mut screen = Screen::enter()?;
     let mut cluster = first;
     let mut trouble = None;
@@ -63,7 +63,7 @@ async fn live(args: &Args) -> Result<()> {
         if Screen::wait_quit(args.interval).await? {
             return Ok(());
         }
-        match fetch::actors(&args.masters).await.and_then(|text| Cluster::parse(&text)) {
+        match fetch::actors(&args.masters, &args.security).await.and_then(|text| Cluster::parse(&text)) {
             Ok(fresh) => (cluster, trouble) = (fresh, None),
             Err(e) => trouble = Some(e.to_string()),
         }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{
     cobra::{Flag, Matches},
-    connect::TlsFiles,
     session::{Failure, Target},
 };
 use crate::config::DmctlConfig;
@@ -100,8 +99,7 @@ impl Globals {
         }
         let rpc_timeout = config.timeout().map_err(|e| Failure::Text(e.message().to_owned()))?;
         let DmctlConfig { security, .. } = config;
-        let tls = TlsFiles { ca: security.ssl_ca, cert: security.ssl_cert, key: security.ssl_key };
-        Ok(Globals { target: Target { endpoints, tls }, rpc_timeout })
+        Ok(Globals { target: Target { endpoints, tls: security }, rpc_timeout })
     }
 }
 

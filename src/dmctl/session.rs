@@ -9,7 +9,7 @@ use super::{
     connect,
     json::{self, Style},
 };
-use crate::{error::DmError, pb::master_client::MasterClient};
+use crate::{config::Security, error::DmError, pb::master_client::MasterClient};
 
 /// Why a command ended without doing its work.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,8 +40,8 @@ pub type Outcome = Result<(), Failure>;
 pub struct Target {
     /// `host:port`, tried in turn.
     pub endpoints: Vec<String>,
-    /// CA, certificate and key files; all empty without TLS.
-    pub tls: connect::TlsFiles,
+    /// CA, certificate and key; all empty without TLS.
+    pub tls: Security,
 }
 
 /// One run of the program: one command, or all of an interactive session.

@@ -13,7 +13,7 @@ mod rest;
 mod tests;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -23,50 +23,56 @@ pub use worker::WorkerView;
 
 use crate::{
     commands::cluster::Cluster,
-    config::MasterConfig,
+    config::{MasterConfig, Security},
     error::{Code, DmError, Result},
     pb::{etcd::kv_server::KvServer, master_server::MasterServer, worker_server::WorkerServer},
+    transport::{serve, tls},
 };
 
-/// The largest request that is read.
-const REQUEST_LIMIT: usize = 256 << 20;
-
-/// How long open requests may go on after the stop.
-const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+/// The largest request that is read: a task of ten thousand rules has about 1 MiB.
+const REQUEST_LIMIT: usize = 64 << 20;
 
 /// Serves a master's port until `stop` is cancelled.
-pub async fn serve(
+pub async fn serve_master(
     listener: TcpListener,
     cluster: Arc<dyn Cluster>,
     config: Arc<MasterConfig>,
     stop: CancellationToken,
 ) -> Result<()> {
+    let security = config.security.clone();
     let service = master::Service { cluster: cluster.clone(), config };
     let rest = rest::routes(service.clone());
     let grpc =
         MasterServer::new(service).max_decoding_message_size(REQUEST_LIMIT).max_encoding_message_size(usize::MAX);
     let router = Routes::new(grpc).add_service(KvServer::new(etcd::RelayWorkers)).into_axum_router();
     let router = http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown);
-    run(listener, router, stop, Code::MasterStartService).await
+    run(listener, router, security, stop, Code::MasterStartService).await
 }
 
 /// Serves a worker's port until `stop` is cancelled.
-pub async fn serve_worker(listener: TcpListener, view: Arc<dyn WorkerView>, stop: CancellationToken) -> Result<()> {
+pub async fn serve_worker(
+    listener: TcpListener,
+    view: Arc<dyn WorkerView>,
+    security: Security,
+    stop: CancellationToken,
+) -> Result<()> {
     let grpc = WorkerServer::new(worker::Service { view })
         .max_decoding_message_size(REQUEST_LIMIT)
         .max_encoding_message_size(usize::MAX);
     let router = http::with_pages(Routes::new(grpc).into_axum_router()).fallback(http::unknown);
-    run(listener, router, stop, Code::WorkerStartService).await
+    run(listener, router, security, stop, Code::WorkerStartService).await
 }
 
-async fn run(listener: TcpListener, router: axum::Router, stop: CancellationToken, code: Code) -> Result<()> {
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let drained = async {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN_LIMIT).await;
-    };
-    tokio::select! {
-        served = server => served.map_err(|e| DmError::new(code).cause(e)),
-        () = drained => Ok(()),
-    }
+async fn run(
+    listener: TcpListener,
+    router: axum::Router,
+    security: Security,
+    stop: CancellationToken,
+    code: Code,
+) -> Result<()> {
+    // What is wrong with the files now is told at the start, not to each client.
+    tls::server_config(&security).await.map_err(|why| DmError::new(code).msg("TLS can't be served").cause(why))?;
+    serve::run(listener, router, security, serve::Limits::default(), stop)
+        .await
+        .map_err(|e| DmError::new(code).cause(e))
 }

@@ -40,7 +40,7 @@ async fn gateway() -> Gateway {
     let address = listener.local_addr().unwrap();
     let (cluster, stop) = (MemoryCluster::new(), CancellationToken::new());
     let config = Arc::new(MasterConfig { name: "master1".into(), ..MasterConfig::default() });
-    let served = tokio::spawn(serve(listener, cluster.clone(), config, stop.clone()));
+    let served = tokio::spawn(serve_master(listener, cluster.clone(), config, stop.clone()));
     Gateway { address, cluster, stop, served }
 }
 
@@ -181,8 +181,36 @@ async fn stop_ends_serving_although_a_client_stays_connected() {
     client.get_master_cfg(pb::GetMasterCfgRequest {}).await.unwrap();
     let silent = TcpStream::connect(gateway.address).await.unwrap();
     gateway.stop.cancel();
-    tokio::time::timeout(DRAIN_LIMIT * 3, gateway.served).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(serve::DRAIN_LIMIT * 3, gateway.served).await.unwrap().unwrap().unwrap();
     drop(silent);
+}
+
+#[tokio::test]
+async fn dmctl_and_a_joining_worker_come_in_with_certificates() {
+    let authority = crate::transport::tests::Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let security = authority.security("master");
+    let config = Arc::new(MasterConfig { name: "master1".into(), security, ..MasterConfig::default() });
+    tokio::spawn(serve_master(listener, MemoryCluster::new(), config, CancellationToken::new()));
+    let client = authority.security("dmctl");
+    let call = async |flags: &str| {
+        let printed = Printed::default();
+        let line = format!("{flags} list-member --leader");
+        let args = line.split_whitespace().map(str::to_owned).collect();
+        let finished = one_shot(args, &address, Box::new(printed.clone())).await;
+        (finished, String::from_utf8(printed.0.lock().unwrap().clone()).unwrap())
+    };
+    let (ca, cert, key) = (&client.ssl_ca, &client.ssl_cert, &client.ssl_key);
+    let (done, out) = call(&format!("--ssl-ca {ca} --ssl-cert {cert} -ssl-key={key}")).await;
+    assert!(done.code == 0 && out.contains("\"name\": \"master1\""), "{done:?} {out}");
+    for flags in ["".to_owned(), format!("--ssl-ca {ca}")] {
+        let (refused, _) = call(&flags).await;
+        assert!(refused.code == 1 && !refused.stderr.is_empty(), "{refused:?}");
+    }
+    let masters = [format!("https://{address}")];
+    let joined = crate::node::join::register(&masters, "w9", "127.0.0.1:1", &authority.security("w9")).await;
+    assert!(joined.is_ok());
 }
 
 struct View;
@@ -203,7 +231,7 @@ async fn a_workers_port() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(serve_worker(listener, Arc::new(View), stop.clone()));
+    tokio::spawn(serve_worker(listener, Arc::new(View), Security::default(), stop.clone()));
     assert_eq!(http(address, "GET", "/status", "").await.0, "HTTP/1.1 200 OK");
     assert_eq!(http(address, "GET", "/actors", "").await.0, "HTTP/1.1 404 Not Found");
     let mut client = pb::worker_client::WorkerClient::connect(format!("http://{address}")).await.unwrap();

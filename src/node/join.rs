@@ -6,12 +6,14 @@ use std::{
 };
 
 use futures::FutureExt;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     actors::node::FindMasters,
+    config::Security,
     error::{Code, DmError, Result},
     pb::{self, master_client::MasterClient},
+    transport::dial::channel,
 };
 
 /// DM's numbers (behaviour facts 1).
@@ -28,14 +30,14 @@ pub struct Joined {
 }
 
 /// Registers `name` at `address` with the first of `masters` that accepts; tries all, five times. 40077 otherwise.
-pub async fn register(masters: &[String], name: &str, address: &str) -> Result<Joined> {
+pub async fn register(masters: &[String], name: &str, address: &str, security: &Security) -> Result<Joined> {
     let mut last = String::new();
     for round in 0..ROUNDS {
         if round > 0 {
             tokio::time::sleep(PAUSE).await;
         }
         for master in masters {
-            match register_once(master, name, address).await {
+            match register_once(master, name, address, security).await {
                 Ok(joined) => {
                     tracing::info!(master, name, address, "joined the cluster");
                     return Ok(joined);
@@ -54,40 +56,38 @@ pub async fn register(masters: &[String], name: &str, address: &str) -> Result<J
         ))
 }
 
-async fn register_once(master: &str, name: &str, address: &str) -> Result<Joined, String> {
-    let mut client = dial(master).await?;
+async fn register_once(master: &str, name: &str, address: &str, security: &Security) -> Result<Joined, String> {
+    let mut client = dial(master, security).await?;
     let request = pb::RegisterWorkerRequest { name: name.into(), address: address.into() };
-    let reply = client.register_worker(request).await.map_err(|status| status.message().to_owned())?.into_inner();
+    let reply = in_time(client.register_worker(request)).await?;
     match reply.result {
         true => Ok(Joined { secret_key: reply.secret_key }),
         false => Err(reply.msg),
     }
 }
 
-async fn dial(master: &str) -> Result<MasterClient<Channel>, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{master}")).map_err(|_| format!("{master} is no address"))?;
-    let dialled = endpoint.connect_timeout(DIAL).timeout(REPLY).connect().await;
-    dialled.map(MasterClient::new).map_err(|e| innermost(&e))
+async fn dial(master: &str, security: &Security) -> Result<MasterClient<Channel>, String> {
+    let address = master.rsplit_once("://").map_or(master, |(_, address)| address);
+    channel(address, security, DIAL).await.map(MasterClient::new)
 }
 
-/// The transport's own text is `transport error`; the cause says more.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
+async fn in_time<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, String> {
+    match tokio::time::timeout(REPLY, call).await {
+        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Err(status)) => Err(status.message().to_owned()),
+        Err(_) => Err(format!("no answer in {} s", REPLY.as_secs())),
     }
-    at.to_string()
 }
 
 /// Asks the masters in turn for all masters' cluster ports, before every round of dialling; when none answers, the
 /// ports known last are dialled again.
-pub fn find_masters(masters: Vec<String>) -> FindMasters {
+pub fn find_masters(masters: Vec<String>, security: Security) -> FindMasters {
     let known = Arc::new(Mutex::new(Vec::new()));
     Arc::new(move || {
-        let (masters, known) = (masters.clone(), known.clone());
+        let (masters, known, security) = (masters.clone(), known.clone(), security.clone());
         async move {
             for master in &masters {
-                match cluster_ports(master).await {
+                match cluster_ports(master, &security).await {
                     Ok(ports) if !ports.is_empty() => {
                         *known.lock().unwrap_or_else(PoisonError::into_inner) = ports.clone();
                         return ports;
@@ -102,10 +102,10 @@ pub fn find_masters(masters: Vec<String>) -> FindMasters {
     })
 }
 
-async fn cluster_ports(master: &str) -> Result<Vec<String>, String> {
+async fn cluster_ports(master: &str, security: &Security) -> Result<Vec<String>, String> {
     let request = pb::ListMemberRequest { master: true, ..Default::default() };
-    let reply = dial(master).await?.list_member(request).await.map_err(|status| status.message().to_owned())?;
-    let reply = reply.into_inner();
+    let mut client = dial(master, security).await?;
+    let reply = in_time(client.list_member(request)).await?;
     if !reply.result {
         return Err(reply.msg);
     }

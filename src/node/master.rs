@@ -19,6 +19,7 @@ use crate::{
     coordinator::consensus::Consensus,
     error::{Code, DmError, Result},
     observe::events::NodeExited,
+    transport::tls,
 };
 
 /// Runs a dm-master until a signal; returns the exit code.
@@ -40,6 +41,7 @@ pub async fn run_master(config: MasterConfig) -> i32 {
 }
 
 async fn serve(config: &MasterConfig) -> Result<()> {
+    start::refuse_tls(Code::MasterTLSConfigNotValid, &config.security)?;
     let mut signals = Signals::listen()?;
     let log = tokio::select! {
         log = open(config) => log?,
@@ -81,7 +83,6 @@ pub(super) async fn run_until(
 
 /// Checks what this version can't do, and opens the log.
 pub(super) async fn open(config: &MasterConfig) -> Result<Consensus> {
-    start::refuse_tls(Code::MasterTLSConfigNotValid, &config.security)?;
     one_member(config)?;
     secret::use_keys(config.secret_keys.0.clone());
     for warning in &config.warnings {
@@ -115,12 +116,13 @@ fn one_member(config: &MasterConfig) -> Result<()> {
 
 /// What the actors need of a master's settings.
 pub(super) fn options(config: &MasterConfig, log: &Consensus) -> Result<MasterOptions> {
+    let scheme = if tls::wanted(&config.security) { "https" } else { "http" };
     Ok(MasterOptions {
         ledger: Arc::new(log.clone()),
         advertise_addr: config.advertise_addr.clone(),
         member_id: log.id(),
         peer_urls: config.advertise_peer_urls.split(',').map(str::to_owned).collect(),
-        client_urls: vec![format!("http://{}", config.advertise_addr)],
+        client_urls: vec![format!("{scheme}://{}", config.advertise_addr)],
     })
 }
 
@@ -137,7 +139,7 @@ fn gateway(config: &MasterConfig, cluster: Arc<dyn Cluster>, listener: TcpListen
                 Some(listener) => listener,
                 None => port::listen(&config.master_addr, Code::MasterStartService).await?,
             };
-            crate::gateway::serve(listener, cluster, config, stop).await
+            crate::gateway::serve_master(listener, cluster, config, stop).await
         }
         .boxed()
     })

@@ -3,7 +3,7 @@
 //! `role` reads which role is asked for; `master`, `worker` and `standalone` start it, wait for a signal or the end,
 //! and stop it; `join` is how a worker finds its cluster.
 
-mod join;
+pub(crate) mod join;
 mod ledger;
 mod master;
 mod port;

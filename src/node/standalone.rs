@@ -98,7 +98,7 @@ async fn run(
     worker_options.names = (1..=workers).map(|i| format!("{NAME}-{i}")).collect();
     let node = node::start_standalone(name, master::options(master, log)?, worker_options).await?;
     let stop = CancellationToken::new();
-    let http = gateway::serve_worker(worker_listener, worker::view(worker), stop.clone());
+    let http = gateway::serve_worker(worker_listener, worker::view(worker), worker.security.clone(), stop.clone());
     let ran = tokio::select! {
         ran = master::run_until(&node, master, listener, log, signals) => ran,
         served = http => served,

@@ -49,7 +49,7 @@ async fn run(config: &WorkerConfig) -> i32 {
     }
     let masters = config.masters();
     let joined = tokio::select! {
-        joined = join::register(&masters, &config.name, &config.advertise_addr) => joined,
+        joined = join::register(&masters, &config.name, &config.advertise_addr, &config.security) => joined,
         () = signals.wait() => return 0,
     };
     match joined {
@@ -59,7 +59,7 @@ async fn run(config: &WorkerConfig) -> i32 {
             return EXIT_START;
         }
     }
-    match serve(config, join::find_masters(masters), &mut signals).await {
+    match serve(config, join::find_masters(masters, config.security.clone()), &mut signals).await {
         Ok(()) => {
             tracing::info!("server closed");
             0
@@ -77,7 +77,7 @@ async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signal
     };
     let node = node::start_worker(name, options(config, masters)).await?;
     let stop = CancellationToken::new();
-    let http = gateway::serve_worker(listener, view(config), stop.clone());
+    let http = gateway::serve_worker(listener, view(config), config.security.clone(), stop.clone());
     tracing::info!(address = config.worker_addr, "dm-worker serves");
     let ran = tokio::select! {
         () = signals.wait() => Ok(()),

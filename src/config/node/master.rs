@@ -22,7 +22,7 @@ const PEERS: &str = "URLs told to other masters, peer-urls when empty";
 const INITIAL: &str = "first members, <name>=<advertise-peer-urls> when empty";
 const NO_EFFECT: &str = "accepted for the original's files, without effect";
 const V1_SOURCES: &str = "folder of source files of a v1.0 cluster";
-const SECRET_KEY: &str = "file with the key (64 hexadecimal characters) of encrypted passwords";
+pub(super) const SECRET_KEY: &str = "file with the key (64 hexadecimal characters) of encrypted passwords";
 
 /// A master's settings. Texts are kept as written, `adjust` fills in what follows from others.
 #[derive(Clone, PartialEq, Debug)]

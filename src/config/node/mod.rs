@@ -164,7 +164,7 @@ fn read_text<T: NodeConfig>(path: &str, text: &str, config: &mut T) -> Result<()
 }
 
 /// `host:port`, `:port` or `[v6]:port`; the host may be empty, the port must be there.
-pub(crate) fn split_host_port(address: &str) -> Option<(&str, &str)> {
+pub fn split_host_port(address: &str) -> Option<(&str, &str)> {
     let (host, port) = address.rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']')?,

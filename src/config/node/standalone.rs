@@ -3,10 +3,15 @@
 use std::path::Path;
 
 use super::{
-    MasterConfig, NodeConfig, Parsed, StartCodes, WorkerConfig, from_args,
+    InlineTls, MasterConfig, NodeConfig, Parsed, StartCodes, WorkerConfig, from_args,
+    master::SECRET_KEY,
     settings::{Setting, Slot, setting},
+    tls_settings,
 };
-use crate::error::{Code, DmError, Result};
+use crate::{
+    config::Security,
+    error::{Code, DmError, Result},
+};
 
 /// Workers of one standalone node at most.
 const MAX_WORKERS: u64 = 64;
@@ -23,6 +28,10 @@ pub struct StandaloneConfig {
     pub log_level: String,
     pub log_file: String,
     pub log_format: String,
+    /// Of both ports; the cluster port is on the loopback interface.
+    pub security: Security,
+    inline_tls: InlineTls,
+    pub secret_key_path: String,
     config_file: String,
 }
 
@@ -36,6 +45,9 @@ impl Default for StandaloneConfig {
             log_level: "info".into(),
             log_file: String::new(),
             log_format: "text".into(),
+            security: Security::default(),
+            inline_tls: InlineTls::default(),
+            secret_key_path: String::new(),
             config_file: String::new(),
         }
     }
@@ -63,6 +75,9 @@ impl StandaloneConfig {
             log_format: self.log_format.clone(),
             config_file: self.config_file.clone(),
             openapi: true,
+            security: self.security.clone(),
+            inline_tls: self.inline_tls.clone(),
+            secret_key_path: self.secret_key_path.clone(),
             ..MasterConfig::default()
         };
         config.adjust()?;
@@ -77,6 +92,8 @@ impl StandaloneConfig {
             worker_addr: self.worker_addr.clone(),
             join: master.advertise_addr,
             relay_dir: self.below("worker/relay"),
+            security: self.security.clone(),
+            inline_tls: self.inline_tls.clone(),
             log_level: self.log_level.clone(),
             log_file: self.log_file.clone(),
             log_format: self.log_format.clone(),
@@ -103,7 +120,7 @@ impl NodeConfig for StandaloneConfig {
 
     fn settings(&mut self) -> Vec<Setting<'_>> {
         use Slot::*;
-        vec![
+        let mut all = vec![
             setting("data-dir", "data-dir", "folder for everything the node keeps", Text(&mut self.data_dir)),
             setting("master-addr", "master-addr", "address for dmctl and HTTP", Text(&mut self.master_addr)),
             setting("worker-addr", "worker-addr", "address of the worker half", Text(&mut self.worker_addr)),
@@ -111,7 +128,10 @@ impl NodeConfig for StandaloneConfig {
             setting("log-level", "L", "log level: debug, info, warn, error, fatal", Text(&mut self.log_level)),
             setting("log-file", "log-file", "log file path, stdout when empty", Text(&mut self.log_file)),
             setting("log-format", "log-format", "log format: text or json", Text(&mut self.log_format)),
-        ]
+        ];
+        all.extend(tls_settings(&mut self.security, &mut self.inline_tls));
+        all.push(setting("secret-key-path", "secret-key-path", SECRET_KEY, Text(&mut self.secret_key_path)));
+        all
     }
 
     fn set_config_file(&mut self, path: &str) {

@@ -1,0 +1,10 @@
+//! The ports of nodes and the connections to them: TLS on both sides, limits of what one port takes.
+//!
+//! Certificates are read from their files again for every new connection, so renewing them needs no restart.
+
+mod certificate;
+pub mod dial;
+pub mod serve;
+#[cfg(test)]
+pub mod tests;
+pub mod tls;

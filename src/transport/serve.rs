@@ -1,0 +1,239 @@
+//! Serving HTTP/1, HTTP/2 and gRPC on one port, within limits: connections in all and of one address, requests a
+//! second of one connection, the time for a handshake and for a request's head.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::codegen::Service;
+
+use super::{dial::Duplex, tls};
+use crate::config::Security;
+
+/// What one port takes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Limits {
+    /// Open connections in all; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Of one address, so that one client can't take them all.
+    pub connections_of_one: usize,
+    /// Requests a second of one connection, after the burst.
+    pub requests: f64,
+    /// Requests at once.
+    pub burst: f64,
+    /// For a TLS handshake.
+    pub handshake: Duration,
+    /// From the connection, or the last reply, to the end of a request's head.
+    pub head: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 2048,
+            connections_of_one: 512,
+            requests: 500.0,
+            burst: 2000.0,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How long open requests may go on after the stop.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+/// Streams of one HTTP/2 connection.
+const STREAMS: u32 = 256;
+/// All headers of a request.
+const HEADERS: u32 = 64 << 10;
+/// A peer that is gone without a word is noticed after these two.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(20);
+/// After a failed accept (no file descriptors left).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` is cancelled and open requests are answered, or [`DRAIN_LIMIT`] is over.
+pub async fn run(
+    listener: TcpListener,
+    router: Router,
+    security: Security,
+    limits: Limits,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let shared = Arc::new(Port { router, security, limits, open: Mutex::default(), stop: stop.clone() });
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                tracing::warn!(error = %e, "can't take a connection");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Some(place) = shared.take_place(peer.ip()) else {
+            // Closing is the answer: one in words would cost what the limit is to save.
+            tracing::debug!(peer = %peer.ip(), "too many connections, one is closed");
+            continue;
+        };
+        let shared = shared.clone();
+        tasks.spawn(async move {
+            if let Err(why) = shared.connection(stream).await {
+                tracing::debug!(peer = %peer, error = why, "a connection ended");
+            }
+            drop(place);
+        });
+    }
+    tasks.close();
+    // Who does not come to an end is left behind.
+    let _ = timeout(DRAIN_LIMIT, tasks.wait()).await;
+    Ok(())
+}
+
+struct Port {
+    router: Router,
+    security: Security,
+    limits: Limits,
+    open: Mutex<Open>,
+    stop: CancellationToken,
+}
+
+#[derive(Default)]
+struct Open {
+    all: usize,
+    of: HashMap<IpAddr, usize>,
+}
+
+/// A connection's place; free again when dropped.
+struct Place {
+    port: Arc<Port>,
+    peer: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.port.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.all = open.all.saturating_sub(1);
+        if let Some(count) = open.of.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                open.of.remove(&self.peer);
+            }
+        }
+    }
+}
+
+impl Port {
+    fn take_place(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_one = open.of.get(&peer).copied().unwrap_or_default();
+        if open.all >= self.limits.connections || of_one >= self.limits.connections_of_one {
+            return None;
+        }
+        open.all += 1;
+        *open.of.entry(peer).or_default() += 1;
+        Some(Place { port: self.clone(), peer })
+    }
+
+    async fn connection(&self, stream: TcpStream) -> Result<(), String> {
+        stream.set_nodelay(true).map_err(|e| e.to_string())?;
+        let stream = tokio::select! {
+            secured = timeout(self.limits.handshake, self.secured(stream)) => {
+                secured.map_err(|_| "no TLS handshake in time".to_owned())??
+            }
+            () = self.stop.cancelled() => return Ok(()),
+        };
+        let bucket = Mutex::new(Bucket::new(self.limits));
+        let router = self.router.clone();
+        let service = service_fn(|request: Request<Incoming>| {
+            let allowed = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+            let mut router = router.clone();
+            async move {
+                if !allowed {
+                    return Ok(too_many(request.headers()));
+                }
+                router.call(request.map(Body::new)).await
+            }
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.head).max_buf_size(HEADERS as usize);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEADERS)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PONG);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            done = connection.as_mut() => return done.map_err(|e| e.to_string()),
+            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await.map_err(|e| e.to_string())
+    }
+
+    async fn secured(&self, stream: TcpStream) -> Result<Box<dyn Duplex>, String> {
+        let Some(config) = tls::server_config(&self.security).await? else { return Ok(Box::new(stream)) };
+        let stream = TlsAcceptor::from(config).accept(stream).await.map_err(|e| e.to_string())?;
+        tls::may_speak(&self.security.cert_allowed_cn, stream.get_ref().1.peer_certificates())?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// The answer to one request too many.
+fn too_many(headers: &HeaderMap) -> Response {
+    if headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return tonic::Status::resource_exhausted("too many requests on this connection").into_http::<Body>();
+    }
+    (StatusCode::TOO_MANY_REQUESTS, "too many requests on this connection\n").into_response()
+}
+
+/// Requests that may still be made; it fills with time.
+struct Bucket {
+    tokens: f64,
+    filled: Instant,
+    limits: Limits,
+}
+
+impl Bucket {
+    fn new(limits: Limits) -> Bucket {
+        Bucket { tokens: limits.burst, filled: Instant::now(), limits }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.limits.requests).min(self.limits.burst);
+        self.filled = now;
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+}
