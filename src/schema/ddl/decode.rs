@@ -6,16 +6,16 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::Encoding;
-
 use super::{
     super::{
         charset::canonical_charset,
         logged::collation_by_number,
         server::{ServerInfo, SqlMode},
     },
+    multi_byte::{MultiByte, char_len},
     refusal::not_understood,
     single_byte::{self, UpperHalf, upper_half},
+    swe7,
 };
 use crate::error::Result;
 
@@ -29,10 +29,10 @@ pub fn decode<'a>(sql: &'a [u8], client: Option<u16>, mode: SqlMode, server: &Se
     if let (true, Ok(text)) = (generated, std::str::from_utf8(sql)) {
         return Ok(Cow::Borrowed(text));
     }
-    // Its lower half has letters where ASCII has brackets and more: none of them may be guessed.
-    let swe7 = charset == "swe7" && sql.iter().any(|byte| matches!(byte, b'@' | b'['..=b'^' | b'{'..=b'\x7f' | 0x80..));
+    // It has letters where ASCII has brackets and more.
+    let own_letters = charset == "swe7" && sql.iter().any(|byte| !swe7::is_ascii(*byte));
     if let Ok(text) = std::str::from_utf8(sql)
-        && !swe7
+        && !own_letters
         && (text.is_ascii() || charset.starts_with("utf8") || charset == "ascii")
     {
         return Ok(Cow::Borrowed(text));
@@ -50,35 +50,54 @@ pub fn decode<'a>(sql: &'a [u8], client: Option<u16>, mode: SqlMode, server: &Se
 
 /// Bytes of a column in UTF-8; None for bytes that are no text in the character set, or one that isn't known here.
 pub fn decode_bytes(charset: &str, bytes: &[u8]) -> Option<String> {
-    let decoder = match charset {
-        "ucs2" | "utf16" => Decoder::Encoding(encoding_rs::UTF_16BE),
-        "utf16le" => Decoder::Encoding(encoding_rs::UTF_16LE),
+    let units = |encoding: &'static encoding_rs::Encoding| {
+        encoding.decode_without_bom_handling_and_without_replacement(bytes).map(Cow::into_owned)
+    };
+    match charset {
+        "ucs2" | "utf16" => units(encoding_rs::UTF_16BE),
+        "utf16le" => units(encoding_rs::UTF_16LE),
         "utf32" => {
             let units = bytes.chunks(4).map(|unit| <[u8; 4]>::try_from(unit).ok().map(u32::from_be_bytes));
-            return units.map(|unit| unit.and_then(char::from_u32)).collect();
+            units.map(|unit| unit.and_then(char::from_u32)).collect()
         }
-        other => decoder_of(other)?,
-    };
-    let text = decoder.text(bytes)?;
-    // The servers have no character for these codes of gbk, beside which the decoder has one.
-    let unassigned = |c: char| matches!(c, '\u{e000}'..='\u{f8ff}') || (c == '\u{20ac}' && bytes.contains(&0x80));
-    (charset != "gbk" || !text.contains(unassigned)).then(|| text.into_owned())
+        other => decoder_of(other)?.text(bytes).map(Cow::into_owned),
+    }
 }
 
 /// How bytes become text.
 #[derive(Clone, Copy)]
 enum Decoder {
+    Utf8,
     SingleByte(&'static UpperHalf),
-    Encoding(&'static Encoding),
+    MultiByte(MultiByte),
+    Swe7,
 }
 
 impl Decoder {
     /// None: bytes that are no text.
     fn text<'a>(self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
         match self {
+            Decoder::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
             Decoder::SingleByte(half) => single_byte::decode(half, bytes).map(Cow::Owned),
-            Decoder::Encoding(encoding) => encoding.decode_without_bom_handling_and_without_replacement(bytes),
+            Decoder::MultiByte(decoder) => decoder.decode(bytes).map(Cow::Owned),
+            Decoder::Swe7 => swe7::decode(bytes).map(Cow::Owned),
         }
+    }
+
+    /// The same outside quotes: None, too, where a longer code is a character of ASCII's, which would be syntax.
+    fn text_outside<'a>(self, charset: &str, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        if matches!(self, Decoder::Utf8 | Decoder::Swe7) || bytes.is_ascii() {
+            return Decoder::Utf8.text(bytes);
+        }
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let length = char_len(charset, bytes.get(at..)?);
+            if !byte.is_ascii() && self.text(bytes.get(at..at + length)?)?.contains(|c: char| c.is_ascii()) {
+                return None;
+            }
+            at += length;
+        }
+        self.text(bytes)
     }
 
     /// Bytes that are no text become replacement characters.
@@ -89,7 +108,16 @@ impl Decoder {
                     |byte: &u8| single_byte::decode(half, &[*byte]).unwrap_or_else(|| "\u{fffd}".to_owned());
                 Cow::Owned(bytes.iter().map(character).collect())
             }
-            Decoder::Encoding(encoding) => encoding.decode_without_bom_handling(bytes).0,
+            Decoder::MultiByte(decoder) => decoder.comment(bytes),
+            Decoder::Utf8 | Decoder::Swe7 => String::from_utf8_lossy(bytes),
+        }
+    }
+
+    /// Whether a byte is the ASCII character that it looks like.
+    fn is_ascii(self, byte: u8) -> bool {
+        match self {
+            Decoder::Swe7 => swe7::is_ascii(byte),
+            _ => byte.is_ascii(),
         }
     }
 }
@@ -99,24 +127,11 @@ fn decoder_of(charset: &str) -> Option<Decoder> {
     if let Some(half) = upper_half(charset) {
         return Some(Decoder::SingleByte(half));
     }
-    let encoding = match charset {
-        "utf8mb4" | "utf8mb3" | "ascii" | "binary" => encoding_rs::UTF_8,
-        other => multi_byte(other)?,
-    };
-    Some(Decoder::Encoding(encoding))
-}
-
-/// The decoder of an East Asian character set; None for others.
-pub fn multi_byte(charset: &str) -> Option<&'static Encoding> {
-    Some(match charset {
-        "gbk" | "gb2312" => encoding_rs::GBK,
-        "gb18030" => encoding_rs::GB18030,
-        "big5" => encoding_rs::BIG5,
-        "sjis" | "cp932" => encoding_rs::SHIFT_JIS,
-        "ujis" | "eucjpms" => encoding_rs::EUC_JP,
-        "euckr" => encoding_rs::EUC_KR,
-        _ => return None,
-    })
+    match charset {
+        "utf8mb4" | "utf8mb3" | "ascii" | "binary" => Some(Decoder::Utf8),
+        "swe7" => Some(Decoder::Swe7),
+        other => MultiByte::named(canonical_charset(other)?).map(Decoder::MultiByte),
+    }
 }
 
 struct Scan<'a> {
@@ -149,12 +164,15 @@ impl Scan<'_> {
             let start = self.at;
             match byte {
                 b'\'' | b'"' if byte == b'\'' || !self.mode.ansi_quotes => {
+                    self.flush(start)?;
                     self.quoted(byte, !self.mode.no_backslash_escapes);
                     self.string(start, before)?;
                     before = Before::Other;
                 }
                 b'`' | b'"' => {
+                    self.flush(start)?;
                     self.quoted(byte, false);
+                    self.flush_quoted(false)?;
                     before = Before::Other;
                 }
                 b'#' | b'-' | b'/' if self.comment() => self.flush_comment(start)?,
@@ -163,9 +181,12 @@ impl Scan<'_> {
                     self.at += 1;
                     before = Before::Text;
                 }
-                byte if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..) => {
+                byte if self.in_word(byte) => {
                     self.word();
                     before = Before::of(self.sql.get(start..self.at).unwrap_or(&[]));
+                    if self.sql.get(start..self.at).unwrap_or(&[]).iter().any(|byte| swe7::in_word(*byte)) {
+                        self.flush_swe7_word(start)?;
+                    }
                 }
                 _ => {
                     self.at += 1;
@@ -179,26 +200,21 @@ impl Scan<'_> {
 
     /// Bytes of the character that begins here, for character sets whose later bytes may look like ASCII.
     fn char_len(&self) -> usize {
-        let byte = |ahead: usize| self.sql.get(self.at + ahead).copied().unwrap_or(0);
-        let (lead, next) = (byte(0), byte(1));
-        let pair = match self.charset {
-            "gbk" => matches!(lead, 0x81..=0xfe) && matches!(next, 0x40..=0x7e | 0x80..=0xfe),
-            "gb18030" if matches!(lead, 0x81..=0xfe) && next.is_ascii_digit() => return 4,
-            "gb18030" => matches!(lead, 0x81..=0xfe) && matches!(next, 0x40..=0x7e | 0x80..=0xfe),
-            "big5" => matches!(lead, 0xa1..=0xf9) && matches!(next, 0x40..=0x7e | 0xa1..=0xfe),
-            "sjis" | "cp932" => matches!(lead, 0x81..=0x9f | 0xe0..=0xfc) && matches!(next, 0x40..=0x7e | 0x80..=0xfc),
-            _ => false,
-        };
-        1 + usize::from(pair)
+        char_len(self.charset, self.sql.get(self.at..).unwrap_or(&[]))
     }
 
     fn word(&mut self) {
         while let Some(&byte) = self.sql.get(self.at) {
-            if !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)) {
+            if !self.in_word(byte) {
                 return;
             }
             self.at += self.char_len();
         }
+    }
+
+    fn in_word(&self, byte: u8) -> bool {
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
+        plain || (self.charset == "swe7" && swe7::in_word(byte))
     }
 
     /// Goes behind the closing quote, or to the end: the lexer says what is wrong then.
@@ -224,10 +240,15 @@ impl Scan<'_> {
         let end = self.at.min(self.sql.len());
         let raw = self.sql.get(start..end).unwrap_or(&[]);
         let bytes = before == Before::Introducer || (self.binary && before == Before::Other);
-        if !bytes || raw.is_ascii() {
+        if before == Before::Introducer && raw.is_ascii() {
+            // Bytes of the introducer's character set, which all are ASCII's.
+            self.out.push_str(std::str::from_utf8(raw).unwrap_or(""));
+            self.done = end;
             return Ok(());
         }
-        self.flush(start)?;
+        if !bytes || raw.is_ascii() {
+            return self.flush_quoted(!self.mode.no_backslash_escapes);
+        }
         self.done = end;
         // `_latin1x'..'` would be a name.
         self.out.push_str(if self.out.ends_with(|c: char| c.is_ascii_alphanumeric()) { " x'" } else { "x'" });
@@ -262,11 +283,79 @@ impl Scan<'_> {
         Ok(())
     }
 
+    /// What stands outside quotes. A character of the client's that is a character of the syntax here is none there.
     fn flush(&mut self, end: usize) -> std::result::Result<(), usize> {
         let part = self.sql.get(self.done..end).unwrap_or(&[]);
-        let text = self.decoder.text(part).ok_or(self.done)?;
+        let text = self.decoder.text_outside(self.charset, part).ok_or(self.done)?;
         self.out.push_str(&text);
         self.done = end;
+        Ok(())
+    }
+
+    /// A name or string in its quotes. Characters of the client's that are quotes or backslashes here (0xff in armscii8,
+    /// 0x815f in sjis) are escaped.
+    fn flush_quoted(&mut self, escapes: bool) -> std::result::Result<(), usize> {
+        let end = self.at.min(self.sql.len());
+        let part = self.sql.get(self.done..end).unwrap_or(&[]);
+        if part.iter().all(|byte| self.decoder.is_ascii(*byte)) || matches!(self.decoder, Decoder::Utf8) {
+            let text = std::str::from_utf8(part).map_err(|_| self.done)?;
+            self.out.push_str(text);
+            self.done = end;
+            return Ok(());
+        }
+        let quote = part.first().copied().unwrap_or(b'`');
+        let mut at = 0;
+        while let Some(&byte) = part.get(at) {
+            let failed = self.done + at;
+            let next = part.get(at + 1).copied();
+            // The quotes themselves, pairs of quotes, and what begins an escape are syntax.
+            if at == 0 || at + 1 == part.len() || (byte == quote && next == Some(quote) && self.decoder.is_ascii(byte))
+            {
+                let length = if at == 0 || at + 1 == part.len() { 1 } else { 2 };
+                let text = std::str::from_utf8(part.get(at..at + length).unwrap_or(&[])).map_err(|_| failed)?;
+                self.out.push_str(text);
+                at += length;
+                continue;
+            }
+            if byte == b'\\' && escapes && next.is_some_and(|next| self.decoder.is_ascii(next)) {
+                self.out.push('\\');
+                self.out.extend(next.map(char::from));
+                at += 2;
+                continue;
+            }
+            // Behind a backslash any other character is itself; a pair of quotes is one.
+            let skipped = usize::from((byte == b'\\' && escapes) || (byte == quote && next == Some(quote)));
+            at += skipped;
+            let rest = part.get(at..).unwrap_or(&[]);
+            let length = char_len(self.charset, rest);
+            let text = self.decoder.text(rest.get(..length).unwrap_or(rest)).ok_or(failed)?;
+            let own = rest.first().is_some_and(|byte| self.decoder.is_ascii(*byte));
+            for c in text.chars() {
+                match c {
+                    _ if own => {}
+                    '\\' if escapes => self.out.push('\\'),
+                    c if c == char::from(quote) => self.out.push(c),
+                    _ => {}
+                }
+                self.out.push(c);
+            }
+            at += length;
+        }
+        self.done = end;
+        Ok(())
+    }
+
+    /// A bare word with letters of swe7: the servers keep its bytes as they are, which makes a name that wants quotes here.
+    fn flush_swe7_word(&mut self, start: usize) -> std::result::Result<(), usize> {
+        if self.charset != "swe7" {
+            return Ok(());
+        }
+        self.flush(start)?;
+        let word = std::str::from_utf8(self.sql.get(start..self.at).unwrap_or(&[])).map_err(|_| start)?;
+        self.out.push('`');
+        self.out.push_str(word);
+        self.out.push('`');
+        self.done = self.at;
         Ok(())
     }
 }
@@ -347,7 +436,35 @@ mod tests {
         assert!(matches!(decode(sql, None, SqlMode::default(), &ServerInfo::default()), Ok(Cow::Borrowed(_))));
         assert!(decode(b"DROP TABLE `\xff`", None, SqlMode::default(), &ServerInfo::default()).is_err());
         assert!(decode(b"DROP TABLE `\xff`", GBK, SqlMode::default(), &ServerInfo::default()).is_err());
-        assert!(decode(b"DROP TABLE `a|`", Some(10), SqlMode::default(), &ServerInfo::default()).is_err());
+        assert!(decode(b"DROP TABLE `a\x7f`", Some(10), SqlMode::default(), &ServerInfo::default()).is_err());
+        // A closing parenthesis, as armscii8 has it in its upper half.
+        assert!(decode(b"CREATE TABLE a (b INT\xa4", Some(32), SqlMode::default(), &ServerInfo::default()).is_err());
+    }
+
+    #[test]
+    fn characters_that_are_syntax_here_are_escaped() {
+        // armscii8's 0xff is an apostrophe, sjis' 0x815f a backslash, ujis' 0xa1c0 too.
+        assert_eq!(text(b"a COMMENT 'x\xffy', b", Some(32)), "a COMMENT 'x''y', b");
+        assert_eq!(text(b"a COMMENT \"x\xffy\"", Some(32)), "a COMMENT \"x'y\"");
+        assert_eq!(text(b"DROP TABLE `\xff`", Some(32)), "DROP TABLE `'`");
+        assert_eq!(text(b"a COMMENT '\x81\x5f', b", SJIS), "a COMMENT '\\\\', b");
+        assert_eq!(text(b"a COMMENT '\\\x81\x5f', b", SJIS), "a COMMENT '\\\\', b");
+        assert_eq!(text(b"a COMMENT 'x\\'\xa1\xc0''z', b", Some(12)), "a COMMENT 'x\\'\\\\''z', b");
+        let mode = SqlMode { no_backslash_escapes: true, ..SqlMode::default() };
+        let plain = decode(b"a COMMENT '\x81\x5f'", SJIS, mode, &ServerInfo::default()).unwrap();
+        assert_eq!(plain, "a COMMENT '\\'");
+    }
+
+    #[test]
+    fn letters_of_swe7() {
+        const SWE7: Option<u16> = Some(10);
+        let sql =
+            br"CREATE TABLE plain (`a[]{|}~^@` CHAR(20) DEFAULT '`@[]{|}~^' COMMENT 'x\\y\n\[z', b] INT, `d\e``` INT)";
+        let read =
+            "CREATE TABLE plain (`aÄÅäöåüÜÉ` CHAR(20) DEFAULT 'éÉÄÅäöåüÜ' COMMENT 'xÖy\\nÄz', `b]` INT, `dÖeé` INT)";
+        assert_eq!(text(sql, SWE7), read);
+        assert_eq!(text(b"a DEFAULT _latin1 '[' + (1|2) -- [", SWE7), "a DEFAULT _latin1 '[' + (1|2) -- [");
+        assert_eq!(text(b"/*!50000 a COMMENT '''[' */", SWE7), "/*!50000 a COMMENT '''Ä' */");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod default;
 mod event;
 mod index;
 mod lexer;
+mod multi_byte;
 mod options;
 mod partition;
 mod refusal;
@@ -26,6 +27,7 @@ mod skipped;
 mod spans;
 mod split;
 mod statement;
+mod swe7;
 mod texts;
 mod unquote;
 
@@ -38,7 +40,8 @@ mod tests;
 
 pub use ast::*;
 pub use charset_edits::{CharsetRules, MappedAt};
-pub use decode::{decode, decode_bytes, multi_byte};
+pub use decode::{decode, decode_bytes};
+pub use multi_byte::multi_byte;
 pub use rewrite::Changes;
 pub use single_byte::upper_half;
 pub use spans::*;
