@@ -52,7 +52,8 @@ impl Default for SyncerConfig {
     fn default() -> Self {
         SyncerConfig {
             meta_file: String::new(),
-            worker_count: 16,
+            worker_count: 0,
+            worker_count_given: false,
             batch: 100,
             queue_size: 1024,
             checkpoint_flush_interval: 30,
@@ -115,7 +116,11 @@ impl Default for SubtaskConfig {
             expression_filters: Vec::new(),
             mydumper: MydumperConfig::default(),
             loader: LoaderConfig::default(),
-            syncer: SyncerConfig { safe_mode_duration: "60s".into(), ..SyncerConfig::default() },
+            syncer: SyncerConfig {
+                worker_count: SyncerConfig::WORKER_COUNT,
+                safe_mode_duration: "60s".into(),
+                ..SyncerConfig::default()
+            },
             validator: ValidatorConfig::default(),
             clean_dump_file: true,
             async_checkpoint_flush: false,

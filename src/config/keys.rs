@@ -108,7 +108,7 @@ yaml_struct!(LoaderConfig, "config.LoaderConfig", {
 // `multipleRows` is how the original's export spells the key.
 yaml_struct!(SyncerConfig, "config.SyncerConfig", {
     "meta-file" => meta_file,
-    "worker-count" => worker_count,
+    "worker-count" => worker_count via WorkerCount,
     "batch" => batch,
     "queue-size" => queue_size,
     "checkpoint-flush-interval" => checkpoint_flush_interval,
@@ -136,6 +136,19 @@ yaml_struct!(ValidatorConfig, "config.ValidatorConfig", {
     "max-pending-row-size" => max_pending_row_size,
     "max-pending-row-count" => max_pending_row_count,
 });
+
+/// A number of lanes, of which 0 means that none was written; it is printed as what it stands for.
+struct WorkerCount;
+
+impl Via<usize> for WorkerCount {
+    fn decode(node: &Node, d: &mut Decoder) -> Option<usize> {
+        usize::decode(node, d)
+    }
+
+    fn encode(value: &usize) -> Yaml {
+        if *value == 0 { SyncerConfig::WORKER_COUNT.encode() } else { value.encode() }
+    }
+}
 
 /// A duration that is checked when read and kept as normal text (`5m0s`).
 struct DurationText;

@@ -205,7 +205,11 @@ pub struct LoaderConfig {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SyncerConfig {
     pub meta_file: String,
+    /// Lanes. 0 in what was read from a task file that doesn't say; filled in for a subtask.
     pub worker_count: usize,
+    /// Of a subtask: the task's file says the number of lanes. Else sync may take more where its target is distant.
+    #[serde(default = "SyncerConfig::given")]
+    pub worker_count_given: bool,
     pub batch: usize,
     pub queue_size: usize,
     /// Seconds.
@@ -228,6 +232,14 @@ pub struct SyncerConfig {
 impl SyncerConfig {
     /// 256 MiB.
     pub const MEMORY_LIMIT: u64 = 256 << 20;
+
+    /// Lanes where none are said.
+    pub const WORKER_COUNT: usize = 16;
+
+    /// Subtasks that were stored before this was told apart keep their number.
+    fn given() -> bool {
+        true
+    }
 
     fn default_memory_limit() -> u64 {
         Self::MEMORY_LIMIT

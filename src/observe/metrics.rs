@@ -222,6 +222,7 @@ pub struct SyncMetrics {
     query_time: Histogram,
     conflict_time: Histogram,
     stalled: Gauge,
+    senders: Gauge,
     /// By [`Cost`], [`Row`] and queue.
     costs: [Histogram; 6],
     dispatch: [Histogram; 3],
@@ -265,6 +266,7 @@ impl SyncMetrics {
             query_time: histogram!("dm_syncer_query_duration_time", &l3),
             conflict_time: histogram!("dm_syncer_conflict_detect_duration", &l2),
             stalled: gauge!("dm_syncer_stalled_seconds", &l3),
+            senders: gauge!("dm_syncer_sending_lanes", &l3),
             costs: Cost::ALL
                 .map(|cost| histogram!("dm_syncer_binlog_transform_cost", &with(&l3, "stage", cost.name()))),
             dispatch: ["insert", "update", "delete"]
@@ -370,6 +372,11 @@ impl SyncMetrics {
     /// For so many seconds nothing has moved although there is work.
     pub fn stalled(&self, seconds: f64) {
         self.stalled.set(seconds);
+    }
+
+    /// Lanes that may have a transaction on its way at once.
+    pub fn senders(&self, lanes: usize) {
+        self.senders.set(lanes as f64);
     }
 
     /// An event arrived after waiting `took`.

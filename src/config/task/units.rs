@@ -118,8 +118,9 @@ impl TaskConfig {
             unit.worker_count = instance.syncer_thread;
         }
         let default = SyncerConfig::default();
+        unit.worker_count_given = unit.worker_count != 0;
         for (value, default) in [
-            (&mut unit.worker_count, default.worker_count),
+            (&mut unit.worker_count, SyncerConfig::WORKER_COUNT),
             (&mut unit.batch, default.batch),
             (&mut unit.queue_size, default.queue_size),
         ] {

@@ -8,6 +8,7 @@ use super::store::{Claimed, FileRow, Store};
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result, Scope},
+    mysql::within,
     schema::model::quote_name,
     units::link,
 };
@@ -44,11 +45,11 @@ pub async fn tables(
     }
     // While our transaction holds the state row nobody can take the source over and load into the tables.
     let mut other = link::connect(&config.to, &[], Scope::Downstream).await?;
-    store.hold(conn).await?;
+    link::answered(&config.to, Scope::Downstream, "hold the load state", store.hold(conn)).await?;
     for (schema, table) in begun {
         let sql = format!("TRUNCATE TABLE {}.{}", quote_name(schema), quote_name(table));
         tracing::warn!(task = %config.name, %schema, %table, "rows of an earlier dump are removed");
-        match other.query_drop(&sql).await {
+        match within(config.to.answer_limit(), other.query_drop(&sql)).await {
             Err(e) if link::errno(&e) == 1146 => {}
             Err(e) => {
                 let _ = conn.query_drop("ROLLBACK").await;
@@ -57,7 +58,7 @@ pub async fn tables(
             Ok(()) => {}
         }
     }
-    let done = conn.query_drop("COMMIT").await;
+    let done = within(config.to.answer_limit(), conn.query_drop("COMMIT")).await;
     done.map_err(|e| link::failed(Code::DBExecuteFailed, Scope::Downstream, "remove rows of an earlier dump", &e))
 }
 

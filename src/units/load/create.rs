@@ -1,6 +1,6 @@
 //! Creates schemas and tables on the target from the dump's schema files.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
@@ -11,9 +11,9 @@ use crate::{
     schema::{
         collation::{CollationPolicy, SourceDefaults},
         ddl::{self, CharsetRules, ParseContext, StatementKind},
-        model::{TableId, quote_name},
+        model::{TableId, quote_name, quote_text},
     },
-    units::{link, mapped::MappedCollations},
+    units::{engine, link, mapped::MappedCollations},
 };
 
 /// What the texts are rewritten by.
@@ -156,6 +156,29 @@ fn unparsable(file: &SchemaFile) -> DmError {
     DmError::new(Code::LoadUnitParseStatement)
         .msg(format!("{} holds no CREATE DATABASE statement", file.path.display()))
         .workaround("Please check the dump file, or dump again (start the task with `--remove-meta`).")
+}
+
+/// Those of the target tables whose engine has no transactions: schema, table and engine.
+pub async fn without_transactions(
+    conn: &mut Conn,
+    targets: impl Iterator<Item = (&str, &str)>,
+) -> Result<Vec<(String, String, String)>> {
+    let targets: BTreeSet<_> = targets.collect();
+    let schemas: BTreeSet<String> = targets.iter().map(|(schema, _)| quote_text(schema)).collect();
+    if schemas.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT table_schema, table_name, COALESCE(engine, '') FROM information_schema.tables WHERE table_schema IN ({})",
+        Vec::from_iter(schemas).join(", ")
+    );
+    let rows: Vec<(String, String, String)> = conn.query(&sql).await.map_err(|e| {
+        link::failed(Code::DBQueryFailed, Scope::Downstream, "read the engines of the target tables", &e)
+    })?;
+    let plain = rows.into_iter().filter(|(schema, table, engine)| {
+        !engine::is_transactional(engine) && targets.contains(&(schema.as_str(), table.as_str()))
+    });
+    Ok(plain.collect())
 }
 
 async fn execute(conn: &mut Conn, file: &SchemaFile, sql: String) -> Result<()> {

@@ -41,7 +41,7 @@ use super::{
 use crate::{
     config::{SubtaskConfig, subtask::TaskMode},
     error::{Code, DmError, Result, Scope},
-    pb,
+    mysql, pb,
     rules::Router,
     schema::{
         ServerInfo,
@@ -81,13 +81,14 @@ impl LoadUnit {
         let config = &self.env.config;
         let store = Store::new(config, self.env.fence);
         let mut control = link::connect(&config.to, &[], Scope::Downstream).await?;
-        let (facts, source) = facts(config, &mut control).await?;
-        let policy = CollationPolicy::of_task(Catalog::fetch(&mut control, Scope::Downstream).await?, config)?;
+        let (facts, source) = self.answered("the target's facts", facts(config, &mut control)).await?;
+        let catalog = self.answered("its collations", Catalog::fetch(&mut control, Scope::Downstream)).await?;
+        let policy = CollationPolicy::of_task(catalog, config)?;
         let session = session::assignments(&session::load_session(config, &facts));
         let mut conn = link::connect(&config.to, &session, Scope::Downstream).await?;
         drop(control);
-        store.create(&mut conn).await?;
-        let status = store.status(&mut conn).await?;
+        self.answered("create the load unit's meta tables", store.create(&mut conn)).await?;
+        let status = self.answered("read the load state", store.status(&mut conn)).await?;
         failpoint::pass(&config.name, Place::LoadBeforeClaim)?;
         let claimed = store.claim(&mut conn).await?;
         failpoint::pass(&config.name, Place::LoadAfterClaim)?;
@@ -112,7 +113,7 @@ impl LoadUnit {
             ));
         }
         let known = self.same_dump(&store, &mut conn, &folder, claimed).await?;
-        store.set_status(&mut conn, "init").await?;
+        self.answered("write the load state", store.set_status(&mut conn, "init")).await?;
         let rename = |e: DmError| DmError::new(Code::LoadUnitGenTableRouter).msg(e.message()).cause(e.raw_cause());
         let router = Router::new(&config.routes, config.case_sensitive).map_err(rename)?;
         let (task, mapped) = (config.name.as_str(), &self.mapped);
@@ -122,7 +123,9 @@ impl LoadUnit {
         failpoint::pass(&config.name, Place::LoadAfterTables)?;
         let mut plain = HashSet::new();
         let targets = folder.tables.iter().map(|t| (t.target_schema.as_str(), t.target_table.as_str()));
-        for (schema, table, engine) in store::without_transactions(&mut conn, targets).await? {
+        for (schema, table, engine) in
+            self.answered("look for engines", create::without_transactions(&mut conn, targets)).await?
+        {
             let name = format!("{}.{}", quote_name(&schema), quote_name(&table));
             plain.insert((schema, table));
             self.note(format!(
@@ -134,13 +137,18 @@ impl LoadUnit {
         let done: u64 = folder.data.iter().map(|f| if f.row.done { f.row.size } else { f.row.position }).sum();
         let location = folder.metadata.as_ref().map(|m| m.location.clone()).unwrap_or_default();
         self.counters.begin(folder.total_bytes(), done, location);
-        store.set_status(&mut conn, "running").await?;
+        self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
         let shared = Shared { plain, tidb: policy.target.tidb, ..self.shared(&store, session, &mut conn).await? };
         self.load_files(folder.data, shared).await?;
         failpoint::pass(&config.name, Place::LoadBeforeFinish)?;
-        store.finish(&mut conn, folder.metadata.as_ref()).await?;
+        self.answered("write the load state", store.finish(&mut conn, folder.metadata.as_ref())).await?;
         failpoint::pass(&config.name, Place::LoadAfterFinish)?;
         clean_after_load(config)
+    }
+
+    /// A step on the target, which answers in time: a connection that is half open would never end.
+    pub(in crate::units) async fn answered<T>(&self, what: &str, step: impl Future<Output = Result<T>>) -> Result<T> {
+        link::answered(&self.env.config.to, Scope::Downstream, what, step).await
     }
 
     /// A remark for query-status and the log, once.
@@ -154,8 +162,8 @@ impl LoadUnit {
 
     async fn shared(&self, store: &Store, session: Vec<(String, String)>, conn: &mut Conn) -> Result<Shared> {
         let config = &self.env.config;
-        let packet: Option<u64> = conn
-            .query_first("SELECT @@max_allowed_packet")
+        let sql = "SELECT @@max_allowed_packet";
+        let packet: Option<u64> = mysql::within(config.to.answer_limit(), conn.query_first(sql))
             .await
             .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read max_allowed_packet", &e))?;
         let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
@@ -182,7 +190,7 @@ impl LoadUnit {
     ) -> Result<BTreeMap<String, FileRow>> {
         if claimed.dump_id != folder.dump_id {
             clear::rows_of(&self.env.config, store, conn, &claimed).await?;
-            store.reset(conn, &folder.dump_id).await?;
+            self.answered("write the load state", store.reset(conn, &folder.dump_id)).await?;
             return Ok(BTreeMap::new());
         }
         Ok(claimed.files.into_iter().map(|f| (f.file.clone(), f)).collect())
@@ -198,12 +206,12 @@ impl LoadUnit {
     ) -> Result<()> {
         let mut schemas = BTreeSet::new();
         for file in &folder.schemas {
-            create::schema(conn, file, &create::read(file)?, how).await?;
+            self.answered("create a schema", create::schema(conn, file, &create::read(file)?, how)).await?;
             schemas.insert(file.target_schema.as_str());
         }
         for schema in folder.tables.iter().map(|f| f.target_schema.as_str()) {
             if schemas.insert(schema) {
-                create::bare_schema(conn, schema).await?;
+                self.answered("create a schema", create::bare_schema(conn, schema)).await?;
             }
         }
         // Several shards of this source may share a target table: the first look decides for all.
@@ -217,7 +225,7 @@ impl LoadUnit {
             }
             let was_empty = match empty.get(&target) {
                 Some(was_empty) => *was_empty,
-                None => create::table(conn, file, &create::read(file)?, how).await?,
+                None => self.answered("create a table", create::table(conn, file, &create::read(file)?, how)).await?,
             };
             empty.insert(target, was_empty);
             rows.push(FileRow {
@@ -232,9 +240,9 @@ impl LoadUnit {
         }
         let data =
             folder.data.iter().map(|f| (f.row.target_schema.as_str(), f.row.target_table.as_str(), &f.extra[..]));
-        create::places(conn, data).await?;
+        self.answered("look at the tables", create::places(conn, data)).await?;
         rows.extend(folder.data.iter().filter(|f| !known.contains_key(&f.row.file)).map(|f| f.row.clone()));
-        store.register(conn, &rows).await
+        self.answered("write the load progress", store.register(conn, &rows)).await
     }
 
     async fn load_files(&self, data: Vec<DataFile>, shared: Shared) -> Result<()> {
@@ -344,13 +352,15 @@ pub fn cleanup_after_sync_start(config: &SubtaskConfig) -> Result<()> {
 /// that doesn't have the dump's files.
 pub async fn loaded_location(config: &SubtaskConfig) -> Result<Option<Metadata>> {
     let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
-    Store::new(config, Fence { cluster_id: 0, epoch: 0 }).loaded_location(&mut conn).await
+    let store = Store::new(config, Fence { cluster_id: 0, epoch: 0 });
+    link::answered(&config.to, Scope::Downstream, "read the load state", store.loaded_location(&mut conn)).await
 }
 
 /// Whether the dump in the task's folder is the one whose load was begun.
 pub async fn is_being_loaded(config: &SubtaskConfig) -> Result<bool> {
     let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
-    let begun = Store::new(config, Fence { cluster_id: 0, epoch: 0 }).dump_id(&mut conn).await?;
+    let store = Store::new(config, Fence { cluster_id: 0, epoch: 0 });
+    let begun = link::answered(&config.to, Scope::Downstream, "read the load state", store.dump_id(&mut conn)).await?;
     Ok(!begun.is_empty() && Folder::read(config).is_ok_and(|folder| folder.dump_id == begun))
 }
 
@@ -358,7 +368,8 @@ pub async fn is_being_loaded(config: &SubtaskConfig) -> Result<bool> {
 pub async fn rows_are_loaded(config: &SubtaskConfig) -> Result<bool> {
     let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
     let store = Store::new(config, Fence { cluster_id: 0, epoch: 0 });
-    if store.status(&mut conn).await?.as_deref() == Some("finished") {
+    let status = link::answered(&config.to, Scope::Downstream, "read the load state", store.status(&mut conn)).await?;
+    if status.as_deref() == Some("finished") {
         return Ok(true);
     }
     if !matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
@@ -369,7 +380,8 @@ pub async fn rows_are_loaded(config: &SubtaskConfig) -> Result<bool> {
         "SELECT binlog_name FROM {checkpoint} WHERE id = {} AND is_global = 1 AND (binlog_name <> '' OR binlog_gtid <> '')",
         quote_text(&config.source_id)
     );
-    let row: Option<String> = absent_is_none(conn.query_first(sql).await, "read the checkpoint")?;
+    let row: Option<String> =
+        absent_is_none(mysql::within(config.to.answer_limit(), conn.query_first(sql)).await, "read the checkpoint")?;
     Ok(row.is_some())
 }
 

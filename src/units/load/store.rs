@@ -6,19 +6,19 @@
 //!   transaction as its rows; a schema file's row says whether the table was empty when this load met it. `detail` and
 //!   `snapshot` are of streamed loads (`stream::ledger`).
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use crate::{
     config::{Flavor, SubtaskConfig},
     error::{Code, DmError, Result, Scope},
-    mysql::{RowConn, ServerInfo},
+    mysql::{RowConn, ServerInfo, within},
     schema::model::{quote_name, quote_text},
     units::{
         Fence,
         dump::{DumpLocation, Metadata},
-        engine, fence, link,
+        fence, link,
     },
 };
 
@@ -33,6 +33,8 @@ pub struct Store {
     /// Quoted.
     pub source: String,
     pub fence: Fence,
+    /// How long an answer is waited for.
+    limit: Duration,
 }
 
 /// One row of `_load_progress`.
@@ -94,6 +96,7 @@ impl Store {
             task: quote_text(&config.name),
             source: quote_text(&config.source_id),
             fence,
+            limit: config.to.answer_limit(),
         }
     }
 
@@ -135,7 +138,9 @@ impl Store {
             ),
         ];
         for sql in statements {
-            conn.query_drop(&sql).await.map_err(|e| meta_error(&e, "create the load unit's meta tables"))?;
+            within(self.limit, conn.query_drop(&sql))
+                .await
+                .map_err(|e| meta_error(&e, "create the load unit's meta tables"))?;
         }
         self.widen(conn).await
     }
@@ -143,13 +148,13 @@ impl Store {
     /// A table of an earlier version lacks the last columns.
     async fn widen(&self, conn: &mut Conn) -> Result<()> {
         let look = format!("SELECT detail, snapshot FROM {} LIMIT 0", self.progress);
-        match conn.query_drop(&look).await {
+        match within(self.limit, conn.query_drop(&look)).await {
             Err(e) if link::errno(&e) == 1054 => {}
             looked => return looked.map_err(|e| meta_error(&e, "look at the load unit's meta tables")),
         }
         for column in ["detail", "snapshot"] {
             let add = format!("ALTER TABLE {} ADD COLUMN {column} LONGTEXT", self.progress);
-            match conn.query_drop(&add).await {
+            match within(self.limit, conn.query_drop(&add)).await {
                 // Another source of the task was faster.
                 Err(e) if link::errno(&e) == 1060 => {}
                 added => added.map_err(|e| meta_error(&e, "extend the load unit's meta tables"))?,
@@ -164,7 +169,7 @@ impl Store {
             "SELECT status FROM {} WHERE task_name = {} AND source_name = {}",
             self.list, self.task, self.source
         );
-        absent_is_none(conn.query_first(sql).await, "read the load state")
+        absent_is_none(within(self.limit, conn.query_first(sql)).await, "read the load state")
     }
 
     /// Sets DM's load state, if nobody newer has taken over.
@@ -184,7 +189,7 @@ impl Store {
                 Ok(claimed) => return Ok(claimed),
                 Err(e) if matches!(link::errno(&e), 1205 | 1213 | 8002 | 8022 | 9007) => {
                     tracing::warn!(error = %link::cause(&e), "an earlier load's transaction is still in flight, waiting for it");
-                    let _ = conn.query_drop("ROLLBACK").await;
+                    let _ = within(self.limit, conn.query_drop("ROLLBACK")).await;
                     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                 }
                 Err(e) => return Err(meta_error(&e, "take over the load progress")),
@@ -201,7 +206,7 @@ impl Store {
         let source = &self.source;
         macro_rules! attempt {
             ($e:expr) => {
-                match $e.await {
+                match within(self.limit, $e).await {
                     Ok(value) => value,
                     Err(e) => return Ok(Err(e)),
                 }
@@ -219,7 +224,7 @@ impl Store {
         let Some(row) = row else { return Err(self.lost()) };
         let stored = Fence { cluster_id: number(&row, 0), epoch: number(&row, 1) };
         if stored.cluster_id != cluster_id || stored.epoch > epoch {
-            let _ = conn.query_drop("ROLLBACK").await;
+            let _ = within(self.limit, conn.query_drop("ROLLBACK")).await;
             return Err(self.not_ours(stored));
         }
         for table in [&self.state, &self.progress] {
@@ -276,22 +281,23 @@ impl Store {
     /// owner is there.
     pub async fn hold(&self, conn: &mut Conn) -> Result<()> {
         let sql = format!("BEGIN; {}", self.state_fence());
-        let Err(e) = run_all(conn, sql.as_bytes()).await else { return Ok(()) };
+        let Err(e) = within(self.limit, run_all(conn, sql.as_bytes())).await else { return Ok(()) };
         self.refused(conn, &e, "hold the load state").await
     }
 
     /// Runs statements in one transaction that fails when a newer owner is there.
     pub async fn fenced(&self, conn: &mut Conn, statements: &[String], what: &str) -> Result<()> {
         let sql = format!("BEGIN; {}; {}; COMMIT", self.state_fence(), statements.join("; "));
-        let Err(e) = run_all(conn, sql.as_bytes()).await else { return Ok(()) };
+        let Err(e) = within(self.limit, run_all(conn, sql.as_bytes())).await else { return Ok(()) };
         self.refused(conn, &e, what).await
     }
 
     async fn refused(&self, conn: &mut Conn, e: &mysql_async::Error, what: &str) -> Result<()> {
-        let _ = conn.query_drop("ROLLBACK").await;
+        let _ = within(self.limit, conn.query_drop("ROLLBACK")).await;
         if link::errno(e) == fence::FENCE_ERRNO {
             let look = format!("SELECT cluster_id, epoch FROM {} WHERE source_id = {}", self.state, self.source);
-            let row: Option<Row> = conn.query_first(look).await.map_err(|e| meta_error(&e, what))?;
+            let row: Option<Row> =
+                within(self.limit, conn.query_first(look)).await.map_err(|e| meta_error(&e, what))?;
             let stored = row.map(|row| Fence { cluster_id: number(&row, 0), epoch: number(&row, 1) });
             return Err(stored.map_or_else(|| self.lost(), |stored| self.not_ours(stored)));
         }
@@ -345,7 +351,8 @@ impl Store {
             quote_text(schema),
             quote_text(table)
         );
-        let count: Option<u64> = conn.query_first(sql).await.map_err(|e| meta_error(&e, "read the load progress"))?;
+        let count: Option<u64> =
+            within(self.limit, conn.query_first(sql)).await.map_err(|e| meta_error(&e, "read the load progress"))?;
         Ok(count.unwrap_or(0) > 0)
     }
 
@@ -419,7 +426,7 @@ impl Store {
     /// The dump whose load was begun; empty when none was.
     pub async fn dump_id(&self, conn: &mut Conn) -> Result<String> {
         let sql = format!("SELECT dump_id FROM {} WHERE source_id = {}", self.state, self.source);
-        Ok(absent_is_none(conn.query_first(sql).await, "read the load state")?.unwrap_or_default())
+        Ok(absent_is_none(within(self.limit, conn.query_first(sql)).await, "read the load state")?.unwrap_or_default())
     }
 
     /// Where the loaded dump stands in the binlog; None before the load ended.
@@ -429,7 +436,7 @@ impl Store {
              WHERE source_id = {} AND binlog_name <> ''",
             self.state, self.source
         );
-        let row: Option<Row> = absent_is_none(conn.query_first(sql).await, "read the load state")?;
+        let row: Option<Row> = absent_is_none(within(self.limit, conn.query_first(sql)).await, "read the load state")?;
         Ok(row.map(|row| {
             let at = |n: usize| DumpLocation {
                 binlog_name: text(&row, n),
@@ -439,29 +446,6 @@ impl Store {
             Metadata { location: at(0), exit: Some(at(3)).filter(|e| !e.binlog_name.is_empty()), ..Metadata::default() }
         }))
     }
-}
-
-/// Those of the target tables whose engine has no transactions: schema, table and engine.
-pub async fn without_transactions(
-    conn: &mut Conn,
-    targets: impl Iterator<Item = (&str, &str)>,
-) -> Result<Vec<(String, String, String)>> {
-    let targets: BTreeSet<_> = targets.collect();
-    let schemas: BTreeSet<String> = targets.iter().map(|(schema, _)| quote_text(schema)).collect();
-    if schemas.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!(
-        "SELECT table_schema, table_name, COALESCE(engine, '') FROM information_schema.tables WHERE table_schema IN ({})",
-        Vec::from_iter(schemas).join(", ")
-    );
-    let rows: Vec<(String, String, String)> = conn.query(&sql).await.map_err(|e| {
-        link::failed(Code::DBQueryFailed, Scope::Downstream, "read the engines of the target tables", &e)
-    })?;
-    let plain = rows.into_iter().filter(|(schema, table, engine)| {
-        !engine::is_transactional(engine) && targets.contains(&(schema.as_str(), table.as_str()))
-    });
-    Ok(plain.collect())
 }
 
 fn file_row(row: &Row) -> FileRow {

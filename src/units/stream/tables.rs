@@ -90,7 +90,7 @@ pub async fn on_their_way(
     create::places(conn, places).await?;
     let keyed = keyed_targets(conn, routed.iter().map(|(_, (schema, _), _)| schema.as_str())).await?;
     let targets = routed.iter().map(|(_, (schema, table), _)| (schema.as_str(), table.as_str()));
-    let plain = load::store::without_transactions(conn, targets).await?;
+    let plain = load::create::without_transactions(conn, targets).await?;
     let given = load::verb(config);
     let tables = routed.into_iter().map(|(table, target, extra)| {
         let was_empty = empty.get(&(table.schema.clone(), table.table.clone())).copied().unwrap_or_default();

@@ -14,6 +14,7 @@ use std::{
 use super::{
     change::{Change, Kind},
     clock::{Clock, Part},
+    senders::Senders,
     stall::Stall,
     tables::Tables,
 };
@@ -66,6 +67,8 @@ pub struct Counters {
     stalled: AtomicU64,
     /// Name and length of each queue.
     queues: Mutex<Vec<(String, QueueLength)>>,
+    /// The lanes' turns to send.
+    senders: Mutex<Option<Senders>>,
     /// Bytes of binlog that the source has and we haven't read, at the last look.
     behind: Mutex<Option<u64>>,
     seen: Mutex<Seen>,
@@ -116,6 +119,7 @@ impl Counters {
             stall: Mutex::default(),
             stalled: AtomicU64::new(0),
             queues: Mutex::default(),
+            senders: Mutex::default(),
             behind: Mutex::default(),
             seen: Mutex::default(),
             clock_offset: AtomicI64::new(0),

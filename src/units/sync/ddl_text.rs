@@ -1,7 +1,10 @@
 //! What is sent to the target for one statement: its text with the target's names, in as many statements as the target
 //! needs, with the character sets that the source meant.
 
-use super::translate::TranslateTask;
+use super::{
+    ddl_renames::{self, Clause},
+    translate::TranslateTask,
+};
 use crate::{
     error::DmError,
     mysql::binlog::event::StatusVars,
@@ -55,8 +58,10 @@ impl TranslateTask {
         Ok(match parts {
             None => vec![changes.apply(sql).trim().to_owned()],
             Some(parts) if self.structures.target().is_tidb() => {
-                let one = |part: &ClausePart| statement.with_parts(sql, &changes, std::slice::from_ref(part));
-                parts.iter().map(one).collect()
+                let one = |part: &ClausePart| {
+                    Clause::new(statement.with_parts(sql, &changes, std::slice::from_ref(part)), &part.specs)
+                };
+                ddl_renames::in_order(&statement.with_parts(sql, &changes, &[]), parts.iter().map(one).collect())
             }
             Some(parts) => vec![statement.with_parts(sql, &changes, &parts)],
         })

@@ -12,6 +12,7 @@ use super::{
     ledger::{Lane, Ledger},
     location::{At, shorten},
     queue::Waiting,
+    senders::{Senders, Sent},
     target::is_retryable,
     writer::{FencedWriter, Order, Refused},
 };
@@ -34,6 +35,7 @@ pub struct LaneTask {
     pub changes: Waiting<Change>,
     pub ledger: Arc<Ledger>,
     pub counters: Arc<Counters>,
+    pub senders: Senders,
     /// Rows of one transaction at most.
     pub batch_rows: usize,
     /// Bytes of SQL of one transaction at most (a single larger row goes alone).
@@ -52,6 +54,8 @@ impl LaneTask {
                 }
             }
             failpoint::pass(self.writer.task(), Place::LaneBeforeBatch)?;
+            // What comes meanwhile goes along.
+            let mut turn = self.senders.turn().await;
             let mut bytes = first.text.len();
             batch.push(first);
             while batch.len() < self.batch_rows {
@@ -65,7 +69,17 @@ impl LaneTask {
                 bytes += change.text.len();
                 batch.extend(self.changes.pop());
             }
-            self.apply(&batch).await?;
+            let more = self.changes.peek().is_some();
+            {
+                let apply = self.apply(&batch);
+                tokio::pin!(apply);
+                tokio::select! {
+                    biased;
+                    applied = &mut apply => applied?,
+                    () = turn.expire() => apply.await?,
+                }
+            }
+            turn.done(&Sent { rows: batch.len(), bytes, more });
             failpoint::pass(self.writer.task(), Place::LaneBeforeAck)?;
             if let Some(last) = batch.last() {
                 self.ledger.acknowledge(self.lane, last.ordinal);

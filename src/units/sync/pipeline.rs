@@ -33,6 +33,7 @@ use super::{
     progress::CONTROL_LANE,
     queue::{LaneQueue, queue},
     safe_mode::SafeMode,
+    senders::Senders,
     source::SourceTask,
     start::Start,
     structure::Structures,
@@ -122,6 +123,8 @@ fn spawn_control(shared: &Shared<'_>, start: &Start, requests: mpsc::Receiver<Re
 fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<LaneQueue<Change>> {
     let syncer = &shared.env.config.syncer;
     let packet = Budgets::of(syncer.memory_limit).packet(start.lanes.len());
+    let turns = Senders::new(start.lanes.len());
+    shared.counters.watch_senders(&turns);
     let mut senders = Vec::with_capacity(start.lanes.len());
     for (lane, (batch, _)) in start.lanes.iter().enumerate() {
         let (sender, changes) = queue(syncer.queue_size);
@@ -132,6 +135,7 @@ fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<L
             changes,
             ledger: shared.ledger.clone(),
             counters: shared.counters.clone(),
+            senders: turns.clone(),
             batch_rows: syncer.batch.max(1),
             batch_bytes: start.target.packet_limit().min(packet),
         };

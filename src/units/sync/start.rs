@@ -13,6 +13,7 @@ use super::{
     cover::Cover,
     ddl_intent::Intent,
     first_store::FirstStore,
+    lane_number,
     online::Records,
     place,
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
@@ -119,9 +120,8 @@ pub async fn start(env: &UnitEnv) -> Result<Start, DmError> {
     let tables = MetaTables::new(&config.meta_schema, &config.name);
     let mut conn = target.connect().await?;
     create(&mut conn, &target, &tables).await?;
-    let wanted = config.syncer.worker_count.clamp(1, 1024);
     failpoint::pass(&config.name, Place::StartBeforeRaise)?;
-    let raised = raise(&mut conn, &target, &tables, env, wanted as i32, &source.location).await?;
+    let raised = raise(&mut conn, &target, &tables, env, &source.location).await?;
     failpoint::pass(&config.name, Place::StartAfterRaise)?;
     let mut state = source_state::read(&mut conn, &target, &tables, &config.source_id).await?;
     let asked_time = place::asked_time(&config, &state, raised.stored.is_some());
@@ -266,12 +266,11 @@ async fn raise(
     target: &Target,
     tables: &MetaTables,
     env: &UnitEnv,
-    wanted: i32,
     source: &Location,
 ) -> Result<Raised, DmError> {
     let mut attempts = 0;
     loop {
-        let error = match raise_once(conn, target, tables, env, wanted, source).await {
+        let error = match raise_once(conn, target, tables, env, source).await {
             Ok(raised) => return Ok(raised),
             Err(error) => error,
         };
@@ -292,7 +291,6 @@ async fn raise_once(
     target: &Target,
     tables: &MetaTables,
     env: &UnitEnv,
-    wanted: i32,
     at_source: &Location,
 ) -> Result<Raised, DmError> {
     let (config, fence) = (&env.config, env.fence);
@@ -311,7 +309,8 @@ async fn raise_once(
     }
     let stored = read_checkpoint(conn, target, tables, config).await?;
     let first = rows.is_empty();
-    let lanes = lane_count(&rows, wanted, stored.as_ref().map(|s| &s.location), config)?;
+    let wanted = target.lanes(&config.syncer, rows.first().map(|row| row.lanes));
+    let lanes = lane_number::possible(&rows, wanted, stored.as_ref().map(|s| &s.location), config)?;
     if rows.first().is_some_and(|row| row.lanes != lanes) {
         // Drained as seen from the checkpoint: what the lanes applied doesn't come again.
         let reset = format!(
@@ -381,28 +380,6 @@ fn check_owner(row: &LaneRow, mine: Fence, tables: &MetaTables, source: &str) ->
             .workaround("Nothing is lost: the source is served by another worker. See `query-status`."));
     }
     Ok(())
-}
-
-/// The stored number of lanes, or the configured one when no lane has applied anything beyond the checkpoint.
-fn lane_count(
-    rows: &[LaneRow],
-    wanted: i32,
-    checkpoint: Option<&Location>,
-    config: &SubtaskConfig,
-) -> Result<i32, DmError> {
-    let Some(first) = rows.first() else { return Ok(wanted) };
-    if first.lanes == wanted {
-        return Ok(wanted);
-    }
-    for row in rows {
-        let gtid = checkpoint.is_some_and(|location| location.gtid_set.is_some());
-        let cover = Cover::new(&row.progress, config.flavor, gtid)?;
-        if cover != Cover::Nothing && !checkpoint.is_some_and(|location| cover.is_behind(location)) {
-            tracing::info!(stored = first.lanes, wanted, "worker-count takes effect after the next orderly stop");
-            return Ok(first.lanes);
-        }
-    }
-    Ok(wanted)
 }
 
 fn lane_row(target: &Target, row: Row) -> Result<LaneRow, DmError> {

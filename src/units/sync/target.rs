@@ -1,12 +1,16 @@
 //! The target database as the sync unit uses it: sessions, facts, errors.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mysql_async::{Conn, Error as MysqlError, prelude::Queryable};
 
-use super::location::shorten;
+use super::{lane_number, location::shorten};
 use crate::{
-    config::SubtaskConfig,
+    config::{SubtaskConfig, subtask::SyncerConfig},
     error::{Code, DmError, Scope},
     mysql::{ConnectOptions, connect},
     schema::{
@@ -35,16 +39,22 @@ struct Inner {
     max_packet: usize,
     foreign_keys: bool,
     collations: Arc<CollationPolicy>,
+    /// How long the shortest answer takes.
+    distance: Duration,
+    /// Sessions it allows in all; 0 for no limit.
+    connections: u64,
 }
 
 impl Target {
     /// Connects once to learn what kind of server it is.
     pub async fn probe(config: Arc<SubtaskConfig>, source_sql_mode: Option<String>) -> Result<Target, DmError> {
         let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
-        let sql = "SELECT VERSION(), @@max_allowed_packet";
-        let row: Option<(String, u64)> =
+        let sql = "SELECT VERSION(), @@max_allowed_packet, @@max_connections";
+        let row: Option<(String, u64, u64)> =
             conn.query_first(sql).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, sql, &e))?;
-        let (version, packet) = row.unwrap_or_default();
+        let (version, packet, connections) = row.unwrap_or_default();
+        let distance =
+            distance(&mut conn).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, PING, &e))?;
         let facts = session::ServerFacts { target_version: version.clone(), source_sql_mode };
         let mut variables = session::target_session(&config, &facts);
         // Timestamps are written in UTC, see `encode`.
@@ -68,6 +78,8 @@ impl Target {
             max_packet: allowed.clamp(1 << 14, MAX_PACKET),
             foreign_keys,
             collations: Arc::new(collations),
+            distance,
+            connections,
             config,
         })))
     }
@@ -82,6 +94,11 @@ impl Target {
     /// How long an answer is waited for.
     pub fn answer_limit(&self) -> Duration {
         self.0.config.to.answer_limit()
+    }
+
+    /// Lanes that a run should have, when the last had `stored`.
+    pub fn lanes(&self, config: &SyncerConfig, stored: Option<i32>) -> i32 {
+        lane_number::wanted(config, self.0.distance, self.0.connections, stored)
     }
 
     /// The task's name.
@@ -145,6 +162,19 @@ impl Target {
             .scope(Scope::Downstream)
             .msg(format!("the target's answer was not understood: {what}"))
     }
+}
+
+const PING: &str = "SELECT 1";
+
+/// How long an answer takes that costs the server nothing: the least of some, for the first ones also open caches.
+async fn distance(conn: &mut Conn) -> Result<Duration, MysqlError> {
+    let mut least = Duration::MAX;
+    for _ in 0..4 {
+        let asked = Instant::now();
+        conn.query_drop(PING).await?;
+        least = least.min(asked.elapsed());
+    }
+    Ok(least)
 }
 
 /// MariaDB 10.3.4 and later.

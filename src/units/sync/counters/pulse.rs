@@ -12,6 +12,7 @@ use super::{
         clock::{Part, Spent},
         ledger::Ledger,
         queue::LaneQueue,
+        senders::Senders,
         stall::{Mark, STALL},
         tables::Loaded,
     },
@@ -40,6 +41,17 @@ impl Counters {
         }
     }
 
+    /// Whose number of senders is shown.
+    pub fn watch_senders(&self, senders: &Senders) {
+        *lock(&self.senders) = Some(senders.clone());
+    }
+
+    /// Lanes that may have a transaction on their way at once; the last measured time of one in milliseconds, and its rows.
+    fn sending(&self) -> (usize, f64, f64) {
+        let senders = lock(&self.senders).clone();
+        senders.map_or((0, 0.0, 0.0), |senders| senders.seen())
+    }
+
     /// Called every second: gauges, and every 30 s the status line.
     pub fn tick(&self, seconds: u64, ledger: &Ledger) {
         let now = Instant::now();
@@ -52,6 +64,7 @@ impl Counters {
             self.durable_at.fetch_max(self.source_time(), Relaxed);
         }
         self.metrics.lag(self.lag() as f64);
+        self.metrics.senders(self.sending().0);
         self.clock.tick(now);
         self.rates();
         self.look_for_stall(caught_up, now);
@@ -155,6 +168,7 @@ impl Counters {
         let statement = lock(&self.statement).as_ref().map(|(sql, _)| sql.clone()).unwrap_or_default();
         let behind_bytes = (*lock(&self.behind)).unwrap_or_default();
         let waiting_for = if stalled > 0 { self.waits_for() } else { String::new() };
+        let (senders, milliseconds, rows) = self.sending();
         let queues = lock(&self.queues);
         let mut lengths: BTreeMap<String, u64> = BTreeMap::new();
         for (name, length) in queues.iter() {
@@ -171,6 +185,9 @@ impl Counters {
             time: time.into_iter().map(part).collect(),
             top_tables: self.tables.top(TOP_TABLES).into_iter().map(table).collect(),
             queues: lengths.into_iter().collect(),
+            lanes_allowed: senders as u32,
+            commit_milliseconds: tenth(milliseconds),
+            rows_per_transaction: tenth(rows),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::TargetTable;
 use crate::{
     mysql::{binlog::cursor::Parsed, sql_text::SqlText},
     schema::model::{TableInfo, quote_name},
-    units::sync::{change::Op, source_row::SourceRow},
+    units::sync::{change::Op, partial::PartialRow, source_row::SourceRow},
 };
 
 /// One such key, its columns by the source's offsets and by name.
@@ -33,6 +33,10 @@ impl Overlap {
         overlap.flatten().collect()
     }
 
+    fn offsets(&self) -> impl Iterator<Item = usize> {
+        self.equal.iter().chain([&self.start, &self.end]).map(|(offset, _)| *offset)
+    }
+
     /// Appends the condition of the rows that exclude this one.
     fn condition(&self, row: &SourceRow<'_>, out: &mut SqlText) -> Parsed<()> {
         out.push(b'(');
@@ -51,6 +55,30 @@ impl Overlap {
 }
 
 impl TargetTable {
+    /// An INSERT in safe mode of an image that may lack columns. What they are isn't told, so a key of theirs removes
+    /// nothing: then the INSERT is refused where it meets a row, and the task stops.
+    pub(super) fn reinsert_partial(&self, row: &PartialRow<'_>, out: &mut SqlText) -> Parsed<Op> {
+        let start = out.len();
+        out.push_str(&self.delete_one_head);
+        let mut or = "";
+        if self.row_key.is_some() && self.missing_key(row).is_none() {
+            self.condition(&row.row(), out)?;
+            or = " OR ";
+        }
+        for overlap in self.overlaps.iter().filter(|overlap| overlap.offsets().all(|offset| row.knows(offset))) {
+            out.push_str(std::mem::replace(&mut or, " OR "));
+            overlap.condition(&row.row(), out)?;
+        }
+        let removes = !or.is_empty();
+        match removes {
+            true => out.push_str("; "),
+            false => out.truncate(start),
+        }
+        out.push_all(&["INSERT INTO ", &self.target.to_string(), " "]);
+        self.named_tuple(row, out)?;
+        Ok(if removes { Op::DeleteReplace } else { Op::One })
+    }
+
     /// A change in safe mode without REPLACE: the row before goes, then what excludes the new row, then that is inserted.
     pub(super) fn reinsert(
         &self,

@@ -69,6 +69,9 @@ impl TargetTable {
     ) -> Parsed<Option<(Kind, Op)>> {
         let target = self.target.to_string();
         let kind = match (before, after) {
+            (None, Some(row)) if safe && !self.overlaps.is_empty() => {
+                return Ok(Some((Kind::Insert, self.reinsert_partial(row, out)?)));
+            }
             (None, Some(row)) => {
                 out.push_all(&[if safe { "REPLACE INTO " } else { "INSERT INTO " }, &target, " "]);
                 self.named_tuple(row, out)?;
@@ -105,7 +108,7 @@ impl TargetTable {
     }
 
     /// `(columns) VALUES (values)` of what the row has; the others get their defaults.
-    fn named_tuple(&self, row: &PartialRow<'_>, out: &mut SqlText) -> Parsed<()> {
+    pub(super) fn named_tuple(&self, row: &PartialRow<'_>, out: &mut SqlText) -> Parsed<()> {
         let known: Vec<_> = self.written.iter().filter(|column| row.knows(column.offset)).collect();
         let mut names: Vec<&str> = known.iter().map(|column| column.name.as_str()).collect();
         names.extend(self.extras.iter().map(|(name, _)| name.as_str()));

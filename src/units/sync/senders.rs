@@ -1,0 +1,178 @@
+//! How many lanes may have a transaction on its way at once, and who of them may now.
+//!
+//! A target that is near works off a few transactions side by side as fast as many, and cheaper, for those who wait for
+//! their turn gather larger ones. A distant one wants as many as there are lanes. Which of both it is shows in what becomes
+//! durable: [`SendLimit`] tries a smaller and a larger number now and then, and stays with what brings in more.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use limit::SendLimit;
+use limit::Span;
+
+mod limit;
+
+/// A transaction that takes longer, behind a lock of somebody else's for example, no longer keeps others from sending.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The lanes' turns. Cheap to clone.
+#[derive(Clone)]
+pub struct Senders {
+    turns: Arc<Semaphore>,
+    state: Arc<Mutex<State>>,
+    patience: Duration,
+}
+
+struct State {
+    limit: SendLimit,
+    /// Turns that exist, free or taken. More than the limit while somebody has to give one up.
+    turns: usize,
+    span: Span,
+    /// Transactions that were under way when the span's limit began to count, and that are passed over.
+    passing: usize,
+    since: Instant,
+    /// Milliseconds of a transaction, and its rows: the mean of the last span.
+    seen: (f64, f64),
+}
+
+/// The right to have a transaction on its way.
+pub struct Turn {
+    senders: Senders,
+    permit: Option<OwnedSemaphorePermit>,
+    began: Instant,
+}
+
+/// What is told of a transaction that is durable.
+pub struct Sent {
+    pub rows: usize,
+    pub bytes: usize,
+    /// More changes were waiting when it was closed.
+    pub more: bool,
+}
+
+impl Senders {
+    /// For so many lanes: at first all of them may send.
+    pub fn new(lanes: usize) -> Senders {
+        let limit = SendLimit::new(lanes);
+        let turns = limit.now();
+        let state = State { limit, turns, span: Span::default(), passing: 0, since: Instant::now(), seen: (0.0, 0.0) };
+        Senders { turns: Arc::new(Semaphore::new(turns)), state: Arc::new(Mutex::new(state)), patience: PATIENCE }
+    }
+
+    /// Waits for a turn. Whoever has one must wait for nobody but the target.
+    pub async fn turn(&self) -> Turn {
+        // The semaphore is never closed; without a permit the turn merely isn't counted.
+        let permit = self.turns.clone().acquire_owned().await.ok();
+        Turn { senders: self.clone(), permit, began: Instant::now() }
+    }
+
+    /// Lanes that may have a transaction on its way now; what one took lately in milliseconds, and its rows.
+    pub fn seen(&self) -> (usize, f64, f64) {
+        let state = self.lock();
+        (state.limit.now(), state.seen.0, state.seen.1)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a transaction; true when the limit changed.
+    fn count(&mut self, sent: &Sent, took: Duration, now: Instant) -> bool {
+        if self.passing > 0 {
+            self.passing -= 1;
+            if self.passing == 0 {
+                self.since = now;
+            }
+            return false;
+        }
+        self.span.add(sent.rows, sent.bytes, sent.more, took);
+        self.span.length = now.saturating_duration_since(self.since);
+        if !self.limit.is_enough(&self.span) {
+            return false;
+        }
+        let before = self.limit.now();
+        self.seen = self.span.means();
+        self.limit.after(&std::mem::take(&mut self.span));
+        self.since = now;
+        let changed = self.limit.now() != before;
+        if changed {
+            self.passing = before.max(self.limit.now());
+        }
+        changed
+    }
+}
+
+impl Turn {
+    /// The transaction is durable.
+    pub fn done(self, sent: &Sent) {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.began);
+        let mut state = self.senders.lock();
+        if state.count(sent, took, now) {
+            let wanted = state.limit.now();
+            if wanted > state.turns {
+                self.senders.turns.add_permits(wanted - state.turns);
+                state.turns = wanted;
+            } else {
+                state.turns -= self.senders.turns.forget_permits(state.turns - wanted);
+            }
+        }
+    }
+
+    /// Ends after the time for which a transaction keeps others from sending; the turn is then given back.
+    pub async fn expire(&mut self) {
+        tokio::time::sleep(self.senders.patience).await;
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        let Some(permit) = self.permit.take() else { return };
+        let mut state = self.senders.lock();
+        if state.turns > state.limit.now() {
+            state.turns -= 1;
+            permit.forget();
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_follow_the_limit() {
+        let senders = Senders::new(4);
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            turns.push(senders.turn().await);
+        }
+        senders.lock().limit = SendLimit::at(2, 4);
+        turns.truncate(2);
+        assert_eq!((senders.turns.available_permits(), senders.lock().turns), (0, 2));
+        turns.clear();
+        assert_eq!((senders.turns.available_permits(), senders.lock().turns), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn who_waits_long_for_the_target_keeps_nobody_from_it() {
+        let senders = Senders { patience: Duration::from_millis(20), ..Senders::new(1) };
+        let mut first = senders.turn().await;
+        assert!(senders.turns.try_acquire().is_err());
+        first.expire().await;
+        let second = senders.turn().await;
+        drop((first, second));
+        assert_eq!(senders.turns.available_permits(), 1);
+    }
+}
