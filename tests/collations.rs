@@ -53,7 +53,13 @@ fn unit(kind: UnitType, config: &SubtaskConfig) -> Box<dyn units::Unit> {
     let fence = Fence { cluster_id: 7, epoch: 1 };
     units::build(
         kind,
-        UnitEnv { config: Arc::new(config.clone()), fence, worker: "w".into(), unsaved: Default::default() },
+        UnitEnv {
+            config: Arc::new(config.clone()),
+            fence,
+            worker: "w".into(),
+            unsaved: Default::default(),
+            parked: Default::default(),
+        },
     )
     .unwrap()
 }

@@ -6,6 +6,7 @@ mod cases;
 mod charsets;
 mod collations;
 mod combining;
+mod dumping;
 mod exits;
 mod expression;
 mod failpoints;

@@ -19,7 +19,13 @@ use crate::{
 
 async fn run(kind: UnitType, config: &SubtaskConfig) {
     let fence = Fence { cluster_id: 7, epoch: 1 };
-    let env = UnitEnv { config: Arc::new(config.clone()), fence, worker: "w".into(), unsaved: Default::default() };
+    let env = UnitEnv {
+        config: Arc::new(config.clone()),
+        fence,
+        worker: "w".into(),
+        unsaved: Default::default(),
+        parked: Default::default(),
+    };
     let ended = units::build(kind, env).unwrap().run(CancellationToken::new()).await.unwrap();
     assert_eq!(ended, Ended::Finished);
 }

@@ -20,7 +20,7 @@ use crate::support::{
     servers::{self, Server},
 };
 
-fn subtask(source: &Server, target: &Server, dir: &std::path::Path, mode: TaskMode) -> SubtaskConfig {
+pub fn subtask(source: &Server, target: &Server, dir: &std::path::Path, mode: TaskMode) -> SubtaskConfig {
     let mut config = SubtaskConfig {
         name: "t".into(),
         mode,
@@ -36,16 +36,17 @@ fn subtask(source: &Server, target: &Server, dir: &std::path::Path, mode: TaskMo
     config
 }
 
-fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
+pub fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
     UnitEnv {
         config: Arc::new(config.clone()),
         fence: Fence { cluster_id: 7, epoch },
         worker: "w".into(),
         unsaved: Default::default(),
+        parked: Default::default(),
     }
 }
 
-async fn run(kind: UnitType, config: &SubtaskConfig, epoch: u64) -> Result<Ended, DmError> {
+pub async fn run(kind: UnitType, config: &SubtaskConfig, epoch: u64) -> Result<Ended, DmError> {
     units::build(kind, env(config, epoch))?.run(CancellationToken::new()).await
 }
 
@@ -65,7 +66,7 @@ async fn run_with_kills(kind: UnitType, config: &SubtaskConfig, longest: Duratio
     }
 }
 
-async fn assert_equal(source: &Server, target: &Server) {
+pub async fn assert_equal(source: &Server, target: &Server) {
     let (mut from, mut to) = (source.conn().await, target.conn().await);
     let differences = compare::schema_differences(&mut from, "d", &mut to, "d").await;
     assert!(differences.is_empty(), "{differences:#?}");
@@ -110,7 +111,7 @@ async fn every_type_arrives_unchanged() {
     }
 }
 
-async fn many_rows(source: &Server) {
+pub async fn many_rows(source: &Server) {
     source
         .exec(
             "CREATE DATABASE d; CREATE TABLE d.keyed (id INT PRIMARY KEY AUTO_INCREMENT, a VARCHAR(100), b INT, UNIQUE (b));

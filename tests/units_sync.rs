@@ -46,6 +46,7 @@ fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
         fence: Fence { cluster_id: 7, epoch },
         worker: "w".into(),
         unsaved: Default::default(),
+        parked: Default::default(),
     }
 }
 

@@ -122,8 +122,10 @@ pub async fn apply(cluster: &dyn Cluster, request: pb::QueryStatusListRequest) -
     let mut replies = join_all(sources.iter().map(|source| cluster.query_status(source, &request.name))).await;
     if !request.more {
         for subtask in replies.iter_mut().flat_map(|reply| &mut reply.sub_task_status) {
-            if let Some(pb::sub_task_status::Status::Sync(status)) = &mut subtask.status {
-                status.more = None;
+            match &mut subtask.status {
+                Some(pb::sub_task_status::Status::Sync(status)) => status.more = None,
+                Some(pb::sub_task_status::Status::Dump(status)) => status.more = None,
+                _ => {}
             }
         }
     }

@@ -48,6 +48,8 @@ pub struct UnitEnv {
     pub worker: String,
     /// Structures that the runs of this subtask share beside the checkpoint.
     pub unsaved: Arc<sync::Unsaved>,
+    /// A dump that a run of this subtask left unfinished.
+    pub parked: Arc<dump::Parked>,
 }
 
 /// How a run ended without an error.

@@ -124,6 +124,7 @@ fn env(config: &SubtaskConfig) -> UnitEnv {
         fence: Fence { cluster_id: 7, epoch: 1 },
         worker: "w".into(),
         unsaved: Default::default(),
+        parked: Default::default(),
     }
 }
 

@@ -69,6 +69,7 @@ pub async fn run(config: &SubtaskConfig, epoch: u64, operator: &Operator, done: 
         fence: Fence { cluster_id: 7, epoch },
         worker: "w".into(),
         unsaved: Default::default(),
+        parked: Default::default(),
     };
     let unit = units::build(UnitType::Sync, env).unwrap();
     unit.set_operators(vec![operator.clone()]);

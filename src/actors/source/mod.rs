@@ -205,6 +205,7 @@ impl SourceShell {
                 fence: self.args.fence,
                 worker: self.args.worker.clone(),
                 unsaved: Arc::default(),
+                parked: Arc::default(),
             },
             kit: self.args.kit.clone(),
             policy: self.policy.clone(),

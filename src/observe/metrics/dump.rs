@@ -1,7 +1,5 @@
 //! The dump unit's series.
 
-use std::time::Duration;
-
 use metrics::{Gauge, Histogram, gauge, histogram};
 
 use super::{install, open_subtask};
@@ -13,6 +11,7 @@ pub struct DumpMetrics {
     estimated_rows: Gauge,
     finished_rows: Gauge,
     finished_tables: Gauge,
+    waiting: Gauge,
     write_time: Histogram,
     receive_time: Histogram,
 }
@@ -27,6 +26,7 @@ impl DumpMetrics {
             estimated_rows: gauge!("dumpling_dump_estimate_total_rows", &labels),
             finished_rows: gauge!("dumpling_dump_finished_rows", &labels),
             finished_tables: gauge!("dumpling_dump_finished_tables", &labels),
+            waiting: gauge!("dumpling_dump_channel_capacity", &labels),
             write_time: histogram!("dumpling_write_write_duration_time", &labels),
             receive_time: histogram!("dumpling_write_receive_chunk_duration_time", &labels),
         }
@@ -44,9 +44,18 @@ impl DumpMetrics {
         self.estimated_rows.set(rows);
     }
 
-    /// A chunk was waited for and written.
-    pub fn chunk(&self, waited: Duration, wrote: Duration) {
-        self.receive_time.record(waited.as_secs_f64());
-        self.write_time.record(wrote.as_secs_f64());
+    /// Chunks that wait for a reader.
+    pub fn waiting_chunks(&self, chunks: f64) {
+        self.waiting.set(chunks);
+    }
+
+    /// Seconds until the disk had taken a piece.
+    pub fn wrote(&self, seconds: f64) {
+        self.write_time.record(seconds);
+    }
+
+    /// Seconds until the source began to send a chunk.
+    pub fn received(&self, seconds: f64) {
+        self.receive_time.record(seconds);
     }
 }

@@ -1,7 +1,7 @@
 //! The dump folder as a whole: whose it is, whether its dump is complete, how it is emptied.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -14,6 +14,56 @@ use crate::error::{Code, DmError, Result};
 
 /// Says that the folder's dump is ours; its text is the signature of what was dumped.
 pub const MARKER: &str = ".dm-dump";
+
+/// Says of every data file of a dump how long it is and what is in it: a line a file, bytes on the disk, bytes of text, XXH3 (64
+/// bits) of the bytes on the disk, name; tabs between.
+pub const MANIFEST: &str = ".dm-files";
+
+/// What a manifest says of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FileFacts {
+    pub size: u64,
+    /// Not compressed.
+    pub text_size: u64,
+    pub hash: u64,
+}
+
+/// By name.
+pub type Manifest = BTreeMap<String, FileFacts>;
+
+/// The manifest of the dump in `dir`; None: it has none (somebody else's dump), or it can't be understood.
+pub fn manifest(dir: &Path) -> Option<Manifest> {
+    let text = fs::read_to_string(dir.join(MANIFEST)).ok()?;
+    let line = |line: &str| {
+        let mut parts = line.splitn(4, '\t');
+        let (size, text_size) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let hash = u64::from_str_radix(parts.next()?, 16).ok()?;
+        Some((parts.next()?.to_owned(), FileFacts { size, text_size, hash }))
+    };
+    text.lines().map(line).collect()
+}
+
+/// Writes it; names of tables may hold no line break, as file names have those escaped.
+pub fn write_manifest(dir: &Path, files: &Manifest) -> Result<()> {
+    let line = |(name, f): (&String, &FileFacts)| format!("{}\t{}\t{:016x}\t{name}\n", f.size, f.text_size, f.hash);
+    let path = dir.join(MANIFEST);
+    let written = || {
+        let mut file = fs::File::create(&path)?;
+        io::Write::write_all(&mut file, files.iter().map(line).collect::<String>().as_bytes())?;
+        file.sync_all()
+    };
+    written().map_err(|e| unusable(&path, "cannot write the dump file", e))
+}
+
+/// Reads a data file's text, whatever it is compressed with.
+pub fn reader(path: &Path) -> io::Result<Box<dyn io::Read + Send>> {
+    let file = fs::File::open(path)?;
+    Ok(match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
+        Some("zst") => Box::new(zstd::Decoder::new(file)?),
+        _ => Box::new(file),
+    })
+}
 
 /// Reads the metadata of the dump in `dir`: where incremental replication begins.
 pub fn read_metadata(dir: &Path) -> Result<Metadata> {
@@ -62,9 +112,9 @@ pub fn prepare(dir: &Path, signature: &str) -> Result<()> {
 }
 
 /// Removes data files that this dump did not write: a write of an earlier, killed dump may have come late.
-pub fn remove_strays(dir: &Path, own: &BTreeSet<String>) -> Result<()> {
+pub fn remove_strays(dir: &Path, own: &Manifest) -> Result<()> {
     let files = list(dir).map_err(|e| unusable(dir, "cannot read the dump directory", e))?;
-    let is_own = |path: &Path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| own.contains(n));
+    let is_own = |path: &Path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| own.contains_key(n));
     let strays: Vec<_> =
         files.into_iter().filter(|(path, kind)| matches!(kind, FileKind::Data { .. }) && !is_own(path)).collect();
     remove_files(&strays).map_err(|e| unusable(dir, "cannot remove stray files from the dump directory", e))
@@ -98,8 +148,16 @@ fn remove_files(files: &[(PathBuf, FileKind)]) -> io::Result<()> {
 /// Files that a dump or a load writes beside the dump's own.
 fn is_tool_file(path: &Path) -> bool {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
-    matches!(name, MARKER | "metadata.partial" | "tidb_lightning_checkpoint.pb")
+    matches!(name, MARKER | MANIFEST | "metadata.partial" | "tidb_lightning_checkpoint.pb")
         || (name.ends_with(".sql") && name.contains("-schema"))
+        || is_csv(name)
+}
+
+/// Rows as CSV: `<db>.<table>.<digits>.csv`, compressed or not.
+fn is_csv(name: &str) -> bool {
+    let plain = names::COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+    let digits = plain.strip_suffix(".csv").and_then(|stem| stem.rsplit_once('.')).map(|(_, digits)| digits);
+    digits.is_some_and(|d| d.len() >= 9 && d.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// An error of the dump folder, with what an operator can do.
@@ -130,7 +188,15 @@ mod tests {
         assert_eq!(list(&path).unwrap().len(), 1);
         fs::write(path.join("db.t.0000000000001.sql"), "x").unwrap();
         fs::write(path.join("db.t.0000000000002.sql"), "x").unwrap();
-        remove_strays(&path, &["db.t.0000000000002.sql".to_owned()].into()).unwrap();
+        let facts = FileFacts { size: 1, text_size: 2, hash: u64::MAX };
+        let files = Manifest::from([("db.t.0000000000002.sql".to_owned(), facts)]);
+        remove_strays(&path, &files).unwrap();
+        assert_eq!(manifest(&path), None);
+        write_manifest(&path, &files).unwrap();
+        assert_eq!(manifest(&path), Some(files));
+        fs::write(path.join(MANIFEST), "1\t2\tx\n").unwrap();
+        assert_eq!(manifest(&path), None);
+        fs::remove_file(path.join(MANIFEST)).unwrap();
         assert_eq!(list(&path).unwrap().len(), 2);
         fs::write(path.join("photo.jpg"), "x").unwrap();
         assert_eq!(prepare(&path, "sig").unwrap_err().code(), Code::DumpUnitRuntime);

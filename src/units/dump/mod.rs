@@ -1,39 +1,42 @@
 //! The dump unit: a consistent snapshot of the source's tables as SQL files in DM's names (meta table facts, 8).
 //!
-//! `run` is the whole story: plan, snapshot, chunks, metadata. The metadata is written last; a folder with it is a
-//! complete dump, any other is emptied and dumped again.
+//! `attempt` is the whole story: plan, snapshot, chunks, metadata. The metadata is written last; a folder with it is a
+//! complete dump. Any other is emptied and dumped again, unless the snapshot's connections live (`work`).
 
 pub(in crate::units) mod bounds;
+mod csv;
 pub mod document;
 pub mod files;
+mod filter;
 pub(in crate::units) mod keys;
 pub mod metadata;
 pub mod names;
 pub(in crate::units) mod options;
+mod output;
 pub use options::DumpOptions;
 pub(in crate::units) mod plan;
 pub mod progress;
 pub(in crate::units) mod row;
 pub(in crate::units) mod snapshot;
+mod work;
 mod write;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
 };
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    files::Manifest,
+    options::FileType,
     plan::{DumpPlan, TablePlan},
     progress::Counters,
+    work::Unfinished,
     write::Chunk,
 };
 use super::{
@@ -42,15 +45,15 @@ use super::{
     load,
 };
 use crate::{
-    config::SubtaskConfig,
+    config::{SubtaskConfig, subtask::TaskMode},
     error::{Code, DmError, Result},
-    mysql::RowConn,
     pb,
     rules::BlockAllow,
     schema::model::quote_name,
 };
 
 pub use metadata::{DumpLocation, Metadata};
+pub use work::Parked;
 
 /// A dump that meets a DDL statement begins again this many times.
 const ATTEMPTS: usize = 3;
@@ -59,26 +62,37 @@ const ATTEMPTS: usize = 3;
 pub struct DumpUnit {
     env: UnitEnv,
     counters: Arc<Counters>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl DumpUnit {
     /// A unit for one run. Connects to nothing yet.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
-        Box::new(DumpUnit { env, counters: Arc::new(Counters::default()) })
+        Box::new(DumpUnit { env, counters: Arc::new(Counters::default()), notes: Mutex::default() })
     }
 
     fn dir(&self) -> PathBuf {
         PathBuf::from(&self.env.config.loader.dir)
     }
 
-    async fn dump(&self) -> Result<()> {
+    fn note(&self, text: String) {
+        tracing::info!(task = %self.env.config.name, source = %self.env.config.source_id, "{text}");
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    async fn dump(&self, stop: &CancellationToken) -> Result<Ended> {
         let config = &self.env.config;
         let options = DumpOptions::new(&config.mydumper, &config.from)?;
+        if options.file_type == FileType::Csv && config.mode != TaskMode::Dump {
+            return Err(DmError::new(Code::DumpUnitRuntime)
+                .msg("--filetype csv is for task-mode dump: the load unit reads SQL files only")
+                .workaround("Please take it out of `extra-args`, or set `task-mode: dump`."));
+        }
         let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
             .map_err(|e| DmError::new(Code::DumpUnitGenBAList).msg(e.message()).cause(e.raw_cause()))?;
         for attempt in 1.. {
-            match self.attempt(&options, &lists).await {
+            match self.attempt(&options, &lists, stop).await {
                 Err(Failure::StructureChanged(table)) if attempt < ATTEMPTS => {
                     tracing::warn!(task = %config.name, %table, "a DDL statement met the dump, which begins again");
                 }
@@ -87,132 +101,162 @@ impl DumpUnit {
                         .msg(format!("the structure of {table} changed while it was dumped, {ATTEMPTS} times"))
                         .workaround("Please resume the task when no DDL statements run on the source."));
                 }
+                Err(Failure::Stopped) => return Ok(Ended::Stopped),
                 Err(Failure::Other(e)) => return Err(e),
-                Ok(()) => return Ok(()),
+                Ok(()) => break,
             }
         }
-        Ok(())
+        Ok(Ended::Finished)
     }
 
-    async fn attempt(&self, options: &DumpOptions, lists: &BlockAllow) -> Result<(), Failure> {
+    async fn attempt(
+        &self,
+        options: &DumpOptions,
+        lists: &BlockAllow,
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let mut work = match self.left_over().await {
+            Some(work) => work,
+            None => tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Failure::Stopped),
+                begun = self.begin(options, lists) => begun?,
+            },
+        };
+        let done = work.run(stop).await;
+        match done {
+            Ok(()) => Ok(self.complete(work)?),
+            Err(Failure::StructureChanged(table)) => Err(Failure::StructureChanged(table)),
+            Err(early) => {
+                if !work.readers.is_empty() {
+                    self.env.parked.put(work);
+                }
+                Err(early)
+            }
+        }
+    }
+
+    /// The dump that an earlier run left, when its snapshot is still there.
+    async fn left_over(&self) -> Option<Unfinished> {
+        let mut work = self.env.parked.take()?;
+        let all = work.plan_chunks();
+        if !work.is_in_folder(&self.dir(), &signature(&self.env.config)) {
+            self.note(
+                "the dump begins again with a new snapshot: what the last run wrote is not in the folder as it was"
+                    .into(),
+            );
+            return None;
+        }
+        work.keep_living_readers().await;
+        if work.readers.is_empty() {
+            self.note(
+                "the dump begins again with a new snapshot: the source closed the connections of the last one".into(),
+            );
+            return None;
+        }
+        self.counters.publish(&self.env.config.name, &self.env.config.source_id);
+        self.counters.go_on(&work.counters);
+        self.counters.held(work.readers.len(), &work.meta.started);
+        work.counters = self.counters.clone();
+        let done = all.saturating_sub(work.chunks.len());
+        self.note(format!(
+            "the dump goes on within its snapshot of {} UTC: {done} of {all} chunks were there",
+            work.meta.started
+        ));
+        Some(work)
+    }
+
+    /// Prepares the folder, takes the snapshot, writes the structures and cuts the tables.
+    async fn begin(&self, options: &DumpOptions, lists: &BlockAllow) -> Result<Unfinished, Failure> {
         let config = &self.env.config;
         let dir = self.dir();
         files::prepare(&dir, &signature(config))?;
         failpoint::pass(&config.name, Place::DumpBeforeSnapshot)?;
         let (mut control, server) = snapshot::control(&config.from).await?;
-        let started = now();
         let plan = plan::read(&mut control, &server, lists, options).await?;
         for name in &plan.skipped {
             tracing::warn!(task = %config.name, %name, "not migrated: only tables are");
         }
-        self.counters.publish(&self.env.config.name, &self.env.config.source_id);
-        self.counters.begin(plan.tables.len() as u64, plan.tables.iter().map(|t| t.estimated_rows).sum());
+        let rows = plan.tables.iter().map(|t| t.estimated_rows).sum();
+        let bytes = plan.tables.iter().map(|t| t.estimated_bytes).sum();
+        self.counters.publish(&config.name, &config.source_id);
+        self.counters.begin(plan.tables.len() as u64, rows, bytes);
         let readers = snapshot::Readers {
             count: options.threads.min(plan.tables.len().max(1) * 4),
             consistency: options.consistency,
             limit: options.read_limit,
         };
-        let mut snapshot = snapshot::take(&config.from, &mut control, &server, readers, &plan.tables).await?;
+        let started = now();
+        let mut taken = snapshot::take(&config.from, &mut control, &server, readers, &plan.tables).await?;
         drop(control);
-        if snapshot.location.binlog_name.is_empty() && config.mode == crate::config::subtask::TaskMode::All {
+        if taken.location.binlog_name.is_empty() && config.mode == TaskMode::All {
             return Err(DmError::from(Code::NoMasterStatus)
                 .workaround("Please switch the source's binlog on (log_bin), which incremental replication needs.")
                 .into());
         }
         failpoint::pass(&config.name, Place::DumpAfterSnapshot)?;
+        self.counters.held(taken.readers.len(), &started);
         write_schemas(&plan, &dir)?;
-        let readers = std::mem::take(&mut snapshot.readers);
-        self.dump_rows(readers, Arc::new(plan), Arc::new(options.clone())).await?;
-        failpoint::pass(&config.name, Place::DumpBeforeMetadata)?;
+        let (chunks, left) = cut(&mut taken.readers, &plan, options).await?;
+        self.counters.cut(chunks.len() as u64);
         let meta = Metadata {
             started,
-            finished: Some(now()),
-            location: snapshot.location,
-            exit: snapshot.exit,
-            newer_command: snapshot.newer_command,
+            finished: None,
+            location: taken.location,
+            exit: taken.exit,
+            newer_command: taken.newer_command,
         };
-        write_metadata(&dir, &meta)?;
+        Ok(Unfinished {
+            signature: signature(config),
+            task: config.name.clone(),
+            dir,
+            plan: Arc::new(plan),
+            options: Arc::new(options.clone()),
+            meta,
+            readers: taken.readers,
+            chunks,
+            left: Arc::new(left),
+            files: Manifest::new(),
+            counters: self.counters.clone(),
+        })
+    }
+
+    /// All rows are in files: the manifest and, last, the metadata say so.
+    fn complete(&self, mut work: Unfinished) -> Result<()> {
+        let (config, dir) = (&self.env.config, self.dir());
+        files::remove_strays(&dir, &work.files)?;
+        files::write_manifest(&dir, &work.files)?;
+        failpoint::pass(&config.name, Place::DumpBeforeMetadata)?;
+        work.meta.finished = Some(now());
+        write_metadata(&dir, &work.meta)?;
         failpoint::pass(&config.name, Place::DumpAfterMetadata)?;
         self.counters.finish();
         Ok(())
     }
-
-    async fn dump_rows(
-        &self,
-        readers: Vec<RowConn>,
-        plan: Arc<DumpPlan>,
-        options: Arc<DumpOptions>,
-    ) -> Result<(), Failure> {
-        let mut readers = readers.into_iter();
-        let Some(mut first) = readers.next() else { return Ok(()) };
-        let mut chunks = VecDeque::new();
-        let mut left = Vec::new();
-        for (at, table) in plan.tables.iter().enumerate() {
-            let conditions = plan::chunk_conditions(&mut first, table, &options).await?;
-            left.push(AtomicUsize::new(conditions.len()));
-            let numbered = conditions.into_iter().enumerate();
-            chunks.extend(numbered.map(|(number, condition)| Chunk { table: at, number, condition }));
-        }
-        let work = Arc::new(Work {
-            task: self.env.config.name.clone(),
-            plan,
-            options,
-            dir: self.dir(),
-            counters: Arc::clone(&self.counters),
-            chunks: Mutex::new(chunks),
-            left,
-            names: Mutex::new(BTreeSet::new()),
-        });
-        let mut workers = JoinSet::new();
-        for conn in std::iter::once(first).chain(readers) {
-            workers.spawn(Arc::clone(&work).run(conn));
-        }
-        // The first failure ends the others: dropping the set aborts them.
-        while let Some(ended) = workers.join_next().await {
-            ended.map_err(|e| DmError::new(Code::DumpUnitRuntime).msg("a dump worker died").cause(e))??;
-        }
-        let names = std::mem::take(&mut *work.names.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(files::remove_strays(&self.dir(), &names)?)
-    }
 }
 
-/// What the dump's workers share.
-struct Work {
-    task: String,
-    plan: Arc<DumpPlan>,
-    options: Arc<DumpOptions>,
-    dir: PathBuf,
-    counters: Arc<Counters>,
-    chunks: Mutex<VecDeque<Chunk>>,
-    /// Chunks of each table that are not dumped yet.
-    left: Vec<AtomicUsize>,
-    /// Data files written.
-    names: Mutex<BTreeSet<String>>,
-}
-
-impl Work {
-    async fn run(self: Arc<Self>, mut conn: RowConn) -> Result<(), Failure> {
-        loop {
-            let next = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(chunk) = next else { return Ok(()) };
-            let table = &self.plan.tables[chunk.table];
-            let dumped = write::dump_chunk(&mut conn, &chunk, table, &self.options, &self.dir, &self.counters).await;
-            let changed = is_structure_change;
-            match dumped {
-                Err(e) if changed(&e) => return Err(changed_structure(table)),
-                done => self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(done?),
-            }
-            failpoint::pass(&self.task, Place::DumpAfterChunk)?;
-            if self.left[chunk.table].fetch_sub(1, Ordering::AcqRel) == 1 {
-                match plan::shown_create(&mut conn, &table.schema, &table.table).await {
-                    Ok(now) if plan::same_structure(&now, &table.create_sql) => {}
-                    Err(e) if !changed(&e) => return Err(e.into()),
-                    _ => return Err(changed_structure(table)),
-                }
-                self.counters.table_done();
-            }
-        }
+/// The chunks of all tables, the largest tables first, and how many each table has.
+async fn cut(
+    readers: &mut [crate::mysql::RowConn],
+    plan: &DumpPlan,
+    options: &DumpOptions,
+) -> Result<(VecDeque<Chunk>, Vec<AtomicUsize>), Failure> {
+    let Some(reader) = readers.first_mut() else { return Ok(Default::default()) };
+    let mut order: Vec<usize> = (0..plan.tables.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(plan.tables.get(*at).map_or(0, |table| table.estimated_bytes)));
+    let mut chunks = VecDeque::new();
+    let left: Vec<AtomicUsize> = plan.tables.iter().map(|_| AtomicUsize::new(0)).collect();
+    for at in order {
+        let (Some(table), Some(left)) = (plan.tables.get(at), left.get(at)) else { continue };
+        let conditions = match plan::chunk_conditions(reader, table, options).await {
+            Err(e) if is_structure_change(&e) => return Err(changed_structure(table)),
+            conditions => conditions?,
+        };
+        left.store(conditions.len(), std::sync::atomic::Ordering::Release);
+        let numbered = conditions.into_iter().enumerate();
+        chunks.extend(numbered.map(|(number, condition)| Chunk { table: at, number, condition, tries: 0 }));
     }
+    Ok((chunks, left))
 }
 
 /// Whether a read failed because a DDL statement ran: the table was altered after the snapshot (1412), a column (1054) or
@@ -228,6 +272,8 @@ fn changed_structure(table: &TablePlan) -> Failure {
 enum Failure {
     /// A DDL statement ran on this table after the dump read its structure.
     StructureChanged(String),
+    /// The user wants to stop.
+    Stopped,
     Other(DmError),
 }
 
@@ -244,6 +290,12 @@ fn now() -> String {
 fn write_schemas(plan: &DumpPlan, dir: &std::path::Path) -> Result<()> {
     for (schema, sql) in &plan.schemas {
         write::write_small(dir, &names::schema_file(schema), &write::schema_text(sql))?;
+    }
+    for (schema, name, sql) in &plan.sequences {
+        write::write_small(dir, &names::sequence_file(schema, name), &write::schema_text(sql))?;
+    }
+    for (schema, name, sql) in &plan.views {
+        write::write_small(dir, &names::view_file(schema, name), &write::schema_text(sql))?;
     }
     for t in &plan.tables {
         write::write_small(dir, &names::table_file(&t.schema, &t.table), &write::schema_text(&t.create_sql))?;
@@ -284,21 +336,21 @@ impl Unit for DumpUnit {
             return Ok(true);
         }
         let complete = files::is_complete(&self.dir(), &signature(config));
-        if config.mode == crate::config::subtask::TaskMode::Dump {
+        if config.mode == TaskMode::Dump {
             return Ok(complete);
         }
         Ok((complete && load::is_being_loaded(config).await?) || load::rows_are_loaded(config).await?)
     }
 
     async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Ok(Ended::Stopped),
-            done = self.dump() => done.map(|()| Ended::Finished),
-        }
+        self.dump(&stop).await
     }
 
     fn status(&self) -> pb::sub_task_status::Status {
         pb::sub_task_status::Status::Dump(self.counters.status())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

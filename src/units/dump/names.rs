@@ -11,6 +11,8 @@ pub enum FileKind {
     TableCreate { schema: String, table: String },
     /// CREATE VIEW.
     ViewCreate { schema: String, table: String },
+    /// CREATE SEQUENCE and its next value.
+    SequenceCreate { schema: String, table: String },
     /// INSERTs; `order` is the digits of the name, for a stable order.
     Data { schema: String, table: String, order: String },
     /// Where the snapshot stands in the binlog.
@@ -71,6 +73,11 @@ pub fn view_file(schema: &str, view: &str) -> String {
     format!("{}.{}-schema-view.sql", escape(schema), escape(view))
 }
 
+/// `<db>.<sequence>-schema-sequence.sql`, as mydumper names them.
+pub fn sequence_file(schema: &str, sequence: &str) -> String {
+    format!("{}.{}-schema-sequence.sql", escape(schema), escape(sequence))
+}
+
 /// `<db>.<table>.<9 digits chunk><4 digits file>.sql`; without a size limit (`file` is None) only the chunk's digits.
 pub fn data_file(schema: &str, table: &str, chunk: usize, file: Option<usize>) -> String {
     let (schema, table) = (escape(schema), escape(table));
@@ -80,10 +87,20 @@ pub fn data_file(schema: &str, table: &str, chunk: usize, file: Option<usize>) -
     }
 }
 
+/// Endings of compressed files.
+pub const COMPRESSED: [&str; 2] = [".gz", ".zst"];
+
 /// What a file is, by its name: our own, dumpling's and mydumper's names (`db.table.sql`, `db.table.00001.sql`).
 pub fn parse(name: &str) -> FileKind {
     if name == "metadata" {
         return FileKind::Metadata;
+    }
+    if let Some(stem) = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)) {
+        // Only rows are compressed.
+        return match stem.strip_suffix(".sql").map(|_| parse(stem)) {
+            Some(data @ FileKind::Data { .. }) => data,
+            _ => FileKind::Other,
+        };
     }
     let Some(stem) = name.strip_suffix(".sql") else { return FileKind::Other };
     if let Some(schema) = stem.strip_suffix("-schema-create") {
@@ -95,7 +112,10 @@ pub fn parse(name: &str) -> FileKind {
     if let Some((schema, table)) = stem.strip_suffix("-schema").and_then(|s| s.split_once('.')) {
         return FileKind::TableCreate { schema: unescape(schema), table: unescape(table) };
     }
-    if stem.ends_with("-schema-triggers") || stem.ends_with("-schema-post") || stem.ends_with("-schema-sequence") {
+    if let Some((schema, table)) = stem.strip_suffix("-schema-sequence").and_then(|s| s.split_once('.')) {
+        return FileKind::SequenceCreate { schema: unescape(schema), table: unescape(table) };
+    }
+    if stem.ends_with("-schema-triggers") || stem.ends_with("-schema-post") {
         return FileKind::Other;
     }
     let Some((schema, rest)) = stem.split_once('.') else { return FileKind::Other };
@@ -141,6 +161,13 @@ mod tests {
         assert_eq!(parse("db.t.00001.sql"), data("00001"));
         assert_eq!(parse("metadata"), FileKind::Metadata);
         assert_eq!(parse("db.v-schema-view.sql"), FileKind::ViewCreate { schema: "db".into(), table: "v".into() });
+        let sequence = FileKind::SequenceCreate { schema: "db".into(), table: "s".into() };
+        assert_eq!(parse(&sequence_file("db", "s")), sequence);
+        assert_eq!(parse("db.t.00001.sql.gz"), data("00001"));
+        assert_eq!(parse("db.t.sql.zst"), data(""));
+        for other in ["db.t-schema.sql.gz", "db.t.00001.gz", "metadata.gz", "db.t.csv"] {
+            assert_eq!(parse(other), FileKind::Other, "{other}");
+        }
         assert_eq!(parse("readme.txt"), FileKind::Other);
         assert_eq!(parse("db-schema-post.sql"), FileKind::Other);
         assert_eq!(unescape("100%"), "100%");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::filter::TableFilter;
 use crate::{
     config::{
         size::parse_size,
@@ -24,6 +25,35 @@ pub enum Consistency {
     None,
 }
 
+/// What the data files are written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FileType {
+    #[default]
+    Sql,
+    /// For other tools: the load unit doesn't read it.
+    Csv,
+}
+
+/// What the data files are packed with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Compression {
+    #[default]
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// What stands behind the file's name.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
+        }
+    }
+}
+
 /// The settings of one dump.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DumpOptions {
@@ -40,6 +70,12 @@ pub struct DumpOptions {
     pub databases: Vec<String>,
     /// Only these tables, when not empty.
     pub tables: Vec<(String, String)>,
+    /// Only what it lets in.
+    pub filter: Option<TableFilter>,
+    /// Views and sequences too.
+    pub views: bool,
+    pub file_type: FileType,
+    pub compression: Compression,
     /// A source that sends no row for so long counts as lost.
     pub read_limit: Duration,
 }
@@ -63,6 +99,10 @@ impl DumpOptions {
             consistency: Consistency::Auto,
             databases: Vec::new(),
             tables: Vec::new(),
+            filter: None,
+            views: false,
+            file_type: FileType::Sql,
+            compression: Compression::None,
             read_limit: from.answer_limit() * READ_LIMIT_TIMES,
         };
         out.set_file_size("chunk-filesize", &config.chunk_filesize)?;
@@ -73,9 +113,10 @@ impl DumpOptions {
         Ok(out)
     }
 
-    /// Whether `-B` and `-T` let a table in.
+    /// Whether `-B`, `-T` and `-f` let a table in.
     pub fn selects(&self, schema: &str, table: &str) -> bool {
-        (self.databases.is_empty() || self.databases.iter().any(|d| d == schema))
+        self.filter.as_ref().is_none_or(|filter| filter.selects(schema, table))
+            && (self.databases.is_empty() || self.databases.iter().any(|d| d == schema))
             && (self.tables.is_empty() || self.tables.iter().any(|(s, t)| s == schema && t == table))
     }
 
@@ -114,8 +155,9 @@ impl DumpOptions {
             Some(other) => return Err(invalid(name, other, "true or false")),
         };
         match name {
-            "no-views" if !on => {
-                Err(unsupported("--no-views=false", "views are not migrated; create them on the target"))
+            "no-views" => {
+                self.views = !on;
+                Ok(())
             }
             "escape-backslash" if !on => Err(unsupported("--escape-backslash=false", "leave it out")),
             "no-locks" if on => {
@@ -148,7 +190,26 @@ impl DumpOptions {
             "database" => self.databases = value.split(',').map(|d| d.trim().to_owned()).collect(),
             "tables-list" => self.tables = tables_list(value)?,
             "snapshot" => return Err(unsupported("--snapshot", "it is for TiDB sources only")),
-            "filter" => return Err(unsupported("--filter", "use a block-allow-list")),
+            "filter" => {
+                let filter =
+                    TableFilter::parse(value).map_err(|rule| invalid(name, &rule, "rules such as `db*.t?`"))?;
+                self.filter = Some(filter);
+            }
+            "filetype" => {
+                self.file_type = match value.to_ascii_lowercase().as_str() {
+                    "sql" | "" => FileType::Sql,
+                    "csv" => FileType::Csv,
+                    _ => return Err(invalid(name, value, "sql or csv")),
+                };
+            }
+            "compress" => {
+                self.compression = match value.to_ascii_lowercase().as_str() {
+                    "no-compression" | "none" | "" => Compression::None,
+                    "gzip" | "gz" => Compression::Gzip,
+                    "zstd" | "zst" => Compression::Zstd,
+                    _ => return Err(invalid(name, value, "gzip, zstd or none")),
+                };
+            }
             _ => return Err(unsupported(&format!("--{name}"), "use the source's `security` settings")),
         }
         Ok(())
@@ -177,7 +238,7 @@ fn split_argument(word: &str) -> Result<(String, Option<String>)> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (long, None),
         };
-        const KNOWN: [&str; 17] = [
+        const KNOWN: [&str; 19] = [
             "threads",
             "filesize",
             "statement-size",
@@ -188,6 +249,8 @@ fn split_argument(word: &str) -> Result<(String, Option<String>)> {
             "tables-list",
             "snapshot",
             "filter",
+            "filetype",
+            "compress",
             "ca",
             "cert",
             "key",
@@ -211,6 +274,7 @@ fn split_argument(word: &str) -> Result<(String, Option<String>)> {
         Some('r') => "rows",
         Some('W') => "no-views",
         Some('f') => "filter",
+        Some('c') => "compress",
         _ => return Err(unknown(word)),
     };
     let rest = chars.as_str();
@@ -261,14 +325,17 @@ mod tests {
         assert_eq!((o.threads, o.rows, o.file_size, o.statement_size), (8, 100, Some(MIB), 2000));
         assert_eq!((o.condition.as_str(), o.consistency), ("a > 1", Consistency::None));
         assert!(o.selects("a", "b") && !o.selects("a", "c"));
+        let o = options("--no-views=false -c gzip --filetype csv -f 'a.*,!a.b'").unwrap();
+        assert_eq!((o.views, o.compression, o.file_type), (true, Compression::Gzip, FileType::Csv));
+        assert!(o.selects("a", "c") && !o.selects("a", "b") && !o.selects("b", "c"));
         assert_eq!(options("-t16 --no-locks").unwrap().threads, 16);
         assert!(!options("-B x").unwrap().selects("y", "t"));
     }
 
     #[test]
     fn what_cannot_be_done_is_refused() {
-        for bad in ["--nope", "x", "-t", "-t x", "--consistency=maybe", "--snapshot 1", "--no-views=false", "'", "-T a"]
-        {
+        let other = ["--filetype xml", "-c bzip2", "-f 'a'", "--ca x", "--consistency snapshot", "-T a"];
+        for bad in ["--nope", "x", "-t", "-t x", "--consistency=maybe", "--snapshot 1", "'"].into_iter().chain(other) {
             assert_eq!(options(bad).unwrap_err().code(), Code::DumpUnitRuntime, "{bad}");
         }
     }

@@ -43,7 +43,10 @@ pub struct DumpPlan {
     /// Schema and its CREATE DATABASE.
     pub schemas: Vec<(String, String)>,
     pub tables: Vec<TablePlan>,
-    /// Names of views and sequences, which are not migrated.
+    /// Schema, name and CREATE statements, when they are wanted.
+    pub views: Vec<(String, String, String)>,
+    pub sequences: Vec<(String, String, String)>,
+    /// Names of views and sequences that are not dumped.
     pub skipped: Vec<String>,
 }
 
@@ -74,10 +77,24 @@ pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, opti
         match kind {
             // A schema of which no table is dumped is not created either.
             Other::Filtered => drop(schemas.entry(schema).and_modify(|has_tables| *has_tables = true)),
-            Other::NoTable(name) => plan.skipped.push(name),
+            Other::NoTable { name, kind } if options.views && kind == "VIEW" => {
+                let sql = create_view(conn, &schema, &name).await?;
+                plan.views.push((schema, name, sql));
+            }
+            Other::NoTable { name, kind } if options.views && kind == "SEQUENCE" => {
+                let sql = create_sequence(conn, &schema, &name).await?;
+                plan.sequences.push((schema, name, sql));
+            }
+            Other::NoTable { name, kind } => {
+                let kind = kind.to_lowercase();
+                plan.skipped.push(format!("{}.{} ({kind})", quote_name(&schema), quote_name(&name)));
+            }
         }
     }
     schemas.retain(|name, has_tables| !*has_tables || plan.tables.iter().any(|t| t.schema == *name));
+    for (schema, ..) in plan.views.iter().chain(&plan.sequences) {
+        schemas.insert(schema.clone(), true);
+    }
     for table in &plan.tables {
         schemas.insert(table.schema.clone(), true);
     }
@@ -92,11 +109,39 @@ pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, opti
     Ok(plan)
 }
 
+/// CREATE VIEW without who made it, whom the target may not know.
+async fn create_view(conn: &mut Conn, schema: &str, view: &str) -> Result<String> {
+    let shown = rows(conn, &format!("SHOW CREATE VIEW {}.{}", quote_name(schema), quote_name(view))).await?;
+    let sql = shown.first().map(|row| text(row, 1)).unwrap_or_default();
+    Ok(without_definer(&sql))
+}
+
+/// `CREATE ALGORITHM=.. DEFINER=`u`@`h` SQL SECURITY DEFINER VIEW` without the definer, and run with the caller's rights.
+fn without_definer(sql: &str) -> String {
+    let Some(start) = sql.find(" DEFINER=") else { return sql.to_owned() };
+    let Some(end) = sql[start..].find(" SQL SECURITY ").map(|at| start + at) else { return sql.to_owned() };
+    let rest = sql[end..].replacen(" SQL SECURITY DEFINER", " SQL SECURITY INVOKER", 1);
+    format!("{}{rest}", &sql[..start])
+}
+
+/// CREATE SEQUENCE and the value that comes next.
+async fn create_sequence(conn: &mut Conn, schema: &str, sequence: &str) -> Result<String> {
+    let name = format!("{}.{}", quote_name(schema), quote_name(sequence));
+    let shown = rows(conn, &format!("SHOW CREATE SEQUENCE {name}")).await?;
+    let sql = shown.first().map(|row| text(row, 1)).unwrap_or_default();
+    let next = rows(conn, &format!("SELECT next_not_cached_value FROM {name}")).await?;
+    let next = next.first().map(|row| text(row, 0)).unwrap_or_default();
+    Ok(format!("{sql};\nSELECT SETVAL({}, {next}, 0)", quote_name(sequence)))
+}
+
 /// What is no table of the dump.
 pub enum Other {
     Filtered,
-    /// A view or sequence: its name and kind.
-    NoTable(String),
+    /// A view or sequence; `kind` as the server names it.
+    NoTable {
+        name: String,
+        kind: String,
+    },
 }
 
 /// The tables that the lists let in, without their structures; and what else there is, by schema.
@@ -116,8 +161,7 @@ pub async fn tables(
             continue;
         }
         if !matches!(kind.as_str(), "BASE TABLE" | "SYSTEM VERSIONED") {
-            let name = format!("{}.{} ({})", quote_name(&schema), quote_name(&table), kind.to_lowercase());
-            others.push((schema, Other::NoTable(name)));
+            others.push((schema, Other::NoTable { name: table, kind }));
             continue;
         }
         let number = |at: usize| row.get_opt::<u64, _>(at).and_then(std::result::Result::ok).unwrap_or(0);
@@ -211,6 +255,14 @@ pub async fn chunk_conditions(conn: &mut RowConn, table: &TablePlan, options: &D
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn views_lose_their_definer() {
+        let sql = "CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1";
+        let want = "CREATE ALGORITHM=UNDEFINED SQL SECURITY INVOKER VIEW `v` AS select 1";
+        assert_eq!(without_definer(sql), want);
+        assert_eq!(without_definer("CREATE VIEW v"), "CREATE VIEW v");
+    }
 
     #[test]
     fn a_moving_counter_is_no_change() {

@@ -61,7 +61,7 @@ impl ColumnKind {
     }
 
     /// A second expression is selected, which says how the first is to be written.
-    fn has_second(&self) -> bool {
+    pub fn has_second(&self) -> bool {
         matches!(self, ColumnKind::Charset(_) | ColumnKind::EmptyEnum | ColumnKind::Json { types: true })
     }
 }

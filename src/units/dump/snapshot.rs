@@ -94,38 +94,74 @@ pub async fn take(
 ) -> Result<Snapshot> {
     let mut conns = connections(db, server, readers.count, readers.limit).await?;
     let newer_command = !server.is_mariadb() && server.version >= 80_200;
-    let locked = lock(control, readers.consistency, tables).await?;
+    let lock = lock(control, server, readers.consistency, tables).await?;
     let taken: Result<_> = async {
         let location = position(control, server, newer_command).await?;
         for conn in &mut conns {
             run(conn, BEGIN).await?;
         }
-        let exit = if locked { None } else { Some(position(control, server, newer_command).await?) };
+        let exit = if lock != Lock::None { None } else { Some(position(control, server, newer_command).await?) };
         Ok((location, exit))
     }
     .await;
-    if locked {
-        execute(control, "UNLOCK TABLES").await?;
+    match lock {
+        Lock::None => {}
+        Lock::Tables => execute(control, "UNLOCK TABLES").await?,
+        Lock::Stages => execute(control, "BACKUP STAGE END").await?,
     }
     let (location, exit) = taken?;
     let exit = exit.filter(|exit| *exit != location);
     Ok(Snapshot { readers: conns, location, exit, newer_command })
 }
 
-/// True when writers are held back until UNLOCK TABLES.
-async fn lock(control: &mut Conn, consistency: Consistency, tables: &[TablePlan]) -> Result<bool> {
+/// What holds writers back while the snapshots are begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lock {
+    None,
+    Tables,
+    /// MariaDB's backup locks: only commits wait, and no statement that runs already is waited for.
+    Stages,
+}
+
+async fn lock(control: &mut Conn, server: &ServerInfo, consistency: Consistency, tables: &[TablePlan]) -> Result<Lock> {
     let globally = "FLUSH TABLES WITH READ LOCK";
     match consistency {
-        Consistency::None => return Ok(false),
-        Consistency::Lock => return lock_tables(control, tables).await.map(|()| true).map_err(|e| refused(&e, None)),
+        Consistency::None => return Ok(Lock::None),
+        Consistency::Lock => {
+            return lock_tables(control, tables).await.map(|()| Lock::Tables).map_err(|e| refused(&e, None));
+        }
+        Consistency::Auto if server.is_mariadb() && server.version >= BACKUP_STAGES => {
+            if stages(control).await? {
+                return Ok(Lock::Stages);
+            }
+        }
         Consistency::Auto | Consistency::Flush => {}
     }
-    let Err(first) = with_retry(control, globally).await else { return Ok(true) };
+    let Err(first) = with_retry(control, globally).await else { return Ok(Lock::Tables) };
     // 1045, 1227: not allowed to this user, or to anyone on a managed server.
     if !matches!(link::errno(&first), 1045 | 1227) || consistency == Consistency::Flush {
         return Err(refused(&first, None));
     }
     lock_tables(control, tables).await.map_err(|second| refused(&first, Some(&second)))?;
+    Ok(Lock::Tables)
+}
+
+/// MariaDB from this version on has BACKUP STAGE.
+const BACKUP_STAGES: u32 = 100_401;
+
+/// Blocks commits; false when this user may not, another backup runs, or something holds them up for too long.
+async fn stages(control: &mut Conn) -> Result<bool> {
+    for stage in ["START", "BLOCK_COMMIT"] {
+        let Err(e) = control.query_drop(format!("BACKUP STAGE {stage}")).await else { continue };
+        if link::is_broken(&e) {
+            return Err(query(&e, "lock the source for a consistent snapshot"));
+        }
+        tracing::info!(error = %link::cause(&e), "no backup lock, the global read lock is tried");
+        if stage != "START" {
+            execute(control, "BACKUP STAGE END").await?;
+        }
+        return Ok(false);
+    }
     Ok(true)
 }
 

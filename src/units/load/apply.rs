@@ -1,6 +1,6 @@
 //! Loads one data file: its rows in batches, each one transaction together with the file's progress.
 
-use std::{borrow::Cow, collections::HashSet, fs::File, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, path::PathBuf, sync::Arc};
 
 use tokio::task::JoinHandle;
 
@@ -17,7 +17,7 @@ use crate::{
     rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
     units::{
-        dump::document,
+        dump::{document, files},
         failpoint::{self, Place},
         fence, link,
     },
@@ -53,7 +53,8 @@ enum Applied {
     At(u64, bool),
 }
 
-type Prefetch = JoinHandle<(Scanner<File>, Result<Option<Batch>, ScanError>)>;
+type Input = Box<dyn std::io::Read + Send>;
+type Prefetch = JoinHandle<(Scanner<Input>, Result<Option<Batch>, ScanError>)>;
 
 impl Worker {
     /// Connects when there is something to load.
@@ -149,11 +150,11 @@ impl Worker {
 }
 
 fn open(file: &DataFile, position: u64, bytes: usize) -> Result<Prefetch> {
-    let input = File::open(&file.path).map_err(|e| unreadable(&file.path, e))?;
+    let input = files::reader(&file.path).map_err(|e| unreadable(&file.path, e))?;
     Ok(read_ahead(Scanner::new(input, position), bytes))
 }
 
-fn read_ahead(mut scanner: Scanner<File>, bytes: usize) -> Prefetch {
+fn read_ahead(mut scanner: Scanner<Input>, bytes: usize) -> Prefetch {
     tokio::task::spawn_blocking(move || {
         let batch = scanner.next_batch(bytes);
         (scanner, batch)

@@ -216,6 +216,7 @@ mod tests {
                 fence: Fence { cluster_id: 1, epoch: 1 },
                 worker: "w".into(),
                 unsaved: Arc::default(),
+                parked: Arc::default(),
             });
             counters.statement_begins("ALTER TABLE a ADD b INT");
             counters.stalled.store(61, Relaxed);

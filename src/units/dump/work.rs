@@ -1,0 +1,295 @@
+//! The rows of a dump: its readers work through the chunks. A reader that is lost costs the chunk it was at; what is left when
+//! a run ends early is kept with the connections, so that the next run goes on within the same snapshot.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Failure, changed_structure,
+    files::Manifest,
+    is_structure_change,
+    metadata::Metadata,
+    options::DumpOptions,
+    plan::{self, DumpPlan},
+    progress::Counters,
+    write::{self, Chunk, Dumping},
+};
+use crate::{
+    error::{Code, DmError},
+    mysql::RowConn,
+    units::{
+        failpoint::{self, Place},
+        link,
+    },
+};
+
+/// How often a chunk is read again by a connection that is still there.
+const TRIES: u32 = 3;
+
+/// For the rows of a chunk that nobody wants any more; a connection that has more of them is given up.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A snapshot makes the source keep what it sees: without a run it is held for so long.
+const LONGEST_PARKING: Duration = Duration::from_secs(30 * 60);
+
+/// A dump whose snapshot is taken and whose rows are not all in files.
+pub struct Unfinished {
+    pub signature: String,
+    pub task: String,
+    pub dir: PathBuf,
+    pub plan: Arc<DumpPlan>,
+    pub options: Arc<DumpOptions>,
+    /// Without its end.
+    pub meta: Metadata,
+    pub readers: Vec<RowConn>,
+    /// Chunks without files.
+    pub chunks: VecDeque<Chunk>,
+    /// Of each table: chunks without files.
+    pub left: Arc<Vec<AtomicUsize>>,
+    /// The data files that are complete.
+    pub files: Manifest,
+    pub counters: Arc<Counters>,
+}
+
+/// What one run of a subtask leaves to the next: an unfinished dump. Dropped, its connections and snapshot are gone.
+#[derive(Default)]
+pub struct Parked(Mutex<(u64, Option<Unfinished>)>);
+
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parked")
+    }
+}
+
+impl Parked {
+    /// Keeps a dump for the next run, half an hour at most.
+    pub fn put(self: &Arc<Self>, dump: Unfinished) {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.0 += 1;
+        place.1 = Some(dump);
+        let (number, parked) = (place.0, Arc::downgrade(self));
+        tokio::spawn(async move {
+            tokio::time::sleep(LONGEST_PARKING).await;
+            let Some(parked) = parked.upgrade() else { return };
+            let mut place = parked.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if place.0 == number && place.1.take().is_some() {
+                tracing::warn!("a dump that was not resumed gives its snapshot up; it will begin again");
+            }
+        });
+    }
+
+    /// What an earlier run left.
+    pub fn take(&self) -> Option<Unfinished> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.take()
+    }
+}
+
+impl Unfinished {
+    /// Whether the folder has all that it should have of the dump.
+    pub fn is_in_folder(&self, dir: &Path, signature: &str) -> bool {
+        let ours = std::fs::read_to_string(dir.join(super::files::MARKER)).is_ok_and(|text| text == signature);
+        let there = |(name, facts): (&String, &super::files::FileFacts)| {
+            std::fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == facts.size)
+        };
+        ours && self.signature == signature && self.dir == dir && self.files.iter().all(there)
+    }
+
+    /// Chunks in all.
+    pub fn plan_chunks(&self) -> usize {
+        self.counters.chunks()
+    }
+
+    /// Keeps the connections that still answer.
+    pub async fn keep_living_readers(&mut self) {
+        let mut living = Vec::new();
+        for mut reader in std::mem::take(&mut self.readers) {
+            if matches!(timeout(DRAIN, reader.ping()).await, Ok(Ok(()))) {
+                living.push(reader);
+            }
+        }
+        self.readers = living;
+    }
+
+    /// Works until every chunk is in its files. After an error or a stop `self` has what is left.
+    pub(super) async fn run(&mut self, stop: &CancellationToken) -> Result<(), Failure> {
+        let mut lost = None;
+        while !self.chunks.is_empty() {
+            if self.readers.is_empty() {
+                return Err(snapshot_is_lost(lost).into());
+            }
+            let halt = stop.child_token();
+            let shared = Arc::new(Shared {
+                task: self.task.clone(),
+                dir: self.dir.clone(),
+                plan: self.plan.clone(),
+                options: self.options.clone(),
+                counters: self.counters.clone(),
+                left: self.left.clone(),
+                halt: halt.clone(),
+                state: Mutex::new(State {
+                    chunks: std::mem::take(&mut self.chunks),
+                    files: std::mem::take(&mut self.files),
+                    lost: None,
+                }),
+            });
+            let mut workers = JoinSet::new();
+            for reader in std::mem::take(&mut self.readers) {
+                workers.spawn(shared.clone().work(reader));
+            }
+            let mut failure = None;
+            while let Some(ended) = workers.join_next().await {
+                match ended {
+                    Ok((reader, failed)) => {
+                        self.readers.extend(reader);
+                        failure = failure.or(failed);
+                    }
+                    Err(e) => {
+                        let died = DmError::new(Code::DumpUnitRuntime).msg("a dump worker died").cause(e);
+                        return Err(died.into());
+                    }
+                }
+            }
+            let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            self.chunks = std::mem::take(&mut state.chunks);
+            self.files = std::mem::take(&mut state.files);
+            lost = state.lost.take().or(lost);
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            if stop.is_cancelled() {
+                return Err(Failure::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn snapshot_is_lost(last: Option<DmError>) -> DmError {
+    let cause = last.map_or_else(String::new, |e| e.raw_cause().to_owned());
+    DmError::new(Code::DBInvalidConn)
+        .scope(crate::error::Scope::Upstream)
+        .msg("the source closed all connections of the dump's snapshot; the rest can't be read under another one")
+        .cause(cause)
+        .workaround("Please check the source, then resume the task: the dump begins again with a new snapshot.")
+}
+
+/// What the readers share.
+struct Shared {
+    task: String,
+    dir: PathBuf,
+    plan: Arc<DumpPlan>,
+    options: Arc<DumpOptions>,
+    counters: Arc<Counters>,
+    left: Arc<Vec<AtomicUsize>>,
+    halt: CancellationToken,
+    state: Mutex<State>,
+}
+
+struct State {
+    chunks: VecDeque<Chunk>,
+    files: Manifest,
+    /// Why the last reader was lost.
+    lost: Option<DmError>,
+}
+
+impl Shared {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One reader; gives its connection back when it can be used.
+    async fn work(self: Arc<Self>, mut conn: RowConn) -> (Option<RowConn>, Option<Failure>) {
+        while !self.halt.is_cancelled() {
+            let next = self.state().chunks.pop_front();
+            let Some(mut chunk) = next else { break };
+            let failure = match self.chunk(&mut conn, &chunk).await {
+                Ok(true) => continue,
+                Ok(false) => None,
+                Err(failure) => Some(failure),
+            };
+            chunk.tries += 1;
+            let tries = chunk.tries;
+            self.state().chunks.push_front(chunk);
+            let error = match failure {
+                Some(Failure::Other(error)) => error,
+                Some(other) => {
+                    self.halt.cancel();
+                    return (settled(conn).await, Some(other));
+                }
+                None => continue,
+            };
+            if conn.is_broken() && link::is_passing(&error) {
+                tracing::warn!(task = %self.task, %error, "a connection of the dump's snapshot is lost, the others go on");
+                self.counters.reader_lost();
+                self.state().lost = Some(error);
+                return (None, None);
+            }
+            match settled(conn).await {
+                Some(alive) if tries < TRIES && may_pass(&error) => {
+                    tracing::warn!(task = %self.task, %error, "a chunk of the dump is read again");
+                    conn = alive;
+                }
+                kept => {
+                    self.halt.cancel();
+                    return (kept, Some(error.into()));
+                }
+            }
+        }
+        (settled(conn).await, None)
+    }
+
+    /// Dumps a chunk; false: it was given up.
+    async fn chunk(&self, conn: &mut RowConn, chunk: &Chunk) -> Result<bool, Failure> {
+        let table = &self.plan.tables[chunk.table];
+        let with =
+            Dumping { table, options: &self.options, dir: &self.dir, counters: &self.counters, halt: &self.halt };
+        let files = match write::dump_chunk(conn, chunk, &with).await {
+            Err(e) if is_structure_change(&e) => return Err(changed_structure(table)),
+            Ok(None) => return Ok(false),
+            done => done?.unwrap_or_default(),
+        };
+        failpoint::pass(&self.task, Place::DumpAfterChunk)?;
+        let left = &self.left[chunk.table];
+        if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if let Err(failure) = unchanged(conn, table).await {
+                left.fetch_add(1, Ordering::AcqRel);
+                return Err(failure);
+            }
+            self.counters.table_done();
+        }
+        self.counters.chunk_done();
+        self.state().files.extend(files);
+        Ok(true)
+    }
+}
+
+/// All rows of the table were read: they are of the structure that was dumped.
+async fn unchanged(conn: &mut RowConn, table: &plan::TablePlan) -> Result<(), Failure> {
+    match plan::shown_create(conn, &table.schema, &table.table).await {
+        Ok(now) if plan::same_structure(&now, &table.create_sql) => Ok(()),
+        Err(e) if !is_structure_change(&e) => Err(e.into()),
+        _ => Err(changed_structure(table)),
+    }
+}
+
+/// The connection, when it can be asked something else.
+async fn settled(mut conn: RowConn) -> Option<RowConn> {
+    let done = timeout(DRAIN, conn.finish()).await;
+    (matches!(done, Ok(Ok(()))) && !conn.is_broken()).then_some(conn)
+}
+
+/// Interrupted by an administrator, or by a time limit of statements, or as [`link::is_passing`].
+fn may_pass(e: &DmError) -> bool {
+    link::is_passing(e) || ["Error 1317 ", "Error 1969 ", "Error 3024 "].iter().any(|p| e.raw_cause().starts_with(p))
+}

@@ -1,0 +1,250 @@
+//! The dump unit by itself: what it writes, and what an error in its middle costs.
+
+use std::{collections::BTreeMap, io::Read, path::Path, time::Duration};
+
+use dm::{
+    config::{SubtaskConfig, subtask::TaskMode},
+    error::Code,
+    pb::{UnitType, sub_task_status::Status},
+    units::{
+        self, Ended, UnitEnv,
+        dump::files,
+        failpoint::{self, Place},
+    },
+};
+use mysql_async::prelude::Queryable;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    support::{
+        servers::{self, Release, Server},
+        wait::until,
+    },
+    units_load::{assert_equal, env, many_rows, run, subtask},
+};
+
+async fn dump(env: &UnitEnv) -> (Result<Ended, dm::error::DmError>, Vec<String>, dm::pb::DumpMore) {
+    let unit = units::build(UnitType::Dump, env.clone()).unwrap();
+    let done = unit.run(CancellationToken::new()).await;
+    let Status::Dump(status) = unit.status() else { panic!("{:?}", unit.status()) };
+    (done, unit.notes(), status.more.unwrap())
+}
+
+/// The texts of all data files, by name.
+fn texts(dir: &Path) -> BTreeMap<String, String> {
+    let manifest = files::manifest(dir).unwrap();
+    let text = |name: &String| {
+        let mut text = String::new();
+        files::reader(&dir.join(name)).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    for (name, facts) in &manifest {
+        assert_eq!(std::fs::metadata(dir.join(name)).unwrap().len(), facts.size, "{name}");
+        assert_eq!(text(name).len() as u64, facts.text_size, "{name}");
+    }
+    manifest.keys().map(|name| (name.clone(), text(name))).collect()
+}
+
+/// Small chunks of a table with 30,000 rows.
+fn in_chunks(mut config: SubtaskConfig) -> SubtaskConfig {
+    config.mydumper.rows = 2000;
+    config.mydumper.statement_size = 20_000;
+    config
+}
+
+#[tokio::test]
+async fn a_dump_that_failed_goes_on_within_its_snapshot() {
+    for source in [servers::mariadb(), servers::mysql()] {
+        let (target, dir) = (servers::mariadb(), tempfile::tempdir().unwrap());
+        many_rows(&source).await;
+        let mut config = in_chunks(subtask(&source, &target, dir.path(), TaskMode::Full));
+        config.name = format!("going-on-{}", source.port);
+        failpoint::arm(&config.name, Place::DumpAfterChunk, 4);
+        let env = env(&config, 1);
+        let (failed, notes, more) = dump(&env).await;
+        assert!(failed.is_err() && notes.is_empty(), "{failed:?} {notes:?}");
+        assert!(more.completed_chunks >= 3 && more.completed_chunks < more.total_chunks, "{more:?}");
+        failpoint::disarm(&config.name, Place::DumpAfterChunk);
+        // None of this is in the snapshot.
+        source.exec("DELETE FROM d.keyless; UPDATE d.keyed SET a = 'later'; INSERT INTO d.empty VALUES (1)").await;
+        let (done, notes, more) = dump(&env).await;
+        assert_eq!(done.unwrap(), Ended::Finished);
+        let note = format!("{:?}", notes);
+        assert!(note.contains("goes on within its snapshot of") && !note.contains(": 0 of"), "{note}");
+        assert_eq!(more.completed_chunks, more.total_chunks);
+        let texts = texts(&dir.path().join("dump"));
+        assert!(texts.len() > 10 && !texts.values().any(|text| text.contains("'later'")), "{:?}", texts.keys());
+        assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
+        let counts = "SELECT CONCAT((SELECT COUNT(*) FROM d.keyed), ' ', (SELECT COUNT(*) FROM d.keyless), ' ', \
+                      (SELECT COUNT(*) FROM d.empty))";
+        assert_eq!(target.text(counts).await, "30000 30000 0");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reader_costs_a_chunk_and_lost_ones_the_snapshot() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    many_rows(&source).await;
+    source.exec("CREATE USER 'dumper'@'%' IDENTIFIED BY 'pw'; GRANT ALL ON *.* TO 'dumper'@'%'").await;
+    let mut config = in_chunks(subtask(&source, &target, dir.path(), TaskMode::Full));
+    config.name = "lost-reader".into();
+    config.from.user = "dumper".into();
+    config.from.password.0 = "pw".into();
+    // A dump that waits in its middle, with its connections.
+    failpoint::arm(&config.name, Place::DumpAfterChunk, 4);
+    let env = env(&config, 1);
+    assert!(dump(&env).await.0.is_err());
+    failpoint::disarm(&config.name, Place::DumpAfterChunk);
+    let mut admin = source.conn().await;
+    let readers = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'dumper'";
+    let ids: Vec<u64> = admin.query(readers).await.unwrap();
+    assert_eq!(ids.len(), 4, "{ids:?}");
+    // While it runs: one of its connections is killed between or in chunks.
+    let killer = tokio::spawn(async move {
+        admin.query_drop(format!("KILL {}", ids[1])).await.unwrap();
+        admin
+    });
+    let (done, notes, more) = dump(&env).await;
+    assert_eq!(done.unwrap(), Ended::Finished, "{notes:?}");
+    assert_eq!(more.completed_chunks, more.total_chunks);
+    assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
+    assert_equal(&source, &target).await;
+
+    // Without any connection there is no way but a new snapshot, and the user is told.
+    failpoint::arm(&config.name, Place::DumpAfterChunk, 4);
+    assert!(dump(&env).await.0.is_err());
+    failpoint::disarm(&config.name, Place::DumpAfterChunk);
+    let mut admin = killer.await.unwrap();
+    for id in admin.query::<u64, _>(readers).await.unwrap() {
+        admin.query_drop(format!("KILL {id}")).await.unwrap();
+    }
+    source.exec("DELETE FROM d.keyless").await;
+    let (done, notes, _) = dump(&env).await;
+    assert_eq!(done.unwrap(), Ended::Finished);
+    assert!(format!("{notes:?}").contains("begins again with a new snapshot"), "{notes:?}");
+    assert!(!texts(&dir.path().join("dump")).keys().any(|name| name.starts_with("d.keyless.")));
+}
+
+#[tokio::test]
+async fn compressed_files_are_loaded_and_csv_is_written() {
+    let (source, target, dir) = (servers::mysql(), servers::mariadb(), tempfile::tempdir().unwrap());
+    many_rows(&source).await;
+    let mut config = in_chunks(subtask(&source, &target, dir.path(), TaskMode::Full));
+    let folder = dir.path().join("dump");
+    for (compression, ending) in [("gzip", ".sql.gz"), ("zstd", ".sql.zst")] {
+        config.mydumper.extra_args = format!("--compress {compression}");
+        assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap(), Ended::Finished);
+        let packed = files::manifest(&folder).unwrap();
+        assert!(packed.keys().all(|name| name.ends_with(ending)), "{packed:?}");
+        assert!(packed.values().all(|f| f.size < f.text_size / 2), "{packed:?}");
+        texts(&folder);
+        assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
+        assert_equal(&source, &target).await;
+        units::remove_meta(&config).await.unwrap();
+        target.exec("DROP DATABASE d").await;
+    }
+    config.mydumper.extra_args = "--filetype csv -f 'd.key*,!d.keyed'".into();
+    let error = run(UnitType::Dump, &config, 1).await.unwrap_err();
+    assert!(error.message().contains("the load unit reads SQL files only"), "{error}");
+    config.mode = TaskMode::Dump;
+    assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap(), Ended::Finished);
+    let texts = texts(&folder);
+    assert!(texts.keys().all(|name| name.starts_with("d.keyless.") && name.ends_with(".csv")), "{:?}", texts.keys());
+    let lines: Vec<&str> = texts.values().flat_map(|text| text.lines()).collect();
+    assert_eq!((lines[0], lines[1], lines.len()), ("\"a\",\"b\"", "0,\"\"", 30_000 + texts.len()));
+    // The next dump takes the folder over.
+    config.mydumper.extra_args = String::new();
+    assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap(), Ended::Finished);
+}
+
+#[tokio::test]
+async fn views_and_sequences_are_dumped_when_they_are_wanted() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    source
+        .exec(
+            "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); CREATE VIEW d.v AS SELECT a FROM d.t; \
+             CREATE SEQUENCE d.s START WITH 7; SELECT NEXTVAL(d.s)",
+        )
+        .await;
+    let mut config = subtask(&source, &target, dir.path(), TaskMode::Dump);
+    let text = |name: &str| std::fs::read_to_string(dir.path().join("dump").join(name));
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    assert!(text("d.v-schema-view.sql").is_err() && text("d.s-schema-sequence.sql").is_err());
+    config.mydumper.extra_args = "--no-views=false".into();
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    let (view, sequence) = (text("d.v-schema-view.sql").unwrap(), text("d.s-schema-sequence.sql").unwrap());
+    assert!(view.contains("SQL SECURITY INVOKER VIEW `d`.`v` AS") && !view.contains("DEFINER"), "{view}");
+    assert!(sequence.contains("CREATE SEQUENCE `s` start with 7") && sequence.contains("SETVAL(`s`, "), "{sequence}");
+    target.exec(&format!("CREATE DATABASE d; USE d; CREATE TABLE t (a INT PRIMARY KEY); {view} {sequence}")).await;
+    assert_eq!(target.text("SELECT COUNT(*) FROM d.v").await, "0");
+}
+
+#[tokio::test]
+async fn a_statement_that_runs_for_long_does_not_hold_up_the_snapshot_of_mariadb() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    source.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1)").await;
+    let mut busy = source.conn().await;
+    let long = tokio::spawn(async move { busy.query_drop("SELECT SLEEP(60), a FROM d.t").await });
+    until("the long statement", Duration::from_secs(20), || async {
+        let n =
+            source.text("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%'").await;
+        if n == "0" { Err(n) } else { Ok(()) }
+    })
+    .await;
+    let config = subtask(&source, &target, dir.path(), TaskMode::Dump);
+    let begun = std::time::Instant::now();
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(files::read_metadata(&dir.path().join("dump")).unwrap().exit.is_none());
+    long.abort();
+}
+
+/// A disk of 2 MiB that is freed by the operator.
+#[tokio::test]
+#[ignore = "tier: make test-long (it mounts a disk, as root)"]
+async fn a_full_disk_costs_no_chunk_that_is_written() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    many_rows(&source).await;
+    let disk = dir.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = |size: &str, how: &str| {
+        let options = format!("{how}size={size}");
+        let done =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&disk).status();
+        assert!(done.unwrap().success(), "root may mount here?");
+    };
+    mount("1m", "");
+    let config = in_chunks(subtask(&source, &target, &disk, TaskMode::Full));
+    let env = env(&config, 1);
+    let (failed, _, _) = dump(&env).await;
+    let error = failed.unwrap_err();
+    assert_eq!(error.code(), Code::DumpUnitRuntime);
+    assert!(error.raw_cause().contains("No space left") && error.workaround_text().contains("free space"), "{error}");
+    assert!(!disk.join("dump/metadata").exists());
+    mount("64m", "remount,");
+    let (done, notes, _) = dump(&env).await;
+    assert_eq!(done.unwrap(), Ended::Finished);
+    assert!(format!("{notes:?}").contains("goes on within its snapshot"), "{notes:?}");
+    assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
+    assert_equal(&source, &target).await;
+    assert!(std::process::Command::new("umount").arg(&disk).status().unwrap().success());
+}
+
+/// The lock that each release has, and position and GTID set of both flavours.
+#[tokio::test]
+#[ignore = "tier: make test-long (a server of every release)"]
+async fn every_release_is_dumped_with_every_consistency() {
+    for release in Release::ALL {
+        let (source, target, dir) = (Server::of(release, &[]), servers::mariadb(), tempfile::tempdir().unwrap());
+        source.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1)").await;
+        let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+        for consistency in ["auto", "flush", "lock", "none"] {
+            config.mydumper.extra_args = format!("--consistency {consistency}");
+            run(UnitType::Dump, &config, 1).await.unwrap_or_else(|e| panic!("{} {consistency}: {e}", release.title()));
+            let meta = files::read_metadata(&dir.path().join("dump")).unwrap();
+            assert!(meta.location.binlog_pos > 4 && meta.exit.is_none(), "{} {meta:?}", release.title());
+        }
+        run(UnitType::Load, &config, 1).await.unwrap();
+        assert_equal(&source, &target).await;
+    }
+}
