@@ -151,7 +151,8 @@ async fn compressed_files_are_loaded_and_csv_is_written() {
     let texts = texts(&folder);
     assert!(texts.keys().all(|name| name.starts_with("d.keyless.") && name.ends_with(".csv")), "{:?}", texts.keys());
     let lines: Vec<&str> = texts.values().flat_map(|text| text.lines()).collect();
-    assert_eq!((lines[0], lines[1], lines.len()), ("\"a\",\"b\"", "0,\"\"", 30_000 + texts.len()));
+    assert_eq!((lines[0], lines.len()), ("\"a\",\"b\"", 30_000 + texts.len()));
+    assert!(lines.contains(&"0,\"\"") && lines.contains(&"3,\"z\\z\\z\\\""), "{:?}", &lines[..20]);
     // The next dump takes the folder over.
     config.mydumper.extra_args = String::new();
     assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap(), Ended::Finished);
