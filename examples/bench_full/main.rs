@@ -173,7 +173,7 @@ async fn compare(target: &Server, arguments: &Arguments, wanted: &[String]) {
 
 /// A task of ours, from start-task until the target says that all rows are in.
 async fn ours(source: &Server, target: &Server, mode: &str) -> Measured {
-    let cluster = Cluster::with_workers(1, 60);
+    let mut cluster = Cluster::with_workers(1, 60);
     cluster.create_source("src-1", source, true);
     let dir = cluster.folder.path().join("dump").display().to_string();
     let import = if mode == "files" { "logical" } else { mode };
@@ -208,7 +208,7 @@ async fn ours(source: &Server, target: &Server, mode: &str) -> Measured {
 
 /// Only the dump, task-mode dump.
 async fn dump(source: &Server) -> Measured {
-    let cluster = Cluster::with_workers(1, 60);
+    let mut cluster = Cluster::with_workers(1, 60);
     cluster.create_source("src-1", source, true);
     let dir = cluster.folder.path().join("dump");
     let yaml = format!(

@@ -125,6 +125,7 @@ pub async fn apply(cluster: &dyn Cluster, request: pb::QueryStatusListRequest) -
             match &mut subtask.status {
                 Some(pb::sub_task_status::Status::Sync(status)) => status.more = None,
                 Some(pb::sub_task_status::Status::Dump(status)) => status.more = None,
+                Some(pb::sub_task_status::Status::Load(status)) => status.more = None,
                 _ => {}
             }
         }

@@ -4,6 +4,7 @@
 //! structs of [`super::events`]. Series of a closed subtask are no longer shown (see [`close_subtask`]).
 
 mod dump;
+mod load;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,6 +16,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use dump::DumpMetrics;
+pub use load::LoadMetrics;
 
 use super::process;
 

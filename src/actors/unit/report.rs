@@ -22,12 +22,20 @@ fn work(status: Status) -> Value {
             "rows": s.finished_rows,
             "tables": format!("{}/{}", s.completed_tables, s.total_tables),
         }),
-        Status::Load(s) => json!({
-            "progress": s.progress,
-            "bytesPerSecond": s.bps,
-            "finishedBytes": s.finished_bytes,
-            "totalBytes": s.total_bytes,
-        }),
+        Status::Load(s) => {
+            let more = s.more.unwrap_or_default();
+            json!({
+                "progress": s.progress,
+                "bytesPerSecond": s.bps,
+                "finishedBytes": s.finished_bytes,
+                "totalBytes": s.total_bytes,
+                "rows": more.finished_rows,
+                "rowsPerSecond": more.rps,
+                "etaSeconds": more.eta_seconds,
+                "tables": format!("{}/{}", more.finished_tables, more.total_tables),
+                "chunks": format!("{}/{}", more.finished_chunks, more.total_chunks),
+            })
+        }
         Status::Sync(s) => json!({
             "secondsBehindMaster": s.seconds_behind_master,
             "rowsPerSecond": s.recent_rps,

@@ -1,12 +1,12 @@
 //! Loads one data file: its rows in batches, each one transaction together with the file's progress.
 
-use std::{borrow::Cow, collections::HashSet, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, io::Read, path::PathBuf, sync::Arc};
 
 use tokio::task::JoinHandle;
 
 use super::{
     folder::{DataFile, unreadable},
-    progress::Counters,
+    progress::{Counters, TableProgress},
     scan::{Batch, ScanError, Scanner},
     sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
     store::{Part, Store},
@@ -53,8 +53,8 @@ enum Applied {
     At(u64, bool),
 }
 
-type Input = Box<dyn std::io::Read + Send>;
-type Prefetch = JoinHandle<(Scanner<Input>, Result<Option<Batch>, ScanError>)>;
+type Input = Scanner<Box<dyn Read + Send>>;
+type Reading = JoinHandle<(Input, Result<Option<Batch>, ScanError>)>;
 
 impl Worker {
     /// Connects when there is something to load.
@@ -63,60 +63,93 @@ impl Worker {
         Worker { shared, sender }
     }
 
-    /// Loads what is missing of a file.
-    pub async fn load(&mut self, file: &DataFile) -> Result<()> {
+    /// Loads what is missing of a file. While a batch is on its way the next one is read; the last one's transaction says
+    /// that the file is done.
+    pub async fn load(&mut self, file: &DataFile, table: &TableProgress) -> Result<()> {
         let mut position = file.row.position;
         let transactional =
             !self.shared.plain.contains(&(file.row.target_schema.clone(), file.row.target_table.clone()));
+        let writer = Arc::new(RowWriter::new(file, self.shared.tidb));
         'reopen: loop {
-            let mut next = open(file, position, self.shared.batch_bytes)?;
+            let input = files::reader(&file.path).map_err(|e| unreadable(&file.path, e))?;
+            let (mut batch, mut reading) = self.read(file, Scanner::new(input, position), &writer).await?;
             loop {
-                let (scanner, batch) = next
-                    .await
-                    .map_err(|e| DmError::new(Code::LoadUnitDispatchSQLFromFile).msg("a reader died").cause(e))?;
-                let Some(batch) = batch.map_err(|e| scan_error(file, e))? else { break };
-                // The next batch is read while this one is on its way.
-                next = read_ahead(scanner, self.shared.batch_bytes);
-                let rows = statement(self.shared.verb, file, &batch, self.shared.tidb)?;
-                let part = Part { from: batch.start, to: batch.end, done: false, transactional };
-                match self.apply(file, part, &rows).await? {
-                    Applied::Committed => self.moved(&mut position, batch.end),
-                    Applied::At(_, true) => return Ok(()),
-                    Applied::At(stored, false) => {
-                        self.moved(&mut position, stored);
-                        continue 'reopen;
-                    }
+                let mut next = None;
+                if let Some(ahead) = reading.take() {
+                    (next, reading) = self.read_to(file, ahead, &writer).await?;
                 }
-            }
-            let part = Part { from: position, to: file.row.size.max(position), done: true, transactional };
-            return match self.apply(file, part, b"").await? {
-                Applied::At(stored, false) => {
-                    self.moved(&mut position, stored);
+                let done = next.is_none();
+                let sent = batch.unwrap_or_else(|| Batch { start: position, end: position, ..Batch::default() });
+                let to = if done { file.row.size.max(sent.end) } else { sent.end };
+                let part = Part { from: sent.start, to, done, transactional };
+                let stored = match self.apply(file, part, &sent).await? {
+                    Applied::Committed => (to, done),
+                    Applied::At(stored, stored_done) => (stored, stored_done),
+                };
+                let rows = if stored == (to, done) { sent.rows } else { 0 };
+                self.shared.counters.add(table, stored.0.saturating_sub(position), rows);
+                position = stored.0;
+                if stored.1 {
+                    self.shared.counters.chunk_done(table, None);
+                    return Ok(());
+                }
+                if stored != (to, done) {
                     continue 'reopen;
                 }
-                _ => {
-                    self.moved(&mut position, file.row.size);
-                    Ok(())
-                }
-            };
+                batch = next;
+            }
         }
     }
 
-    fn moved(&self, position: &mut u64, to: u64) {
-        self.shared.counters.add(to.saturating_sub(*position));
-        *position = to;
+    /// Reads a batch, and begins with the one behind it.
+    async fn read(
+        &self,
+        file: &DataFile,
+        input: Input,
+        writer: &Arc<RowWriter>,
+    ) -> Result<(Option<Batch>, Option<Reading>)> {
+        let reading = self.read_ahead(input, writer);
+        self.read_to(file, reading, writer).await
     }
 
-    /// One transaction with this statement (may be empty), until its outcome is known.
-    async fn apply(&mut self, file: &DataFile, part: Part, rows: &[u8]) -> Result<Applied> {
+    async fn read_to(
+        &self,
+        file: &DataFile,
+        reading: Reading,
+        writer: &Arc<RowWriter>,
+    ) -> Result<(Option<Batch>, Option<Reading>)> {
+        let died = |e| DmError::new(Code::LoadUnitDispatchSQLFromFile).msg("a reader died").cause(e);
+        let (input, batch) = reading.await.map_err(died)?;
+        let batch = batch.map_err(|e| scan_error(file, e))?;
+        let next = batch.is_some().then(|| self.read_ahead(input, writer));
+        Ok((batch, next))
+    }
+
+    fn read_ahead(&self, mut input: Input, writer: &Arc<RowWriter>) -> Reading {
+        let (bytes, writer) = (self.shared.batch_bytes, Arc::clone(writer));
+        tokio::task::spawn_blocking(move || {
+            let batch = input.next_batch(bytes, &|out, row| writer.write(out, row));
+            (input, batch)
+        })
+    }
+
+    /// One transaction with these rows (may be none), until its outcome is known.
+    async fn apply(&mut self, file: &DataFile, part: Part, batch: &Batch) -> Result<Applied> {
         let name = &file.row.file;
         let Part { from, to, done, .. } = part;
         let (before, after) = self.sender.store.around_batch(name, &part);
-        let between: &[u8] = if rows.is_empty() { b"" } else { b"; " };
+        let (head, between) = match batch.rows {
+            0 => (String::new(), ""),
+            _ => (statement_head(self.shared.verb, file, batch)?, "; "),
+        };
         let (mut breaks, mut conflicts) = (0, 0);
         loop {
             failpoint::pass(&self.shared.task, Place::LoadBeforeBatch)?;
-            match self.sender.send(&[before.as_bytes(), rows, between, after.as_bytes()]).await? {
+            match self
+                .sender
+                .send(&[before.as_bytes(), head.as_bytes(), &batch.text, between.as_bytes(), after.as_bytes()])
+                .await?
+            {
                 Sent::Done => {
                     failpoint::pass(&self.shared.task, Place::LoadCommitted)?;
                     return Ok(Applied::Committed);
@@ -149,57 +182,49 @@ impl Worker {
     }
 }
 
-fn open(file: &DataFile, position: u64, bytes: usize) -> Result<Prefetch> {
-    let input = files::reader(&file.path).map_err(|e| unreadable(&file.path, e))?;
-    Ok(read_ahead(Scanner::new(input, position), bytes))
+/// How the rows of a file are written: with the values that the route adds, and as the target understands them.
+struct RowWriter {
+    tail: Vec<u8>,
+    tidb: bool,
 }
 
-fn read_ahead(mut scanner: Scanner<Input>, bytes: usize) -> Prefetch {
-    tokio::task::spawn_blocking(move || {
-        let batch = scanner.next_batch(bytes);
-        (scanner, batch)
-    })
+impl RowWriter {
+    fn new(file: &DataFile, tidb: bool) -> Self {
+        let mut tail = Vec::new();
+        for ExtraColumn { value, .. } in &file.extra {
+            tail.push(b',');
+            tail.extend_from_slice(quote_text(value).as_bytes());
+        }
+        RowWriter { tail, tidb }
+    }
+
+    fn write(&self, out: &mut Vec<u8>, row: &[u8]) {
+        let row = if self.tidb { document::plain_text(row) } else { Cow::Borrowed(row) };
+        match row.split_last() {
+            Some((end, row)) if !self.tail.is_empty() => {
+                out.extend_from_slice(row);
+                out.extend_from_slice(&self.tail);
+                out.push(*end);
+            }
+            _ => out.extend_from_slice(&row),
+        }
+    }
 }
 
-/// The batch as one statement on the target table, with the columns that the route adds.
-fn statement(verb: &str, file: &DataFile, batch: &Batch, tidb: bool) -> Result<Vec<u8>> {
+/// `INSERT INTO ... VALUES ` on the target table, with the columns that the route adds.
+fn statement_head(verb: &str, file: &DataFile, batch: &Batch) -> Result<String> {
     let table = format!("{}.{}", quote_name(&file.row.target_schema), quote_name(&file.row.target_table));
-    let mut out = format!("{verb} {table} ").into_bytes();
-    let mut tail = Vec::new();
     match (&batch.head.columns, file.extra.is_empty()) {
         (Some(columns), _) => {
             let extra = file.extra.iter().map(|extra| &extra.name);
             let names: Vec<String> = columns.iter().chain(extra).map(|name| quote_name(name)).collect();
-            out.extend_from_slice(format!("({}) ", names.join(",")).as_bytes());
-            for ExtraColumn { value, .. } in &file.extra {
-                tail.push(b',');
-                tail.extend_from_slice(quote_text(value).as_bytes());
-            }
+            Ok(format!("{verb} {table} ({}) VALUES ", names.join(",")))
         }
-        (None, true) => {}
-        (None, false) => {
-            return Err(DmError::new(Code::LoadUnitInvalidInsertSQL)
-                .msg(format!(
-                    "{}: a route adds columns, but the INSERTs of the file name no columns",
-                    file.path.display()
-                ))
-                .workaround("Please dump with complete INSERTs (column names), as the dump unit does."));
-        }
+        (None, true) => Ok(format!("{verb} {table} VALUES ")),
+        (None, false) => Err(DmError::new(Code::LoadUnitInvalidInsertSQL)
+            .msg(format!("{}: a route adds columns, but the INSERTs of the file name no columns", file.path.display()))
+            .workaround("Please dump with complete INSERTs (column names), as the dump unit does.")),
     }
-    out.extend_from_slice(b"VALUES ");
-    out.reserve(batch.text.len() + batch.ends.len() * (tail.len() + 1));
-    let mut from = 0;
-    for &end in &batch.ends {
-        if from > 0 {
-            out.push(b',');
-        }
-        let row = &batch.text[from..end - 1];
-        out.extend_from_slice(&if tidb { document::plain_text(row) } else { Cow::Borrowed(row) });
-        out.extend_from_slice(&tail);
-        out.push(b')');
-        from = end;
-    }
-    Ok(out)
 }
 
 fn batch_error(file: &DataFile, from: u64, to: u64, e: &mysql_async::Error) -> DmError {
@@ -252,6 +277,7 @@ mod tests {
                 done: false,
                 was_empty: false,
             },
+            table: "`db`.`t`".into(),
             extra: extra.iter().map(|(n, v)| ExtraColumn { name: (*n).to_owned(), value: (*v).to_owned() }).collect(),
         }
     }
@@ -259,15 +285,16 @@ mod tests {
     #[test]
     fn statements_go_to_the_target_table() {
         let head = InsertHead { table: "x".into(), columns: Some(vec!["a".into()]) };
-        let mut batch = Batch { head, text: b"(1)(2)".to_vec(), ends: vec![3, 6], start: 0, end: 6 };
-        let text = |file: &DataFile, batch: &Batch| {
-            statement("REPLACE INTO", file, batch, false).map(|s| String::from_utf8(s).unwrap())
-        };
-        assert_eq!(text(&file(&[]), &batch).unwrap(), "REPLACE INTO `s`.`t``` (`a`) VALUES (1),(2)");
+        let mut batch = Batch { head, rows: 1, ..Batch::default() };
+        let head = |file: &DataFile, batch: &Batch| statement_head("REPLACE INTO", file, batch);
+        assert_eq!(head(&file(&[]), &batch).unwrap(), "REPLACE INTO `s`.`t``` (`a`) VALUES ");
         let routed = file(&[("c", "it's")]);
-        assert_eq!(text(&routed, &batch).unwrap(), "REPLACE INTO `s`.`t``` (`a`,`c`) VALUES (1,'it''s'),(2,'it''s')");
+        assert_eq!(head(&routed, &batch).unwrap(), "REPLACE INTO `s`.`t``` (`a`,`c`) VALUES ");
+        let mut out = Vec::new();
+        RowWriter::new(&routed, false).write(&mut out, b"(1)");
+        assert_eq!(out, b"(1,'it''s')");
         batch.head.columns = None;
-        assert_eq!(text(&file(&[]), &batch).unwrap(), "REPLACE INTO `s`.`t``` VALUES (1),(2)");
-        assert_eq!(text(&routed, &batch).unwrap_err().code(), Code::LoadUnitInvalidInsertSQL);
+        assert_eq!(head(&file(&[]), &batch).unwrap(), "REPLACE INTO `s`.`t``` VALUES ");
+        assert_eq!(head(&routed, &batch).unwrap_err().code(), Code::LoadUnitInvalidInsertSQL);
     }
 }

@@ -97,6 +97,12 @@ pub async fn table(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creatin
         let row: Option<u8> = absent_is_none(conn.query_first(some).await, "look into the target table")?;
         return Ok(row.is_none());
     }
+    new_table(conn, file, text, how).await
+}
+
+/// Creates a table that isn't there, or is since a moment. True: it has no rows.
+pub async fn new_table(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creating<'_>) -> Result<bool> {
+    let name = format!("{}.{}", quote_name(&file.target_schema), quote_name(&file.target_table));
     let sql = match how.rewritten(text, file)? {
         Some(sql) => sql,
         None => create_statement(text, "TABLE", &name).ok_or_else(|| {

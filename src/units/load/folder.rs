@@ -9,6 +9,7 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result},
     rules::{BlockAllow, ExtraColumn, Router},
+    schema::model::quote_name,
     units::dump::{Metadata, files, names::FileKind},
 };
 
@@ -29,6 +30,8 @@ pub struct SchemaFile {
 pub struct DataFile {
     pub path: PathBuf,
     pub row: FileRow,
+    /// The source's table, quoted, for people.
+    pub table: String,
     /// Columns that the route adds.
     pub extra: Vec<ExtraColumn>,
 }
@@ -114,17 +117,13 @@ impl Folder {
                     done: false,
                     was_empty: false,
                 };
-                self.data.push(DataFile { path, row, extra });
+                let table = format!("{}.{}", quote_name(&schema), quote_name(&table));
+                self.data.push(DataFile { path, row, table, extra });
             }
             FileKind::ViewCreate { .. } => self.skipped.push(name),
             _ => {}
         }
         Ok(())
-    }
-
-    /// Bytes of all data files.
-    pub fn total_bytes(&self) -> u64 {
-        self.data.iter().map(|f| f.row.size).sum()
     }
 }
 

@@ -6,6 +6,7 @@
 mod apply;
 pub(in crate::units) mod clear;
 pub(in crate::units) mod create;
+pub(in crate::units) mod create_all;
 pub(in crate::units) mod folder;
 pub(in crate::units) mod progress;
 mod scan;
@@ -25,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     apply::{Shared, Worker},
-    folder::{DataFile, Folder},
-    progress::Counters,
+    folder::{DataFile, Folder, SchemaFile},
+    progress::{Counters, TableProgress},
     store::{Claimed, FileRow, Store, absent_is_none},
 };
 use super::{
@@ -50,8 +51,9 @@ use crate::{
     },
 };
 
-/// Bytes of rows in one transaction: big enough that round trips don't matter, small enough for any target's limits.
-const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of rows in one transaction: big enough that round trips don't matter, small enough for any target's limits, and for
+/// three of them in memory for each worker.
+const BATCH_BYTES: usize = 512 << 10;
 
 /// The unit of the load phase, from files or (`import-mode: stream`) from the source.
 pub struct LoadUnit {
@@ -119,7 +121,7 @@ impl LoadUnit {
         let (task, mapped) = (config.name.as_str(), &self.mapped);
         let how = create::Creating { task, router: &router, policy: &policy, source: &source, mapped };
         failpoint::pass(&config.name, Place::LoadBeforeTables)?;
-        self.create_tables(&store, &mut conn, &folder, &known, &how).await?;
+        self.create_tables(&store, &mut conn, &session, &folder, &known, &how).await?;
         failpoint::pass(&config.name, Place::LoadAfterTables)?;
         let mut plain = HashSet::new();
         let targets = folder.tables.iter().map(|t| (t.target_schema.as_str(), t.target_table.as_str()));
@@ -134,12 +136,10 @@ impl LoadUnit {
             ));
         }
         resume(&mut folder, &known);
-        let done: u64 = folder.data.iter().map(|f| if f.row.done { f.row.size } else { f.row.position }).sum();
-        let location = folder.metadata.as_ref().map(|m| m.location.clone()).unwrap_or_default();
-        self.counters.begin(folder.total_bytes(), done, location);
+        let data = self.expect(&mut folder);
         self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
         let shared = Shared { plain, tidb: policy.target.tidb, ..self.shared(&store, session, &mut conn).await? };
-        self.load_files(folder.data, shared).await?;
+        self.load_files(data, shared).await?;
         failpoint::pass(&config.name, Place::LoadBeforeFinish)?;
         self.answered("write the load state", store.finish(&mut conn, folder.metadata.as_ref())).await?;
         failpoint::pass(&config.name, Place::LoadAfterFinish)?;
@@ -200,6 +200,7 @@ impl LoadUnit {
         &self,
         store: &Store,
         conn: &mut Conn,
+        session: &[(String, String)],
         folder: &Folder,
         known: &BTreeMap<String, FileRow>,
         how: &create::Creating<'_>,
@@ -215,29 +216,23 @@ impl LoadUnit {
             }
         }
         // Several shards of this source may share a target table: the first look decides for all.
-        let mut empty: BTreeMap<(&str, &str), bool> = BTreeMap::new();
-        let mut rows = Vec::new();
-        for file in &folder.tables {
-            let target = (file.target_schema.as_str(), file.target_table.as_str());
-            if let Some(row) = known.get(&file.name) {
-                empty.insert(target, row.was_empty);
-                continue;
-            }
-            let was_empty = match empty.get(&target) {
-                Some(was_empty) => *was_empty,
-                None => self.answered("create a table", create::table(conn, file, &create::read(file)?, how)).await?,
-            };
-            empty.insert(target, was_empty);
-            rows.push(FileRow {
-                file: file.name.clone(),
-                target_schema: file.target_schema.clone(),
-                target_table: file.target_table.clone(),
-                size: 0,
-                position: 0,
-                done: true,
-                was_empty,
-            });
-        }
+        let target = |file: &SchemaFile| (file.target_schema.clone(), file.target_table.clone());
+        let stored = |file: &SchemaFile| known.get(&file.name).map(|row| (target(file), row.was_empty));
+        let mut empty: BTreeMap<create_all::Target, bool> = folder.tables.iter().filter_map(stored).collect();
+        let new: Vec<&SchemaFile> = folder.tables.iter().filter(|file| !known.contains_key(&file.name)).collect();
+        let mut seen: BTreeSet<create_all::Target> = empty.keys().cloned().collect();
+        let first = new.iter().filter(|file| seen.insert(target(file))).map(|file| ((*file).clone(), None));
+        empty.extend(create_all::tables(&self.env.config, session, conn, first.collect(), how).await?);
+        let row = |file: &SchemaFile| FileRow {
+            file: file.name.clone(),
+            target_schema: file.target_schema.clone(),
+            target_table: file.target_table.clone(),
+            size: 0,
+            position: 0,
+            done: true,
+            was_empty: empty.get(&target(file)).copied().unwrap_or_default(),
+        };
+        let mut rows: Vec<FileRow> = new.into_iter().map(row).collect();
         let data =
             folder.data.iter().map(|f| (f.row.target_schema.as_str(), f.row.target_table.as_str(), &f.extra[..]));
         self.answered("look at the tables", create::places(conn, data)).await?;
@@ -245,8 +240,30 @@ impl LoadUnit {
         self.answered("write the load progress", store.register(conn, &rows)).await
     }
 
-    async fn load_files(&self, data: Vec<DataFile>, shared: Shared) -> Result<()> {
-        let left: VecDeque<DataFile> = data.into_iter().filter(|f| !f.row.done).collect();
+    /// Files that are left, those of the largest table first: the end is not left to one connection.
+    fn expect(&self, folder: &mut Folder) -> VecDeque<(DataFile, Arc<TableProgress>)> {
+        let mut tables: BTreeMap<String, Arc<TableProgress>> = BTreeMap::new();
+        let mut left = Vec::new();
+        for file in std::mem::take(&mut folder.data) {
+            let name = file.table.clone();
+            let table = tables.entry(name).or_insert_with_key(|name| TableProgress::new(name.clone(), 0));
+            let FileRow { size, position, done, .. } = file.row;
+            table.expect(size, if done { size } else { position }, done);
+            if !done {
+                left.push((file, Arc::clone(table)));
+            }
+        }
+        left.sort_by_cached_key(|(file, table)| {
+            (std::cmp::Reverse(table.left()), table.name.clone(), file.row.file.clone())
+        });
+        let config = &self.env.config;
+        self.counters.publish(&config.name, &config.source_id);
+        let location = folder.metadata.as_ref().map(|m| m.location.clone()).unwrap_or_default();
+        self.counters.begin(tables.into_values().collect(), location);
+        left.into()
+    }
+
+    async fn load_files(&self, left: VecDeque<(DataFile, Arc<TableProgress>)>, shared: Shared) -> Result<()> {
         let workers = self.env.config.loader.pool_size.clamp(1, 256).min(left.len());
         let (left, shared) = (Arc::new(Mutex::new(left)), Arc::new(shared));
         let mut pool: JoinSet<Result<()>> = JoinSet::new();
@@ -256,8 +273,8 @@ impl LoadUnit {
                 let mut worker = Worker::new(shared);
                 loop {
                     let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(file) = next else { return Ok(()) };
-                    worker.load(&file).await?;
+                    let Some((file, table)) = next else { return Ok(()) };
+                    worker.load(&file, &table).await?;
                 }
             });
         }

@@ -25,10 +25,9 @@ pub struct InsertHead {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Batch {
     pub head: InsertHead,
-    /// The rows' texts, `(...)` each, one after the other.
+    /// The rows' texts, `(...)` each, as the caller writes them, with commas between.
     pub text: Vec<u8>,
-    /// Where each row ends in `text`.
-    pub ends: Vec<usize>,
+    pub rows: u64,
     /// In the file: behind the row before the first, and behind the last.
     pub start: u64,
     pub end: u64,
@@ -66,12 +65,17 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Rows of one statement up to about `limit` bytes (at least one row). None at the end of the file.
-    pub fn next_batch(&mut self, limit: usize) -> Result<Option<Batch>, ScanError> {
+    /// Rows of one statement up to about `limit` bytes (at least one row), each put down by `write`. None at the end of the
+    /// file.
+    pub fn next_batch(
+        &mut self,
+        limit: usize,
+        write: &dyn Fn(&mut Vec<u8>, &[u8]),
+    ) -> Result<Option<Batch>, ScanError> {
         let mut batch = Batch { start: self.last_end, ..Batch::default() };
         loop {
             if self.head.is_none() {
-                if !batch.ends.is_empty() {
+                if batch.rows > 0 {
                     break;
                 }
                 match self.next_head()? {
@@ -79,14 +83,20 @@ impl<R: Read> Scanner<R> {
                     None => return Ok(None),
                 }
             }
-            if batch.ends.is_empty() {
+            if batch.rows == 0 {
                 batch.head = self.head.clone().unwrap_or_default();
             }
             let len = self.row_len()?;
             let row_end = self.base + (self.at + len) as u64;
             if row_end > self.skip_to {
-                batch.text.extend_from_slice(&self.buf[self.at..self.at + len]);
-                batch.ends.push(batch.text.len());
+                if batch.rows > 0 {
+                    batch.text.push(b',');
+                } else {
+                    // Once: growing by doubling would take twice as much.
+                    batch.text.reserve_exact(limit + limit / 16);
+                }
+                write(&mut batch.text, &self.buf[self.at..self.at + len]);
+                batch.rows += 1;
                 batch.end = row_end;
             }
             self.at += len;
@@ -301,15 +311,20 @@ impl<R: Read> Scanner<R> {
             }
             let rest = &self.buf[self.at..];
             while let Some(&b) = rest.get(len) {
-                len += 1;
                 if quote != 0 {
-                    if b == quote {
+                    let Some(found) = memchr::memchr2(quote, b'\\', &rest[len..]) else {
+                        len = rest.len();
+                        continue;
+                    };
+                    len += found + 1;
+                    if rest.get(len - 1) == Some(&quote) {
                         quote = 0;
-                    } else if b == b'\\' && quote != b'`' {
+                    } else if quote != b'`' {
                         len += 1;
                     }
                     continue;
                 }
+                len += 1;
                 match b {
                     b'\'' | b'"' | b'`' => quote = b,
                     b'(' => depth += 1,
@@ -351,7 +366,12 @@ mod tests {
     fn all(text: &str, position: u64, limit: usize) -> Result<Vec<Batch>, ScanError> {
         let mut scanner = Scanner::new(text.as_bytes(), position);
         let mut out = Vec::new();
-        while let Some(batch) = scanner.next_batch(limit)? {
+        // A mark in front of each row.
+        let write = |out: &mut Vec<u8>, row: &[u8]| {
+            out.push(1);
+            out.extend_from_slice(row);
+        };
+        while let Some(batch) = scanner.next_batch(limit, &write)? {
             out.push(batch);
         }
         Ok(out)
@@ -360,11 +380,11 @@ mod tests {
     fn rows(batches: &[Batch]) -> Vec<String> {
         let mut out = Vec::new();
         for batch in batches {
-            let mut from = 0;
-            for end in &batch.ends {
-                out.push(String::from_utf8_lossy(&batch.text[from..*end]).into_owned());
-                from = *end;
-            }
+            let text = String::from_utf8_lossy(&batch.text).into_owned();
+            let rows: Vec<String> =
+                text.split('\u{1}').skip(1).map(|row| row.trim_end_matches(',').to_owned()).collect();
+            assert_eq!(rows.len() as u64, batch.rows);
+            out.extend(rows);
         }
         out
     }
@@ -402,16 +422,16 @@ mod tests {
     #[test]
     fn long_files_are_read_in_pieces() {
         let mut text = String::from("INSERT INTO t VALUES\n");
-        let rows_wanted = 60_000;
+        let rows_wanted: u64 = 60_000;
         for i in 0..rows_wanted {
             text.push_str(&format!(
                 "({i},'{}'){}",
-                "x\\'".repeat(i % 50),
+                "x\\'".repeat((i % 50) as usize),
                 if i + 1 == rows_wanted { ";" } else { ",\n" }
             ));
         }
         let batches = all(&text, 0, 100_000).unwrap();
-        assert_eq!(batches.iter().map(|b| b.ends.len()).sum::<usize>(), rows_wanted);
+        assert_eq!(batches.iter().map(|b| b.rows).sum::<u64>(), rows_wanted);
         assert_eq!(batches.last().unwrap().end as usize, text.len() - 1);
     }
 

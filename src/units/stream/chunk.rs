@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::{
     rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
-    units::dump::plan::TablePlan,
+    units::{dump::plan::TablePlan, load::progress::TableProgress},
 };
 
 /// One table of the load.
@@ -32,6 +32,7 @@ pub struct StreamTable {
     pub plain: bool,
     /// Chunks that weren't read to their end yet.
     pub unread: AtomicUsize,
+    pub progress: Arc<TableProgress>,
 }
 
 impl StreamTable {
@@ -47,12 +48,15 @@ impl StreamTable {
             tail.extend_from_slice(quote_text(&extra.value).as_bytes());
         }
         let (target_schema, target_table) = target;
-        StreamTable { plan, target_schema, target_table, head, tail, whole, plain: false, unread: AtomicUsize::new(0) }
+        let name = format!("{}.{}", quote_name(&plan.schema), quote_name(&plan.table));
+        let progress = TableProgress::new(name, plan.estimated_rows);
+        let unread = AtomicUsize::new(0);
+        StreamTable { plan, target_schema, target_table, head, tail, whole, plain: false, unread, progress }
     }
 
     /// The source's name of it, for people.
     pub fn name(&self) -> String {
-        format!("{}.{}", quote_name(&self.plan.schema), quote_name(&self.plan.table))
+        self.progress.name.clone()
     }
 
     /// True for the chunk that was read last.

@@ -12,7 +12,7 @@ mod tables;
 mod writer;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -23,7 +23,7 @@ use mysql_async::{Conn, prelude::Queryable};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use self::{
-    chunk::{Queue, StreamTable},
+    chunk::{Chunk, Queue, StreamTable},
     ledger::Entry,
     snapshot::{Reader, Taken},
 };
@@ -165,14 +165,13 @@ impl StreamedLoad<'_> {
             clear::rows_of(config, &sides.store, &mut sides.target, &claimed).await?;
         }
         let work = if known.is_empty() {
-            let Sides { store, target, .. } = &mut sides;
+            let Sides { store, target, session, router, .. } = &mut sides;
             // In this order: "running" without a ledger would be another program's.
             store.set_status(target, "init").await?;
             store.reset(target, "").await?;
             let (task, mapped) = (config.name.as_str(), &self.unit.mapped);
-            let how =
-                create::Creating { task, router: &sides.router.clone(), policy: &policy, source: &defaults, mapped };
-            let entries = tables::create(&mut sides.target, &plan, &sides.router, &how).await?;
+            let how = create::Creating { task, router, policy: &policy, source: &defaults, mapped };
+            let entries = tables::create(config, session, target, &plan, &how).await?;
             self.begin(&mut sides, plan, entries, &id).await?
         } else {
             self.go_on(&mut sides, plan, known).await?
@@ -322,10 +321,7 @@ impl StreamedLoad<'_> {
         let config = &self.unit.env.config;
         self.warn_of_engines(&work);
         let chunks = tables::chunks_left(&work.tables, &work.entries)?;
-        let of_chunks = || work.entries.iter().filter(|e| e.chunk_of().is_some());
-        let done: u64 = of_chunks().filter(|e| e.done).map(|e| e.position).sum();
-        let total = done + chunks.iter().map(|chunk| chunk.size).sum::<u64>();
-        self.unit.counters.begin(total, done, work.metadata.location.clone());
+        self.expect(&work, &chunks);
         sides.store.set_status(&mut sides.target, "running").await?;
         let packet: Option<u64> = sides
             .target
@@ -355,6 +351,24 @@ impl StreamedLoad<'_> {
             work.metadata.exit = Some(dump::snapshot::position(&mut sides.source, &sides.server, newer).await?);
         }
         Ok(sides.store.finish(&mut sides.target, Some(&work.metadata)).await?)
+    }
+
+    fn expect(&self, work: &Work, chunks: &[Chunk]) {
+        let config = &self.unit.env.config;
+        for chunk in chunks {
+            chunk.table.progress.expect(chunk.size, 0, false);
+        }
+        let by_name: BTreeMap<(&str, &str), &Arc<StreamTable>> =
+            work.tables.iter().map(|t| ((t.plan.schema.as_str(), t.plan.table.as_str()), t)).collect();
+        for entry in work.entries.iter().filter(|entry| entry.done) {
+            let Some((schema, table)) = entry.chunk_of() else { continue };
+            if let Some(table) = by_name.get(&(schema.as_str(), table.as_str())) {
+                table.progress.expect(entry.position, entry.position, true);
+            }
+        }
+        self.unit.counters.publish(&config.name, &config.source_id);
+        let tables = work.tables.iter().map(|table| Arc::clone(&table.progress)).collect();
+        self.unit.counters.begin(tables, work.metadata.location.clone());
     }
 
     fn warn_of_engines(&self, work: &Work) {

@@ -72,7 +72,9 @@ async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) -> Res
         let Some(mut job) = next else { return Ok(()) };
         match writer.write(&mut job).await? {
             Written::Done { bytes, rows } => {
-                shared.counters.chunk(job.chunk.size, bytes, rows);
+                let table = &job.chunk.table.progress;
+                shared.counters.add(table, bytes, rows);
+                shared.counters.chunk_done(table, Some((job.chunk.size, bytes)));
                 shared.queue.ended(None);
             }
             Written::Again { error, read } => {

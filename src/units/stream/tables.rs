@@ -20,7 +20,7 @@ use crate::{
     units::{
         dump::{names, plan, plan::DumpPlan},
         link,
-        load::{self, create, folder::SchemaFile},
+        load::{self, create, create_all, folder::SchemaFile},
     },
 };
 
@@ -33,15 +33,16 @@ fn file(name: String, schema: &str, target_schema: String, target_table: String)
 
 /// Creates schemas and tables on the target, and gives the ledger's rows of them.
 pub async fn create(
+    config: &SubtaskConfig,
+    session: &[(String, String)],
     conn: &mut Conn,
     plan: &DumpPlan,
-    router: &Router,
     how: &create::Creating<'_>,
 ) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut schemas = BTreeSet::new();
     for (schema, sql) in &plan.schemas {
-        let (target, _) = router.route(schema, "")?;
+        let (target, _) = how.router.route(schema, "")?;
         let file = file(names::schema_file(schema), schema, target.clone(), String::new());
         create::schema(conn, &file, sql, how).await?;
         let (name, detail) = (file.name, sql.clone());
@@ -49,23 +50,25 @@ pub async fn create(
         schemas.insert(target);
     }
     // Several shards of this source may share a target table: the first look decides for all.
-    let mut empty: BTreeMap<Name, bool> = BTreeMap::new();
+    let (mut files, mut wanted, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for table in &plan.tables {
-        let (target_schema, target_table) = router.route(&table.schema, &table.table)?;
+        let (target_schema, target_table) = how.router.route(&table.schema, &table.table)?;
         if schemas.insert(target_schema.clone()) {
             create::bare_schema(conn, &target_schema).await?;
         }
-        let target = (target_schema.clone(), target_table.clone());
         let name = names::table_file(&table.schema, &table.table);
-        let file = file(name.clone(), &table.schema, target_schema.clone(), target_table.clone());
-        let was_empty = match empty.get(&target) {
-            Some(was_empty) => *was_empty,
-            None => create::table(conn, &file, &table.create_sql, how).await?,
-        };
-        empty.insert(target, was_empty);
-        let detail = table.create_sql.clone();
-        entries.push(Entry { name, target_schema, target_table, size: 0, position: 0, done: true, was_empty, detail });
+        let file = file(name, &table.schema, target_schema.clone(), target_table.clone());
+        if seen.insert((target_schema, target_table)) {
+            wanted.push((file.clone(), Some(table.create_sql.clone())));
+        }
+        files.push((file, table.create_sql.clone()));
     }
+    let empty = create_all::tables(config, session, conn, wanted, how).await?;
+    entries.extend(files.into_iter().map(|(file, detail)| {
+        let SchemaFile { name, target_schema, target_table, .. } = file;
+        let was_empty = empty.get(&(target_schema.clone(), target_table.clone())).copied().unwrap_or_default();
+        Entry { name, target_schema, target_table, size: 0, position: 0, done: true, was_empty, detail }
+    }));
     Ok(entries)
 }
 

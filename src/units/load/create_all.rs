@@ -1,0 +1,81 @@
+//! Creates all tables of a load: looks once what is there, and makes the rest over several connections.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+use futures::future::try_join_all;
+use mysql_async::{Conn, prelude::Queryable};
+
+use super::{create, folder::SchemaFile};
+use crate::{
+    config::SubtaskConfig,
+    error::{Code, DmError, Result, Scope},
+    schema::model::quote_text,
+    units::link,
+};
+
+/// Servers create tables one after the other in part, so more connections are no faster.
+const MOST_CONNECTIONS: usize = 8;
+/// So many tables are worth a connection.
+const TABLES_A_CONNECTION: usize = 20;
+
+/// A target table: schema and name.
+pub type Target = (String, String);
+
+/// Creates target tables, each by the file of the first of its source tables. Files bring their texts, or are read (None).
+/// Returns for each target whether it has no rows.
+pub async fn tables(
+    config: &SubtaskConfig,
+    session: &[(String, String)],
+    conn: &mut Conn,
+    wanted: Vec<(SchemaFile, Option<String>)>,
+    how: &create::Creating<'_>,
+) -> Result<BTreeMap<Target, bool>> {
+    let there = there(conn, wanted.iter().map(|(file, _)| file.target_schema.as_str()));
+    let there = link::answered(&config.to, Scope::Downstream, "look for the target tables", there).await?;
+    let count = (wanted.len() / TABLES_A_CONNECTION).min(MOST_CONNECTIONS);
+    let mut more = Vec::new();
+    for _ in 1..count {
+        more.push(link::connect(&config.to, session, Scope::Downstream).await?);
+    }
+    let left = Mutex::new(wanted.into_iter());
+    let (left, there) = (&left, &there);
+    let makers = std::iter::once(conn).chain(&mut more).map(|conn| async move {
+        let mut made = Vec::new();
+        loop {
+            let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((file, text)) = next else { return Ok::<_, DmError>(made) };
+            let text = text.map_or_else(|| create::read(&file), Ok)?;
+            let known = there.contains(&(file.target_schema.to_lowercase(), file.target_table.to_lowercase()));
+            let creating = async {
+                if known {
+                    create::table(conn, &file, &text, how).await
+                } else {
+                    create::new_table(conn, &file, &text, how).await
+                }
+            };
+            let empty = link::answered(&config.to, Scope::Downstream, "create a table", creating).await?;
+            made.push(((file.target_schema, file.target_table), empty));
+        }
+    });
+    let made: Vec<Vec<(Target, bool)>> = try_join_all(makers).await?;
+    Ok(made.into_iter().flatten().collect())
+}
+
+/// The tables of these schemas, in lower case: whether names differ in case is for the server to say.
+async fn there<'a>(conn: &mut Conn, schemas: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Target>> {
+    let schemas: BTreeSet<String> =
+        schemas.flat_map(|name| [quote_text(name), quote_text(&name.to_lowercase())]).collect();
+    if schemas.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let list = Vec::from_iter(schemas).join(", ");
+    let sql = format!("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({list})");
+    let rows: Vec<Target> = conn
+        .query(&sql)
+        .await
+        .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "look for the target tables", &e))?;
+    Ok(rows.into_iter().map(|(schema, table)| (schema.to_lowercase(), table.to_lowercase())).collect())
+}
