@@ -51,20 +51,20 @@ impl Exits {
         let cluster = Cluster::with_workers(1, 3);
         cluster.create_source("src-1", &source, gtid);
         let exits = Exits { cluster, source, target };
-        let task = exits.task(TASK);
+        let task = exits.task(TASK, "logical");
         exits.cluster.dmctl_ok(&["start-task", &task]);
         exits.equal(TASK).await;
         exits
     }
 
     /// A task of schema and name `name`.
-    fn task(&self, name: &str) -> String {
+    fn task(&self, name: &str, import: &str) -> String {
         let folder = self.cluster.folder.path().display();
         let yaml = format!(
             "name: {name}\ntask-mode: all\ntarget-database: {{host: 127.0.0.1, port: {}, user: root, password: \
              \"123456\"}}\nmysql-instances:\n- {{source-id: src-1, block-allow-list: b, loader-config-name: l, \
              syncer-config-name: s}}\nblock-allow-list:\n  b: {{do-dbs: [{name}]}}\nloaders:\n  l: {{dir: \
-             \"{folder}/{name}\"}}\nsyncers:\n  s: {{worker-count: 4, batch: 3, checkpoint-flush-interval: 1}}\n",
+             \"{folder}/{name}\", import-mode: {import}}}\nsyncers:\n  s: {{worker-count: 4, batch: 3, checkpoint-flush-interval: 1}}\n",
             self.target.port
         );
         self.cluster.file(&format!("{name}.yaml"), &yaml)
@@ -116,7 +116,8 @@ impl Exits {
             Way::Begin => {
                 let name = format!("begin{round}");
                 self.source.exec(&format!("CREATE DATABASE {name}; USE {name}; {TABLES}")).await;
-                let file = self.task(&name);
+                let import = if place.name().starts_with("stream-") { "stream" } else { "logical" };
+                let file = self.task(&name, import);
                 self.cluster.node(WORKER).up_to_fail(&format!("{name}/{}=1:exit", place.name()));
                 self.ends_and_returns(place, Some(&file)).await;
                 let more =
@@ -153,7 +154,7 @@ async fn exits(source: Server, target: Server, gtid: bool, places: &[Place]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_ends_at_a_named_place_goes_on_there() {
-    let places = [Place::LaneCommitted, Place::DdlAfterRun, Place::LoadCommitted];
+    let places = [Place::LaneCommitted, Place::DdlAfterRun, Place::LoadCommitted, Place::StreamCommitted];
     exits(servers::mysql(), servers::mariadb(), false, &places).await;
 }
 

@@ -1,6 +1,7 @@
 //! `import-mode: stream` as a worker runs it, without a cluster: every key, kills at random moments, writers during the load.
 
 mod kills;
+mod zoo;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -84,7 +85,7 @@ fn numbers(count: u32) -> String {
 }
 
 /// Tables by the kind of their key: name, columns with the key, and columns and values of row n.
-const KEYS: [(&str, &str, &str, &str); 16] = [
+const KEYS: [(&str, &str, &str, &str); 18] = [
     ("int_", "id INT PRIMARY KEY", "id", "n * 3 - 2000"),
     ("big", "id BIGINT UNSIGNED PRIMARY KEY", "id", "18446744073709551615 - n * 7"),
     ("skew", "id BIGINT PRIMARY KEY", "id", "IF(n < 5, n * 1000000000000, 5000000000000 + n)"),
@@ -115,6 +116,8 @@ const KEYS: [(&str, &str, &str, &str); 16] = [
     ),
     ("uni", "id INT NOT NULL, b INT, UNIQUE KEY (b), UNIQUE KEY u (id)", "id", "n"),
     ("enum_", "id ENUM('b','a','c'), b INT, PRIMARY KEY (id, b)", "id, b", "1 + n % 3, n"),
+    ("bit_", "id BIT(37) PRIMARY KEY", "id", "n * 68719476"),
+    ("double_", "id DOUBLE PRIMARY KEY", "id", "n / 7e0 - 100"),
     ("keyless", "id INT", "id", "n % 100"),
 ];
 

@@ -32,7 +32,7 @@ macro_rules! places {
 
             /// Whether the sync unit passes it.
             pub fn is_of_sync(self) -> bool {
-                !self.name().starts_with("dump-") && !self.name().starts_with("load-")
+                !["dump-", "load-", "stream-"].iter().any(|unit| self.name().starts_with(unit))
             }
 
             /// Its name for `DM_FAILPOINTS`.
@@ -59,6 +59,15 @@ places! {
     LoadCommitted = "load-committed", "A batch's COMMIT was acknowledged, nobody knows yet.";
     LoadBeforeFinish = "load-before-finish", "All rows are in, the load isn't finished.";
     LoadAfterFinish = "load-after-finish", "The load is finished, the dump's files are still there.";
+    StreamAfterClaim = "stream-after-claim", "The epoch of a streamed load is raised, what is stored is read.";
+    StreamAfterTables = "stream-after-tables", "The target's tables are made, nothing says so.";
+    StreamAfterSnapshot = "stream-after-snapshot", "The readers have their snapshots.";
+    StreamBeforeComplete = "stream-before-complete", "All chunks are in the ledger, which doesn't count yet.";
+    StreamAfterComplete = "stream-after-complete", "The ledger counts, no row is read.";
+    StreamBeforeCommit = "stream-before-commit", "The last rows of a chunk are complete and not sent.";
+    StreamCommitted = "stream-committed", "A chunk's COMMIT was acknowledged, nobody knows yet.";
+    StreamBeforeFinish = "stream-before-finish", "All chunks are in, the load isn't finished.";
+    StreamAfterFinish = "stream-after-finish", "The load is finished, nobody knows yet.";
     StartBeforeRaise = "start-before-raise", "The start has asked both sides and written nothing.";
     StartInRaise = "start-in-raise", "Epoch and lane rows are written, not committed.";
     StartAfterRaise = "start-after-raise", "The epoch is raised, progress is read, no row flows.";

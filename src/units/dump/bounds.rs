@@ -224,6 +224,10 @@ impl Cutter<'_> {
             let Some(cut) = found.rows.first().and_then(|row| cut(columns, row)) else { break };
             // Rows that the literals don't tell apart: the next ones.
             if last.as_ref() == Some(&cut) {
+                if strict {
+                    // The server finds them behind the literal all the same.
+                    break;
+                }
                 offset = 0;
                 continue;
             }

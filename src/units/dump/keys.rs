@@ -28,6 +28,10 @@ pub enum KeyKind {
     Integer,
     /// Exact numbers: as the server prints them.
     Number,
+    /// Doubles, whose text brings back the same one.
+    Double,
+    /// Bits: the number that they are.
+    Bit,
     /// Dates, UUIDs and addresses: their text.
     Quoted,
     /// Bytes, compared as such.
@@ -37,11 +41,13 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// None: values of the type don't come back from a literal, or are ordered otherwise than they compare (ENUM, SET).
+    /// None: values of the type don't come back from a literal (FLOAT), or are ordered otherwise than they compare (ENUM, SET).
     fn of(data_type: &str, charset: &str) -> Option<Self> {
         Some(match data_type {
             "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => KeyKind::Integer,
             "decimal" | "numeric" | "year" => KeyKind::Number,
+            "double" => KeyKind::Double,
+            "bit" => KeyKind::Bit,
             "date" | "datetime" | "timestamp" | "time" | "uuid" | "inet4" | "inet6" => KeyKind::Quoted,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => KeyKind::Bytes,
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => match charset {
@@ -62,6 +68,9 @@ impl KeyKind {
         };
         match self {
             KeyKind::Integer | KeyKind::Number => plain(""),
+            KeyKind::Double => plain("").map(|text| if text.contains('e') { text } else { format!("{text}e0") }),
+            KeyKind::Bit if bytes.len() > 8 => None,
+            KeyKind::Bit => Some(bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte)).to_string()),
             KeyKind::Quoted => plain(": ").map(|text| format!("'{text}'")),
             KeyKind::Bytes => Some(format!("x'{}'", hex())),
             KeyKind::Charset(charset) => Some(format!("_{charset} x'{}'", hex())),
@@ -152,6 +161,9 @@ mod tests {
         assert_eq!(literal(KeyKind::Bytes, b"\0'").as_deref(), Some("x'0027'"));
         assert_eq!(literal(KeyKind::Charset("gbk".into()), b"\xa2\xa0").as_deref(), Some("_gbk x'A2A0'"));
         assert_eq!(KeyKind::Integer.literal(None), None);
+        assert_eq!(literal(KeyKind::Double, b"1e-07").as_deref(), Some("1e-07"));
+        assert_eq!(literal(KeyKind::Double, b"0.1").as_deref(), Some("0.1e0"));
+        assert_eq!(literal(KeyKind::Bit, b"\x01\x02").as_deref(), Some("258"));
         assert_eq!(KeyKind::of("enum", "latin1"), None);
         assert_eq!(KeyKind::of("varchar", "latin1"), Some(KeyKind::Charset("latin1".into())));
     }

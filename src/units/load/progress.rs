@@ -181,7 +181,7 @@ impl Counters {
 /// Seconds to the end at the mean speed of this run; 0: unknown, or nothing left.
 fn eta((since, before): (Instant, u64), finished: u64, total: u64) -> u64 {
     let speed = finished.saturating_sub(before) as f64 / since.elapsed().as_secs_f64().max(0.001);
-    if speed > 0.0 { (total.saturating_sub(finished) as f64 / speed).ceil() as u64 } else { 0 }
+    if speed > 0.0 { (total.saturating_sub(finished) as f64 / speed).round() as u64 } else { 0 }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

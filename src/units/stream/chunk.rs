@@ -28,6 +28,8 @@ pub struct StreamTable {
     pub tail: Vec<u8>,
     /// Rows can't be told apart on one of the sides: the whole table is one chunk of many transactions.
     pub whole: bool,
+    /// One chunk of many transactions: rows can't be told apart, or the key can't be split.
+    pub long: bool,
     /// The target table's engine has no transactions.
     pub plain: bool,
     /// Chunks that weren't read to their end yet.
@@ -51,7 +53,8 @@ impl StreamTable {
         let name = format!("{}.{}", quote_name(&plan.schema), quote_name(&plan.table));
         let progress = TableProgress::new(name, plan.estimated_rows);
         let unread = AtomicUsize::new(0);
-        StreamTable { plan, target_schema, target_table, head, tail, whole, plain: false, unread, progress }
+        let long = whole || plan.key.is_none();
+        StreamTable { plan, target_schema, target_table, head, tail, whole, long, plain: false, unread, progress }
     }
 
     /// The source's name of it, for people.

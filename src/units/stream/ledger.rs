@@ -191,6 +191,21 @@ pub async fn again(store: &Store, conn: &mut Conn, schema: &str, table: &str) ->
     store.fenced(conn, &[sql], "read a table again").await
 }
 
+/// These chunks are to be read from their beginning: rows that are there already are written once more.
+pub async fn from_the_start(store: &Store, conn: &mut Conn, names: &[String]) -> Result<()> {
+    for part in names.chunks(500) {
+        let list: Vec<String> = part.iter().map(|name| quote_text(name)).collect();
+        let sql = format!(
+            "UPDATE {} SET position = 0 WHERE source_id = {} AND done = 0 AND file_name IN ({})",
+            store.progress,
+            store.source,
+            list.join(", ")
+        );
+        store.fenced(conn, &[sql], "read chunks from their beginning").await?;
+    }
+    Ok(())
+}
+
 /// Opens a chunk's transaction: it takes the row's lock, and fails when a newer owner is there or the chunk doesn't stand
 /// at `from`. [`close`] says where it stands behind the rows. `plain`: the rows' table has no transactions, so nothing may
 /// be written before them.

@@ -7,6 +7,7 @@ mod chunk;
 pub mod ledger;
 mod pump;
 mod reader;
+mod retention;
 mod snapshot;
 mod tables;
 mod writer;
@@ -32,7 +33,9 @@ use super::{
         self, DumpOptions, Metadata, bounds, names,
         plan::{self, DumpPlan},
     },
-    engine, link,
+    engine,
+    failpoint::{self, Place},
+    link,
     load::{self, LoadUnit, clear, create, progress::Counters, store::Store},
     session,
 };
@@ -67,6 +70,7 @@ struct StreamedLoad<'a> {
 
 /// What readers and writers share.
 pub struct Shared {
+    pub task: String,
     pub store: Store,
     pub options: DumpOptions,
     pub target: DbConfig,
@@ -145,6 +149,7 @@ impl StreamedLoad<'_> {
         store.create(&mut target).await?;
         let status = store.status(&mut target).await?;
         let claimed = store.claim(&mut target).await?;
+        failpoint::pass(&config.name, Place::StreamAfterClaim)?;
         if status.as_deref() == Some("finished") {
             return Ok(());
         }
@@ -172,6 +177,7 @@ impl StreamedLoad<'_> {
             let (task, mapped) = (config.name.as_str(), &self.unit.mapped);
             let how = create::Creating { task, router, policy: &policy, source: &defaults, mapped };
             let entries = tables::create(config, session, target, &plan, &how).await?;
+            failpoint::pass(&config.name, Place::StreamAfterTables)?;
             self.begin(&mut sides, plan, entries, &id).await?
         } else {
             self.go_on(&mut sides, plan, known).await?
@@ -228,6 +234,7 @@ impl StreamedLoad<'_> {
         let planned: BTreeSet<_> = plan.tables.iter().map(|t| (t.schema.clone(), t.table.clone())).collect();
         let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, false).await?;
         let taken = self.snapshot(sides, &tables, tables.len().max(1) * 4).await?;
+        failpoint::pass(&config.name, Place::StreamAfterSnapshot)?;
         if taken.location.binlog_name.is_empty() && config.mode == TaskMode::All {
             return Err(DmError::from(Code::NoMasterStatus)
                 .workaround("Please switch the source's binlog on (log_bin), which incremental replication needs.")
@@ -242,7 +249,9 @@ impl StreamedLoad<'_> {
         let (readers, chunks) = cut(taken.readers, &tables, &sides.options).await?;
         entries.extend(chunks);
         ledger::register(&sides.store, &mut sides.target, &entries).await?;
+        failpoint::pass(&config.name, Place::StreamBeforeComplete)?;
         ledger::complete(&sides.store, &mut sides.target, id, &taken.location, &taken.exit).await?;
+        failpoint::pass(&config.name, Place::StreamAfterComplete)?;
         let metadata = Metadata { location: taken.location, exit: Some(taken.exit), ..Metadata::default() };
         Ok(Work { tables, entries, readers, metadata })
     }
@@ -274,13 +283,22 @@ impl StreamedLoad<'_> {
         Ok(Work { tables, entries, readers, metadata })
     }
 
-    /// Rows of a table without a key that is half loaded can't be told apart: they are removed.
+    /// Rows of a table without a key that is half loaded can't be told apart: they are removed. Those with a key are read
+    /// again from the beginning.
     async fn clear_begun(&self, sides: &mut Sides, tables: &[Arc<StreamTable>], entries: &mut [Entry]) -> Result<()> {
-        let begun: BTreeSet<(String, String)> = entries
-            .iter()
-            .filter(|e| !e.done && e.position > 0 && e.chunk_of().is_some())
-            .map(|e| (e.target_schema.clone(), e.target_table.clone()))
-            .collect();
+        let whole: BTreeSet<(&str, &str)> =
+            tables.iter().filter(|t| t.whole).map(|t| (t.plan.schema.as_str(), t.plan.table.as_str())).collect();
+        let (mut begun, mut keyed): (BTreeSet<(String, String)>, Vec<String>) = Default::default();
+        for entry in entries.iter_mut().filter(|e| !e.done && e.position > 0) {
+            let Some((schema, table)) = entry.chunk_of() else { continue };
+            if whole.contains(&(schema.as_str(), table.as_str())) {
+                begun.insert((entry.target_schema.clone(), entry.target_table.clone()));
+            } else {
+                keyed.push(entry.name.clone());
+                entry.position = 0;
+            }
+        }
+        ledger::from_the_start(&sides.store, &mut sides.target, &keyed).await?;
         if begun.is_empty() {
             return Ok(());
         }
@@ -297,7 +315,6 @@ impl StreamedLoad<'_> {
         for entry in entries.iter_mut().filter(again) {
             (entry.position, entry.done) = (0, false);
         }
-        debug_assert!(!tables.is_empty());
         Ok(())
     }
 
@@ -331,6 +348,7 @@ impl StreamedLoad<'_> {
         let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
         let left = chunks.len();
         let shared = Shared {
+            task: config.name.clone(),
             store: sides.store.clone(),
             options: sides.options.clone(),
             target: config.to.clone(),
@@ -343,14 +361,26 @@ impl StreamedLoad<'_> {
             queue: Queue::new(chunks),
         };
         let writers = config.loader.pool_size.clamp(1, 256).min(left);
-        pump::run(std::mem::take(&mut work.readers), writers, Arc::new(shared)).await?;
+        let pumped = pump::run(std::mem::take(&mut work.readers), writers, Arc::new(shared));
+        let from = &work.metadata.location;
+        if config.mode == TaskMode::All && !from.binlog_name.is_empty() {
+            // A long load for nothing is worse than a short one.
+            tokio::select! {
+                pumped = pumped => pumped?,
+                gone = retention::watch(&config.from, from, |text| self.unit.note(text)) => return Err(gone.into()),
+            }
+        } else {
+            pumped.await?;
+        }
         let plain = |table: &Arc<StreamTable>| !engine::is_transactional(&table.plan.engine);
         if work.tables.iter().any(plain) {
             // Their rows are of when they were read, not of a snapshot.
             let newer = !sides.server.is_mariadb() && sides.server.version >= 80_200;
             work.metadata.exit = Some(dump::snapshot::position(&mut sides.source, &sides.server, newer).await?);
         }
-        Ok(sides.store.finish(&mut sides.target, Some(&work.metadata)).await?)
+        failpoint::pass(&config.name, Place::StreamBeforeFinish)?;
+        sides.store.finish(&mut sides.target, Some(&work.metadata)).await?;
+        Ok(failpoint::pass(&config.name, Place::StreamAfterFinish)?)
     }
 
     fn expect(&self, work: &Work, chunks: &[Chunk]) {

@@ -1,7 +1,7 @@
 //! Writes chunks: a chunk's rows and its row of the ledger are one transaction.
 //!
-//! A table whose rows can't be told apart is one chunk of many transactions, each of which is one packet and moves the
-//! chunk's position.
+//! A table whose rows can't be told apart, or whose key can't be split, is one chunk of many transactions, each of which is one
+//! packet and moves the chunk's position.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::{
     error::{Code, DmError, Result, Scope},
     schema::model::quote_name,
     units::{
+        failpoint::{self, Place},
         fence, link,
         load::sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
     },
@@ -60,7 +61,7 @@ impl Writer {
         let chunk = &job.chunk;
         let (mut from, mut to, mut rows, mut open) = (0, 0, 0, false);
         while let Some(Batch { text, rows: more, last, held }) = job.batches.recv().await {
-            let commits = last || chunk.table.whole;
+            let commits = last || chunk.table.long;
             to += text.len() as u64;
             let (mut before, mut after) = (String::new(), String::new());
             if !open {
@@ -74,7 +75,11 @@ impl Writer {
                 }
             }
             let step = Step { from, to, begins: !open, commits, last };
+            if commits {
+                failpoint::pass(&shared.task, Place::StreamBeforeCommit)?;
+            }
             match self.send(chunk, &[before.as_bytes(), &text, after.as_bytes()], &step).await? {
+                Outcome::Ok if commits => failpoint::pass(&shared.task, Place::StreamCommitted)?,
                 Outcome::Ok => {}
                 Outcome::Done => return Ok(Written::Done { bytes: to, rows }),
                 Outcome::Again(error) => return Ok(Written::Again { error, read: last }),

@@ -22,17 +22,24 @@ pub struct Digest {
 pub async fn tables(conn: &mut Conn, schema: &str) -> Vec<String> {
     conn.query(format!(
         "SELECT table_name FROM information_schema.tables \
-         WHERE table_schema = '{schema}' AND table_type = 'BASE TABLE' ORDER BY 1"
+         WHERE table_schema = '{}' AND table_type = 'BASE TABLE' ORDER BY 1",
+        escaped(schema)
     ))
     .await
     .unwrap()
 }
 
+/// Inside quotes.
+fn escaped(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('\'', "''")
+}
+
 async fn columns(conn: &mut Conn, schema: &str, table: &str) -> Vec<(String, String)> {
     conn.query(format!(
         "SELECT column_name, data_type FROM information_schema.columns \
-         WHERE table_schema = '{schema}' AND table_name = '{}' ORDER BY ordinal_position",
-        table.replace('\\', "\\\\").replace('\'', "''")
+         WHERE table_schema = '{}' AND table_name = '{}' ORDER BY ordinal_position",
+        escaped(schema),
+        escaped(table)
     ))
     .await
     .unwrap()
@@ -67,7 +74,8 @@ async fn digest_of(conn: &mut Conn, schema: &str, table: &str, cols: &[(String, 
     let texts = value_texts(cols);
     let all = format!("CONCAT_WS('#', {})", texts.join(", "));
     let sql = format!(
-        "SELECT COUNT(*), COALESCE(SUM(CRC32({all})), 0), COALESCE(SUM(CRC32(SHA2({all}, 256))), 0) FROM `{schema}`.`{}`",
+        "SELECT COUNT(*), COALESCE(SUM(CRC32({all})), 0), COALESCE(SUM(CRC32(SHA2({all}, 256))), 0) FROM `{}`.`{}`",
+        schema.replace('`', "``"),
         table.replace('`', "``")
     );
     let row: Option<Row> = conn.query_first(&sql).await.map_err(|e| format!("{e}\n{sql}"))?;
@@ -102,8 +110,8 @@ async fn exact_columns(
     let sql = format!(
         "SELECT column_name, data_type, COALESCE(character_set_name, '') FROM information_schema.columns \
          WHERE table_schema = '{}' AND table_name = '{}' ORDER BY ordinal_position",
-        from.0,
-        from.1.replace('\\', "\\\\").replace('\'', "''")
+        escaped(from.0),
+        escaped(from.1)
     );
     let columns: Vec<(String, String, String)> = source.query(sql).await.unwrap();
     let joined = columns.into_iter().map(|(name, kind, charset)| {
@@ -153,7 +161,8 @@ async fn exact_rows(
     there: &[(String, String)],
 ) -> Result<(Rows, Rows), String> {
     let columns = exact_columns(source, from, there).await?;
-    let name = |(schema, table): (&str, &str)| format!("`{schema}`.`{}`", table.replace('`', "``"));
+    let name =
+        |(schema, table): (&str, &str)| format!("`{}`.`{}`", schema.replace('`', "``"), table.replace('`', "``"));
     let a = exact::rows(source, &name(from), &columns, exact::Side::Source).await.unwrap_or_else(|e| panic!("{e}"));
     Ok((a, exact::rows(target, &name(to), &columns, exact::Side::Target).await?))
 }
