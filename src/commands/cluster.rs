@@ -27,6 +27,8 @@ pub struct TaskSpec {
     /// The expanded subtasks that are started now (all sources, or those of `-s`).
     pub subtasks: Vec<SubtaskConfig>,
     pub remove_meta: bool,
+    /// Stored without being started: the HTTP API creates and starts in two steps.
+    pub stopped: bool,
 }
 
 /// What becomes of an event.
@@ -61,7 +63,13 @@ pub trait Cluster: Send + Sync + 'static {
     /// Stores and starts subtasks. 46014 when one exists. One reply per source.
     async fn start_task(&self, task: TaskSpec) -> Result<Vec<pb::CommonWorkerResponse>>;
 
-    /// Pause, Resume or Delete of a task on the given sources (all of the task's when empty).
+    /// Replaces the configs of subtasks that don't run, and the task's text. 46016, 46017, 46035.
+    async fn update_task(&self, task: &str, yaml: &str, subtasks: Vec<SubtaskConfig>) -> Result<()>;
+
+    /// Stores a document of the HTTP API, or forgets it.
+    async fn put_document(&self, key: &str, text: Option<String>) -> Result<()>;
+
+    /// Pause, Resume, Delete or Stop (which keeps the config) of a task on the given sources (all when empty).
     async fn operate_task(
         &self,
         op: pb::TaskOp,

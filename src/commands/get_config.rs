@@ -106,3 +106,26 @@ async fn config_text(
         ))),
     }
 }
+
+/// The leader's side of the RPC GetSubTaskCfg: TOML, a text a source.
+pub fn subtasks(cluster: &dyn Cluster, task: &str) -> pb::GetSubTaskCfgResponse {
+    let state = cluster.state();
+    let Some(record) = state.tasks.get(task).filter(|record| !record.subtasks.is_empty()) else {
+        return pb::GetSubTaskCfgResponse::refused(format!("task {task} has no source or not exist"));
+    };
+    let hidden = || crate::config::Secret(crate::config::MASK.to_owned());
+    let shown = |subtask: &crate::coordinator::state::SubtaskRecord| {
+        let mut config = subtask.config.clone();
+        (config.from.password, config.to.password) = (hidden(), hidden());
+        for db in [&mut config.from, &mut config.to] {
+            if let Some(security) = &mut db.security {
+                security.ssl_key_bytes.clear();
+            }
+        }
+        toml::to_string(&config)
+    };
+    match record.subtasks.values().map(shown).collect() {
+        Ok(cfgs) => pb::GetSubTaskCfgResponse { result: true, msg: String::new(), cfgs },
+        Err(e) => pb::GetSubTaskCfgResponse::refused(format!("the config can't be shown: {e}")),
+    }
+}

@@ -6,7 +6,7 @@ use super::{
     cluster::{Cluster, TaskSpec},
     input::{name_the_file, read_file},
     probe,
-    reply::{Refusal, source_failed},
+    reply::{Refusal, source_done, source_failed},
 };
 use crate::{
     config::{SourceConfig, SubtaskConfig, TaskConfig, TaskMode, in_file},
@@ -102,10 +102,59 @@ pub async fn apply(cluster: &dyn Cluster, request: pb::StartTaskRequest) -> pb::
         yaml: request.task,
         subtasks: prepared.subtasks,
         remove_meta: request.remove_meta,
+        stopped: false,
     };
     match cluster.start_task(spec).await {
         Ok(sources) => pb::StartTaskResponse { result: true, msg: prepared.warnings, sources, check_result: report },
         Err(error) => pb::StartTaskResponse { check_result: report, ..pb::StartTaskResponse::failed(&error) },
+    }
+}
+
+/// Checks and stores a task without starting it; returns the report of the check.
+pub async fn store_stopped(cluster: &dyn Cluster, yaml: String) -> Result<String> {
+    let request = pb::StartTaskRequest { task: yaml, ..Default::default() };
+    let prepared = prepare(cluster, &request).await?;
+    let report = checked(&prepared.subtasks, CheckOptions::default()).await?;
+    let (name, subtasks) = (prepared.name, prepared.subtasks);
+    cluster.start_task(TaskSpec { name, yaml: request.task, subtasks, remove_meta: false, stopped: true }).await?;
+    Ok(report)
+}
+
+/// Checks a changed task, and stores it in place of one that doesn't run; returns the report of the check. What a
+/// task may change is what a checkpoint does not depend on: 40081 otherwise.
+pub async fn replace(cluster: &dyn Cluster, yaml: String, only: &[String]) -> Result<(String, Vec<String>)> {
+    let request = pb::StartTaskRequest { task: yaml, sources: only.to_vec(), ..Default::default() };
+    let prepared = prepare(cluster, &request).await?;
+    let state = cluster.state();
+    let stored = state.tasks.get(&prepared.name);
+    for new in &prepared.subtasks {
+        let Some(old) = stored.and_then(|task| task.subtasks.get(&new.source_id)) else { continue };
+        let old = &old.config;
+        let same = (old.mode, &old.meta_schema, &old.shard_mode, old.case_sensitive, &old.to.host, old.to.port)
+            == (new.mode, &new.meta_schema, &new.shard_mode, new.case_sensitive, &new.to.host, new.to.port);
+        if !same {
+            return Err(DmError::new(Code::WorkerUpdateSubTaskConfig).msg(format!(
+                "the mode, meta-schema, shard-mode, case-sensitive and the target of task {} can't be updated",
+                prepared.name
+            )));
+        }
+    }
+    let report = checked(&prepared.subtasks, CheckOptions::default()).await?;
+    let sources = prepared.subtasks.iter().map(|subtask| subtask.source_id.clone()).collect();
+    cluster.update_task(&prepared.name, &request.task, prepared.subtasks).await?;
+    Ok((report, sources))
+}
+
+/// The leader's side of the RPC UpdateTask.
+pub async fn apply_update(cluster: &dyn Cluster, request: pb::UpdateTaskRequest) -> pb::UpdateTaskResponse {
+    match replace(cluster, request.task, &request.sources).await {
+        Ok((check_result, sources)) => {
+            let state = cluster.state();
+            let worker = |source: &String| state.bindings.get(source).map_or("", |binding| binding.worker.as_str());
+            let sources = sources.iter().map(|source| source_done(source, worker(source))).collect();
+            pb::UpdateTaskResponse { result: true, msg: String::new(), sources, check_result }
+        }
+        Err(error) => pb::UpdateTaskResponse::failed(&error),
     }
 }
 
@@ -169,11 +218,9 @@ pub async fn fill_start_points(
     if !start_time.is_empty() {
         check_start_time(start_time)?;
     }
-    // Behind the time stands which start asked for it: resuming the task must not begin there again.
-    let asked = chrono::Utc::now().timestamp_millis();
     for subtask in subtasks {
         if !start_time.is_empty() {
-            subtask.start_time = Some(format!("{start_time}#{asked}"));
+            subtask.start_time = Some(asked_now(start_time));
         } else if subtask.mode == TaskMode::Incremental
             && subtask.meta.is_none()
             && let Some(source) = sources.get(&subtask.source_id)
@@ -182,6 +229,11 @@ pub async fn fill_start_points(
         }
     }
     Ok(())
+}
+
+/// A start time with what tells this start from others: resuming the task must not begin there again.
+pub fn asked_now(start_time: &str) -> String {
+    format!("{start_time}#{}", chrono::Utc::now().timestamp_millis())
 }
 
 /// `YYYY-MM-DD hh:mm:ss`, with a blank or `T`, and an optional offset (`Z`, `+hh:mm`, `+hhmm`).

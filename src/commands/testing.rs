@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     actors::member::messages::FailureReport,
+    config::SubtaskConfig,
     coordinator::ClusterChange,
     coordinator::state::{Binding, ClusterState, ExpectedStage, SourceRecord, SubtaskRecord, TaskRecord, WorkerRecord},
     error::{Code, DmError, Result},
@@ -52,7 +53,11 @@ impl MemoryCluster {
         };
         pb::SubTaskStatus {
             name: name.to_owned(),
-            stage: if result.is_some() { Stage::Paused } else { Stage::Running } as i32,
+            stage: match (result.is_some(), record.stage) {
+                (true, _) => Stage::Paused,
+                (false, ExpectedStage::Stopped) => Stage::Stopped,
+                (false, _) => Stage::Running,
+            } as i32,
             unit: UnitType::Sync as i32,
             result,
             status: Some(Status::Sync(pb::SyncStatus {
@@ -130,12 +135,20 @@ impl Cluster for MemoryCluster {
                 .msg(format!("subtasks with name {} for sources [{}] already exist", task.name, sources.join(" ")))
                 .workaround("Please use `query-status` command to see tasks."));
         }
+        let stage = if task.stopped { ExpectedStage::Stopped } else { ExpectedStage::Running };
         let subtasks = task.subtasks.into_iter();
-        let subtasks = subtasks
-            .map(|config| (config.source_id.clone(), SubtaskRecord::new(config, ExpectedStage::Running)))
-            .collect();
+        let subtasks = subtasks.map(|config| (config.source_id.clone(), SubtaskRecord::new(config, stage))).collect();
         state.tasks.insert(task.name.clone(), TaskRecord { name: task.name, yaml: task.yaml, subtasks });
         Ok(sources.iter().map(|s| source_done(s, state.bindings.get(s).map_or("", |b| b.worker.as_str()))).collect())
+    }
+
+    async fn update_task(&self, task: &str, yaml: &str, subtasks: Vec<SubtaskConfig>) -> Result<()> {
+        let change = ClusterChange::UpdateTask { name: task.to_owned(), yaml: yaml.to_owned(), subtasks };
+        self.lock().apply(change).into_result().map(drop)
+    }
+
+    async fn put_document(&self, key: &str, text: Option<String>) -> Result<()> {
+        self.lock().apply(ClusterChange::PutDocument { key: key.to_owned(), text }).into_result().map(drop)
     }
 
     async fn operate_task(
@@ -155,7 +168,11 @@ impl Cluster for MemoryCluster {
                     record.subtasks.remove(source);
                 }
                 _ => {
-                    let stage = if op == pb::TaskOp::Pause { ExpectedStage::Paused } else { ExpectedStage::Running };
+                    let stage = match op {
+                        pb::TaskOp::Pause => ExpectedStage::Paused,
+                        pb::TaskOp::Stop => ExpectedStage::Stopped,
+                        _ => ExpectedStage::Running,
+                    };
                     if let Some(subtask) = record.subtasks.get_mut(source) {
                         subtask.stage = stage;
                     }

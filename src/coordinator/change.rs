@@ -49,6 +49,10 @@ pub enum ClusterChange {
     SetOperator { task: String, source_id: String, operator: Operator, passed: BinlogPosition },
     /// Takes an operator back. Rejected when there is none (36065).
     RemoveOperator { task: String, source_id: String, position: BinlogPosition },
+    /// Stores a document of the HTTP API, or forgets it.
+    PutDocument { key: String, text: Option<String> },
+    /// Replaces the configs of subtasks that are there and not expected to run (46017, 46035); `yaml` replaces the task's.
+    UpdateTask { name: String, yaml: String, subtasks: Vec<SubtaskConfig> },
 }
 
 /// One line without YAML, which holds passwords: openraft prints entries in its own log.
@@ -74,6 +78,13 @@ impl fmt::Debug for ClusterChange {
             }
             ClusterChange::RemoveOperator { task, source_id, position } => {
                 write!(f, "RemoveOperator of {task} on {source_id} at {position}")
+            }
+            ClusterChange::PutDocument { key, text } => {
+                write!(f, "PutDocument {key} of {} bytes", text.as_ref().map_or(0, String::len))
+            }
+            ClusterChange::UpdateTask { name, subtasks, .. } => {
+                let sources: Vec<_> = subtasks.iter().map(|s| s.source_id.as_str()).collect();
+                write!(f, "UpdateTask {name} on {sources:?}")
             }
         }
     }
@@ -131,6 +142,8 @@ pub enum Rejection {
     TooManyOperators { most: usize },
     /// A change that contradicts itself (an empty name, a subtask of another task, a source twice).
     Malformed { reason: String },
+    /// 46035
+    SubtasksRun { task: String, sources: Vec<String> },
 }
 
 impl From<Rejection> for DmError {
@@ -142,6 +155,7 @@ impl From<Rejection> for DmError {
             Rejection::SourceHasTasks { .. } => error.workaround("Please `stop-task` first."),
             Rejection::SourceHasRunningTasks { .. } => error.workaround("Please `pause-task` or `stop-task` first."),
             Rejection::SubtasksExist { .. } => error.workaround("Please use `query-status` command to see tasks."),
+            Rejection::SubtasksRun { .. } => error.workaround("Please pause or stop the task first."),
             Rejection::UnknownTask { .. } => error.workaround("Please check the task name with `query-status`."),
             _ => error,
         }
@@ -166,6 +180,7 @@ impl Rejection {
             Rejection::UnknownOperator { .. } => Code::SyncerOperatorNotExist,
             Rejection::TooManyOperators { .. } => Code::VerifyHandleErrorArgs,
             Rejection::Malformed { .. } => Code::MasterInvalidOperateOp,
+            Rejection::SubtasksRun { .. } => Code::SchedulerSubTaskCfgUpdate,
         }
     }
 }
@@ -199,6 +214,9 @@ impl fmt::Display for Rejection {
                 write!(f, "the subtask has {most} operators for events that it has not reached; revert some first")
             }
             Rejection::Malformed { reason } => write!(f, "not a valid change: {reason}"),
+            Rejection::SubtasksRun { task, sources } => {
+                write!(f, "subtasks of task {task} on sources {} run and can't be updated", list(sources))
+            }
         }
     }
 }
@@ -243,8 +261,37 @@ impl ClusterState {
                 let at = operators.iter().position(|operator| operator.position == position);
                 operators.remove(at.ok_or(Rejection::UnknownOperator { position })?);
             }
+            ClusterChange::PutDocument { key, text } => {
+                match text {
+                    Some(text) => self.documents.insert(key, text),
+                    None => self.documents.remove(&key),
+                };
+            }
+            ClusterChange::UpdateTask { name, yaml, subtasks } => self.update_task(name, yaml, subtasks)?,
         }
         Ok(Applied::Done)
+    }
+
+    fn update_task(&mut self, name: String, yaml: String, subtasks: Vec<SubtaskConfig>) -> Result<(), Rejection> {
+        let Some(task) = self.tasks.get_mut(&name) else { return Err(Rejection::UnknownTask { task: name }) };
+        let ids = |wanted: &dyn Fn(&SubtaskConfig) -> bool| -> Vec<String> {
+            subtasks.iter().filter(|s| wanted(s)).map(|s| s.source_id.clone()).collect()
+        };
+        let unknown = ids(&|s| s.name != name || !task.subtasks.contains_key(&s.source_id));
+        if !unknown.is_empty() {
+            return Err(Rejection::UnknownSubtasks { task: name, sources: unknown });
+        }
+        let running = ids(&|s| task.subtasks.get(&s.source_id).is_some_and(|r| r.stage == ExpectedStage::Running));
+        if !running.is_empty() {
+            return Err(Rejection::SubtasksRun { task: name, sources: running });
+        }
+        task.yaml = yaml;
+        for config in subtasks {
+            if let Some(record) = task.subtasks.get_mut(&config.source_id) {
+                record.config = config;
+            }
+        }
+        Ok(())
     }
 
     fn bootstrap(&mut self, cluster_id: u64) -> Result<(), Rejection> {

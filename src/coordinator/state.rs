@@ -92,4 +92,6 @@ pub struct ClusterState {
     pub bindings: BTreeMap<String, Binding>,
     /// The last worker of each source, and the highest epoch ever given.
     pub last_bound: BTreeMap<String, Binding>,
+    /// What the HTTP API keeps for its users, texts of JSON: `topology`, `task-template/<name>`.
+    pub documents: BTreeMap<String, String>,
 }

@@ -99,7 +99,8 @@ impl Master for Service {
     }
 
     async fn update_task(&self, request: Request<pb::UpdateTaskRequest>) -> Reply<pb::UpdateTaskResponse> {
-        refused("UpdateTask", request)
+        let request = logged("UpdateTask", request);
+        Ok(Response::new(start_task::apply_update(&*self.cluster, request).await))
     }
 
     async fn show_ddl_locks(&self, request: Request<pb::ShowDdlLocksRequest>) -> Reply<pb::ShowDdlLocksResponse> {
@@ -142,7 +143,8 @@ impl Master for Service {
     }
 
     async fn get_sub_task_cfg(&self, request: Request<pb::GetSubTaskCfgRequest>) -> Reply<pb::GetSubTaskCfgResponse> {
-        refused("GetSubTaskCfg", request)
+        let request = logged("GetSubTaskCfg", request);
+        Ok(Response::new(get_config::subtasks(&*self.cluster, &request.name)))
     }
 
     async fn handle_error(&self, request: Request<pb::HandleErrorRequest>) -> Reply<pb::HandleErrorResponse> {

@@ -7,6 +7,7 @@
 mod etcd;
 mod http;
 mod master;
+mod openapi;
 mod payload;
 mod rest;
 #[cfg(test)]
@@ -41,7 +42,10 @@ pub async fn serve_master(
 ) -> Result<()> {
     let security = config.security.clone();
     let service = master::Service { cluster: cluster.clone(), config };
-    let rest = rest::routes(service.clone());
+    let mut rest = rest::routes(service.clone());
+    if service.config.openapi {
+        rest = rest.merge(openapi::routes(service.clone()));
+    }
     let grpc =
         MasterServer::new(service).max_decoding_message_size(REQUEST_LIMIT).max_encoding_message_size(usize::MAX);
     let router = Routes::new(grpc).add_service(KvServer::new(etcd::RelayWorkers)).into_axum_router();

@@ -22,7 +22,11 @@ use crate::{
         node::options::MasterOptions,
         post::{self, Post},
     },
-    commands::cluster::{Cluster, OperatorChange, SourceSpec, TaskSpec},
+    commands::{
+        cluster::{Cluster, OperatorChange, SourceSpec, TaskSpec},
+        reply::source_done,
+    },
+    config::SubtaskConfig,
     coordinator::{
         ClusterChange, Rejection,
         state::{ClusterState, ExpectedStage, SourceRecord},
@@ -214,6 +218,7 @@ impl Cluster for SchedulerHandle {
 
     async fn start_task(&self, task: TaskSpec) -> Result<Vec<pb::CommonWorkerResponse>> {
         self.check_start(&self.ledger.state(), &task)?;
+        let stopped = task.stopped;
         if task.remove_meta {
             for subtask in &task.subtasks {
                 crate::units::remove_meta(subtask).await?;
@@ -221,9 +226,20 @@ impl Cluster for SchedulerHandle {
         }
         let sources: Vec<String> = task.subtasks.iter().map(|s| s.source_id.clone()).collect();
         let TaskSpec { name, yaml, subtasks, .. } = task;
-        let stage = ExpectedStage::Running;
+        let stage = if stopped { ExpectedStage::Stopped } else { ExpectedStage::Running };
         self.commit(ClusterChange::PutTask { name: name.clone(), yaml, subtasks, stage }).await?;
+        if stopped {
+            return Ok(sources.iter().map(|source| source_done(source, &self.worker_of(source))).collect());
+        }
         Ok(self.order_all(&sources, Order::Start { task: name }).await)
+    }
+
+    async fn update_task(&self, task: &str, yaml: &str, subtasks: Vec<SubtaskConfig>) -> Result<()> {
+        self.commit(ClusterChange::UpdateTask { name: task.to_owned(), yaml: yaml.to_owned(), subtasks }).await
+    }
+
+    async fn put_document(&self, key: &str, text: Option<String>) -> Result<()> {
+        self.commit(ClusterChange::PutDocument { key: key.to_owned(), text }).await
     }
 
     async fn operate_task(
@@ -240,7 +256,8 @@ impl Cluster for SchedulerHandle {
         let (change, order) = match op {
             pb::TaskOp::Pause => (set(ExpectedStage::Paused), Order::Pause { task: name.clone() }),
             pb::TaskOp::Resume => (set(ExpectedStage::Running), Order::Resume { task: name.clone() }),
-            pb::TaskOp::Delete | pb::TaskOp::Stop => (
+            pb::TaskOp::Stop => (set(ExpectedStage::Stopped), Order::Pause { task: name.clone() }),
+            pb::TaskOp::Delete => (
                 ClusterChange::RemoveSubtasks { task: name.clone(), sources: sources.clone() },
                 Order::Delete { task: name.clone() },
             ),

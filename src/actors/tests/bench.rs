@@ -152,7 +152,15 @@ impl Bench {
 
     pub async fn start_task(&self, task: &str) -> Result<Vec<pb::CommonWorkerResponse>> {
         let subtasks = vec![samples::subtask(task, "s1")];
-        self.cluster.start_task(TaskSpec { name: task.into(), yaml: String::new(), subtasks, remove_meta: false }).await
+        self.cluster
+            .start_task(TaskSpec {
+                name: task.into(),
+                yaml: String::new(),
+                subtasks,
+                remove_meta: false,
+                stopped: false,
+            })
+            .await
     }
 
     /// The only answer of an operation on `s1`.

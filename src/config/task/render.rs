@@ -38,9 +38,23 @@ impl<T: PartialEq + Clone> Names<T> {
     }
 }
 
-/// The task file of these subtasks of one task; empty text when there are none.
+/// The task file of these subtasks of one task, with passwords hidden; empty text when there are none.
 pub fn render_task(subtasks: &[SubtaskConfig]) -> String {
-    let Some(first) = subtasks.first() else { return String::new() };
+    if subtasks.is_empty() {
+        return String::new();
+    }
+    let mut yaml = rebuilt_task(subtasks).shown();
+    if let Some(Yaml::Map(_)) = yaml.get_mut("target-database")
+        && let Some(target) = yaml.get_mut("target-database")
+    {
+        mask::connection(target);
+    }
+    yaml.to_text()
+}
+
+/// The task of these subtasks, passwords as they are.
+pub fn rebuilt_task(subtasks: &[SubtaskConfig]) -> TaskConfig {
+    let Some(first) = subtasks.first() else { return TaskConfig::default() };
     let mut lists = Names::new("balist");
     let mut routes = Names::new("route");
     let mut filters = Names::new("filter");
@@ -69,7 +83,7 @@ pub fn render_task(subtasks: &[SubtaskConfig]) -> String {
             ..MysqlInstance::default()
         }));
     }
-    let task = TaskConfig {
+    TaskConfig {
         mysql_instances: instances,
         routes: routes.into_map(),
         filters: filters.into_map(),
@@ -80,14 +94,7 @@ pub fn render_task(subtasks: &[SubtaskConfig]) -> String {
         syncers: syncs.into_map(),
         validators: validators.into_map(),
         ..top_level(first)
-    };
-    let mut yaml = task.shown();
-    if let Some(Yaml::Map(_)) = yaml.get_mut("target-database")
-        && let Some(target) = yaml.get_mut("target-database")
-    {
-        mask::connection(target);
     }
-    yaml.to_text()
 }
 
 /// What all subtasks of a task have in common.

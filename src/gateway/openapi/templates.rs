@@ -1,0 +1,94 @@
+//! `/tasks/templates...` and `/tasks/converters`.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{
+    Answer, Call, Done, Fault, common, documents,
+    task_json::{from_json, to_json},
+    tasks,
+};
+use crate::{
+    config::TaskConfig,
+    error::{Code, DmError},
+    gateway::master::Service,
+};
+
+/// Runs an operation.
+pub async fn run(service: &Service, name: &str, call: Call) -> Done {
+    let template = call.of("task-name").to_owned();
+    match name {
+        "createTaskTemplate" => create(service, call.body).await,
+        "getTaskTemplateList" => Ok(Answer::list(documents::templates(service))),
+        "importTaskTemplate" => import(service, call.body["overwrite"] == true).await,
+        "getTaskTemplate" => Ok(Answer::ok(stored(service, &template)?)),
+        "updateTaskTemplate" => {
+            stored(service, &template)?;
+            if call.body["name"] != template.as_str() {
+                return Err(common(format!("the name {} is not that of the path", call.body["name"])));
+            }
+            from_json(&call.body)?;
+            documents::put(service, &documents::template(&template), &call.body).await?;
+            Ok(Answer::ok(call.body))
+        }
+        _ => {
+            stored(service, &template)?;
+            documents::remove(service, &documents::template(&template)).await?;
+            Ok(Answer::Empty(StatusCode::NO_CONTENT))
+        }
+    }
+}
+
+fn stored(service: &Service, name: &str) -> Result<Value, Fault> {
+    documents::get(service, &documents::template(name)).ok_or_else(|| {
+        DmError::new(Code::OpenAPITaskConfigNotExist)
+            .msg(format!("task template with name {name} does not exist"))
+            .into()
+    })
+}
+
+fn exists(name: &str) -> DmError {
+    DmError::new(Code::OpenAPITaskConfigExist).msg(format!("task template with name {name} already exists"))
+}
+
+async fn create(service: &Service, task: Value) -> Done {
+    let name = from_json(&task)?.name;
+    if documents::get(service, &documents::template(&name)).is_some() {
+        return Err(exists(&name).into());
+    }
+    documents::put(service, &documents::template(&name), &task).await?;
+    Ok(Answer::Json(StatusCode::CREATED, task))
+}
+
+/// Makes a template of every task.
+async fn import(service: &Service, overwrite: bool) -> Done {
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for record in service.cluster.state().tasks.values().filter(|record| !record.subtasks.is_empty()) {
+        let key = documents::template(&record.name);
+        let stored = match documents::get(service, &key) {
+            Some(_) if !overwrite => Err(Fault::from(exists(&record.name))),
+            _ => documents::put(service, &key, &tasks::shown(record)).await,
+        };
+        match stored {
+            Ok(()) => done.push(record.name.clone()),
+            Err(Fault::Text(why)) => failed.push(json!({ "task_name": record.name, "error_msg": why })),
+            Err(Fault::Missing) => {}
+        }
+    }
+    let answer = json!({ "success_task_list": done, "failed_task_list": failed });
+    Ok(Answer::Json(StatusCode::ACCEPTED, answer))
+}
+
+/// A task as a file's text, or the other way round.
+pub fn convert(call: Call) -> Done {
+    let (task, text) = (call.body.get("task"), call.body.get("task_config_file").and_then(Value::as_str));
+    let (task, file) = match (task, text) {
+        (Some(task), None) => (task.clone(), from_json(task)?.to_yaml()),
+        (None, Some(text)) => {
+            let config = TaskConfig::from_yaml(text)?;
+            (to_json(&config), config.to_yaml())
+        }
+        _ => return Err(common("exactly one of task and task_config_file must be given")),
+    };
+    Ok(Answer::ok(json!({ "task": task, "task_config_file": file })))
+}
