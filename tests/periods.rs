@@ -64,6 +64,18 @@ async fn rows_that_must_not_overlap_keep_their_order() {
         let running = Running::start(&config, 2).started(&target).await;
         traffic(&source, seed ^ 1, 300).await;
         until_equal(&source, &target, &["d"], &running).await;
+        // Images of the columns that were written only.
+        source.exec("SET GLOBAL binlog_row_image = MINIMAL").await;
+        traffic(&source, seed ^ 2, 300).await;
+        until_equal(&source, &target, &["d"], &running).await;
+        // Rows that are there already, as after a take-over: what they meet goes.
+        target
+            .exec("INSERT INTO d.named VALUES (77, '2023-01-01', '2023-02-01', 0), (77, '2023-02-01', '2023-03-01', 0)")
+            .await;
+        target.exec("INSERT INTO d.also VALUES (77, 77, '2023-01-01', '2023-02-01', 0)").await;
+        source.exec("INSERT INTO d.named (k, s, e, v) VALUES (77, '2023-01-15', '2023-02-15', 1)").await;
+        source.exec("INSERT INTO d.also (id, k, s, e) VALUES (78, 77, '2023-01-15', '2023-02-15')").await;
+        until_equal(&source, &target, &["d"], &running).await;
         running.stop().await.unwrap();
     }
 }

@@ -88,9 +88,16 @@ pub fn adjusted_sql_mode(source: Option<&str>) -> String {
 }
 
 /// The modes that change how a DDL statement reads beyond its quotes (which are rewritten), and their bits in a query
-/// event: `a || b` of a generated column, NOT in a CHECK, REAL, and whether `KEY count (a)` is a function.
-const DDL_MODES: [(u64, &str); 4] =
-    [(1, "REAL_AS_FLOAT"), (2, "PIPES_AS_CONCAT"), (8, "IGNORE_SPACE"), (1 << 29, "HIGH_NOT_PRECEDENCE")];
+/// event: `a || b` of a generated column, NOT in a CHECK, REAL, and whether `KEY count (a)` is a function; and what becomes
+/// of dates such as 2023-02-30 and 2023-00-10 in a table that is copied (without strictness: 0000-00-00).
+const DDL_MODES: [(u64, &str); 6] = [
+    (1, "REAL_AS_FLOAT"),
+    (2, "PIPES_AS_CONCAT"),
+    (8, "IGNORE_SPACE"),
+    (1 << 23, "NO_ZERO_IN_DATE"),
+    (1 << 25, "ALLOW_INVALID_DATES"),
+    (1 << 29, "HIGH_NOT_PRECEDENCE"),
+];
 
 /// The sql_mode under which a statement of the source is executed: the session's own, but with the source's reading.
 pub fn ddl_sql_mode(own: &str, event: u64) -> String {
@@ -129,7 +136,9 @@ mod tests {
     #[test]
     fn a_statement_is_read_as_at_the_source() {
         let own = "NO_ENGINE_SUBSTITUTION,IGNORE_SPACE,ALLOW_INVALID_DATES";
-        assert_eq!(ddl_sql_mode(own, 0), "NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES");
+        assert_eq!(ddl_sql_mode(own, 0), "NO_ENGINE_SUBSTITUTION");
+        assert_eq!(ddl_sql_mode(own, 1 << 25), "NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES");
+        assert_eq!(ddl_sql_mode(own, 1 << 23), "NO_ENGINE_SUBSTITUTION,NO_ZERO_IN_DATE");
         assert_eq!(ddl_sql_mode("IGNORE_SPACE", 2 | 8), "PIPES_AS_CONCAT,IGNORE_SPACE");
         // Quotes are rewritten, so their modes never reach the target.
         assert_eq!(ddl_sql_mode("", 4 | 1 << 20 | 1 << 29), "HIGH_NOT_PRECEDENCE");

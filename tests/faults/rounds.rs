@@ -2,7 +2,8 @@
 //! left half open, on all three links of a worker. After each round a mark that is written to the source must arrive
 //! within a deadline: a task that is stuck is the second-worst thing. After every few rounds all values are compared.
 //!
-//! `DM_FAULT_ROUNDS` and `DM_FAULT_SEED` as in the other fault tests; `DM_FAULT_PAIRS=mysql80-mariadb1011` names servers.
+//! `DM_FAULT_ROUNDS` and `DM_FAULT_SEED` as in the other fault tests; `DM_FAULT_PAIRS=mysql80-mariadb1011` names servers,
+//! `DM_FAULT_ONLY=source-kill` kills nothing but the source, and `DM_REPLICATION_KEEP=1` leaves the servers of a failed run up.
 
 use std::{
     sync::Arc,
@@ -78,6 +79,9 @@ enum Fault {
 }
 
 fn fault(rng: &mut StdRng, target: Kind) -> Fault {
+    if std::env::var("DM_FAULT_ONLY").is_ok_and(|only| only == "source-kill") {
+        return Fault::Process(Victim::Source, Blow::Kill);
+    }
     let link = [Link::Source, Link::Target, Link::Target, Link::Master][rng.random_range(0..4)];
     let blow = if rng.random_ratio(1, 2) { Blow::Kill } else { Blow::Freeze(rng.random_range(300..6000)) };
     match rng.random_range(0..16) {
@@ -226,6 +230,7 @@ impl Rig {
                 }
             }
             if Instant::now() > end {
+                replication::keep(after, &self.source, &self.target).await;
                 let status = String::from_utf8(self.cluster.dmctl_output(&["query-status", TASK]).stdout).unwrap();
                 panic!(
                     "seed {}: no progress within {PROGRESS:?} after {after}:\n{status}\n{}",
@@ -285,6 +290,7 @@ async fn run(pair: (Release, Release), seed: u64, rounds: u32) {
             let told = traffic.take().unwrap().stop().await;
             let equal = replication::until_equal(&rig.source, &rig.target, TASK, || false).await;
             if let Err(why) = equal {
+                replication::keep(&why, &rig.source, &rig.target).await;
                 panic!("{pair:?} seed {seed}, after round {round}: {why}\n{}", rig.cluster.logs_tail());
             }
             eprintln!("  equal after round {round}: {} statements, refused {:?}", told.taken, told.refused);
@@ -317,7 +323,10 @@ async fn faults_into_tidb() {
         Some(all) => (vec![Mysql80, Mariadb1011, Mysql97, Mariadb118, Mysql57], u32::div_ceil(all, 5)),
         None => (vec![Mysql80], 6),
     };
-    for (number, source) in sources.into_iter().enumerate() {
+    let only = std::env::var("DM_FAULT_PAIRS").unwrap_or_default();
+    let wanted =
+        |source: &Release| only.is_empty() || only.split(',').any(|w| w == format!("{source:?}-tidb").to_lowercase());
+    for (number, source) in sources.into_iter().filter(wanted).enumerate() {
         run((source, Tidb), seed + number as u64, each).await;
     }
 }

@@ -130,13 +130,18 @@ async fn run(pair: (Release, Release), seed: u64) -> Result<(), String> {
         running.stop().await.map(drop).map_err(|e| format!("at the stop: {e}"))
     };
     if let Err(why) = ended.and(equal) {
-        if variable::<u64>("DM_REPLICATION_KEEP").is_some() {
-            eprintln!("{why}\nkept: source 127.0.0.1:{}, target 127.0.0.1:{}", source.port, target.port);
-            std::future::pending::<()>().await;
-        }
+        keep(&why, &source, &target).await;
         return Err(why);
     }
     Ok(())
+}
+
+/// `DM_REPLICATION_KEEP=1`: the servers of a failed run stay up.
+pub async fn keep(why: &str, source: &Server, target: &Server) {
+    if variable::<u64>("DM_REPLICATION_KEEP").is_some() {
+        eprintln!("{why}\nkept: source 127.0.0.1:{}, target 127.0.0.1:{}", source.port, target.port);
+        std::future::pending::<()>().await;
+    }
 }
 
 fn source_options(release: Release) -> &'static [&'static str] {

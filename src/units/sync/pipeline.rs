@@ -131,7 +131,7 @@ fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<L
         senders.push(sender);
         let task = LaneTask {
             lane: lane as u16,
-            writer: writer(shared, start, lane as i32, *batch).keeping(packet + FENCE_BYTES),
+            writer: writer(shared, start, lane as i32, *batch).of_rows(packet + FENCE_BYTES),
             changes,
             ledger: shared.ledger.clone(),
             counters: shared.counters.clone(),

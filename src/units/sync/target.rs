@@ -91,6 +91,18 @@ impl Target {
         connect(&self.0.config.to, Scope::Downstream, options).await.map_err(link::unreachable)
     }
 
+    /// The same for a lane's transactions: the server gives up waiting for a table's lock before we give up waiting for the
+    /// server, so that the transaction is rolled back and lets go of the lane's row, whoever is there to hear of it.
+    pub async fn connect_lane(&self) -> Result<Conn, DmError> {
+        let mut session = self.0.session.clone();
+        if !self.0.tidb {
+            let seconds = (self.answer_limit().as_secs() * 4 / 5).max(1);
+            session.entry("lock_wait_timeout".into()).or_insert_with(|| seconds.to_string());
+        }
+        let options = ConnectOptions { session, found_rows: true, ..ConnectOptions::default() };
+        connect(&self.0.config.to, Scope::Downstream, options).await.map_err(link::unreachable)
+    }
+
     /// How long an answer is waited for.
     pub fn answer_limit(&self) -> Duration {
         self.0.config.to.answer_limit()

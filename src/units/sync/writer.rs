@@ -63,6 +63,8 @@ pub struct FencedWriter {
     packet: SqlText,
     /// Buffers of a larger packet aren't kept.
     keep: usize,
+    /// Of a lane of rows: nothing but its transactions runs on its connection.
+    rows_only: bool,
 }
 
 /// Why a transaction isn't in.
@@ -91,12 +93,14 @@ impl FencedWriter {
             conn: None,
             packet: SqlText::new(),
             keep: LARGE_PACKET,
+            rows_only: false,
         }
     }
 
-    /// Lets go of buffers after packets of more than so many bytes, the driver's too.
-    pub fn keeping(self, keep: usize) -> Self {
-        FencedWriter { keep, ..self }
+    /// For a lane of rows: lets go of buffers after packets of more than so many bytes, the driver's too, and doesn't wait
+    /// for locks of tables without end.
+    pub fn of_rows(self, keep: usize) -> Self {
+        FencedWriter { keep, rows_only: true, ..self }
     }
 
     /// Runs `body` (statements joined by `; `, each giving one result) in one transaction with the lane's progress.
@@ -146,7 +150,10 @@ impl FencedWriter {
             }
             Err(Sent::NotConnected(error)) => Err(Refused::Other(error)),
             Err(Sent::Unknown(error)) => {
-                self.conn = None;
+                let silent = self.conn.take().filter(|_| is_silence(&error)).map(|(conn, _)| conn.id());
+                if let Some(session) = silent {
+                    self.end(session).await;
+                }
                 match self.settle(batch).await {
                     Ok(true) => Ok(Vec::new()),
                     Ok(false) => Err(Refused::Other(self.target.exec_error("lane transaction", &error))),
@@ -188,6 +195,7 @@ impl FencedWriter {
         let usable = self.conn.take().filter(|(_, used)| used.elapsed() < MAX_IDLE);
         let conn = match usable {
             Some((conn, _)) => conn,
+            None if self.rows_only => self.target.connect_lane().await?,
             None => self.target.connect().await?,
         };
         Ok(&mut self.conn.insert((conn, Instant::now())).0)
@@ -245,6 +253,31 @@ impl FencedWriter {
         }
     }
 
+    /// Ends a session of ours that didn't answer in time, if it is still at work: it may hold the lane's row for as long as
+    /// somebody else's lock lasts. What became of its transaction is settled behind that, as ever.
+    async fn end(&mut self, session: u32) {
+        let limit = self.target.answer_limit();
+        // A server that was started anew gives its numbers again: only who has worked that long is meant.
+        let ours = format!(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {session} AND command = 'Query' AND time >= {} \
+             AND user = SUBSTRING_INDEX(USER(), '@', 1)",
+            limit.as_secs() / 2
+        );
+        let Ok(conn) = self.connection().await else { return };
+        let ended = match within(limit, conn.query_first::<u64, _>(&ours)).await {
+            Ok(Some(1)) => within(limit, conn.query_drop(format!("KILL {session}"))).await,
+            Ok(_) => return,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(()) => tracing::warn!(lane = self.lane, session, "a session of the target that didn't answer was ended"),
+            Err(error) => {
+                self.conn = None;
+                tracing::warn!(lane = self.lane, session, %error, "a session that doesn't answer can't be ended");
+            }
+        }
+    }
+
     /// Whether transaction `batch` is in. An error when the row shows another owner.
     async fn settle(&mut self, batch: u64) -> Result<bool, DmError> {
         failpoint::pass(self.target.task(), Place::LaneBeforeSettle)?;
@@ -289,6 +322,11 @@ impl FencedWriter {
             ))
             .workaround("Nothing is lost: the source is now served by another worker or run. See `query-status`.")
     }
+}
+
+/// No answer came in time, on a connection that nobody closed.
+fn is_silence(error: &MysqlError) -> bool {
+    matches!(error, MysqlError::Io(mysql_async::IoError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// What became of a packet.

@@ -1,0 +1,89 @@
+//! Somebody else's locks on the target: a session of ours that waits for one must not keep its lane for as long.
+
+use std::time::Duration;
+
+use dm::config::duration::GoDuration;
+use mysql_async::{Error, prelude::Queryable};
+
+use crate::{
+    support::{
+        servers::{self, Server},
+        wait::until,
+    },
+    units_sync::{Running, subtask, until_equal},
+};
+
+const TABLES: &str = "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE k (v INT)";
+
+/// Whether nobody holds a lane of the task `t`.
+async fn lanes_are_free(target: &Server) -> Result<(), Error> {
+    let mut conn = target.conn().await;
+    conn.query_drop("SET innodb_lock_wait_timeout = 1").await?;
+    conn.query_drop("SELECT lane FROM dm_meta.t_lane_progress FOR UPDATE").await
+}
+
+async fn until_held(target: &Server) {
+    until("a lane is held", Duration::from_secs(20), || async {
+        if lanes_are_free(target).await.is_err() { Ok(()) } else { Err("free".to_owned()) }
+    })
+    .await;
+}
+
+async fn until_free(target: &Server) {
+    until("no lane is held", Duration::from_secs(30), || async {
+        lanes_are_free(target).await.map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+async fn rig(source: Server, target: Server) -> (Server, Server, dm::config::SubtaskConfig, Running) {
+    source.exec(TABLES).await;
+    target.exec(TABLES).await;
+    let mut config = subtask(&source, &target, true);
+    config.to.read_timeout = Some(GoDuration(4_000_000_000));
+    let running = Running::start(&config, 1).started(&target).await;
+    source.exec("INSERT INTO d.t VALUES (1, 1), (2, 1); INSERT INTO d.k VALUES (1), (1), (2)").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    (source, target, config, running)
+}
+
+/// The session is ended, its transaction rolled back, and sent again.
+async fn a_row_is_locked(source: Server, target: Server) {
+    let (source, target, _, running) = rig(source, target).await;
+    let mut holder = target.conn().await;
+    holder.query_drop("BEGIN").await.unwrap();
+    holder.query_drop("SELECT v FROM d.t WHERE id = 1 FOR UPDATE").await.unwrap();
+    source.exec("BEGIN; UPDATE d.t SET v = v + 1; INSERT INTO d.k VALUES (1), (3); COMMIT").await;
+    until_held(&target).await;
+    until_free(&target).await;
+    holder.query_drop("ROLLBACK").await.unwrap();
+    source.exec("INSERT INTO d.k VALUES (4)").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+}
+
+/// The server gives up by itself, whoever is there to hear of it; the next run goes on.
+async fn a_table_is_locked(source: Server, target: Server) {
+    let (source, target, config, mut running) = rig(source, target).await;
+    let mut holder = target.conn().await;
+    holder.query_drop("LOCK TABLES d.t WRITE").await.unwrap();
+    source.exec("BEGIN; UPDATE d.t SET v = v + 1; INSERT INTO d.k VALUES (1), (3); COMMIT").await;
+    until_held(&target).await;
+    let error = running.ended().await;
+    assert!(error.contains("Error 1205"), "{error}");
+    until_free(&target).await;
+    holder.query_drop("UNLOCK TABLES").await.unwrap();
+    let running = Running::start(&config, 2).at_epoch(&target, 2).await;
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_foreign_lock_lets_go_of_its_lane() {
+    tokio::join!(
+        a_row_is_locked(servers::mysql(), servers::mariadb()),
+        a_row_is_locked(servers::mariadb(), servers::mysql()),
+        a_table_is_locked(servers::mariadb(), servers::mariadb()),
+        a_table_is_locked(servers::mysql(), servers::mysql()),
+    );
+}

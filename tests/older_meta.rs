@@ -1,0 +1,35 @@
+//! Meta tables that an earlier version, or the original, made.
+
+use crate::{
+    support::servers,
+    units_sync::{Running, subtask, until_equal},
+};
+
+/// GTID sets may be longer than a TEXT holds; a session without strict mode would cut them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_for_gtid_sets_are_widened_and_keep_what_they_hold() {
+    let (source, target) = (servers::mysql(), servers::mariadb());
+    let table = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY)";
+    source.exec(table).await;
+    target.exec(table).await;
+    let config = subtask(&source, &target, true);
+    let running = Running::start(&config, 1).started(&target).await;
+    source.exec("INSERT INTO d.t VALUES (1)").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+    let stored = "SELECT GROUP_CONCAT(binlog_name, binlog_pos, binlog_gtid) FROM dm_meta.t_syncer_checkpoint \
+                  WHERE is_global = 1";
+    let types = "SELECT GROUP_CONCAT(COLUMN_NAME, ' ', DATA_TYPE ORDER BY 1) FROM information_schema.COLUMNS WHERE \
+                 TABLE_SCHEMA = 'dm_meta' AND TABLE_NAME = 't_syncer_checkpoint' AND COLUMN_NAME LIKE '%gtid'";
+    let before = target.text(stored).await;
+    target
+        .exec("ALTER TABLE dm_meta.t_syncer_checkpoint MODIFY binlog_gtid TEXT, MODIFY exit_safe_binlog_gtid TEXT")
+        .await;
+    assert_eq!(target.text(types).await, "binlog_gtid text,exit_safe_binlog_gtid text");
+    let running = Running::start(&config, 2).at_epoch(&target, 2).await;
+    assert_eq!(target.text(types).await, "binlog_gtid mediumtext,exit_safe_binlog_gtid mediumtext");
+    assert_eq!(target.text(stored).await, before);
+    source.exec("INSERT INTO d.t VALUES (2)").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+}
