@@ -17,8 +17,12 @@ use crate::{
 
 /// Writes a file that only its owner reads; an older one is overwritten.
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+    create_private(path)?.write_all(text.as_bytes())
+}
+
+/// Opens such a file.
+pub fn create_private(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Writes `tasks/<task>.yaml` and `sources/<source>.yaml` below a folder.

@@ -7,8 +7,10 @@ pub mod binlog;
 pub mod binlog_schema;
 pub mod check_task;
 pub mod cluster;
+pub mod completion;
 pub mod config;
 pub mod config_files;
+pub mod diag;
 pub mod encrypt;
 pub mod get_config;
 pub mod help;
@@ -26,6 +28,7 @@ pub mod reply;
 pub mod resume_task;
 pub mod shard_ddl_lock;
 pub mod start_task;
+mod status_table;
 pub mod stop_task;
 #[cfg(test)]
 pub mod testing;
@@ -45,7 +48,10 @@ pub const ALL: &[Spec] = &[
     binlog::SPEC,
     binlog_schema::SPEC,
     check_task::SPEC,
+    completion::SPEC,
+    completion::ASK,
     config::SPEC,
+    diag::SPEC,
     encrypt::SPEC,
     get_config::SPEC,
     binlog::HANDLE_ERROR,
@@ -92,6 +98,9 @@ pub async fn run(session: &mut Session, tool: &Tool, path: &[&'static Spec], mat
         ["handle-error"] => binlog::run_handle_error(session, matches).await,
         ["binlog-schema", op] => binlog_schema::run(session, op, matches).await,
         ["operate-schema"] => binlog_schema::run_operate_schema(session, matches).await,
+        ["completion"] => completion::run(session, matches),
+        ["__complete"] => completion::ask(session, matches).await,
+        ["diag"] => diag::run(session, matches).await,
         ["encrypt"] => encrypt::run(session, matches).await,
         ["start-relay"] => relay::run_operate(session, matches, RelayOpV2::StartRelayV2).await,
         ["stop-relay"] => relay::run_operate(session, matches, RelayOpV2::StopRelayV2).await,

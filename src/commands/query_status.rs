@@ -1,12 +1,13 @@
 //! `query-status`: a summary of all tasks, or everything about some of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::IsTerminal, time::Duration};
 
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
-use super::{cluster::Cluster, input::task_name, reply::Refusal};
+use super::{cluster::Cluster, input::task_name, reply::Refusal, status_table};
 use crate::{
+    config::GoDuration,
     dmctl::{
         cobra::{Flag, Matches, Spec},
         json::print_plain,
@@ -15,10 +16,18 @@ use crate::{
     pb,
 };
 
+/// Nobody reads faster.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The command line.
 pub const SPEC: Spec =
-    Spec::new("query-status [-s source ...] [task-name | task-file] [--more]", "Queries task status")
-        .flags(&[Flag::switch("more", "whether to print the detailed information")]);
+    Spec::new("query-status [-s source ...] [task-name | task-file] [--more]", "Queries task status").flags(&[
+        Flag::switch("more", "whether to print the detailed information"),
+        Flag::text("output", "json", "json, or a table for people").short('o'),
+        Flag::switch("watch", "prints the table again and again"),
+        Flag::text("interval", "2s", "time between two tables of --watch"),
+        Flag::int("rounds", 0, "ends --watch after so many tables").hidden(),
+    ]);
 
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
@@ -28,6 +37,12 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         _ => return Err(Failure::Usage(String::new())),
     };
     let sources = matches.sources();
+    match matches.one("output") {
+        "table" => return watch(session, matches, name, sources).await,
+        "json" if matches.is("watch") => return watch(session, matches, name, sources).await,
+        "json" => {}
+        other => return Err(Failure::Usage(format!("output {other:?} is not known (allowed: json, table)"))),
+    }
     let overview = name.is_empty() && sources.is_empty() && !matches.is("more");
     let request = pb::QueryStatusListRequest { name, sources, more: matches.is("more") };
     let reply = session.rpc_in_time(request, |mut c, r| async move { c.query_status(r).await }).await?;
@@ -37,6 +52,34 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         session.reply(&reply);
     }
     Ok(())
+}
+
+/// Prints the table, once or again and again; colours and a cleared screen are for terminals.
+async fn watch(session: &mut Session, matches: &Matches, name: String, sources: Vec<String>) -> Outcome {
+    let interval = matches.one("interval").parse::<GoDuration>().map(GoDuration::to_std).unwrap_or_default();
+    if interval < MIN_INTERVAL {
+        return Err(Failure::Usage("--interval must be a duration of 100ms or more, such as 2s".to_owned()));
+    }
+    let terminal = std::io::stdout().is_terminal();
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+    let mut round = 0;
+    loop {
+        let request = pb::QueryStatusListRequest { name: name.clone(), sources: sources.clone(), more: true };
+        let reply = session.rpc_in_time(request, |mut c, r| async move { c.query_status(r).await }).await;
+        let text = match reply {
+            Ok(reply) => status_table::render(&reply, colour),
+            // Somebody who watches wants to see it come back.
+            Err(Failure::Text(why)) if matches.is("watch") => format!("{why}\n"),
+            Err(failure) => return Err(failure),
+        };
+        let clear = if terminal && matches.is("watch") { "\u{1b}[H\u{1b}[2J" } else { "" };
+        session.line(&format!("{clear}{}", text.trim_end()));
+        round += 1;
+        if !matches.is("watch") || round == matches.int("rounds") {
+            return Ok(());
+        }
+        tokio::time::sleep(interval).await;
+    }
 }
 
 #[derive(Default)]

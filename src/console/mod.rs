@@ -5,7 +5,7 @@
 
 mod args;
 mod facts;
-mod fetch;
+pub mod fetch;
 mod screen;
 mod tree;
 

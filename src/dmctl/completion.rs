@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 
 use super::{
     cobra::{Spec, Tool},
-    run::PROMPT,
-    session::Names,
+    run::{ONE_SHOT, PROMPT},
+    session::{Names, Session},
 };
 
 /// The user waits at the prompt for this long at most; then names are just not offered.
@@ -52,6 +52,24 @@ impl completion::Completer for Completer {
         let pairs = words.into_iter().map(|word| Pair { display: word.clone(), replacement: format!("{word} ") });
         Ok((start, pairs.collect()))
     }
+}
+
+/// What may stand behind some words of a one-shot call; names come from the master, if one answers soon.
+pub async fn candidates(session: &mut Session, words: &[String]) -> Vec<String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let wanted = wanted(&ONE_SHOT, &words);
+    let mut out = wanted.words;
+    out.retain(|word| word != "exit");
+    if wanted.names && session.knows_a_master() {
+        let fetched = async {
+            session.client().await.ok()?;
+            Some(session.names().fetch().await)
+        };
+        out.extend(tokio::time::timeout(NAMES_LIMIT, fetched).await.ok().flatten().unwrap_or_default());
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 impl Hinter for Completer {

@@ -1,7 +1,7 @@
 //! DM's command line: one-shot and interactive. Commands live in `crate::commands`, one file each.
 
 pub mod cobra;
-mod completion;
+pub mod completion;
 pub mod connect;
 pub mod globals;
 mod interactive;

@@ -12,7 +12,7 @@ use super::{
 use crate::commands;
 
 /// The tool as it is called from a shell.
-const ONE_SHOT: Tool =
+pub(super) const ONE_SHOT: Tool =
     Tool { name: "dmctl", about: "DM control", flags: COMMAND_MODE, commands: commands::ALL, runs: true };
 
 /// The tool inside its own prompt, where the connection is given already.

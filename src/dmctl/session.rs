@@ -84,6 +84,11 @@ impl Session {
         self.target.is_ok()
     }
 
+    /// The certificates of its connections.
+    pub fn security(&self) -> Security {
+        self.target.as_ref().map(|target| target.tls.clone()).unwrap_or_default()
+    }
+
     /// Where completion gets names from.
     pub fn names(&self) -> Names {
         Names { client: self.client.clone() }

@@ -1,6 +1,6 @@
 //! Plain pages: version, metrics, health, live actors.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -9,23 +9,69 @@ use axum::{
     routing::get,
 };
 
-use crate::{commands::cluster::Cluster, config::version, observe};
+use crate::{
+    commands::cluster::Cluster,
+    config::version,
+    observe,
+    pb::{self, members::Member},
+};
 
 /// Text as Prometheus wants it.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// `/status` and `/metrics`, which masters and workers have.
+/// How long the leader may take to say that it is ready.
+const READY_LIMIT: Duration = Duration::from_secs(3);
+
+/// What masters and workers have: `/status`, `/metrics`, `/healthz` (the process answers), `/readyz` (it serves),
+/// `/log-level` (shown, and changed by PUT with the level as body), `/debug/log` (the last lines).
 pub fn with_pages(router: Router) -> Router {
-    // The original prints a block that already ends in a newline with one more.
-    let status = async || text("text/plain", format!("{}\n", version::block()));
-    router.route("/status", get(status)).route("/metrics", get(async || text(METRICS_TYPE, observe::metrics::render())))
+    with_common_pages(router).route("/readyz", get(async || "ok\n"))
 }
 
-/// The same, `/health`, and `/actors` for the console.
+fn with_common_pages(router: Router) -> Router {
+    // The original prints a block that already ends in a newline with one more.
+    let status = async || text("text/plain", format!("{}\n", version::block()));
+    let level = async || format!("{}\n", observe::log::level());
+    let set_level = async |body: String| match observe::log::set_level(body.trim()) {
+        Ok(()) => {
+            tracing::info!(level = body.trim(), "the log's level was changed");
+            (StatusCode::OK, "ok\n".to_owned())
+        }
+        Err(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")),
+    };
+    router
+        .route("/status", get(status))
+        .route("/metrics", get(async || text(METRICS_TYPE, observe::metrics::render())))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/log-level", get(level).put(set_level))
+        .route("/debug/log", get(async || text("text/plain; charset=utf-8", observe::log::last_lines())))
+}
+
+/// The same, `/health`, and `/actors` for the console. A master is ready when there is a leader whose scheduler answers.
 pub fn with_master_pages(router: Router, cluster: Arc<dyn Cluster>) -> Router {
     let health = async || Json(serde_json::json!({ "health": "true", "reason": "" }));
+    let ready = {
+        let cluster = cluster.clone();
+        async move || match tokio::time::timeout(READY_LIMIT, cluster.members()).await {
+            Ok(members) if leads(&members) => (StatusCode::OK, "ok\n"),
+            Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "no leader is ready\n"),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the leader does not answer\n"),
+        }
+    };
     let actors = async move || Json(cluster.actors().await);
-    with_pages(router).route("/health", get(health)).route("/actors", get(actors))
+    with_common_pages(router).route("/readyz", get(ready)).route("/health", get(health)).route("/actors", get(actors))
+}
+
+fn leads(members: &[pb::Members]) -> bool {
+    let mut leader = false;
+    for member in members {
+        match &member.member {
+            Some(Member::Leader(found)) => leader = !found.name.is_empty(),
+            Some(Member::Worker(found)) if !found.msg.is_empty() => return false,
+            _ => {}
+        }
+    }
+    leader
 }
 
 /// A body with its type.

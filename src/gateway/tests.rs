@@ -65,7 +65,11 @@ async fn pages_of_a_master() {
     let (status, body) = get("/status").await;
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert_eq!(body, format!("{}\n", crate::config::version::block()));
-    assert_eq!(get("/metrics").await.0, "HTTP/1.1 200 OK");
+    for page in ["/metrics", "/healthz", "/readyz", "/log-level", "/debug/log"] {
+        assert_eq!(get(page).await.0, "HTTP/1.1 200 OK", "{page}");
+    }
+    let (status, why) = http(gateway.address, "PUT", "/log-level", "loud").await;
+    assert!(status.contains("400") && why.contains("allowed: debug, info"), "{why}");
     assert!(get("/health").await.1.contains("\"health\":\"true\""));
     assert!(get("/actors").await.1.contains("running"));
     assert_eq!(get("/nope").await.0, "HTTP/1.1 404 Not Found");

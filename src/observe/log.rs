@@ -4,6 +4,7 @@
 //! only when they hold blanks, quotes, `=`, brackets or non-printable characters.
 
 use std::{
+    collections::VecDeque,
     fmt::{self, Write as _},
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -18,7 +19,8 @@ use tracing::{
     level_filters::LevelFilter,
 };
 use tracing_subscriber::{
-    Layer, filter::Targets, layer::Context, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, layer::Context, layer::SubscriberExt, registry::LookupSpan, reload,
+    util::SubscriberInitExt,
 };
 
 use super::redact;
@@ -54,10 +56,59 @@ pub fn init(level: &str, file: &str, format: &str) -> Result<()> {
     if STARTED.set(()).is_err() {
         return Ok(());
     }
-    let layer = LogLayer { format, sink }.with_filter(filter(level));
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let layer = LogLayer { format, sink }.with_filter(filter);
+    if LEVEL.set(Live { handle, shown: Mutex::new(level) }).is_err() {
+        return Ok(());
+    }
     // Another subscriber was there first (a test's); it keeps the log.
     tracing_subscriber::registry().with(layer).try_init().ok();
     Ok(())
+}
+
+/// How the level of a running process is changed.
+struct Live {
+    handle: reload::Handle<Targets, Registry>,
+    shown: Mutex<LevelFilter>,
+}
+
+static LEVEL: OnceLock<Live> = OnceLock::new();
+
+/// The present level: debug, info, warn, error.
+pub fn level() -> String {
+    let shown = LEVEL.get().map(|live| *live.shown.lock().unwrap_or_else(PoisonError::into_inner));
+    shown.unwrap_or(LevelFilter::INFO).to_string().to_ascii_lowercase()
+}
+
+/// Changes the level of the running process; the text says what is wrong.
+pub fn set_level(level: &str) -> std::result::Result<(), String> {
+    let wanted = parse_level(level)?;
+    let live = LEVEL.get().ok_or("this process has no log of its own")?;
+    live.handle.reload(filter(wanted)).map_err(|e| e.to_string())?;
+    *live.shown.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+    Ok(())
+}
+
+/// The last lines that were logged, oldest first, kept for diagnostics.
+static LAST: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+/// At most so many of them.
+const LAST_LINES: usize = 2000;
+
+/// Those lines.
+pub fn last_lines() -> String {
+    LAST.lock().unwrap_or_else(PoisonError::into_inner).iter().map(String::as_str).collect()
+}
+
+fn remember(line: &str) {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.len() >= LAST_LINES {
+        last.pop_front();
+    }
+    // A line of that length is an error's; its beginning says what it is about.
+    last.push_back(match line.char_indices().nth(2000) {
+        Some((end, _)) => format!("{} ...\n", &line[..end]),
+        None => line.to_owned(),
+    });
 }
 
 fn parse_level(level: &str) -> std::result::Result<LevelFilter, String> {
@@ -159,6 +210,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
             Format::Text => line.text(),
             Format::Json => line.json(),
         };
+        remember(&text);
         self.sink.write(&text);
     }
 }
