@@ -335,9 +335,29 @@ async fn a_full_or_missing_folder_is_a_clear_error() {
     run(UnitType::Dump, &config, 1).await.unwrap();
     let data = dir.path().join("dump/d.t.0000000000000.sql");
     let text = std::fs::read_to_string(&data).unwrap();
+    let foreign = dir.path().join("dump/d.t.0000000000009.sql");
+    let refused = async |what: &str| {
+        let error = run(UnitType::Load, &config, 1).await.unwrap_err();
+        assert_eq!(error.code(), Code::LoadUnitInvalidFileEnding, "{error}");
+        assert!(error.message().contains("d.t.000000000") && error.message().contains(what), "{error}");
+    };
+    std::fs::write(&data, text.trim_end().trim_end_matches(';')).unwrap();
+    refused("the dump wrote").await;
+    std::fs::remove_file(&data).unwrap();
+    refused("is missing").await;
+    std::fs::write(&data, &text).unwrap();
+    std::fs::write(&foreign, &text).unwrap();
+    refused("is not of this dump").await;
+    std::fs::remove_file(&foreign).unwrap();
+    assert_eq!(target.text("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'd'").await, "0");
+    std::fs::write(&data, text.replace("(1)", "(2)")).unwrap();
+    refused("other bytes").await;
+    // A dump without a manifest: what a file says is all there is.
+    std::fs::remove_file(dir.path().join("dump/.dm-files")).unwrap();
     std::fs::write(&data, text.trim_end().trim_end_matches(';')).unwrap();
     let error = run(UnitType::Load, &config, 1).await.unwrap_err();
-    assert_eq!(error.code(), Code::LoadUnitInvalidFileEnding);
-    assert!(error.message().contains("d.t.0000000000000.sql"), "{error}");
-    assert_eq!(target.text("SELECT COUNT(*) FROM d.t").await, "0");
+    assert_eq!(error.code(), Code::LoadTaskCheckPointNotMatch, "{error}");
+    std::fs::write(&data, &text).unwrap();
+    run(UnitType::Load, &config, 1).await.unwrap();
+    assert_eq!(target.text("SELECT SUM(a) FROM d.t").await, "1");
 }

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use super::*;
 use crate::{
     support::{
+        nodes::Cluster,
         wait,
         writer::{self, Writers},
     },
@@ -58,16 +59,32 @@ async fn reaches(target: &Server, chunks: usize) {
     .await;
 }
 
+/// The source notes every statement from now on.
+async fn log_statements(source: &Server) {
+    source.exec("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON").await;
+}
+
+/// How often chunks were read, and how many different ones (of tables that are cut).
+async fn reads(source: &Server) -> (u64, u64) {
+    let sql = "SELECT CONCAT(COUNT(*), ' ', COUNT(DISTINCT argument)) FROM mysql.general_log WHERE argument LIKE 'SELECT %' AND \
+               argument LIKE '% FORCE INDEX (%) WHERE (%)' AND argument NOT LIKE '%LIMIT 1%'";
+    source.exec("SET GLOBAL general_log = OFF").await;
+    let text = source.text(sql).await;
+    let (all, different) = text.split_once(' ').unwrap();
+    (all.parse().unwrap(), different.parse().unwrap())
+}
+
 #[tokio::test]
 async fn killed_workers_cost_the_chunks_under_way() {
     for seed in 0..rounds() {
         for source in [servers::mariadb(), servers::mysql()] {
             let target = servers::mariadb();
             filled(&source).await;
+            log_statements(&source).await;
             let config = config(&source, &target);
             let writers = Writers::start(&source, 4, Duration::from_millis(4), seed);
             let mut rng = StdRng::seed_from_u64(seed);
-            let (mut kills, mut before) = (0, BTreeSet::new());
+            let (mut kills, mut before) = (0u64, BTreeSet::new());
             loop {
                 // Another worker every second time.
                 let unit = units::build(UnitType::Load, env(&config, 1 + kills / 2)).unwrap();
@@ -87,7 +104,11 @@ async fn killed_workers_cost_the_chunks_under_way() {
                 assert!(now.is_superset(&before), "a chunk that was in the target is read again");
                 before = now;
             }
-            eprintln!("{kills} kills");
+            let (all, different) = reads(&source).await;
+            eprintln!("{kills} kills, {all} reads of {different} chunks");
+            assert!(different > 50, "{different} chunks seen");
+            // What two readers and four writers had under way.
+            assert!(all - different <= kills * 7, "{all} reads of {different} chunks with {kills} kills");
             caught_up(&source, &target, &config, writers, 1 + kills).await;
         }
     }
@@ -135,6 +156,72 @@ async fn crashed_servers_lose_nothing() {
             before = done(&target).await.len();
         }
         assert_eq!(load(&config, 2).await.unwrap(), Ended::Finished);
+        caught_up(&source, &target, &config, writers, 3).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-long"]
+async fn killed_processes_of_a_cluster_hand_their_load_on() {
+    for seed in 0..rounds() {
+        let (source, target) = (servers::mariadb(), servers::mysql());
+        filled(&source).await;
+        let mut cluster = Cluster::with_workers(2, 3);
+        cluster.create_source("src-1", &source, true);
+        let task = cluster.file("task.yaml", &format!(
+            "name: t\ntask-mode: all\ntarget-database: {{host: 127.0.0.1, port: {}, user: root, password: \"123456\"}}\n\
+             mysql-instances:\n- {{source-id: src-1, block-allow-list: b, loader-config-name: l, mydumper-config-name: m}}\n\
+             block-allow-list:\n  b: {{do-dbs: [busy, d]}}\nmydumpers:\n  m: {{threads: 2, rows: 20}}\nloaders:\n  \
+             l: {{import-mode: stream, pool-size: 4}}\n",
+            target.port
+        ));
+        let writers = Writers::start(&source, 16, Duration::from_millis(20), seed);
+        cluster.dmctl_ok(&["start-task", &task]);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut before = 0;
+        for round in 0..4 {
+            let more = before + rng.random_range(1..60);
+            let reached = tokio::time::timeout(Duration::from_secs(20), reaches(&target, more)).await;
+            if reached.is_err() {
+                // All are in.
+                break;
+            }
+            let worker = ["worker1", "worker2"][round % 2];
+            cluster.node(worker).kill();
+            cluster.node(worker).up();
+            before = done(&target).await.len();
+        }
+        assert!(writers.stop().await > 10);
+        wait::until("equal data", Duration::from_secs(180), || async {
+            let (mut from, mut to) = (source.conn().await, target.conn().await);
+            let mut differences = Vec::new();
+            for schema in SCHEMAS {
+                differences.extend(compare::schema_differences(&mut from, schema, &mut to, schema).await);
+            }
+            if differences.is_empty() { Ok(()) } else { Err(format!("{differences:#?}\n{}", cluster.logs_tail())) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "tier: make test-tidb"]
+async fn streamed_into_tidb_while_sixteen_writers_work() {
+    for source in [servers::mariadb(), servers::mysql()] {
+        let target = Server::of(Release::Tidb, &[]);
+        filled(&source).await;
+        let config = config(&source, &target);
+        let writers = Writers::start(&source, 16, Duration::from_millis(20), 5);
+        // Once through, and once more from a kill in the middle.
+        let unit = units::build(UnitType::Load, env(&config, 1)).unwrap();
+        let ended = tokio::select! {
+            ended = unit.run(CancellationToken::new()) => Some(ended),
+            () = reaches(&target, 40) => None,
+        };
+        drop(unit);
+        if ended.is_none() {
+            assert_eq!(load(&config, 2).await.unwrap(), Ended::Finished);
+        }
         caught_up(&source, &target, &config, writers, 3).await;
     }
 }

@@ -46,7 +46,7 @@ fn tables(source: &Server, large: usize) -> Vec<String> {
     let mut out = vec![
         format!("CREATE DATABASE {} CHARACTER SET utf8mb4", quoted(ZOO)),
         format!("USE {}", quoted(ZOO)),
-        "CREATE TABLE empty (id INT PRIMARY KEY)".into(),
+        "CREATE TABLE nothing (id INT PRIMARY KEY)".into(),
         "CREATE TABLE types (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, t TINYINT, tu TINYINT UNSIGNED, s SMALLINT, m MEDIUMINT, \
          i INT ZEROFILL, b BIGINT, d DECIMAL(65,30), f FLOAT, g DOUBLE, bt BIT(37), dt DATE, tm TIME(6), ts TIMESTAMP(6) NULL, \
          dtm DATETIME(6), y YEAR, c CHAR(20), vc VARCHAR(200), l1 VARCHAR(40) CHARACTER SET latin1, gb VARCHAR(20) CHARACTER SET gbk, \

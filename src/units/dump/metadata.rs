@@ -63,10 +63,16 @@ impl Metadata {
         let mut lines = text.lines().peekable();
         while let Some(line) = lines.next() {
             let line = line.trim();
-            if let Some(at) = line.strip_prefix("Started dump at:") {
+            let said = line.trim_start_matches('#').trim_start();
+            if let Some(at) = said.strip_prefix("Started dump at:") {
                 out.started = at.trim().to_owned();
-            } else if let Some(at) = line.strip_prefix("Finished dump at:") {
+            } else if let Some(at) = said.strip_prefix("Finished dump at:") {
                 out.finished = Some(at.trim().to_owned());
+            } else if matches!(line, "[master]" | "[source]") {
+                // mydumper 0.14 and later.
+                let place = parse_section(&mut lines, file)?;
+                found |= !place.binlog_name.is_empty();
+                out.location = place;
             } else if line.starts_with("SHOW MASTER STATUS:") || line.starts_with("SHOW BINARY LOG STATUS:") {
                 out.newer_command = line.starts_with("SHOW BINARY LOG STATUS:");
                 let place = parse_block(&mut lines, file)?;
@@ -101,6 +107,40 @@ fn no_location(file: &str) -> DmError {
     DmError::new(Code::MetadataNoBinlogLoc)
         .msg(format!("the dump metadata {file} has no binlog position"))
         .workaround("Please check that the source has its binlog on, and dump again.")
+}
+
+/// `File = ..`, `Position = ..` and `Executed_Gtid_Set = ..`, or their newer names, up to the next section. A long set goes on in
+/// the lines behind it.
+fn parse_section(lines: &mut std::iter::Peekable<std::str::Lines<'_>>, file: &str) -> Result<DumpLocation> {
+    let mut at = DumpLocation::default();
+    let mut in_gtid = false;
+    while let Some(line) = lines.next_if(|line| !line.trim_start().starts_with('[')) {
+        let line = line.trim();
+        let Some((name, value)) = line.trim_start_matches('#').split_once('=') else {
+            if in_gtid && !line.starts_with('#') {
+                at.gtid.push_str(line);
+            }
+            continue;
+        };
+        let value = value.trim().trim_matches(['"', '\'']);
+        in_gtid = false;
+        match name.trim().to_ascii_lowercase().as_str() {
+            "file" | "source_log_file" => at.binlog_name = value.to_owned(),
+            "position" | "source_log_pos" => {
+                at.binlog_pos = value.parse().map_err(|e| {
+                    DmError::new(Code::ParseMydumperMeta)
+                        .msg(format!("invalid binlog position {value:?} in dump metadata {file}"))
+                        .cause(e)
+                })?;
+            }
+            "executed_gtid_set" => {
+                at.gtid = value.to_owned();
+                in_gtid = true;
+            }
+            _ => {}
+        }
+    }
+    Ok(at)
 }
 
 fn parse_block(lines: &mut std::iter::Peekable<std::str::Lines<'_>>, file: &str) -> Result<DumpLocation> {
@@ -156,6 +196,18 @@ mod tests {
         assert_eq!(meta.location, at("b.1", 4, "u1:1-3,u2:1-9"));
         assert_eq!(meta.exit, Some(at("b.1", 9, "u1:1-4")));
         assert_eq!(Metadata::parse(&meta.to_text(), "metadata").unwrap(), meta);
+    }
+
+    #[test]
+    fn sections_of_newer_mydumpers() {
+        let text = "# Started dump at: a\n[config]\nquote_character = BACKTICK\n\n[master]\n# Channel_Name = '' # of a channel\n\
+                    File = b.000017\nPosition = 241149225\nExecuted_Gtid_Set = u1:1-9,\nu2:1-6\n\n[`d`.`t`]\nRows = 2\n# Finished dump at: b\n";
+        let meta = Metadata::parse(text, "metadata").unwrap();
+        assert_eq!(meta.location, at("b.000017", 241149225, "u1:1-9,u2:1-6"));
+        assert_eq!((meta.started.as_str(), meta.finished.as_deref()), ("a", Some("b")));
+        let newer = "[source]\nSOURCE_LOG_FILE = \"b.2\"\nSOURCE_LOG_POS = 157\nexecuted_gtid_set = \"\"\n";
+        assert_eq!(Metadata::parse(newer, "metadata").unwrap().location, at("b.2", 157, ""));
+        assert!(Metadata::parse("[source]\n# Channel_Name = ''\n", "metadata").is_err());
     }
 
     #[test]

@@ -119,10 +119,13 @@ pub fn parse(name: &str) -> FileKind {
         return FileKind::Other;
     }
     let Some((schema, rest)) = stem.split_once('.') else { return FileKind::Other };
-    let (table, order) = match rest.rsplit_once('.') {
-        Some((table, digits)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => (table, digits),
-        _ => (rest, ""),
+    let digits = |rest: &str| {
+        let (name, digits) = rest.rsplit_once('.')?;
+        (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some(name.len())
     };
+    // mydumper numbers the parts of a part too; points in names are written otherwise.
+    let end = digits(rest).map_or(rest.len(), |end| digits(&rest[..end]).unwrap_or(end));
+    let (table, order) = (&rest[..end], rest[end..].trim_start_matches('.'));
     FileKind::Data { schema: unescape(schema), table: unescape(table), order: order.to_owned() }
 }
 

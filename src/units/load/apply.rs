@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet, io::Read, path::PathBuf, sync::Arc}
 use tokio::task::JoinHandle;
 
 use super::{
-    folder::{DataFile, unreadable},
+    folder::{DataFile, agree_in_content, unreadable},
     progress::{Counters, TableProgress},
     scan::{Batch, ScanError, Scanner},
     sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
@@ -70,6 +70,11 @@ impl Worker {
         let transactional =
             !self.shared.plain.contains(&(file.row.target_schema.clone(), file.row.target_table.clone()));
         let writer = Arc::new(RowWriter::new(file, self.shared.tidb));
+        if let Some(facts) = file.facts.filter(|_| position == 0) {
+            let path = file.path.clone();
+            let looked = tokio::task::spawn_blocking(move || agree_in_content(&path, &facts)).await;
+            looked.map_err(|e| DmError::new(Code::LoadUnitDispatchSQLFromFile).msg("a reader died").cause(e))??;
+        }
         'reopen: loop {
             let input = files::reader(&file.path).map_err(|e| unreadable(&file.path, e))?;
             let (mut batch, mut reading) = self.read(file, Scanner::new(input, position), &writer).await?;
@@ -278,6 +283,7 @@ mod tests {
                 was_empty: false,
             },
             table: "`db`.`t`".into(),
+            facts: None,
             extra: extra.iter().map(|(n, v)| ExtraColumn { name: (*n).to_owned(), value: (*v).to_owned() }).collect(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::{folder::SchemaFile, store::absent_is_none};
+use super::{folder::SchemaFile, indexes, store::absent_is_none};
 use crate::{
     error::{Code, DmError, Result, Scope},
     rules::{ExtraColumn, Router, check_places},
@@ -37,7 +37,7 @@ pub async fn schema(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creati
 impl Creating<'_> {
     /// The CREATE statement of a file for the target, IF NOT EXISTS included. None when our grammar doesn't read it
     /// (somebody else's dump): then only its name is replaced.
-    fn rewritten(&self, text: &str, file: &SchemaFile) -> Result<Option<String>> {
+    pub(super) fn rewritten(&self, text: &str, file: &SchemaFile) -> Result<Option<String>> {
         let Some(sql) = create_text(text) else { return Ok(None) };
         // The dump's session has no SQL mode, so that quotes are plain.
         let context =
@@ -97,11 +97,18 @@ pub async fn table(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creatin
         let row: Option<u8> = absent_is_none(conn.query_first(some).await, "look into the target table")?;
         return Ok(row.is_none());
     }
-    new_table(conn, file, text, how).await
+    new_table(conn, file, text, false, how).await
 }
 
-/// Creates a table that isn't there, or is since a moment. True: it has no rows.
-pub async fn new_table(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creating<'_>) -> Result<bool> {
+/// Creates a table that isn't there, or is since a moment; `large`: its plain indexes come after its rows. True: it has no
+/// rows.
+pub async fn new_table(
+    conn: &mut Conn,
+    file: &SchemaFile,
+    text: &str,
+    large: bool,
+    how: &Creating<'_>,
+) -> Result<bool> {
     let name = format!("{}.{}", quote_name(&file.target_schema), quote_name(&file.target_table));
     let sql = match how.rewritten(text, file)? {
         Some(sql) => sql,
@@ -111,6 +118,7 @@ pub async fn new_table(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Cre
                 .workaround("Please check the dump file, or dump again (start the task with `--remove-meta`).")
         })?,
     };
+    let sql = if large { indexes::without(&sql).unwrap_or(sql) } else { sql };
     execute(conn, file, sql).await?;
     Ok(true)
 }

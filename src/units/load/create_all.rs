@@ -24,16 +24,24 @@ const TABLES_A_CONNECTION: usize = 20;
 /// A target table: schema and name.
 pub type Target = (String, String);
 
-/// Creates target tables, each by the file of the first of its source tables. Files bring their texts, or are read (None).
-/// Returns for each target whether it has no rows.
+/// A target table to create, by the file of the first of its source tables.
+pub struct Wanted {
+    pub file: SchemaFile,
+    /// None: the file is read.
+    pub text: Option<String>,
+    /// Its rows will be many.
+    pub large: bool,
+}
+
+/// Creates target tables. Returns for each whether it has no rows.
 pub async fn tables(
     config: &SubtaskConfig,
     session: &[(String, String)],
     conn: &mut Conn,
-    wanted: Vec<(SchemaFile, Option<String>)>,
+    wanted: Vec<Wanted>,
     how: &create::Creating<'_>,
 ) -> Result<BTreeMap<Target, bool>> {
-    let there = there(conn, wanted.iter().map(|(file, _)| file.target_schema.as_str()));
+    let there = there(conn, wanted.iter().map(|wanted| wanted.file.target_schema.as_str()));
     let there = link::answered(&config.to, Scope::Downstream, "look for the target tables", there).await?;
     let count = (wanted.len() / TABLES_A_CONNECTION).min(MOST_CONNECTIONS);
     let mut more = Vec::new();
@@ -46,14 +54,14 @@ pub async fn tables(
         let mut made = Vec::new();
         loop {
             let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((file, text)) = next else { return Ok::<_, DmError>(made) };
+            let Some(Wanted { file, text, large }) = next else { return Ok::<_, DmError>(made) };
             let text = text.map_or_else(|| create::read(&file), Ok)?;
             let known = there.contains(&(file.target_schema.to_lowercase(), file.target_table.to_lowercase()));
             let creating = async {
                 if known {
                     create::table(conn, &file, &text, how).await
                 } else {
-                    create::new_table(conn, &file, &text, how).await
+                    create::new_table(conn, &file, &text, large && !how.policy.target.tidb, how).await
                 }
             };
             let empty = link::answered(&config.to, Scope::Downstream, "create a table", creating).await?;

@@ -1,6 +1,10 @@
 //! What lies in the dump folder, and where it goes on the target.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
 
@@ -10,7 +14,11 @@ use crate::{
     error::{Code, DmError, Result},
     rules::{BlockAllow, ExtraColumn, Router},
     schema::model::quote_name,
-    units::dump::{Metadata, files, names::FileKind},
+    units::dump::{
+        Metadata,
+        files::{self, FileFacts, Manifest},
+        names::FileKind,
+    },
 };
 
 /// A schema or table to be created.
@@ -34,6 +42,8 @@ pub struct DataFile {
     pub table: String,
     /// Columns that the route adds.
     pub extra: Vec<ExtraColumn>,
+    /// What the dump's manifest says of it.
+    pub facts: Option<FileFacts>,
 }
 
 /// The folder's content, allowed and routed.
@@ -46,8 +56,8 @@ pub struct Folder {
     pub metadata: Option<Metadata>,
     /// Names this dump: another dump in the same folder has another id.
     pub dump_id: String,
-    /// Views, which are not migrated.
-    pub skipped: Vec<String>,
+    pub views: Vec<SchemaFile>,
+    pub sequences: Vec<SchemaFile>,
 }
 
 impl Folder {
@@ -67,11 +77,17 @@ impl Folder {
         let router =
             Router::new(&config.routes, config.case_sensitive).map_err(rename(Code::LoadUnitGenTableRouter))?;
         let listed = files::list(dir).map_err(|e| unreadable(dir, e))?;
+        let manifest = files::manifest(dir);
+        if let Some(manifest) = &manifest {
+            agree(dir, &listed, manifest)?;
+        }
         let mut folder = Folder::default();
         let mut digest = Sha256::new();
         for (path, kind) in listed {
-            folder.add(config, &lists, &router, path, kind, &mut digest)?;
+            folder.add(config, &lists, &router, (path, kind), manifest.as_ref(), &mut digest)?;
         }
+        let files = digest.finalize();
+        let mut digest = Sha256::new();
         // A dump folder without metadata is only allowed when it isn't our own.
         folder.metadata = match std::fs::read_to_string(dir.join("metadata")) {
             Ok(text) => {
@@ -80,7 +96,8 @@ impl Folder {
             }
             Err(_) => None,
         };
-        folder.dump_id = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let both = digest.finalize().iter().take(16).chain(files.iter().take(16)).map(|b| format!("{b:02x}")).collect();
+        folder.dump_id = both;
         Ok(folder)
     }
 
@@ -89,8 +106,8 @@ impl Folder {
         config: &SubtaskConfig,
         lists: &BlockAllow,
         router: &Router,
-        path: PathBuf,
-        kind: FileKind,
+        (path, kind): (PathBuf, FileKind),
+        manifest: Option<&Manifest>,
         digest: &mut Sha256,
     ) -> Result<()> {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
@@ -108,23 +125,101 @@ impl Folder {
                 let size = std::fs::metadata(&path).map_err(|e| unreadable(&path, e))?.len();
                 digest.update(format!("{name}\0{size}\0").as_bytes());
                 let extra = router.extra_columns(&schema, &table, &config.source_id)?;
+                let facts = manifest.and_then(|manifest| manifest.get(&name)).copied();
                 let row = FileRow {
                     file: name,
                     target_schema,
                     target_table,
-                    size,
+                    // Places in a file are those of its text.
+                    size: facts.map_or(size, |facts| facts.text_size),
                     position: 0,
                     done: false,
                     was_empty: false,
                 };
                 let table = format!("{}.{}", quote_name(&schema), quote_name(&table));
-                self.data.push(DataFile { path, row, table, extra });
+                self.data.push(DataFile { path, row, table, extra, facts });
             }
-            FileKind::ViewCreate { .. } => self.skipped.push(name),
+            FileKind::ViewCreate { schema, table } if lists.allows(&schema, &table) => {
+                let (target_schema, target_table) = router.route(&schema, &table)?;
+                self.views.push(SchemaFile { path, name, schema, target_schema, target_table });
+            }
+            FileKind::SequenceCreate { schema, table } if lists.allows(&schema, &table) => {
+                let (target_schema, target_table) = router.route(&schema, &table)?;
+                self.sequences.push(SchemaFile { path, name, schema, target_schema, target_table });
+            }
             _ => {}
         }
         Ok(())
     }
+
+    /// The error of a folder whose files are others than when the load of this dump began.
+    pub fn changed(&self, config: &SubtaskConfig, known: &[FileRow]) -> DmError {
+        let now: BTreeMap<&str, u64> = self.data.iter().map(|file| (file.row.file.as_str(), file.row.size)).collect();
+        let known: BTreeMap<&str, u64> =
+            known.iter().filter(|row| row.size > 0).map(|row| (row.file.as_str(), row.size)).collect();
+        let missing = known.keys().filter(|name| !now.contains_key(*name)).map(|name| format!("{name} is missing"));
+        let others = now.iter().filter(|(name, size)| known.get(*name) != Some(size));
+        let others = others.map(|(name, _)| format!("{name} is new or has another size"));
+        let all: Vec<String> = missing.chain(others).take(10).collect();
+        DmError::new(Code::LoadTaskCheckPointNotMatch)
+            .msg(format!("the files in {} are not those that the load began with: {}", config.loader.dir, all.join(", ")))
+            .workaround(
+                "Please put the dump's files back as they were and resume the task, or empty its target tables and start it again \
+                 with `--remove-meta`.",
+            )
+    }
+}
+
+/// The dump itself, whatever files it has: the first half of a dump's id.
+pub fn same_metadata(a: &str, b: &str) -> bool {
+    a.len() == 64 && a.get(..32) == b.get(..32)
+}
+
+/// An error when the folder's data files are not those that the dump wrote: one is missing, cut, grown, or of somebody else.
+fn agree(dir: &Path, listed: &[(PathBuf, FileKind)], manifest: &Manifest) -> Result<()> {
+    let mut left: BTreeSet<&str> = manifest.keys().map(String::as_str).collect();
+    for (path, kind) in listed {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        if !matches!(kind, FileKind::Data { .. }) {
+            continue;
+        }
+        let size = std::fs::metadata(path).map_err(|e| unreadable(path, e))?.len();
+        match manifest.get(name) {
+            None => return Err(not_the_dumps(path, "is not of this dump")),
+            Some(facts) if facts.size != size => {
+                return Err(not_the_dumps(path, &format!("has {size} bytes, the dump wrote {}", facts.size)));
+            }
+            Some(_) => _ = left.remove(name),
+        }
+    }
+    match left.first() {
+        Some(missing) => Err(not_the_dumps(&dir.join(missing), "is missing, the dump wrote it")),
+        None => Ok(()),
+    }
+}
+
+/// An error when the file's bytes are not those that the dump wrote. Reads all of it.
+pub fn agree_in_content(path: &Path, facts: &FileFacts) -> Result<()> {
+    let mut file = std::fs::File::open(path).map_err(|e| unreadable(path, e))?;
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => hash.update(buffer.get(..read).unwrap_or_default()),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(unreadable(path, e)),
+        }
+    }
+    if hash.digest() == facts.hash { Ok(()) } else { Err(not_the_dumps(path, "has other bytes than the dump wrote")) }
+}
+
+fn not_the_dumps(path: &Path, what: &str) -> DmError {
+    DmError::new(Code::LoadUnitInvalidFileEnding)
+        .msg(format!("{} {what}; nothing of it was loaded", path.display()))
+        .workaround(
+            "Please put the dump's files back as they were, or dump again (start the task with `--remove-meta`).",
+        )
 }
 
 /// A file or folder that can't be read.

@@ -8,6 +8,8 @@ pub(in crate::units) mod clear;
 pub(in crate::units) mod create;
 pub(in crate::units) mod create_all;
 pub(in crate::units) mod folder;
+pub(in crate::units) mod indexes;
+mod objects;
 pub(in crate::units) mod progress;
 mod scan;
 pub(in crate::units) mod sender;
@@ -105,9 +107,6 @@ impl LoadUnit {
             // Says what is wrong with it.
             files::read_metadata(Path::new(&config.loader.dir))?;
         }
-        if !folder.skipped.is_empty() {
-            self.note(format!("views are not migrated: {}", folder.skipped.join(", ")));
-        }
         if config.loader.import_mode != "logical" {
             self.note(format!(
                 "import-mode {} is not in this version: rows are loaded as SQL",
@@ -121,6 +120,8 @@ impl LoadUnit {
         let (task, mapped) = (config.name.as_str(), &self.mapped);
         let how = create::Creating { task, router: &router, policy: &policy, source: &source, mapped };
         failpoint::pass(&config.name, Place::LoadBeforeTables)?;
+        self.create_schemas(&mut conn, &folder, &how).await?;
+        objects::sequences(self, &mut conn, &folder.sequences).await?;
         self.create_tables(&store, &mut conn, &session, &folder, &known, &how).await?;
         failpoint::pass(&config.name, Place::LoadAfterTables)?;
         let mut plain = HashSet::new();
@@ -139,7 +140,11 @@ impl LoadUnit {
         let data = self.expect(&mut folder);
         self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
         let shared = Shared { plain, tidb: policy.target.tidb, ..self.shared(&store, session, &mut conn).await? };
+        let session = shared.session.clone();
         self.load_files(data, shared).await?;
+        let text = |file: &SchemaFile| ((file.target_schema.clone(), file.target_table.clone()), (file.clone(), None));
+        indexes::build(config, &session, &mut conn, folder.tables.iter().map(text).collect(), &how).await?;
+        objects::views(self, &mut conn, &folder.views).await?;
         failpoint::pass(&config.name, Place::LoadBeforeFinish)?;
         self.answered("write the load state", store.finish(&mut conn, folder.metadata.as_ref())).await?;
         failpoint::pass(&config.name, Place::LoadAfterFinish)?;
@@ -189,11 +194,28 @@ impl LoadUnit {
         claimed: Claimed,
     ) -> Result<BTreeMap<String, FileRow>> {
         if claimed.dump_id != folder.dump_id {
+            if folder::same_metadata(&claimed.dump_id, &folder.dump_id) {
+                return Err(folder.changed(&self.env.config, &claimed.files));
+            }
             clear::rows_of(&self.env.config, store, conn, &claimed).await?;
             self.answered("write the load state", store.reset(conn, &folder.dump_id)).await?;
             return Ok(BTreeMap::new());
         }
         Ok(claimed.files.into_iter().map(|f| (f.file.clone(), f)).collect())
+    }
+
+    async fn create_schemas(&self, conn: &mut Conn, folder: &Folder, how: &create::Creating<'_>) -> Result<()> {
+        let mut schemas = BTreeSet::new();
+        for file in &folder.schemas {
+            self.answered("create a schema", create::schema(conn, file, &create::read(file)?, how)).await?;
+            schemas.insert(file.target_schema.as_str());
+        }
+        for schema in folder.tables.iter().map(|f| f.target_schema.as_str()) {
+            if schemas.insert(schema) {
+                self.answered("create a schema", create::bare_schema(conn, schema)).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn create_tables(
@@ -205,23 +227,21 @@ impl LoadUnit {
         known: &BTreeMap<String, FileRow>,
         how: &create::Creating<'_>,
     ) -> Result<()> {
-        let mut schemas = BTreeSet::new();
-        for file in &folder.schemas {
-            self.answered("create a schema", create::schema(conn, file, &create::read(file)?, how)).await?;
-            schemas.insert(file.target_schema.as_str());
-        }
-        for schema in folder.tables.iter().map(|f| f.target_schema.as_str()) {
-            if schemas.insert(schema) {
-                self.answered("create a schema", create::bare_schema(conn, schema)).await?;
-            }
-        }
         // Several shards of this source may share a target table: the first look decides for all.
         let target = |file: &SchemaFile| (file.target_schema.clone(), file.target_table.clone());
         let stored = |file: &SchemaFile| known.get(&file.name).map(|row| (target(file), row.was_empty));
         let mut empty: BTreeMap<create_all::Target, bool> = folder.tables.iter().filter_map(stored).collect();
         let new: Vec<&SchemaFile> = folder.tables.iter().filter(|file| !known.contains_key(&file.name)).collect();
         let mut seen: BTreeSet<create_all::Target> = empty.keys().cloned().collect();
-        let first = new.iter().filter(|file| seen.insert(target(file))).map(|file| ((*file).clone(), None));
+        let mut sizes: BTreeMap<create_all::Target, u64> = BTreeMap::new();
+        for FileRow { target_schema, target_table, size, .. } in folder.data.iter().map(|file| &file.row) {
+            *sizes.entry((target_schema.clone(), target_table.clone())).or_default() += size;
+        }
+        let first = new.iter().filter(|file| seen.insert(target(file))).map(|file| create_all::Wanted {
+            file: (*file).clone(),
+            text: None,
+            large: sizes.get(&target(file)).is_some_and(|size| *size >= indexes::LARGE_TABLE),
+        });
         empty.extend(create_all::tables(&self.env.config, session, conn, first.collect(), how).await?);
         let row = |file: &SchemaFile| FileRow {
             file: file.name.clone(),

@@ -26,6 +26,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use self::{
     chunk::{Chunk, Queue, StreamTable},
     ledger::Entry,
+    pump::Buffers,
     snapshot::{Reader, Taken},
 };
 use super::{
@@ -36,7 +37,7 @@ use super::{
     engine,
     failpoint::{self, Place},
     link,
-    load::{self, LoadUnit, clear, create, progress::Counters, store::Store},
+    load::{self, LoadUnit, clear, create, indexes, progress::Counters, store::Store},
     session,
 };
 use crate::{
@@ -80,6 +81,7 @@ pub struct Shared {
     /// No packet of several rows is larger.
     pub packet_bytes: usize,
     pub budget: Arc<Semaphore>,
+    pub buffers: Buffers,
     pub budget_kib: u32,
     pub counters: Arc<Counters>,
     pub queue: Queue,
@@ -141,13 +143,15 @@ impl StreamedLoad<'_> {
         let config = &self.unit.env.config;
         let store = Store::new(config, self.unit.env.fence);
         let mut control = link::connect(&config.to, &[], Scope::Downstream).await?;
-        let (facts, defaults) = load::facts(config, &mut control).await?;
-        let policy = CollationPolicy::of_task(Catalog::fetch(&mut control, Scope::Downstream).await?, config)?;
+        let unit = self.unit;
+        let (facts, defaults) = unit.answered("the target's facts", load::facts(config, &mut control)).await?;
+        let catalog = unit.answered("its collations", Catalog::fetch(&mut control, Scope::Downstream)).await?;
+        let policy = CollationPolicy::of_task(catalog, config)?;
         let session = session::assignments(&session::load_session(config, &facts));
         let mut target = link::connect(&config.to, &session, Scope::Downstream).await?;
         drop(control);
-        store.create(&mut target).await?;
-        let status = store.status(&mut target).await?;
+        unit.answered("create the load unit's meta tables", store.create(&mut target)).await?;
+        let status = unit.answered("read the load state", store.status(&mut target)).await?;
         let claimed = store.claim(&mut target).await?;
         failpoint::pass(&config.name, Place::StreamAfterClaim)?;
         if status.as_deref() == Some("finished") {
@@ -161,6 +165,8 @@ impl StreamedLoad<'_> {
         let router = Router::new(&config.routes, config.case_sensitive).map_err(rename)?;
         let (source, server) = dump::snapshot::control(&config.from).await?;
         let id = ledger::id(config, &options);
+        let (task, mapped) = (config.name.as_str(), &self.unit.mapped);
+        let how = create::Creating { task, router: &router.clone(), policy: &policy, source: &defaults, mapped };
         let mut sides = Sides { store, target, session, source, server, options, router };
         let plan = self.plan(&mut sides).await?;
         let mut known = Vec::new();
@@ -170,19 +176,17 @@ impl StreamedLoad<'_> {
             clear::rows_of(config, &sides.store, &mut sides.target, &claimed).await?;
         }
         let work = if known.is_empty() {
-            let Sides { store, target, session, router, .. } = &mut sides;
+            let Sides { store, target, session, .. } = &mut sides;
             // In this order: "running" without a ledger would be another program's.
             store.set_status(target, "init").await?;
             store.reset(target, "").await?;
-            let (task, mapped) = (config.name.as_str(), &self.unit.mapped);
-            let how = create::Creating { task, router, policy: &policy, source: &defaults, mapped };
             let entries = tables::create(config, session, target, &plan, &how).await?;
             failpoint::pass(&config.name, Place::StreamAfterTables)?;
             self.begin(&mut sides, plan, entries, &id).await?
         } else {
             self.go_on(&mut sides, plan, known).await?
         };
-        self.pump(sides, work).await
+        self.pump(sides, work, &how).await
     }
 
     fn lists(&self) -> Result<BlockAllow> {
@@ -206,7 +210,8 @@ impl StreamedLoad<'_> {
 
     /// The ledger, if its tables are still the source's. Empty: nothing was loaded yet, and it is begun again.
     async fn same_structures(&self, sides: &mut Sides, plan: &DumpPlan) -> Result<Vec<Entry>> {
-        let entries = ledger::read(&sides.store, &mut sides.target).await?;
+        let entries =
+            self.unit.answered("read the chunk ledger", ledger::read(&sides.store, &mut sides.target)).await?;
         let changed = tables::changed(plan, &entries);
         if changed.is_empty() {
             return Ok(entries);
@@ -232,7 +237,8 @@ impl StreamedLoad<'_> {
     ) -> Result<Work, Failure> {
         let config = &self.unit.env.config;
         let planned: BTreeSet<_> = plan.tables.iter().map(|t| (t.schema.clone(), t.table.clone())).collect();
-        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, false).await?;
+        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, false);
+        let tables = self.unit.answered("look at the target tables", tables).await?;
         let taken = self.snapshot(sides, &tables, tables.len().max(1) * 4).await?;
         failpoint::pass(&config.name, Place::StreamAfterSnapshot)?;
         if taken.location.binlog_name.is_empty() && config.mode == TaskMode::All {
@@ -269,7 +275,8 @@ impl StreamedLoad<'_> {
             None if config.mode == TaskMode::All => return Err(missing().into()),
             None => Metadata::default(),
         };
-        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, true).await?;
+        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, true);
+        let tables = self.unit.answered("look at the target tables", tables).await?;
         self.clear_begun(sides, &tables, &mut entries).await?;
         let left = tables::chunks_left(&tables, &entries)?.len();
         let mut readers = Vec::new();
@@ -334,7 +341,7 @@ impl StreamedLoad<'_> {
         snapshot::take(&config.from, source, server, &plans, wanted).await
     }
 
-    async fn pump(&self, mut sides: Sides, mut work: Work) -> Result<(), Failure> {
+    async fn pump(&self, mut sides: Sides, mut work: Work, how: &create::Creating<'_>) -> Result<(), Failure> {
         let config = &self.unit.env.config;
         self.warn_of_engines(&work);
         let chunks = tables::chunks_left(&work.tables, &work.entries)?;
@@ -356,6 +363,7 @@ impl StreamedLoad<'_> {
             batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
             packet_bytes: (packet / 2).max(1024),
             budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
+            buffers: Buffers::default(),
             budget_kib: BUDGET_KIB,
             counters: Arc::clone(&self.unit.counters),
             queue: Queue::new(chunks),
@@ -372,6 +380,8 @@ impl StreamedLoad<'_> {
         } else {
             pumped.await?;
         }
+        let texts = tables::texts(&work.tables);
+        indexes::build(config, &sides.session, &mut sides.target, texts, how).await?;
         let plain = |table: &Arc<StreamTable>| !engine::is_transactional(&table.plan.engine);
         if work.tables.iter().any(plain) {
             // Their rows are of when they were read, not of a snapshot.

@@ -7,7 +7,7 @@
 //! A reader goes on with the next chunk when it has handed on the last rows of one, so the source reads while the target
 //! commits. Batches on their way count against one budget. The first failure ends all.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, mpsc},
@@ -34,6 +34,31 @@ pub struct Batch {
     pub last: bool,
     /// Its part of the memory budget.
     pub held: Option<OwnedSemaphorePermit>,
+}
+
+/// Buffers that were written and wait to be filled again: memory that is asked for anew each time costs page faults, and what an
+/// allocator keeps of it is more than is used.
+#[derive(Debug, Default)]
+pub struct Buffers(std::sync::Mutex<Vec<Vec<u8>>>);
+
+/// Kept at most, and the largest of them.
+const KEPT: usize = 64;
+const LARGEST_KEPT: usize = 640 << 10;
+
+impl Buffers {
+    /// An empty buffer.
+    pub fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Done with a buffer.
+    pub fn give(&self, mut buffer: Vec<u8>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT && buffer.capacity() <= LARGEST_KEPT {
+            buffer.clear();
+            kept.push(buffer);
+        }
+    }
 }
 
 /// A chunk for a writer.

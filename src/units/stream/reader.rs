@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// A batch of so many bytes gets its whole buffer.
+const GROWN: usize = 64 << 10;
+
 /// Batches of a chunk that wait for its writer.
 const WAITING: usize = 8;
 
@@ -111,6 +114,7 @@ async fn send(shared: &Shared, batches: &mpsc::Sender<Batch>, mut batch: Batch) 
 /// The INSERT that is being written.
 struct Text<'a> {
     table: &'a StreamTable,
+    shared: &'a Shared,
     text: Vec<u8>,
     rows: u64,
     /// A batch is full at so many bytes, and never larger than the second number unless one row is.
@@ -118,8 +122,8 @@ struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    fn new(table: &'a StreamTable, shared: &Shared) -> Self {
-        Text { table, text: Vec::new(), rows: 0, limits: (shared.batch_bytes, shared.packet_bytes) }
+    fn new(table: &'a StreamTable, shared: &'a Shared) -> Self {
+        Text { table, shared, text: shared.buffers.take(), rows: 0, limits: (shared.batch_bytes, shared.packet_bytes) }
     }
 
     /// Adds a row; returns what is full. None: the bytes are no row.
@@ -145,6 +149,10 @@ impl<'a> Text<'a> {
             self.text.extend_from_slice(&row);
         }
         self.rows += 1;
+        if (GROWN..self.limits.0).contains(&self.text.len()) && self.text.capacity() < self.limits.0 {
+            // It will be full: growing by doubling would take up to twice as much.
+            self.text.reserve_exact(self.limits.0 + GROWN - self.text.len());
+        }
         if self.text.len() >= self.limits.0 {
             out[1] = Some(self.take(false));
         }
@@ -152,8 +160,11 @@ impl<'a> Text<'a> {
     }
 
     fn take(&mut self, last: bool) -> Batch {
-        let room = if last { 0 } else { self.text.len() };
-        let text = std::mem::replace(&mut self.text, Vec::with_capacity(room));
+        let mut text = std::mem::replace(&mut self.text, if last { Vec::new() } else { self.shared.buffers.take() });
+        if text.capacity() > text.len() * 2 {
+            // It waits, and others wait for memory.
+            text.shrink_to_fit();
+        }
         Batch { text, rows: std::mem::take(&mut self.rows), last, held: None }
     }
 

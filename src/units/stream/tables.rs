@@ -20,7 +20,7 @@ use crate::{
     units::{
         dump::{names, plan, plan::DumpPlan},
         link,
-        load::{self, create, create_all, folder::SchemaFile},
+        load::{self, create, create_all, folder::SchemaFile, indexes},
     },
 };
 
@@ -44,7 +44,8 @@ pub async fn create(
     for (schema, sql) in &plan.schemas {
         let (target, _) = how.router.route(schema, "")?;
         let file = file(names::schema_file(schema), schema, target.clone(), String::new());
-        create::schema(conn, &file, sql, how).await?;
+        let created = create::schema(conn, &file, sql, how);
+        link::answered(&config.to, Scope::Downstream, "create a schema", created).await?;
         let (name, detail) = (file.name, sql.clone());
         entries.push(Entry { name, target_schema: target.clone(), done: true, detail, ..Entry::default() });
         schemas.insert(target);
@@ -54,12 +55,14 @@ pub async fn create(
     for table in &plan.tables {
         let (target_schema, target_table) = how.router.route(&table.schema, &table.table)?;
         if schemas.insert(target_schema.clone()) {
-            create::bare_schema(conn, &target_schema).await?;
+            let created = create::bare_schema(conn, &target_schema);
+            link::answered(&config.to, Scope::Downstream, "create a schema", created).await?;
         }
         let name = names::table_file(&table.schema, &table.table);
         let file = file(name, &table.schema, target_schema.clone(), target_table.clone());
         if seen.insert((target_schema, target_table)) {
-            wanted.push((file.clone(), Some(table.create_sql.clone())));
+            let large = table.estimated_bytes >= indexes::LARGE_TABLE;
+            wanted.push(create_all::Wanted { file: file.clone(), text: Some(table.create_sql.clone()), large });
         }
         files.push((file, table.create_sql.clone()));
     }
@@ -70,6 +73,17 @@ pub async fn create(
         Entry { name, target_schema, target_table, size: 0, position: 0, done: true, was_empty, detail }
     }));
     Ok(entries)
+}
+
+/// What [`indexes::build`] wants to know.
+pub fn texts(tables: &[Arc<StreamTable>]) -> BTreeMap<Name, (SchemaFile, Option<String>)> {
+    let text = |table: &Arc<StreamTable>| {
+        let target = (table.target_schema.clone(), table.target_table.clone());
+        let name = names::table_file(&table.plan.schema, &table.plan.table);
+        let file = file(name, &table.plan.schema, target.0.clone(), target.1.clone());
+        (target, (file, Some(table.plan.create_sql.clone())))
+    };
+    tables.iter().map(text).collect()
 }
 
 /// The tables on their way to their targets, in the plan's order. `newer`: the ledger's first snapshot is not this one, so

@@ -84,7 +84,8 @@ impl Writer {
                 Outcome::Done => return Ok(Written::Done { bytes: to, rows }),
                 Outcome::Again(error) => return Ok(Written::Again { error, read: last }),
             }
-            drop((text, held));
+            shared.buffers.give(text);
+            drop(held);
             open = !commits;
             from = if commits { to } else { from };
             rows += more;
