@@ -97,7 +97,8 @@ pub(in crate::mysql) async fn login(cfg: &DbConfig, addresses: &[SocketAddr], li
         | PLUGIN_AUTH
         | PLUGIN_AUTH_LENENC;
     capabilities &= greeting.capabilities | LONG_PASSWORD;
-    if greeting.capabilities & PLUGIN_AUTH_LENENC == 0 {
+    // TiDB lacks PLUGIN_AUTH_LENENC: then one byte tells a proof's length, as it does here for every plugin's either way.
+    if greeting.capabilities & PLUGIN_AUTH == 0 || greeting.capabilities & SECURE_CONNECTION == 0 {
         return Err(WireError::Protocol("the server is older than MySQL 5.6 and MariaDB 10.0".into()));
     }
     let config = match &cfg.security {
