@@ -4,6 +4,7 @@
 mod binlog;
 mod cases;
 mod charsets;
+mod checking;
 mod collations;
 mod combining;
 mod dumping;

@@ -4,7 +4,7 @@ use super::{
     cluster::Cluster,
     input::{name_the_file, read_file},
     reply::Refusal,
-    start_task::{START_TIME, check_shard_keys, checked, fill_start_points, stored_sources},
+    start_task::{START_TIME, check_shard_keys, fill_start_points, stored_sources},
 };
 use crate::{
     config::TaskConfig,
@@ -14,7 +14,7 @@ use crate::{
     },
     error::Result,
     pb,
-    units::check::CheckOptions,
+    units::check::{self, CheckOptions},
 };
 
 /// The command line.
@@ -59,5 +59,10 @@ async fn report(cluster: &dyn Cluster, request: &pb::CheckTaskRequest) -> Result
     let sources = stored_sources(cluster)?;
     let mut subtasks = task.expand(&sources)?;
     fill_start_points(&mut subtasks, &sources, &request.start_time).await?;
-    checked(&subtasks, CheckOptions { error_limit: request.err_cnt, warn_limit: request.warn_cnt }).await
+    let options = CheckOptions { error_limit: request.err_cnt, warn_limit: request.warn_cnt };
+    let report = check::run(&subtasks, options).await?;
+    let estimate = report.summary.estimate.filter(|_| report.summary.successful == report.summary.total);
+    let text = report.into_result()?;
+    // A report that lists something has the figures in its summary.
+    Ok(estimate.map_or(text.clone(), |estimate| format!("{text}{}", estimate.to_text())))
 }

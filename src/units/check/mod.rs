@@ -4,16 +4,22 @@
 mod collations;
 mod documents;
 mod grants;
+mod progress;
 pub mod report;
+mod rights;
+mod shards;
+mod sizes;
 mod source;
+mod structure;
 mod tables;
 mod target;
+mod target_tables;
 
 use std::time::Duration;
 
 use futures::future::join_all;
 
-use self::{source::Source, target::Target};
+use self::{progress::Progress, shards::Targets, sizes::Estimate, source::Source, target::Target};
 use super::dump::DumpOptions;
 use crate::{
     config::{
@@ -24,10 +30,11 @@ use crate::{
     pb::UnitType,
     rules::{BlockAllow, expression::Filters},
     schema::{collation::CollationPolicy, load},
-    units::sequence,
+    units::{link, sequence},
 };
 
 pub use report::{Finding, Outcome, Report, State, Summary};
+pub use sizes::Estimate as CopyEstimate;
 
 /// How many failures and warnings a report shows; negative: all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,13 +54,17 @@ const WHOLE_CHECK: Duration = Duration::from_secs(30 * 60);
 /// Checks all subtasks of one task. Errors are of the check itself: 26002 when a database can't be reached, 26006 for
 /// an invalid block-allow list. What the checks find is in the report.
 pub async fn run(subtasks: &[SubtaskConfig], options: CheckOptions) -> Result<Report> {
-    let checked = tokio::time::timeout(WHOLE_CHECK, check(subtasks)).await;
-    let outcomes = checked.map_err(|_| {
+    let progress = Progress::default();
+    let checked = tokio::select! {
+        checked = tokio::time::timeout(WHOLE_CHECK, check(subtasks, &progress)) => checked,
+        never = progress.tell(subtasks.first().map_or("", |first| &first.name)) => match never {},
+    };
+    let (outcomes, estimate) = checked.map_err(|_| {
         DmError::new(Code::TaskCheckSyncConfigError)
-            .msg("the check did not end within 30 minutes")
+            .msg(format!("the check did not end within 30 minutes; it was at: {}", progress.text()))
             .workaround("Please leave slow items out with `ignore-checking-items`.")
     })??;
-    Ok(Report::new(outcomes, options.error_limit, options.warn_limit))
+    Ok(Report::new(outcomes, options.error_limit, options.warn_limit).with_estimate(estimate))
 }
 
 /// Whether an item is to be checked.
@@ -65,21 +76,28 @@ fn has(mode: TaskMode, unit: UnitType) -> bool {
     sequence(mode).contains(&unit)
 }
 
-async fn check(subtasks: &[SubtaskConfig]) -> Result<Vec<Outcome>> {
-    let Some(first) = subtasks.first() else { return Ok(Vec::new()) };
+async fn check(subtasks: &[SubtaskConfig], progress: &Progress) -> Result<(Vec<Outcome>, Option<Estimate>)> {
+    let Some(first) = subtasks.first() else { return Ok((Vec::new(), None)) };
     if first.ignore_checking_items.iter().any(|item| item == "all") {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
+    progress.at("the target", "connecting");
     let mut target = Target::connect(first).await.map_err(|e| cannot_open(&first.to, e))?;
     let policy = target.collations().await?;
-    let per_source = join_all(subtasks.iter().map(|config| check_source(config, &policy))).await;
+    let per_source = join_all(subtasks.iter().map(|config| check_source(config, &policy, progress))).await;
     let mut out = Vec::new();
     let mut of_sources = Vec::new();
-    for checked in per_source {
-        let (dumper, mut rest) = checked?;
-        out.extend(dumper);
-        of_sources.append(&mut rest);
+    let (mut targets, mut estimate) = (Targets::new(), None);
+    for (config, checked) in subtasks.iter().zip(per_source) {
+        let mut checked = checked?;
+        out.extend(checked.dumper);
+        of_sources.append(&mut checked.rest);
+        if let Some(size) = &checked.size {
+            estimate.get_or_insert_with(Estimate::default).add(size);
+        }
+        shards::collect(config, &checked.address, &checked.tables, &mut targets)?;
     }
+    progress.at("the target", "connections and privileges");
     if wanted(first, "conn_number") && has(first.mode, UnitType::Load) {
         let needed = subtasks.iter().map(|s| s.loader.pool_size + 1).sum();
         out.push(settled(target.check_connections(needed).await, "loader_conn_number_checker"));
@@ -88,7 +106,12 @@ async fn check(subtasks: &[SubtaskConfig]) -> Result<Vec<Outcome>> {
         out.push(settled(target.check_privilege().await, "target db privilege checker"));
     }
     out.append(&mut of_sources);
-    Ok(out)
+    let sharding = !first.shard_mode.is_empty() && has(first.mode, UnitType::Dump);
+    if sharding && wanted(first, "schema_of_shard_tables") && !target.has_checkpoint().await {
+        let optimistic = first.shard_mode == "optimistic";
+        out.extend(shards::check(&targets, optimistic, !optimistic && wanted(first, "auto_increment_ID")));
+    }
+    Ok((out, estimate))
 }
 
 /// A check that could not be made is a failed check.
@@ -100,48 +123,97 @@ fn settled(checked: Result<Outcome>, name: &str) -> Outcome {
     })
 }
 
-/// The outcome of the dump's connection check, and those of all other items of one source.
-async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy) -> Result<(Option<Outcome>, Vec<Outcome>)> {
+/// What was found at one source.
+struct CheckedSource {
+    address: String,
+    tables: tables::Tables,
+    size: Option<Estimate>,
+    /// The dump's connections.
+    dumper: Option<Outcome>,
+    rest: Vec<Outcome>,
+}
+
+/// All items of one source.
+async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy, progress: &Progress) -> Result<CheckedSource> {
+    let at = |what: &str| progress.at(&config.source_id, what);
+    at("connecting");
     let mut source = Source::connect(config).await.map_err(|e| cannot_open(&config.from, e))?;
     let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
         .map_err(|e| DmError::new(Code::TaskCheckGenBAList).msg(e.message()).cause(e.raw_cause()))?;
-    let tables = tables::read(&mut source.conn, config, &lists).await?;
-    let grants = source.grants().await?;
+    at("structures of tables");
     let (dump, sync) = (has(config.mode, UnitType::Dump), has(config.mode, UnitType::Sync));
+    let (tables, size) = tokio::join!(tables::read(&mut source.conn, config, &lists), sizes_of(config, &lists, dump));
+    let tables = tables?;
+    at(&format!("{} tables", tables.len()));
+    let grants = source.grants().await?;
     let want = |item: &str| wanted(config, item);
-    let dumper = if want("conn_number") && dump {
-        let name = "dumper_conn_number_checker";
-        let desc = "check if connetion concurrency exceeds database's maximum connection limit";
-        let mut out = Outcome::new(name, desc, source.address.clone());
-        let threads = DumpOptions::new(&config.mydumper, &config.from).map_or(config.mydumper.threads, |o| o.threads);
-        let checked =
-            target::connections(&mut source.conn, Scope::Upstream, threads + 1, "threads (mydumpers)", &mut out).await;
-        Some(settled(checked.map(|()| out), name))
-    } else {
-        None
-    };
+    let dumper = if want("conn_number") && dump { Some(dump_connections(&mut source).await) } else { None };
     let mut out = Vec::new();
     if want("version") {
         out.push(source.check_version());
     }
     if want("dump_privilege") && dump {
-        out.push(source.check_dump_privilege(&grants, &tables));
+        at("privileges");
+        out.push(source.check_dump_privilege(&grants, &tables).await);
     }
     if want("meta_position") && !dump && config.meta.is_some() {
         out.push(settled(source.check_meta_position().await, "meta position check"));
     }
     if sync {
         check_expressions(&mut source, config).await?;
+        at("binlog");
         check_replication(&mut source, &grants, &tables, &mut out).await;
     }
     if want("table_schema") {
-        out.push(tables::structure(&tables, policy, &source.address));
+        let mut structure = tables::structure(&tables, policy, &source.address);
+        if dump {
+            at(&format!("{} tables on the target", tables.len()));
+            if let Err(e) = target_tables::ask(&mut source, &tables, policy, &mut structure).await {
+                structure.broken(&e);
+            }
+        }
+        out.push(structure);
         out.extend(collations::mapped(&tables, policy, &source.address));
         if dump {
             out.extend(documents::inexact(&mut source, &tables).await?);
         }
     }
-    Ok((dumper, out))
+    at("done");
+    Ok(CheckedSource { address: source.address, tables, size, dumper, rest: out })
+}
+
+/// How long the sizes may take; a server that must open every table for them is not waited for.
+const SIZES_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a full copy of this source moves; None when it copies nothing, or the source doesn't tell in time.
+async fn sizes_of(config: &SubtaskConfig, lists: &BlockAllow, dump: bool) -> Option<Estimate> {
+    if !dump {
+        return None;
+    }
+    let read = async {
+        let mut conn = link::connect(&config.from, &[], Scope::Upstream).await?;
+        sizes::read(&mut conn, config, lists).await
+    };
+    match tokio::time::timeout(SIZES_LIMIT, read).await {
+        Ok(Ok(size)) => Some(size),
+        Ok(Err(error)) => {
+            tracing::warn!(source = %config.source_id, %error, "the sizes of tables are not known");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// `conn_number` of the dump.
+async fn dump_connections(source: &mut Source<'_>) -> Outcome {
+    let config = source.config;
+    let name = "dumper_conn_number_checker";
+    let desc = "check if connetion concurrency exceeds database's maximum connection limit";
+    let mut out = Outcome::new(name, desc, source.address.clone());
+    let threads = DumpOptions::new(&config.mydumper, &config.from).map_or(config.mydumper.threads, |o| o.threads);
+    let checked =
+        target::connections(&mut source.conn, Scope::Upstream, threads + 1, "threads (mydumpers)", &mut out).await;
+    settled(checked.map(|()| out), name)
 }
 
 /// Expression filters against the tables as they are now; a table that isn't there yet is looked at with its first row.
@@ -178,7 +250,7 @@ async fn check_replication(
         out.push(settled(source.check_binlog_row_image().await, "mysql_binlog_row_image"));
     }
     if wanted(config, "replication_privilege") {
-        out.push(source.check_replication_privilege(grants));
+        out.push(source.check_replication_privilege(grants, tables).await);
     }
     if wanted(config, "online_ddl") && config.online_ddl {
         out.push(source.check_online_ddl(tables));

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::sizes::Estimate;
+
 use crate::error::{Code, DmError, Result};
 
 /// How one check came out.
@@ -98,6 +100,9 @@ pub struct Summary {
     pub successful: usize,
     pub failed: usize,
     pub warning: usize,
+    /// Ours: of a task that copies rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
 }
 
 /// All outcomes of one check-task.
@@ -123,6 +128,7 @@ impl Report {
             successful: count(State::Success),
             failed: count(State::Fail),
             warning: count(State::Warn),
+            estimate: None,
         };
         let limit = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
         let mut left = [limit(errors), limit(warnings)];
@@ -137,6 +143,12 @@ impl Report {
             keep
         });
         Report { results: outcomes, summary }
+    }
+
+    /// With what a full copy moves.
+    pub fn with_estimate(mut self, estimate: Option<Estimate>) -> Self {
+        self.summary.estimate = estimate;
+        self
     }
 
     /// True when nothing failed.

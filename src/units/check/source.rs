@@ -7,6 +7,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use super::{
     grants::Grants,
     report::Outcome,
+    rights,
     tables::{Tables, rows, text},
 };
 use crate::{
@@ -122,7 +123,8 @@ impl<'a> Source<'a> {
         Ok(out)
     }
 
-    fn status_command(&self) -> &'static str {
+    /// What tells where the binlog stands.
+    pub fn status_command(&self) -> &'static str {
         let newer = !self.server.is_mariadb() && self.server.version >= 80_200;
         if newer { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
     }
@@ -212,11 +214,13 @@ impl<'a> Source<'a> {
     }
 
     /// `dump_privilege`.
-    pub fn check_dump_privilege(&self, grants: &Grants, tables: &Tables) -> Outcome {
+    pub async fn check_dump_privilege(&mut self, grants: &Grants, tables: &Tables) -> Outcome {
         let mut out = self.outcome("source db dump privilege checker", "check dump privileges of source DB");
         let user = &self.config.from.user;
         let mut missing = Vec::new();
-        if !grants.global(&["RELOAD"]) {
+        let locks_all = grants.global(&["RELOAD"])
+            || rights::still_missing(self, vec![("RELOAD", "*.*".to_owned())], tables).await.is_empty();
+        if !locks_all {
             let schemas: BTreeSet<&String> = tables.keys().map(|(schema, _)| schema).collect();
             if schemas.iter().all(|schema| grants.on_schema(&["LOCK TABLES"], schema)) {
                 out.warn(
@@ -231,12 +235,13 @@ impl<'a> Source<'a> {
             missing.push(("REPLICATION CLIENT", "*.*".to_owned()));
         }
         missing.extend(missing_select(grants, tables));
+        let missing = rights::still_missing(self, missing, tables).await;
         self.lacking(&mut out, grants, &missing);
         out
     }
 
     /// `replication_privilege`.
-    pub fn check_replication_privilege(&self, grants: &Grants) -> Outcome {
+    pub async fn check_replication_privilege(&mut self, grants: &Grants, tables: &Tables) -> Outcome {
         let mut out =
             self.outcome("source db replication privilege checker", "check replication privileges of source DB");
         let mut missing = Vec::new();
@@ -246,6 +251,7 @@ impl<'a> Source<'a> {
         if !grants.global(&["REPLICATION CLIENT", "BINLOG MONITOR", "SUPER"]) {
             missing.push(("REPLICATION CLIENT", "*.*".to_owned()));
         }
+        let missing = rights::still_missing(self, missing, tables).await;
         self.lacking(&mut out, grants, &missing);
         out
     }
@@ -267,7 +273,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// At most ten tables that may not be read, whole schemas first.
+/// At most ten schemas with tables that may not be read.
 fn missing_select(grants: &Grants, tables: &Tables) -> Vec<(&'static str, String)> {
     const MOST: usize = 10;
     let unreadable = tables.keys().filter(|(schema, table)| !grants.on_table(&["SELECT"], schema, table));
@@ -278,7 +284,14 @@ fn missing_select(grants: &Grants, tables: &Tables) -> Vec<(&'static str, String
 /// Reads SHOW GRANTS of the connection's user and of its active roles.
 pub async fn read_grants(conn: &mut Conn, server: &ServerInfo, scope: Scope) -> Result<Grants> {
     let lines = |found: &[Row]| found.iter().map(|row| text(row, 0)).collect::<Vec<String>>();
-    let mut all = lines(&rows(conn, scope, "SHOW GRANTS").await?);
+    // A server that was started without grant tables has none to show: an unknown line, and rights are tried.
+    let mut all = match rows(conn, scope, "SHOW GRANTS").await {
+        Ok(found) => lines(&found),
+        Err(e) if e.raw_cause().starts_with("Error 1141 ") || e.raw_cause().starts_with("Error 1290 ") => {
+            vec![String::new()]
+        }
+        Err(e) => return Err(e),
+    };
     let role: Option<String> =
         conn.query_first::<Option<String>, _>("SELECT CURRENT_ROLE()").await.ok().flatten().flatten();
     if let Some(role) = role.filter(|role| !role.is_empty() && role != "NONE") {

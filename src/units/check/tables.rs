@@ -1,10 +1,16 @@
 //! The tables of a source as the checks need them: read in bulk, a few queries whatever their number.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::report::Outcome;
+use super::{
+    report::Outcome,
+    structure::{Structure, Structures},
+};
 use crate::{
     config::SubtaskConfig,
     error::{Code, Result, Scope},
@@ -26,6 +32,8 @@ pub struct TableFacts {
     pub unique_keys: BTreeMap<String, Vec<String>>,
     /// Why the structure could not be read.
     pub unreadable: Option<String>,
+    /// Shared by tables that have the same; None: it could not be read.
+    pub structure: Option<Arc<Structure>>,
 }
 
 /// Schema and table to facts.
@@ -52,8 +60,11 @@ pub async fn read(conn: &mut Conn, config: &SubtaskConfig, lists: &BlockAllow) -
     let wanted = |schema: &str, table: &str| lists.allows(schema, table);
     let read = load::bulk(conn, &schemas, &wanted).await.map_err(|error| error.scope(Scope::Upstream))?;
     let mut out = Tables::new();
+    let mut structures = Structures::default();
     for table in read.tables {
-        out.insert((table.schema.clone(), table.name.clone()), TableFacts::of(&table));
+        let mut facts = TableFacts::of(&table);
+        facts.structure = Some(structures.of(&table));
+        out.insert((table.schema, table.name), facts);
     }
     for (id, error) in read.unreadable {
         let reason = format!("{}: {}", error.message(), error.raw_cause());
@@ -81,6 +92,7 @@ impl TableFacts {
             columns: of_characters.collect(),
             unique_keys: unique.map(|index| (index.name.clone(), parts(index))).collect(),
             unreadable: None,
+            structure: None,
         }
     }
 }

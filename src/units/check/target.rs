@@ -13,6 +13,7 @@ use crate::{
     schema::{
         ServerInfo,
         collation::{Catalog, CollationPolicy},
+        model::quote_name,
     },
     units::link,
 };
@@ -63,6 +64,13 @@ impl<'a> Target<'a> {
         );
         connections(&mut self.conn, Scope::Downstream, needed, "pool-size", &mut out).await?;
         Ok(out)
+    }
+
+    /// The task has begun before: its shards may differ by now, as their DDL meets.
+    pub async fn has_checkpoint(&mut self) -> bool {
+        let table = format!("{}_syncer_checkpoint", self.config.name);
+        let sql = format!("SELECT 1 FROM {}.{} LIMIT 1", quote_name(&self.config.meta_schema), quote_name(&table));
+        self.conn.query_first::<u8, _>(sql).await.is_ok_and(|row| row.is_some())
     }
 
     /// What stands on the target for the source's collations. Error 20003 when the task names one that it lacks.

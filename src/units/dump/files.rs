@@ -111,6 +111,34 @@ pub fn prepare(dir: &Path, signature: &str) -> Result<()> {
     fs::write(dir.join(MARKER), signature).map_err(|e| unusable(dir, "cannot write into the dump directory", e))
 }
 
+/// Bytes that the disk of a folder has free for this user.
+pub fn free_space(dir: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(dir)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Refuses a dump that takes clearly more than the disk has. `bytes` is a guess, so a tenth more passes.
+pub fn enough_space(dir: &Path, bytes: u64) -> Result<()> {
+    // Where it can't be told, the disk will tell.
+    let Ok(free) = free_space(dir) else { return Ok(()) };
+    if bytes / 10 * 9 <= free {
+        return Ok(());
+    }
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    Err(DmError::new(Code::DumpUnitRuntime)
+        .msg(format!(
+            "the dump takes about {} MiB, and the disk of {} has {} MiB free",
+            mib(bytes),
+            dir.display(),
+            mib(free)
+        ))
+        .workaround(
+            "Please free space or choose another `dir` in the loader configuration, then resume the task; or let files be \
+             compressed (`extra-args: \"--compress zstd\"`), or use `import-mode: stream`, which needs no disk. If the source's \
+             figures are wrong, put free_space into `ignore-checking-items`.",
+        ))
+}
+
 /// Removes data files that this dump did not write: a write of an earlier, killed dump may have come late.
 pub fn remove_strays(dir: &Path, own: &Manifest) -> Result<()> {
     let files = list(dir).map_err(|e| unusable(dir, "cannot read the dump directory", e))?;

@@ -179,6 +179,9 @@ impl DumpUnit {
         }
         let rows = plan.tables.iter().map(|t| t.estimated_rows).sum();
         let bytes = plan.tables.iter().map(|t| t.estimated_bytes).sum();
+        if !config.ignore_checking_items.iter().any(|item| item == "free_space" || item == "all") {
+            files::enough_space(&dir, options.compression.packed(bytes))?;
+        }
         self.counters.publish(&config.name, &config.source_id);
         self.counters.begin(plan.tables.len() as u64, rows, bytes);
         let readers = snapshot::Readers {

@@ -54,6 +54,13 @@ impl Compression {
     }
 }
 
+impl Compression {
+    /// What so many bytes of text take on the disk, about.
+    pub fn packed(self, bytes: u64) -> u64 {
+        if self == Compression::None { bytes } else { bytes / 3 }
+    }
+}
+
 /// The settings of one dump.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DumpOptions {

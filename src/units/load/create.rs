@@ -37,7 +37,7 @@ pub async fn schema(conn: &mut Conn, file: &SchemaFile, text: &str, how: &Creati
 impl Creating<'_> {
     /// The CREATE statement of a file for the target, IF NOT EXISTS included. None when our grammar doesn't read it
     /// (somebody else's dump): then only its name is replaced.
-    pub(super) fn rewritten(&self, text: &str, file: &SchemaFile) -> Result<Option<String>> {
+    pub fn rewritten(&self, text: &str, file: &SchemaFile) -> Result<Option<String>> {
         let Some(sql) = create_text(text) else { return Ok(None) };
         // The dump's session has no SQL mode, so that quotes are plain.
         let context =

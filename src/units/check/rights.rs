@@ -1,0 +1,68 @@
+//! Rights as the server answers: what SHOW GRANTS doesn't seem to give (roles, privileges of other makers, restrictions that
+//! we don't read) is tried, where trying changes nothing and holds nothing up.
+
+use mysql_async::{Conn, prelude::Queryable};
+
+use super::{source::Source, tables::Tables};
+use crate::{schema::model::quote_name, units::link};
+
+/// A right that the grants don't show.
+pub type Missing = (&'static str, String);
+
+/// Access denied, in its forms.
+const DENIED: [u16; 5] = [1044, 1045, 1142, 1143, 1227];
+
+/// Tables that are tried for SELECT.
+const MOST: usize = 1000;
+
+/// Leaves what the server grants after all.
+pub async fn still_missing(source: &mut Source<'_>, missing: Vec<Missing>, tables: &Tables) -> Vec<Missing> {
+    let mut out = Vec::new();
+    let mut tried = 0;
+    for (right, on) in missing {
+        let granted = match right {
+            // The right is looked at before the table is looked for; with it, the table isn't found.
+            "RELOAD" => {
+                let granted = is_granted(&mut source.conn, "FLUSH TABLES `dm_check`.`dm_check` WITH READ LOCK").await;
+                // In case it is there.
+                let _ = source.conn.query_drop("UNLOCK TABLES").await;
+                granted
+            }
+            "REPLICATION CLIENT" => {
+                let command = source.status_command();
+                is_granted(&mut source.conn, command).await
+            }
+            // MariaDB wants another right for these.
+            "REPLICATION SLAVE" if !source.server.is_mariadb() => {
+                let newer = source.server.version >= 80_022;
+                is_granted(&mut source.conn, if newer { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" }).await
+            }
+            "SELECT" => {
+                let of_schema = tables.keys().filter(|(schema, _)| format!("{}.*", quote_name(schema)) == on);
+                let mut granted = true;
+                for (schema, table) in of_schema {
+                    tried += 1;
+                    let sql = format!("SELECT 1 FROM {}.{} LIMIT 0", quote_name(schema), quote_name(table));
+                    if tried > MOST || !is_granted(&mut source.conn, &sql).await {
+                        granted = false;
+                        break;
+                    }
+                }
+                granted
+            }
+            _ => false,
+        };
+        if !granted {
+            out.push((right, on));
+        }
+    }
+    out
+}
+
+/// Whether the server does it, or refuses for another reason than rights.
+async fn is_granted(conn: &mut Conn, sql: &str) -> bool {
+    match conn.query_drop(sql).await {
+        Ok(()) => true,
+        Err(e) => !link::is_broken(&e) && !DENIED.contains(&link::errno(&e)),
+    }
+}

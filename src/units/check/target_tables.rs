@@ -1,0 +1,184 @@
+//! What the target can't hold: it is asked to prepare the CREATE TABLE of each structure, as the load would send it. Nothing
+//! is created. The server's parser knows its types, character sets, engines, expressions and this user's rights better than
+//! any list of ours.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use mysql_async::{Conn, prelude::Queryable};
+
+use super::{
+    report::{Outcome, State},
+    source::Source,
+    structure::PLACEHOLDER,
+    tables::Tables,
+};
+use crate::{
+    config::SubtaskConfig,
+    error::{Result, Scope},
+    mysql::quote_text,
+    rules::Router,
+    schema::{collation::CollationPolicy, model::quote_name},
+    units::{
+        dump::plan,
+        link,
+        load::{self, create::Creating, folder::SchemaFile},
+        mapped::MappedCollations,
+        session,
+    },
+};
+
+/// Connections that ask.
+const ASKING: usize = 4;
+
+/// Tables that are named of one reason; the rest is counted.
+const MOST: usize = 50;
+
+/// Schema of the target, and the structure: which tables are of it.
+type Asked<'a> = BTreeMap<(String, &'a str), Vec<&'a (String, String)>>;
+
+/// Adds what the target refuses to the outcome of `table_schema`.
+pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPolicy, out: &mut Outcome) -> Result<()> {
+    let config = source.config;
+    let router = Router::new(&config.routes, config.case_sensitive)?;
+    let mut asked = Asked::new();
+    for (name, facts) in tables {
+        let Some(structure) = &facts.structure else { continue };
+        let (schema, _) = router.route(&name.0, &name.1)?;
+        asked.entry((schema, structure.create_sql.as_str())).or_default().push(name);
+    }
+    let mut target = link::connect(&config.to, &[], Scope::Downstream).await?;
+    let (facts, defaults) = load::facts(config, &mut target).await?;
+    let session = session::assignments(&session::load_session(config, &facts));
+    let mapped = MappedCollations::default();
+    let how = Creating { task: "", router: &router, policy, source: &defaults, mapped: &mapped };
+    let texts: Vec<(&(String, &str), Option<String>)> = asked
+        .iter()
+        .map(|(key, names)| (key, names.first().and_then(|name| rewritten(&how, &name.0, &key.0, key.1))))
+        .collect();
+    let suspects = refused(config, &session, &texts).await?;
+    // Quotes as the grammar reads them.
+    let _ = source.conn.query_drop("SET SESSION sql_mode = ''").await;
+    let mut target = link::connect(&config.to, &session, Scope::Downstream).await?;
+    for (key, _) in suspects {
+        let Some(names) = asked.get(key) else { continue };
+        let Some((schema, table)) = names.first() else { continue };
+        // The text was made from the catalogue: what the load sends is what the source shows.
+        let shown = plan::show_create(&mut source.conn, schema, table).await?;
+        let Some(sql) = rewritten(&how, schema, &key.0, &shown) else { continue };
+        let Some(error) = prepare(&mut target, &sql).await? else { continue };
+        let mut missing = Vec::new();
+        for name in names {
+            let (schema, table) = router.route(&name.0, &name.1)?;
+            if missing.len() < MOST && !exists(&mut target, &schema, &table).await {
+                missing.push(format!("{}.{}", quote_name(&name.0), quote_name(&name.1)));
+            }
+        }
+        if let Some(first) = missing.first() {
+            let others = if names.len() > 1 {
+                format!(" (and {} more tables of this structure)", names.len() - 1)
+            } else {
+                String::new()
+            };
+            out.add(
+                State::Fail,
+                format!("table {first}{others} can't be created on the target: {}", link::cause(&error)),
+                advice(link::errno(&error)),
+            );
+        }
+    }
+    if policy.target.tidb {
+        for (name, _) in tables.iter().filter(|(_, facts)| facts.structure.as_ref().is_some_and(|s| s.fulltext)) {
+            let name = format!("{}.{}", quote_name(&name.0), quote_name(&name.1));
+            out.add(
+                State::Warn,
+                format!("table {name} has a FULLTEXT index, which TiDB ignores or refuses, by its version"),
+                "Please create the table on the target without the index if the load can't create it.",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn advice(errno: u16) -> &'static str {
+    match errno {
+        1044 | 1142 | 1227 => "Please grant the target's user CREATE (see `target_privilege`).",
+        1286 => {
+            "Please create the table on the target in another engine before the task starts: tables that are there are used."
+        }
+        _ => {
+            "Please create the table on the target by hand in a form that it understands (tables that are there are used), or \
+             change it on the source, or leave it out with the block-allow-list."
+        }
+    }
+}
+
+/// As the load would send it; None when our grammar can't rewrite it, or a collation is refused (which another item says).
+fn rewritten(how: &Creating<'_>, schema: &str, target_schema: &str, sql: &str) -> Option<String> {
+    let file = SchemaFile {
+        path: PLACEHOLDER.into(),
+        name: PLACEHOLDER.into(),
+        schema: schema.to_owned(),
+        target_schema: target_schema.to_owned(),
+        target_table: PLACEHOLDER.to_owned(),
+    };
+    how.rewritten(sql, &file).ok().flatten()
+}
+
+/// The texts that the target doesn't prepare.
+async fn refused<'a, K>(
+    config: &SubtaskConfig,
+    session: &[(String, String)],
+    texts: &'a [(K, Option<String>)],
+) -> Result<Vec<(&'a K, mysql_async::Error)>> {
+    let part = texts.len().div_ceil(ASKING).max(16);
+    let asking = texts.chunks(part).map(async |texts| {
+        let mut conn = link::connect(&config.to, session, Scope::Downstream).await?;
+        let mut out = Vec::new();
+        for (key, sql) in texts {
+            if let Some(sql) = sql
+                && let Some(error) = prepare(&mut conn, sql).await?
+            {
+                out.push((key, error));
+            }
+        }
+        Ok(out)
+    });
+    let mut out = Vec::new();
+    for answered in join_all(asking).await {
+        let answered: Result<Vec<_>> = answered;
+        out.extend(answered?);
+    }
+    Ok(out)
+}
+
+/// The server's refusal of a statement; None: it would try it.
+async fn prepare(conn: &mut Conn, sql: &str) -> Result<Option<mysql_async::Error>> {
+    match conn.query_drop(format!("SET @dm_check = {}; PREPARE dm_check FROM @dm_check", quote_text(sql))).await {
+        Ok(()) => Ok(None),
+        Err(e) if link::is_broken(&e) => {
+            Err(link::failed(crate::error::Code::DBQueryFailed, Scope::Downstream, "ask the target for its types", &e))
+        }
+        // Not for prepared statements, by this server: nothing is known.
+        Err(e) if link::errno(&e) == 1295 => Ok(None),
+        Err(e) => Ok(Some(e)),
+    }
+}
+
+async fn exists(conn: &mut Conn, schema: &str, table: &str) -> bool {
+    let sql = format!("SELECT 1 FROM {}.{} LIMIT 0", quote_name(schema), quote_name(table));
+    conn.query_drop(sql).await.is_ok()
+}
+
+/// A structure that several tables have is asked once.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_fits_the_error() {
+        assert!(advice(1142).contains("grant"));
+        assert!(advice(1286).contains("another engine"));
+        assert!(advice(1064).contains("by hand"));
+    }
+}
