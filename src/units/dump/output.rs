@@ -86,6 +86,9 @@ impl Sink {
     }
 }
 
+/// A piece on its way to the disk; its memory comes back.
+type Writing = JoinHandle<io::Result<(Sink, Vec<u8>)>>;
+
 /// The files of a chunk.
 pub struct DataFiles<'a> {
     dir: &'a Path,
@@ -97,7 +100,7 @@ pub struct DataFiles<'a> {
     pub piece: Vec<u8>,
     spare: Vec<u8>,
     sink: Option<Sink>,
-    writing: Option<JoinHandle<io::Result<(Sink, Vec<u8>)>>>,
+    writing: Option<Writing>,
     path: PathBuf,
     name: String,
     /// Bytes of text in the file that is open.
