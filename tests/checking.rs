@@ -147,6 +147,25 @@ async fn rights_that_no_grant_shows_are_tried() {
     }
 }
 
+#[tokio::test]
+async fn rights_on_the_schemas_that_are_written_are_enough() {
+    let (source, target) = (servers::mariadb(), servers::mariadb());
+    let dir = tempfile::tempdir().unwrap();
+    source.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY)").await;
+    target.exec("CREATE USER 'w'@'%' IDENTIFIED BY 'pw'; GRANT ALL ON d.* TO 'w'@'%'").await;
+    let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    (config.to.user, config.to.password.0) = ("w".into(), "pw".into());
+    let name = "target db privilege checker";
+    assert!(said(&checked(&[config.clone()]).await, name)[0].1.contains("lack of CREATE"));
+    target.exec("GRANT ALL ON `dm\\_meta`.* TO 'w'@'%'").await;
+    assert_eq!(said(&checked(&[config.clone()]).await, name), []);
+    // The target's own word on a schema where nothing is granted.
+    config.block_allow_list.do_dbs = vec!["e".into()];
+    source.exec("CREATE DATABASE e; CREATE TABLE e.t (a INT PRIMARY KEY)").await;
+    let found = said(&checked(&[config]).await, STRUCTURE);
+    assert!(found.iter().any(|(s, text)| *s == State::Fail && text.contains("CREATE command denied")), "{found:?}");
+}
+
 /// A dump that can't fit is not begun.
 #[tokio::test]
 async fn a_disk_that_is_too_small_is_said_before_the_dump() {

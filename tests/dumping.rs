@@ -110,6 +110,14 @@ async fn a_lost_reader_costs_a_chunk_and_lost_ones_the_snapshot() {
     assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
     assert_equal(&source, &target).await;
 
+    // Nor has another worker the connections.
+    failpoint::arm(&config.name, Place::DumpAfterChunk, 4);
+    assert!(dump(&crate::units_load::env(&config, 1)).await.0.is_err());
+    failpoint::disarm(&config.name, Place::DumpAfterChunk);
+    let (done, notes, _) = dump(&crate::units_load::env(&config, 2)).await;
+    assert_eq!(done.unwrap(), Ended::Finished);
+    assert!(format!("{notes:?}").contains("the worker, or the run, that held the last one is gone"), "{notes:?}");
+
     // Without any connection there is no way but a new snapshot, and the user is told.
     failpoint::arm(&config.name, Place::DumpAfterChunk, 4);
     assert!(dump(&env).await.0.is_err());

@@ -103,7 +103,8 @@ async fn check(subtasks: &[SubtaskConfig], progress: &Progress) -> Result<(Vec<O
         out.push(settled(target.check_connections(needed).await, "loader_conn_number_checker"));
     }
     if wanted(first, "target_privilege") {
-        out.push(settled(target.check_privilege().await, "target db privilege checker"));
+        let schemas = targets.keys().map(|(schema, _)| schema.clone()).collect();
+        out.push(settled(target.check_privilege(&schemas).await, "target db privilege checker"));
     }
     out.append(&mut of_sources);
     let sharding = !first.shard_mode.is_empty() && has(first.mode, UnitType::Dump);

@@ -1,5 +1,7 @@
 //! The checks of the target: privileges and connection numbers; and the collations that it knows.
 
+use std::collections::BTreeSet;
+
 use mysql_async::{Conn, prelude::Queryable};
 
 use super::{
@@ -18,7 +20,7 @@ use crate::{
     units::link,
 };
 
-/// What a task needs of its target user on everything (`target_privilege`).
+/// What a task needs of its target user (`target_privilege`), on everything or on each schema that it writes.
 const NEEDED: [&str; 8] = ["CREATE", "SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "INDEX", "DROP"];
 
 /// The target under check.
@@ -39,12 +41,16 @@ impl<'a> Target<'a> {
         Ok(Target { config, conn, server: ServerInfo::parse(&version).unwrap_or_default(), address })
     }
 
-    /// `target_privilege`.
-    pub async fn check_privilege(&mut self) -> Result<Outcome> {
+    /// `target_privilege`. `schemas`: those that are written, beside the meta schema.
+    pub async fn check_privilege(&mut self, schemas: &BTreeSet<String>) -> Result<Outcome> {
         let mut out =
             Outcome::new("target db privilege checker", "check privileges of target DB", self.address.clone());
         let grants = read_grants(&mut self.conn, &self.server, Scope::Downstream).await?;
-        let missing: Vec<&str> = NEEDED.into_iter().filter(|p| !grants.global(&[p])).collect();
+        let everywhere = |privilege: &str| {
+            let mut of_task = schemas.iter().chain([&self.config.meta_schema]);
+            grants.global(&[privilege]) || (!schemas.is_empty() && of_task.all(|s| grants.on_schema(&[privilege], s)))
+        };
+        let missing: Vec<&str> = NEEDED.into_iter().filter(|privilege| !everywhere(privilege)).collect();
         if !missing.is_empty() {
             let list = missing.join(", ");
             out.warn(

@@ -76,6 +76,12 @@ pub fn is_complete(dir: &Path, signature: &str) -> bool {
     ours && Metadata::read(dir).is_ok_and(|meta| meta.finished.is_some())
 }
 
+/// True when `dir` holds a dump with this signature that didn't end.
+pub fn is_begun(dir: &Path, signature: &str) -> bool {
+    let ours = fs::read_to_string(dir.join(MARKER)).is_ok_and(|text| text == signature);
+    ours && !dir.join("metadata").exists()
+}
+
 /// All files of a dump in `dir` with their kinds; no folder: none.
 pub fn list(dir: &Path) -> io::Result<Vec<(PathBuf, FileKind)>> {
     let entries = match fs::read_dir(dir) {

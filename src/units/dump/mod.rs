@@ -138,7 +138,15 @@ impl DumpUnit {
 
     /// The dump that an earlier run left, when its snapshot is still there.
     async fn left_over(&self) -> Option<Unfinished> {
-        let mut work = self.env.parked.take()?;
+        let Some(mut work) = self.env.parked.take() else {
+            if files::is_begun(&self.dir(), &signature(&self.env.config)) {
+                self.note(
+                    "the dump begins again with a new snapshot: the worker, or the run, that held the last one is gone"
+                        .into(),
+                );
+            }
+            return None;
+        };
         let all = work.plan_chunks();
         if !work.is_in_folder(&self.dir(), &signature(&self.env.config)) {
             self.note(

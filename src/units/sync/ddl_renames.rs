@@ -130,7 +130,8 @@ mod tests {
         let swapped = ordered(sql);
         let third = swapped[0].strip_prefix("RENAME COLUMN `a` TO ").unwrap().to_owned();
         assert!(third.starts_with("`dm_"), "{third}");
-        let rest = ["RENAME COLUMN `b` TO a".to_owned(), format!("RENAME COLUMN {third} TO b"), "ADD KEY (a)".to_owned()];
+        let rest =
+            ["RENAME COLUMN `b` TO a".to_owned(), format!("RENAME COLUMN {third} TO b"), "ADD KEY (a)".to_owned()];
         assert_eq!(swapped[1..], rest);
         assert_eq!(ordered(sql), swapped);
         let round = ordered("ALTER TABLE d.t CHANGE a b INT, CHANGE COLUMN `b` c VARCHAR(9) NOT NULL, CHANGE c a INT");
