@@ -92,7 +92,8 @@ impl DumpUnit {
         let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
             .map_err(|e| DmError::new(Code::DumpUnitGenBAList).msg(e.message()).cause(e.raw_cause()))?;
         for attempt in 1.. {
-            match self.attempt(&options, &lists, stop).await {
+            let kept = self.left_over(attempt == 1).await;
+            match self.attempt(kept, &options, &lists, stop).await {
                 Err(Failure::StructureChanged(table)) if attempt < ATTEMPTS => {
                     tracing::warn!(task = %config.name, %table, "a DDL statement met the dump, which begins again");
                 }
@@ -111,11 +112,12 @@ impl DumpUnit {
 
     async fn attempt(
         &self,
+        kept: Option<Unfinished>,
         options: &DumpOptions,
         lists: &BlockAllow,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
-        let mut work = match self.left_over().await {
+        let mut work = match kept {
             Some(work) => work,
             None => tokio::select! {
                 biased;
@@ -137,9 +139,9 @@ impl DumpUnit {
     }
 
     /// The dump that an earlier run left, when its snapshot is still there.
-    async fn left_over(&self) -> Option<Unfinished> {
+    async fn left_over(&self, first: bool) -> Option<Unfinished> {
         let Some(mut work) = self.env.parked.take() else {
-            if files::is_begun(&self.dir(), &signature(&self.env.config)) {
+            if first && files::is_begun(&self.dir(), &signature(&self.env.config)) {
                 self.note(
                     "the dump begins again with a new snapshot: the worker, or the run, that held the last one is gone"
                         .into(),
