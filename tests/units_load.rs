@@ -272,6 +272,11 @@ async fn the_check_says_what_is_missing_and_what_to_grant() {
         ] {
             assert!(error.message().contains(grant), "{error}");
         }
+        // A dump without a lock needs no right to lock.
+        let mut lockless = config.clone();
+        lockless.mydumper.extra_args = "--consistency none".into();
+        let report = units::check::run(&[lockless], Default::default()).await.unwrap();
+        assert!(!report.to_text().contains("GRANT RELOAD"), "{}", report.to_text());
         // What it says is enough.
         server
             .exec(

@@ -14,7 +14,10 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, Result, Scope},
     schema::{ServerInfo, model::quote_name},
-    units::link,
+    units::{
+        dump::{DumpOptions, options::Consistency},
+        link,
+    },
 };
 
 /// A source under check.
@@ -218,18 +221,25 @@ impl<'a> Source<'a> {
         let mut out = self.outcome("source db dump privilege checker", "check dump privileges of source DB");
         let user = &self.config.from.user;
         let mut missing = Vec::new();
-        let locks_all = grants.global(&["RELOAD"])
+        let consistency = DumpOptions::new(&self.config.mydumper, &self.config.from).map(|o| o.consistency);
+        let consistency = consistency.unwrap_or_default();
+        let schemas: BTreeSet<&String> = tables.keys().map(|(schema, _)| schema).collect();
+        let locks_each = schemas.iter().all(|schema| grants.on_schema(&["LOCK TABLES"], schema));
+        let locks_all = matches!(consistency, Consistency::None | Consistency::Lock)
+            || grants.global(&["RELOAD"])
             || rights::still_missing(self, vec![("RELOAD", "*.*".to_owned())], tables).await.is_empty();
-        if !locks_all {
-            let schemas: BTreeSet<&String> = tables.keys().map(|(schema, _)| schema).collect();
-            if schemas.iter().all(|schema| grants.on_schema(&["LOCK TABLES"], schema)) {
-                out.warn(
-                    "lack of RELOAD global (*.*) privilege: the dump will lock each table instead",
-                    format!("GRANT RELOAD ON *.* TO '{user}'@'%';"),
-                );
-            } else {
-                missing.push(("RELOAD", "*.*".to_owned()));
+        let reload = format!("GRANT RELOAD ON *.* TO '{user}'@'%';");
+        match consistency {
+            Consistency::None => {}
+            Consistency::Lock if !locks_each => missing.push(("LOCK TABLES", "*.*".to_owned())),
+            Consistency::Auto if !locks_all && locks_each => {
+                out.warn("lack of RELOAD global (*.*) privilege: the dump will lock each table instead", reload);
             }
+            Consistency::Auto if !locks_all && self.config.streams() => {
+                out.warn("lack of RELOAD global (*.*) privilege: the snapshot will be taken without a lock", reload);
+            }
+            _ if !locks_all => missing.push(("RELOAD", "*.*".to_owned())),
+            _ => {}
         }
         if !grants.global(&["REPLICATION CLIENT", "BINLOG MONITOR", "SUPER"]) {
             missing.push(("REPLICATION CLIENT", "*.*".to_owned()));
