@@ -64,6 +64,26 @@ async fn what_the_target_cannot_hold_is_listed_before_anything_moves() {
     assert!(said(&checked(&[config]).await, STRUCTURE).is_empty());
 }
 
+/// TiDB's parser answers as those of other servers do.
+#[tokio::test]
+#[ignore = "tier: make test-tidb"]
+async fn tidb_is_asked_what_it_can_hold() {
+    let (source, target) = (Server::of(Release::Mariadb118, &[]), Server::of(Release::Tidb, &[]));
+    let dir = tempfile::tempdir().unwrap();
+    source
+        .exec(
+            "CREATE DATABASE d; CREATE TABLE d.good (id INT PRIMARY KEY, a VARCHAR(10) COLLATE utf8mb4_uca1400_ai_ci);
+             CREATE TABLE d.uuids (id UUID PRIMARY KEY); CREATE TABLE d.points (id INT PRIMARY KEY, p POINT NOT NULL);
+             CREATE TABLE d.words (id INT PRIMARY KEY, t TEXT, FULLTEXT KEY (t))",
+        )
+        .await;
+    let found = said(&checked(&[subtask(&source, &target, dir.path(), TaskMode::Full)]).await, STRUCTURE);
+    let state = |table: &str| found.iter().find(|(_, text)| text.contains(table)).map(|(state, _)| *state);
+    assert_eq!(state("`good`"), None, "{found:#?}");
+    assert_eq!((state("`uuids`"), state("`points`")), (Some(State::Fail), Some(State::Fail)), "{found:#?}");
+    assert_eq!(state("`words`"), Some(State::Warn), "{found:#?}");
+}
+
 #[tokio::test]
 async fn shards_of_different_structure_and_counters_that_may_meet() {
     let (one, other, target) = (servers::mariadb(), servers::mysql(), servers::mariadb());
