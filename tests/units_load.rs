@@ -15,9 +15,12 @@ use mysql_async::prelude::Queryable;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{
-    compare,
-    servers::{self, Server},
+use crate::{
+    operate::failures::ILL_FORMED,
+    support::{
+        compare,
+        servers::{self, Server},
+    },
 };
 
 pub fn subtask(source: &Server, target: &Server, dir: &std::path::Path, mode: TaskMode) -> SubtaskConfig {
@@ -228,18 +231,25 @@ async fn shards_merge_and_duplicates_do_what_the_user_chose() {
     assert!(error.message().contains("d.t2."), "{error}");
 }
 
-/// MySQL 5.7 doesn't tell a dump the types inside JSON (decision 13): the check says so, and only of such a source.
+/// A dump holds bytes that are no text, and a load that can't write them stops with the table's name: the row isn't there in
+/// another form, and the source's stays.
 #[tokio::test]
-async fn the_check_warns_of_json_that_a_dump_cannot_tell() {
-    let (target, dir) = (servers::mariadb(), tempfile::tempdir().unwrap());
-    for (release, warns) in [(servers::Release::Mysql57, true), (servers::Release::Mysql97, false)] {
-        let source = Server::of(release, &[]);
-        source.exec("CREATE DATABASE d; CREATE TABLE d.j (a INT PRIMARY KEY, doc JSON)").await;
-        let config = subtask(&source, &target, dir.path(), TaskMode::All);
-        let text = units::check::run(&[config], Default::default()).await.unwrap().into_result().unwrap_or_default();
-        assert_eq!(text.contains("JSON documents check"), warns, "{text}");
-        assert_eq!(text.contains("table `d`.`j`: the dump of MySQL before 8.0.14"), warns, "{text}");
+async fn bytes_that_are_no_text_stop_the_load() {
+    let (source, dir) = (servers::mariadb(), tempfile::tempdir().unwrap());
+    let table = "CREATE TABLE d.w (id INT PRIMARY KEY, c VARCHAR(20) CHARACTER SET utf8mb4)";
+    source.exec(&format!("CREATE DATABASE d; {table}; {ILL_FORMED}")).await;
+    for target in [servers::mysql(), servers::mariadb()] {
+        let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+        config.name = format!("t{}", target.port);
+        run(UnitType::Dump, &config, 1).await.unwrap();
+        let error = run(UnitType::Load, &config, 1).await.unwrap_err();
+        let text = error.to_string();
+        assert!(error.raw_cause().starts_with("Error 1300 (HY000)"), "{text}");
+        assert!(text.contains("d.w") && !text.to_uppercase().contains("61FF62"), "{text}");
+        assert_eq!(target.text("SELECT COUNT(*) FROM d.w").await, "0");
+        units::remove_meta(&config).await.unwrap();
     }
+    assert_eq!(source.text("SELECT HEX(c) FROM d.w").await, "61FF62");
 }
 
 #[tokio::test]

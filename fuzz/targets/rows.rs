@@ -98,7 +98,8 @@ fn by_plan(image: &RowImage<'_>, width: usize) -> Option<String> {
     if width == 0 {
         out.push(b'(');
     }
-    image.write_list(0..width, b'(', &mut out).ok()?;
+    let columns: Vec<usize> = (0..width).collect();
+    image.write_list(&columns, b'(', &mut out).ok()?;
     Some(String::from_utf8(out.as_bytes().to_vec()).expect("SQL text is UTF-8"))
 }
 

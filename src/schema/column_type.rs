@@ -72,6 +72,11 @@ impl BaseType {
         matches!(self, TinyBlob | Blob | MediumBlob | LongBlob)
     }
 
+    /// BINARY, VARBINARY and the BLOBs.
+    pub fn is_binary(self) -> bool {
+        self.is_blob() || matches!(self, BaseType::Binary | BaseType::VarBinary)
+    }
+
     /// Types whose values have a character set.
     pub fn has_charset(self) -> bool {
         use BaseType::*;

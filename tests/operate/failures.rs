@@ -6,6 +6,15 @@ use crate::support::servers;
 pub(super) const TABLES: &str =
     "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), n INT); CREATE TABLE u (id INT PRIMARY KEY, n INT);";
 
+/// Puts the row (7, x'61ff62') into `d`.`w` (id INT, c VARCHAR(20) of utf8mb4) of a MariaDB, as its replication would: a format
+/// description, a table map and a row. No other statement writes such bytes.
+pub(crate) const ILL_FORMED: &str = "BINLOG '\
+    APFTZQ8BAAAA9AAAAAAAAAAAAAQAMTAuNS4yLU1hcmlhREIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA8VNlEzgNAAgA\
+    EgAEBAQEEgAAAAAEGggAAAAICAgCAAAACgoKGRkAEjQACgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAATBAABTtJyaA=='; \
+    BINLOG 'APFTZRMBAAAALAAAAAAAAAAAAE0AAAAAAAEAAWQAAXcAAgMPAlAAAoVqA5M=\n\
+    APFTZRcBAAAAKgAAAAAAAAAAAE0AAAAAAAEAAgMABwAAAANh/2Kwuwjn'";
+
 /// Both flavors, by position and by GTID, with a route in the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_statements_are_skipped_and_replaced() {
@@ -180,4 +189,21 @@ async fn bytes_that_are_no_text_are_refused_with_table_and_column() {
     rig.ok(&command.split(' ').collect::<Vec<_>>());
     rig.source.exec("INSERT INTO d.t VALUES (2, 'b', 'b')").await;
     rig.target_has("SELECT GROUP_CONCAT(id) FROM e.t", "2").await;
+
+    // Ill-formed UTF-8: a column of bytes on the target keeps it.
+    let table = "CREATE TABLE {}.w (id INT PRIMARY KEY, c VARCHAR(20) CHARACTER SET utf8mb4)";
+    rig.source.exec(&table.replace("{}", "d")).await;
+    rig.target_has("SELECT COUNT(*) FROM e.w", "0").await;
+    rig.source.exec(ILL_FORMED).await;
+    assert_eq!(rig.source.text("SELECT HEX(c) FROM d.w").await, "61FF62");
+    let error = rig.fails_with("Error 1300").await;
+    let advice = error["Workaround"].as_str().unwrap();
+    assert!(advice.contains("(columns `c` of `e`.`w`) holds bytes that are no utf8mb4 text"), "{advice}");
+    assert!(advice.contains("Make the column VARBINARY or a BLOB there"), "{advice}");
+    assert!(!error.to_string().to_uppercase().contains("61FF62"), "a row's value is in the error: {error}");
+    rig.target.exec("ALTER TABLE e.w MODIFY c VARBINARY(80)").await;
+    rig.cluster.dmctl_ok(&["resume-task", TASK]);
+    rig.target_has("SELECT GROUP_CONCAT(CONCAT(id, '=', HEX(c))) FROM e.w", "7=61FF62").await;
+    rig.source.exec("UPDATE d.w SET id = 8; INSERT INTO d.w VALUES (9, 'é')").await;
+    rig.target_has("SELECT GROUP_CONCAT(CONCAT(id, '=', HEX(c))) FROM e.w", "8=61FF62,9=C3A9").await;
 }

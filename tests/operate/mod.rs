@@ -1,7 +1,7 @@
 //! What an operator does to a running task: failed events, tracked structures, status and metrics.
 
 mod errors;
-mod failures;
+pub(crate) mod failures;
 mod into_tidb;
 mod keys;
 mod refused;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     column,
     cursor::{Cursor, Malformed, Parsed},
-    plan_print::{Print, Short, Size},
+    plan_print::{IntegerAt, Print, Short, Size},
     rows::ColumnSet,
     table_map::TableMap,
 };
@@ -33,6 +33,8 @@ pub struct RowPlan {
     shorts: Vec<Short>,
     /// Of the columns before the first whose length the row says: where each is behind the bits for NULL.
     fixed: Vec<Field>,
+    /// Of the integers that the row begins with, the same in short.
+    integers: Vec<IntegerAt>,
 }
 
 /// Where a value stands in the image; `start` is [`ABSENT`] for NULL and for columns outside of the image.
@@ -48,8 +50,19 @@ const LONGEST: usize = 1 << 31;
 const SHORT: Malformed = Malformed("it ends too early");
 
 /// The fields of one row; used again for the next.
-#[derive(Default, Debug)]
-pub struct Fields(Vec<Field>);
+#[derive(Debug)]
+pub struct Fields {
+    /// Where the columns of fixed places begin that the plan knows; [`ABSENT`]: the row has a NULL or lacks a column.
+    origin: u32,
+    /// All others.
+    places: Vec<Field>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Fields { origin: ABSENT, places: Vec::new() }
+    }
+}
 
 impl RowPlan {
     /// `encodings`: one for each column, as the target wants it; a column without one is written as its value is.
@@ -60,8 +73,9 @@ impl RowPlan {
         let fixed = fixed(&sizes);
         let prints: Vec<Print> =
             map.columns.iter().zip(&encodings).map(|(column, encoding)| Print::of_column(column, encoding)).collect();
-        let shorts = prints.iter().map(Short::of).collect();
-        RowPlan { map, encodings, sizes, prints, shorts, fixed }
+        let shorts: Vec<Short> = prints.iter().map(Short::of).collect();
+        let integers = shorts.iter().zip(&fixed).map_while(|(short, field)| short.at(field.start)).collect();
+        RowPlan { map, encodings, sizes, prints, shorts, fixed, integers }
     }
 
     /// Whether the plan is for rows with this layout.
@@ -78,32 +92,31 @@ impl RowPlan {
         let nulls_end = at + set.present().div_ceil(8);
         let nulls = bytes.get(at..nulls_end).ok_or(SHORT)?;
         let (mut at, mut bit) = (nulls_end, 0);
-        fields.0.clear();
+        fields.places.clear();
+        fields.origin = ABSENT;
         if set.is_full() && nulls.iter().all(|byte| *byte == 0) {
-            let base = at as u32;
-            let moved = |field: &Field| Field { start: field.start + base, end: field.end + base };
-            fields.0.extend(self.fixed.iter().map(moved));
-            at = fields.0.last().map_or(at, |last| last.end as usize);
+            fields.origin = at as u32;
+            at += self.fixed.last().map_or(0, |last| last.end as usize);
             for size in self.sizes.get(self.fixed.len()..).unwrap_or_default() {
                 let end = at + size.of(bytes, at)?;
-                fields.0.push(Field { start: at as u32, end: end as u32 });
+                fields.places.push(Field { start: at as u32, end: end as u32 });
                 at = end;
             }
             return Self::within(at, bytes);
         }
         for (i, size) in self.sizes.iter().enumerate() {
             if !set.contains(i) {
-                fields.0.push(Field { start: ABSENT, end: 0 });
+                fields.places.push(Field { start: ABSENT, end: 0 });
                 continue;
             }
             let is_null = nulls.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1);
             bit += 1;
             if is_null {
-                fields.0.push(Field { start: ABSENT, end: 0 });
+                fields.places.push(Field { start: ABSENT, end: 0 });
                 continue;
             }
             let end = at + size.of(bytes, at)?;
-            fields.0.push(Field { start: at as u32, end: end as u32 });
+            fields.places.push(Field { start: at as u32, end: end as u32 });
             at = end;
         }
         Self::within(at, bytes)
@@ -151,7 +164,15 @@ impl<'a> RowImage<'a> {
     /// Where a column is stored; None for NULL.
     #[inline(always)]
     fn field(&self, column: usize) -> Option<Field> {
-        self.fields.0.get(column).filter(|field| field.start < field.end).copied()
+        let (origin, places) = (self.fields.origin, &self.fields.places);
+        let field = if origin == ABSENT {
+            *places.get(column)?
+        } else if let Some(field) = self.plan.fixed.get(column) {
+            Field { start: field.start + origin, end: field.end + origin }
+        } else {
+            *places.get(column - self.plan.fixed.len())?
+        };
+        Some(field).filter(|field| field.start < field.end)
     }
 
     /// Columns of the layout.
@@ -198,10 +219,12 @@ impl<'a> RowImage<'a> {
     }
 
     /// Appends the values of these columns: `first` before the first, commas before the others.
-    pub fn write_list(&self, columns: impl Iterator<Item = usize>, first: u8, out: &mut SqlText) -> Parsed<()> {
-        let (data, mut before): (&[u8], u8) = (self.data, first);
+    pub fn write_list(&self, columns: &[usize], first: u8, out: &mut SqlText) -> Parsed<()> {
+        let data: &[u8] = self.data;
+        let written = self.write_integers(columns, first, out);
+        let mut before = if written == 0 { first } else { b',' };
         let mut pen = out.pen();
-        for column in columns {
+        for &column in columns.get(written..).unwrap_or_default() {
             let separator = std::mem::replace(&mut before, b',');
             let (Some(field), Some(short)) = (self.field(column), self.plan.shorts.get(column)) else {
                 pen.separator(separator);
@@ -218,6 +241,24 @@ impl<'a> RowImage<'a> {
         }
         pen.out();
         Ok(())
+    }
+
+    /// Writes the integers that the row and the list begin with, as far as nothing but their places must be known; gives how
+    /// many.
+    #[inline]
+    fn write_integers(&self, columns: &[usize], first: u8, out: &mut SqlText) -> usize {
+        let plan = self.plan;
+        if self.fields.origin == ABSENT || plan.integers.is_empty() {
+            return 0;
+        }
+        let row = self.data.get(self.fields.origin as usize..).unwrap_or_default();
+        let mut next = plan.integers.iter().zip(columns).enumerate();
+        let mut separator = first;
+        out.integers(plan.integers.len(), || {
+            let (i, (integer, column)) = next.next()?;
+            let (minus, magnitude) = integer.read(row).filter(|_| *column == i)?;
+            Some((std::mem::replace(&mut separator, b','), minus, magnitude))
+        })
     }
 
     #[cold]

@@ -127,6 +127,33 @@ pub(super) enum Short {
     Other,
 }
 
+/// Where an integer stands in a row, and how it is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IntegerAt {
+    offset: u32,
+    shift: u8,
+    signed: bool,
+}
+
+impl IntegerAt {
+    /// Sign and magnitude; None for the last ones of an event, behind which there are no eight bytes.
+    #[inline(always)]
+    pub(super) fn read(self, row: &[u8]) -> Option<(bool, u64)> {
+        let word = row.get(self.offset as usize..).and_then(|rest| rest.first_chunk())?;
+        Some(magnitude(u64::from_le_bytes(*word), self.signed, self.shift))
+    }
+}
+
+/// Sign and magnitude of the integer in the lowest bits of a word, of which `shift` bits are not its own.
+#[inline(always)]
+fn magnitude(word: u64, signed: bool, shift: u8) -> (bool, u64) {
+    let bits = word << (shift & 63);
+    let minus = signed && (bits as i64) < 0;
+    // Of a negative number the bits of its magnitude, in the same place; the smallest is its own.
+    let magnitude = if minus { bits.wrapping_neg() } else { bits };
+    (minus, magnitude >> (shift & 63))
+}
+
 impl Short {
     pub(super) fn of(print: &Print) -> Short {
         match print {
@@ -137,17 +164,22 @@ impl Short {
         }
     }
 
+    /// An integer's place in a row of which all columns before have fixed lengths.
+    pub(super) fn at(&self, offset: u32) -> Option<IntegerAt> {
+        match *self {
+            Short::Integer { signed, shift } => Some(IntegerAt { offset, signed, shift }),
+            _ => None,
+        }
+    }
+
     /// Writes the value behind a separator; `more` begins with its `length` stored bytes. False when nothing was written, as
     /// it needs [`Print::write`].
     #[inline(always)]
     pub(super) fn write(self, separator: u8, more: &[u8], length: usize, pen: &mut Pen<'_>) -> bool {
         match self {
             Short::Integer { signed, shift } => {
-                let bits = word(more) << (shift & 63);
-                let minus = signed && (bits as i64) < 0;
-                // Of a negative number the bits of its magnitude, in the same place; the smallest is its own.
-                let magnitude = if minus { bits.wrapping_neg() } else { bits };
-                pen.integer_after(separator, minus, magnitude >> (shift & 63));
+                let (minus, magnitude) = magnitude(word(more), signed, shift);
+                pen.integer_after(separator, minus, magnitude);
                 true
             }
             Short::Text if length <= 17 => {

@@ -5,6 +5,8 @@ use super::{SqlText, digits, quote};
 
 /// Room for a separator and any short value.
 const WINDOW: usize = 64;
+/// A separator, a sign and 20 digits.
+const INTEGER: usize = 22;
 
 /// Writes short values into a [`SqlText`]; [`Pen::out`] ends it.
 pub struct Pen<'a> {
@@ -13,6 +15,24 @@ pub struct Pen<'a> {
 }
 
 impl SqlText {
+    /// Writes what `next` gives, at most `most` integers as separator, sign and magnitude; gives how many there were.
+    #[inline(always)]
+    pub fn integers(&mut self, most: usize, mut next: impl FnMut() -> Option<(u8, bool, u64)>) -> usize {
+        self.room(most * INTEGER + WINDOW);
+        let start = self.len;
+        let Some(free) = self.bytes.get_mut(start..) else { return 0 };
+        let (mut at, mut count) = (0, 0);
+        while let Some(window) = free.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<WINDOW>()) {
+            let Some((separator, minus, magnitude)) = next() else { break };
+            (window[0], window[1]) = (separator, b'-');
+            let before = 1 + usize::from(minus);
+            at += before + digits::write(magnitude, window, before);
+            count += 1;
+        }
+        self.len = start + at;
+        count
+    }
+
     #[inline(always)]
     pub fn pen(&mut self) -> Pen<'_> {
         let at = self.len;

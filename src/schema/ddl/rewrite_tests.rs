@@ -52,6 +52,30 @@ fn quotes_never_meet() {
     assert_eq!(parsed(sql, MYSQL8).rewrite(sql, same), "CREATE TABLE `d`.`t`(a INT REFERENCES `d`.`p`(`b`))COMMENT'x'");
 }
 
+/// A bare name may stand right before a backquote; with quotes of its own it must not become one name with what follows.
+#[test]
+fn bare_names_do_not_grow_into_a_backquote() {
+    for (sql, want) in [
+        ("RENAME TABLE a TO`b`", "RENAME TABLE `d`.`a` TO`d`.`b`"),
+        ("ALTER TABLE t ADD KEY k(a),RENAME`u`", "ALTER TABLE `d`.`t` ADD KEY k(a),RENAME`d`.`u`"),
+        ("CREATE TABLE t LIKE`o`", "CREATE TABLE `d`.`t` LIKE`d`.`o`"),
+        ("CREATE TABLE d.t(a INT)COMMENT'x'", "CREATE TABLE `d`.`t`(a INT)COMMENT'x'"),
+    ] {
+        let text = parsed(sql, MYSQL8).rewrite(sql, same);
+        assert_eq!(text, want);
+        let again = parse(&text, &ParseContext { default_schema: String::new(), ..context(MYSQL8) }).unwrap();
+        assert_eq!(again.tables.len(), parsed(sql, MYSQL8).tables.len(), "{text}");
+    }
+    // Of names that touch a backquote nothing is a statement; if one ever is, a blank keeps both apart.
+    for sql in ["ALTER TABLE t`x` ADD c INT", "DROP TABLE t`x`", "TRUNCATE t`x`", "CREATE INDEX i ON t`x` (a)"] {
+        if let Ok(statement) = parse(sql, &context(MYSQL8)) {
+            let text = statement.rewrite(sql, same);
+            assert!(!text.contains("t``x"), "{text}");
+            assert!(parse(&text, &context(MYSQL8)).is_ok(), "{text}");
+        }
+    }
+}
+
 #[test]
 fn a_word_before_a_double_quote_makes_no_literal() {
     let sql = "ALTER TABLE t ADD CHECK (a = b\"x\" AND n \"y\"\"z\")";

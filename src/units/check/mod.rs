@@ -2,7 +2,6 @@
 //! (config facts, section 8). Sources are checked side by side; tables are read in bulk.
 
 mod collations;
-mod documents;
 mod grants;
 mod progress;
 pub mod report;
@@ -175,9 +174,6 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy, progress
         }
         out.push(structure);
         out.extend(collations::mapped(&tables, policy, &source.address));
-        if dump {
-            out.extend(documents::inexact(&mut source, &tables).await?);
-        }
     }
     at("done");
     Ok(CheckedSource { address: source.address, tables, size, dumper, rest: out })

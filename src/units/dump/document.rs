@@ -4,27 +4,113 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::mysql::{
-    binlog::json_text::reads_back,
-    json::{self, Json, Scalar, TypedScalar},
-    value::{Date, DateTime, Time},
+use crate::{
+    mysql::{
+        binlog::json_text::reads_back,
+        json::{self, Json, Scalar, TypedScalar},
+        value::{Date, DateTime, Time},
+    },
+    schema::ServerInfo,
 };
+
+/// How a server tells the types of a document's scalars.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TypesBy {
+    /// JSON_TABLE over a column of the row: MySQL 8.0.14 and later.
+    Table,
+    /// A number for each scalar: MySQL 5.7.8 and later. `sized`: it has JSON_STORAGE_SIZE (5.7.22, 8.0.2).
+    Numbers { sized: bool },
+}
+
+impl TypesBy {
+    /// None: MariaDB, whose JSON is text.
+    pub fn of(server: &ServerInfo) -> Option<TypesBy> {
+        match (server.is_mariadb(), server.version) {
+            (true, _) => None,
+            (false, 80_014..) => Some(TypesBy::Table),
+            (false, version) => {
+                Some(TypesBy::Numbers { sized: matches!(version, 50_722..80_000) || version >= 80_002 })
+            }
+        }
+    }
+}
 
 /// An expression that is NULL when text tells all types of a document, else the types of its scalars: the root's, those of
 /// the members of all objects, those of the elements of all arrays, parts joined by `|`, each container's children before
-/// those of the containers in it. For MySQL 8.0.14 and later (JSON_TABLE, lateral).
-pub fn types_of(column: &str) -> String {
-    let list = |path: &str| {
-        format!(
-            "IFNULL((SELECT GROUP_CONCAT(JSON_TYPE(v) ORDER BY n) FROM JSON_TABLE({column}, '{path}' \
-             COLUMNS (n FOR ORDINALITY, v JSON PATH '$')) AS t), '')"
-        )
-    };
+/// those of the containers in it. [`TOO_MANY`] where they can't be asked for.
+///
+/// Text tells all when the document that is read from it is equal (dates and binary data are equal to no string) and is stored in as
+/// many bytes: a decimal takes more than the number that its text is read as. MySQL 5.7 prints whole doubles as integers, which
+/// are as long from 32 bits on.
+pub fn types_of(column: &str, by: TypesBy) -> String {
+    let text = format!("CAST({column} AS CHAR)");
+    let equal = format!("{column} = CAST({text} AS JSON)");
+    let size = format!("JSON_STORAGE_SIZE({column}) = JSON_STORAGE_SIZE({text})");
+    match by {
+        TypesBy::Table => {
+            let types = format!(
+                "CONCAT_WS('|', JSON_TYPE({column}), {}, {})",
+                listed(column, MEMBERS),
+                listed(column, ELEMENTS)
+            );
+            format!("IF({size} AND {equal}, NULL, {types})")
+        }
+        TypesBy::Numbers { sized } => {
+            let many = |path| format!("JSON_LENGTH({}) > {MOST_NUMBERS}", found(column, path));
+            let types = format!(
+                "IF({} OR {}, '{TOO_MANY}', CONCAT_WS('|', JSON_TYPE({column}), {}, {}))",
+                many(MEMBERS),
+                many(ELEMENTS),
+                numbered(column, MEMBERS),
+                numbered(column, ELEMENTS)
+            );
+            let plain = match sized {
+                true => format!("{text} NOT REGEXP '[0-9]{{10}}' AND {size}"),
+                false => format!("{text} NOT REGEXP '[0-9]'"),
+            };
+            // The text of binary data has line breaks there, and isn't JSON: nothing may read it as that.
+            format!("IF(IF(JSON_VALID({text}), IF({plain}, {equal}, FALSE), FALSE), NULL, {types})")
+        }
+    }
+}
+
+/// What [`types_of`] gives for a document of more members or elements than numbers.
+pub const TOO_MANY: &str = "*";
+const MOST_NUMBERS: u32 = 10_000;
+
+const MEMBERS: &str = "$**.*";
+const ELEMENTS: &str = "$**[*]";
+
+fn found(column: &str, path: &str) -> String {
+    format!("JSON_EXTRACT({column}, '{path}')")
+}
+
+/// The types of what a path finds. JSON's null comes out of the table as NULL.
+fn listed(column: &str, path: &str) -> String {
     format!(
-        "IF(JSON_STORAGE_SIZE({column}) = JSON_STORAGE_SIZE(CAST({column} AS CHAR)), NULL, \
-         CONCAT_WS('|', JSON_TYPE({column}), {}, {}))",
-        list("$**.*"),
-        list("$**[*]")
+        "IFNULL((SELECT GROUP_CONCAT(IFNULL(JSON_TYPE(v), 'NULL') ORDER BY n) FROM JSON_TABLE({column}, '{path}' \
+         COLUMNS (n FOR ORDINALITY, v JSON PATH '$')) AS t), '')"
+    )
+}
+
+/// The same by the place in the array of all that a path finds. Places are four digits, of which the first ones are left out
+/// early where the array ends before.
+fn numbered(column: &str, path: &str) -> String {
+    const PLACES: [(&str, &str); 4] =
+        [("a.d", "a"), ("a.d + b.d", "b"), ("a.d + b.d + c.d", "c"), ("a.d + b.d + c.d + e.d", "e")];
+    let (found, place) = (found(column, path), PLACES[3].0);
+    let digits = |step: u32, name: &str| {
+        let all: Vec<String> = (0..10).map(|digit| format!("SELECT {} AS d", digit * step)).collect();
+        format!("({}) AS {name}", all.join(" UNION ALL "))
+    };
+    let steps = [1000, 100, 10, 1];
+    let tables: Vec<String> = PLACES.iter().zip(steps).map(|((_, name), step)| digits(step, name)).collect();
+    let bounds: Vec<String> = PLACES.iter().map(|(sum, _)| format!("{sum} < JSON_LENGTH({found})")).collect();
+    format!(
+        "IFNULL((SELECT GROUP_CONCAT(JSON_TYPE(JSON_EXTRACT({found}, CONCAT('$[', {place}, ']'))) ORDER BY {place}) \
+         FROM {} WHERE {}), '')",
+        tables.join(" STRAIGHT_JOIN "),
+        bounds.join(" AND ")
     )
 }
 
@@ -235,7 +321,7 @@ impl Walk<'_> {
         let string = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
         let scalar = match (kind, string) {
             (Some("DECIMAL"), None) => Some(Scalar::Decimal(text.into())),
-            (Some("DOUBLE"), None) => long_double(text),
+            (Some("DOUBLE"), None) => whole_double(text).or_else(|| long_double(text)),
             (None, None) if !self.known => long_double(text),
             (Some("DATE"), Some(text)) => date(text).map(Scalar::Date),
             (Some("DATETIME"), Some(text)) => datetime(text).map(Scalar::DateTime),
@@ -246,6 +332,12 @@ impl Walk<'_> {
         };
         self.out.extend(scalar.map(|scalar| TypedScalar { path: path.to_owned(), scalar }));
     }
+}
+
+/// A double that MySQL 5.7 prints as an integer.
+fn whole_double(text: &str) -> Option<Scalar> {
+    let whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if whole { text.parse().ok().map(Scalar::Double) } else { None }
 }
 
 /// A double that some servers don't read back exactly from text.
@@ -292,6 +384,7 @@ fn opaque(text: &str) -> Option<Scalar> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::subtask::Flavor;
 
     fn sql(text: &str, types: Option<&str>) -> String {
         let mut out = Vec::new();
@@ -317,6 +410,18 @@ mod tests {
     }
 
     #[test]
+    fn servers_are_asked_as_they_can() {
+        let by = |flavor, version| TypesBy::of(&ServerInfo { flavor, version });
+        assert_eq!(by(Flavor::Mariadb, 101_000), None);
+        assert_eq!(by(Flavor::Mysql, 80_014), Some(TypesBy::Table));
+        for (version, sized) in [(50_708, false), (50_722, true), (50_744, true), (80_001, false), (80_011, true)] {
+            assert_eq!(by(Flavor::Mysql, version), Some(TypesBy::Numbers { sized }), "{version}");
+        }
+        let (table, numbers) = (types_of("`j`", TypesBy::Table), types_of("`j`", TypesBy::Numbers { sized: false }));
+        assert!(table.contains("JSON_TABLE") && !numbers.contains("JSON_TABLE") && !numbers.contains("STORAGE"));
+    }
+
+    #[test]
     fn types_find_their_scalars() {
         let text =
             r#"{"a": {"b": 1.10, "c": [true, {"d": "2024-01-02"}, [null, 1.5]]}, "e": [2, {"f": false}], "g": "z"}"#;
@@ -327,6 +432,8 @@ mod tests {
         );
         assert_eq!(sql(text, Some(types)), want);
         assert_eq!(sql("1.10", Some("DECIMAL||")), "/*!50708 JSON_SET( */'1.10'/*!50708 ,'$',1.10) */");
+        // As MySQL 5.7 prints it.
+        assert_eq!(sql("1", Some("DOUBLE||")), "/*!50708 JSON_SET( */'1'/*!50708 ,'$',1e0) */");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
     bounds,
+    document::TypesBy,
     keys::{self, SplitKey},
     options::DumpOptions,
     row::ColumnKind,
@@ -103,9 +104,7 @@ pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, opti
         let sql = created.first().map(|row| text(row, 1)).unwrap_or_default();
         plan.schemas.push((schema, sql));
     }
-    // JSON_TABLE over a column of the row.
-    let json_types = !server.is_mariadb() && server.version >= 80_014;
-    read_structures(conn, server, &mut plan, json_types).await?;
+    read_structures(conn, server, &mut plan, TypesBy::of(server)).await?;
     Ok(plan)
 }
 
@@ -177,7 +176,12 @@ pub async fn tables(
     Ok((out, others))
 }
 
-async fn read_structures(conn: &mut Conn, server: &ServerInfo, plan: &mut DumpPlan, json_types: bool) -> Result<()> {
+async fn read_structures(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    plan: &mut DumpPlan,
+    json_types: Option<TypesBy>,
+) -> Result<()> {
     let mut by_name: BTreeMap<(String, String), &mut TablePlan> = BTreeMap::new();
     let mut list: Vec<String> = Vec::new();
     for table in &mut plan.tables {

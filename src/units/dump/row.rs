@@ -1,7 +1,8 @@
 //! Rows as SQL text that brings back exactly the same values.
 
-use super::document;
+use super::document::{self, TypesBy};
 use crate::{
+    error::{Code, DmError, Scope},
     mysql::{
         literal::{Encoding, NO_UTF8, bytes_literal},
         rows::Fields,
@@ -30,13 +31,13 @@ pub enum ColumnKind {
     /// ENUM with an empty member, which looks like the error value.
     EmptyEnum,
     /// JSON of a server that can tell its types, or not.
-    Json { types: bool },
+    Json(Option<TypesBy>),
 }
 
 impl ColumnKind {
-    /// By `information_schema.COLUMNS`: DATA_TYPE and COLUMN_TYPE in lower case, CHARACTER_SET_NAME. `json_types`: the
-    /// server has what [`document::types_of`] needs.
-    pub fn of(data_type: &str, column_type: &str, charset: &str, json_types: bool) -> Self {
+    /// By `information_schema.COLUMNS`: DATA_TYPE and COLUMN_TYPE in lower case, CHARACTER_SET_NAME. `json_types`: how
+    /// the server tells the types inside JSON.
+    pub fn of(data_type: &str, column_type: &str, charset: &str, json_types: Option<TypesBy>) -> Self {
         match data_type {
             "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "decimal" | "numeric" => {
                 ColumnKind::Number
@@ -46,7 +47,7 @@ impl ColumnKind {
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "bit" | "geometry" | "point"
             | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
             | "geomcollection" | "vector" => ColumnKind::Binary,
-            "json" => ColumnKind::Json { types: json_types },
+            "json" => ColumnKind::Json(json_types),
             "enum" if column_type.contains("('',") || column_type.contains(",'',") || column_type.contains("'')") => {
                 ColumnKind::EmptyEnum
             }
@@ -62,7 +63,7 @@ impl ColumnKind {
 
     /// A second expression is selected, which says how the first is to be written.
     pub fn has_second(&self) -> bool {
-        matches!(self, ColumnKind::Charset(_) | ColumnKind::EmptyEnum | ColumnKind::Json { types: true })
+        matches!(self, ColumnKind::Charset(_) | ColumnKind::EmptyEnum | ColumnKind::Json(Some(_)))
     }
 }
 
@@ -83,7 +84,7 @@ pub fn select_list(columns: &[(String, ColumnKind)]) -> String {
                  CAST({name} AS BINARY), NULL, CAST({name} AS BINARY))"
             ),
             ColumnKind::EmptyEnum => format!("CONVERT({name} USING utf8mb4),{name} = 0"),
-            ColumnKind::Json { types: true } => format!("{name},{}", document::types_of(&name)),
+            ColumnKind::Json(Some(by)) => format!("{name},{}", document::types_of(&name, *by)),
             _ => name,
         }
     };
@@ -96,13 +97,17 @@ pub fn insert_head(table: &str, columns: &[(String, ColumnKind)]) -> String {
     format!("INSERT INTO {} ({}) VALUES\n", quote_name(table), names.join(","))
 }
 
-/// Appends `(value,value,...)` of a row as the server sent it. None: the bytes are no row of these columns.
-pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnKind)]) -> Option<()> {
+/// Appends `(value,value,...)` of a row as the server sent it.
+pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnKind)]) -> Result<(), NoRow> {
     let mut fields = Fields(payload);
+    let mut next = || fields.next().flatten().ok_or(NoRow::Malformed);
     for (i, (_, kind)) in columns.iter().enumerate() {
         out.push(if i == 0 { b'(' } else { b',' });
-        let first = fields.next()??;
-        let second = if kind.has_second() { fields.next()?? } else { None };
+        let first = next()?;
+        let second = if kind.has_second() { next()? } else { None };
+        if matches!(kind, ColumnKind::Json(_)) && second == Some(document::TOO_MANY.as_bytes()) {
+            return Err(NoRow::TooManyTypes);
+        }
         match first {
             Some(bytes) => append_value(out, bytes, second, kind),
             None => out.extend_from_slice(b"NULL"),
@@ -112,7 +117,26 @@ pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnK
         out.push(b'(');
     }
     out.push(b')');
-    Some(())
+    Ok(())
+}
+
+/// Why there is no row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoRow {
+    /// The bytes are none of these columns.
+    Malformed,
+    /// The types in a JSON document can't be asked for.
+    TooManyTypes,
+}
+
+impl NoRow {
+    /// An error that wants somebody to act; None: the connection is broken.
+    pub fn error(self, table: &str) -> Option<DmError> {
+        let why = "a JSON document of more than 10,000 members or elements holds decimals, dates or numbers whose types \
+                   MySQL before 8.0.14 doesn't tell: please dump from a replica of MySQL 8.0.14 or later";
+        (self == NoRow::TooManyTypes)
+            .then(|| DmError::new(Code::DBQueryFailed).scope(Scope::Upstream).msg(format!("table {table}: {why}")))
+    }
 }
 
 fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &ColumnKind) {
@@ -131,7 +155,7 @@ fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &C
             bytes_literal(raw, &Encoding::of_charset(charset), &mut text);
             out.extend_from_slice(text.as_bytes());
         }
-        (ColumnKind::Json { .. }, types) => match std::str::from_utf8(bytes) {
+        (ColumnKind::Json(_), types) => match std::str::from_utf8(bytes) {
             Ok(text) => document::append(out, text, types.and_then(|t| std::str::from_utf8(t).ok())),
             Err(_) => append_text(out, bytes),
         },
@@ -233,10 +257,10 @@ mod tests {
     fn rows_of_the_protocol() {
         let columns = |n: usize| vec![("a".to_owned(), ColumnKind::Text); n];
         let mut out = Vec::new();
-        assert_eq!(append_row(&mut out, b"\x02it\xfb\0", &columns(3)), Some(()));
+        assert_eq!(append_row(&mut out, b"\x02it\xfb\0", &columns(3)), Ok(()));
         assert_eq!(out, b"('it',NULL,'')");
         for bad in [&b"\x05it"[..], b"\xfb", b""] {
-            assert_eq!(append_row(&mut Vec::new(), bad, &columns(2)), None);
+            assert_eq!(append_row(&mut Vec::new(), bad, &columns(2)), Err(NoRow::Malformed));
         }
         for at in 0..40 {
             let mut bytes = [b'x'; 40];
@@ -257,9 +281,9 @@ mod tests {
 
     #[test]
     fn the_error_value_of_an_enum_is_no_member() {
-        assert_eq!(ColumnKind::of("enum", "enum('a','')", "utf8mb4", false), ColumnKind::EmptyEnum);
-        assert_eq!(ColumnKind::of("enum", "enum('a','b')", "utf8mb4", false), ColumnKind::Text);
-        assert_eq!(ColumnKind::of("enum", "enum('a','b')", "gbk", false), ColumnKind::Converted);
+        assert_eq!(ColumnKind::of("enum", "enum('a','')", "utf8mb4", None), ColumnKind::EmptyEnum);
+        assert_eq!(ColumnKind::of("enum", "enum('a','b')", "utf8mb4", None), ColumnKind::Text);
+        assert_eq!(ColumnKind::of("enum", "enum('a','b')", "gbk", None), ColumnKind::Converted);
         assert_eq!(text(b"", Some(b"1"), ColumnKind::EmptyEnum), "0");
         assert_eq!(text(b"", Some(b"0"), ColumnKind::EmptyEnum), "''");
     }

@@ -64,10 +64,9 @@ pub async fn dump_chunk(
 /// False: given up.
 async fn copy(conn: &mut RowConn, chunk: &Chunk, with: &Dumping<'_>, out: &mut DataFiles<'_>) -> Result<bool> {
     let (table, options) = (with.table, with.options);
-    let failed = |e: mysql_async::Error| {
-        let what = format!("read {}.{}", quote_name(&table.schema), quote_name(&table.table));
-        link::failed(Code::DBQueryFailed, Scope::Upstream, &what, &e)
-    };
+    let named = format!("{}.{}", quote_name(&table.schema), quote_name(&table.table));
+    let failed =
+        |e: mysql_async::Error| link::failed(Code::DBQueryFailed, Scope::Upstream, &format!("read {named}"), &e);
     let asked = std::time::Instant::now();
     conn.query(&select(chunk, table, options)).await.map_err(failed)?;
     with.counters.waited_for_source(asked.elapsed());
@@ -83,7 +82,8 @@ async fn copy(conn: &mut RowConn, chunk: &Chunk, with: &Dumping<'_>, out: &mut D
             csv::append_row(text, payload, &table.columns).ok_or_else(|| failed(malformed()))?;
         } else {
             text.extend_from_slice(if open { b",\n" } else { head.as_bytes() });
-            row::append_row(text, payload, &table.columns).ok_or_else(|| failed(malformed()))?;
+            row::append_row(text, payload, &table.columns)
+                .map_err(|why| why.error(&named).unwrap_or_else(|| failed(malformed())))?;
             open = true;
         }
         let full = text.len() >= PIECE;

@@ -71,7 +71,9 @@ async fn read(conn: &mut RowConn, chunk: &Chunk, shared: &Shared, batches: mpsc:
     conn.query(&sql).await.map_err(failed)?;
     let mut text = Text::new(table, shared);
     while let Some(row) = conn.next().await.map_err(failed)? {
-        let full = text.add(row).ok_or_else(|| failed(rows::malformed()))?;
+        let full = text
+            .add(row)
+            .map_err(|why| why.error(&table.name()).map_or_else(|| failed(rows::malformed()), Failure::from))?;
         for full in full.into_iter().flatten() {
             if !send(shared, &batches, full).await {
                 // The connection is wanted for the next chunk.
@@ -126,8 +128,8 @@ impl<'a> Text<'a> {
         Text { table, shared, text: shared.buffers.take(), rows: 0, limits: (shared.batch_bytes, shared.packet_bytes) }
     }
 
-    /// Adds a row; returns what is full. None: the bytes are no row.
-    fn add(&mut self, payload: &[u8]) -> Option<[Option<Batch>; 2]> {
+    /// Adds a row; returns what is full. Err says why the bytes are no row.
+    fn add(&mut self, payload: &[u8]) -> std::result::Result<[Option<Batch>; 2], row::NoRow> {
         let mut out = [None, None];
         let before = self.text.len();
         if self.text.is_empty() {
@@ -156,7 +158,7 @@ impl<'a> Text<'a> {
         if self.text.len() >= self.limits.0 {
             out[1] = Some(self.take(false));
         }
-        Some(out)
+        Ok(out)
     }
 
     fn take(&mut self, last: bool) -> Batch {

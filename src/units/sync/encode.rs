@@ -33,6 +33,8 @@ impl Encoding {
             BaseType::Inet6 => fixed(FixedType::Inet6, target),
             BaseType::Uuid => fixed(FixedType::Uuid, target),
             BaseType::Json if target.ty.base == BaseType::Json => Encoding::TypedJson,
+            // The bytes as they are stored, which needs no character.
+            _ if base.has_charset() && target.ty.base.is_binary() => Encoding::Plain,
             _ if base.has_charset() => Encoding::of_charset(source.charset.as_deref().unwrap_or_default()),
             _ => Encoding::Plain,
         }

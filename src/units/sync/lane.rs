@@ -196,8 +196,9 @@ fn refused(change: &Change, error: &ServerError) -> DmError {
     if let Some(charset) = ill_formed(error) {
         return refused.workaround(format!(
             "A text of the row (columns {} of {}) holds bytes that are no {charset} text, and no statement brings such \
-             bytes into a column of the target. Mend the row on the source, write it to the target by hand as it should \
-             be, and leave this change out.",
+             bytes into a text column of the target. Make the column VARBINARY or a BLOB there, which keeps the bytes as they \
+             are, and resume; or mend the row on the source, write it to the target as it should be, and leave this change \
+             out.",
             table.text_columns(charset),
             table.target
         ));

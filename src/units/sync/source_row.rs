@@ -63,7 +63,7 @@ impl SourceRow<'_> {
     /// Appends the columns' values: `first` before the first, commas before the others.
     pub fn write_list(&self, columns: &[usize], first: u8, out: &mut SqlText) -> Parsed<()> {
         if let SourceRow::Image(row) = self {
-            return row.write_list(columns.iter().copied(), first, out);
+            return row.write_list(columns, first, out);
         }
         for (i, column) in columns.iter().enumerate() {
             out.push(if i == 0 { first } else { b',' });
