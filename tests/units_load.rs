@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dm::{
     config::{
         SubtaskConfig,
-        subtask::{BlockAllowList, RouteRule, TaskMode},
+        subtask::{BlockAllowList, ExpressionFilter, RouteRule, TaskMode},
     },
     error::{Code, DmError},
     pb::UnitType,
@@ -250,6 +250,36 @@ async fn bytes_that_are_no_text_stop_the_load() {
         units::remove_meta(&config).await.unwrap();
     }
     assert_eq!(source.text("SELECT HEX(c) FROM d.w").await, "61FF62");
+}
+
+/// What a filter can't evaluate exactly is refused before the task starts: by its names, and by the columns as they are.
+#[tokio::test]
+async fn the_check_refuses_what_a_filter_cannot_evaluate() {
+    let (source, target, dir) = (servers::mariadb(), servers::mariadb(), tempfile::tempdir().unwrap());
+    source.exec("CREATE DATABASE d; CREATE TABLE d.f (a INT PRIMARY KEY, g VARCHAR(9) CHARACTER SET gbk, n INT)").await;
+    for (expression, why) in [
+        ("RAND() > 0.5", "RAND"),
+        ("NO_SUCH_FUNCTION(a) = 1", "NO_SUCH_FUNCTION"),
+        ("g = 'x'", "gbk"),
+        ("nobody = 1", "nobody"),
+        ("n > 5", ""),
+    ] {
+        let mut config = subtask(&source, &target, dir.path(), TaskMode::All);
+        config.expression_filters = vec![ExpressionFilter {
+            schema: "d".into(),
+            table: "f".into(),
+            insert_value_expr: expression.into(),
+            ..ExpressionFilter::default()
+        }];
+        let report = units::check::run(&[config], Default::default()).await;
+        match report {
+            Ok(_) => assert!(why.is_empty(), "{expression} is taken"),
+            Err(error) => {
+                assert_eq!(error.code(), Code::ConfigExprFilterWrongGrammar, "{error}");
+                assert!(!why.is_empty() && error.to_string().contains(why), "{expression}: {error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -256,8 +256,8 @@ impl<'a> RowImage<'a> {
         let mut separator = first;
         out.integers(plan.integers.len(), || {
             let (i, (integer, column)) = next.next()?;
-            let (minus, magnitude) = integer.read(row).filter(|_| *column == i)?;
-            Some((std::mem::replace(&mut separator, b','), minus, magnitude))
+            let integer = integer.read(row).filter(|_| *column == i)?;
+            Some((std::mem::replace(&mut separator, b','), integer))
         })
     }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::mysql::{
     literal::Encoding,
-    sql_text::{DecimalLayout, Pen, SqlText},
+    sql_text::{DecimalLayout, Integer, Pen, SqlText},
 };
 
 const SHORT: Malformed = Malformed("it ends too early");
@@ -136,11 +136,12 @@ pub(super) struct IntegerAt {
 }
 
 impl IntegerAt {
-    /// Sign and magnitude; None for the last ones of an event, behind which there are no eight bytes.
+    /// None for the last ones of an event, behind which there are no eight bytes.
     #[inline(always)]
-    pub(super) fn read(self, row: &[u8]) -> Option<(bool, u64)> {
+    pub(super) fn read(self, row: &[u8]) -> Option<Integer> {
         let word = row.get(self.offset as usize..).and_then(|rest| rest.first_chunk())?;
-        Some(magnitude(u64::from_le_bytes(*word), self.signed, self.shift))
+        let (minus, magnitude) = magnitude(u64::from_le_bytes(*word), self.signed, self.shift);
+        Some(Integer { minus, magnitude, short: self.shift >= 48 })
     }
 }
 

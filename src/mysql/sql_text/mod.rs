@@ -10,7 +10,7 @@ mod quote;
 mod tests;
 
 pub use digits::{DecimalLayout, calendar_date};
-pub use pen::Pen;
+pub use pen::{Integer, Pen};
 
 /// Text being built. Bytes behind `len` are garbage that later writes overwrite.
 pub struct SqlText {

@@ -14,19 +14,33 @@ pub struct Pen<'a> {
     at: usize,
 }
 
+/// An integer as sign and magnitude.
+#[derive(Clone, Copy, Debug)]
+pub struct Integer {
+    pub minus: bool,
+    pub magnitude: u64,
+    /// Of a type of at most 16 bits.
+    pub short: bool,
+}
+
 impl SqlText {
-    /// Writes what `next` gives, at most `most` integers as separator, sign and magnitude; gives how many there were.
+    /// Writes what `next` gives, at most `most` integers behind their separators; gives how many there were.
     #[inline(always)]
-    pub fn integers(&mut self, most: usize, mut next: impl FnMut() -> Option<(u8, bool, u64)>) -> usize {
+    pub fn integers(&mut self, most: usize, mut next: impl FnMut() -> Option<(u8, Integer)>) -> usize {
         self.room(most * INTEGER + WINDOW);
         let start = self.len;
         let Some(free) = self.bytes.get_mut(start..) else { return 0 };
         let (mut at, mut count) = (0, 0);
         while let Some(window) = free.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<WINDOW>()) {
-            let Some((separator, minus, magnitude)) = next() else { break };
+            let Some((separator, Integer { minus, magnitude, short })) = next() else { break };
             (window[0], window[1]) = (separator, b'-');
             let before = 1 + usize::from(minus);
-            at += before + digits::write(magnitude, window, before);
+            at += before
+                + if short {
+                    digits::write_short(magnitude as u32, window, before)
+                } else {
+                    digits::write(magnitude, window, before)
+                };
             count += 1;
         }
         self.len = start + at;
