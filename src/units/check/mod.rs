@@ -29,7 +29,7 @@ use crate::{
     pb::UnitType,
     rules::{BlockAllow, expression::Filters},
     schema::{collation::CollationPolicy, load},
-    units::{link, sequence},
+    units::sequence,
 };
 
 pub use report::{Finding, Outcome, Report, State, Summary};
@@ -142,8 +142,8 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy, progress
         .map_err(|e| DmError::new(Code::TaskCheckGenBAList).msg(e.message()).cause(e.raw_cause()))?;
     at("structures of tables");
     let (dump, sync) = (has(config.mode, UnitType::Dump), has(config.mode, UnitType::Sync));
-    let (tables, size) = tokio::join!(tables::read(&mut source.conn, config, &lists), sizes_of(config, &lists, dump));
-    let tables = tables?;
+    let tables = tables::read(&mut source.conn, config, &lists).await?;
+    let size = if dump { sizes_of(&mut source, &lists, &tables).await } else { None };
     at(&format!("{} tables", tables.len()));
     let grants = source.grants().await?;
     let want = |item: &str| wanted(config, item);
@@ -179,25 +179,17 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy, progress
     Ok(CheckedSource { address: source.address, tables, size, dumper, rest: out })
 }
 
-/// How long the sizes may take; a server that must open every table for them is not waited for.
-const SIZES_LIMIT: Duration = Duration::from_secs(60);
-
-/// What a full copy of this source moves; None when it copies nothing, or the source doesn't tell in time.
-async fn sizes_of(config: &SubtaskConfig, lists: &BlockAllow, dump: bool) -> Option<Estimate> {
-    if !dump {
-        return None;
-    }
-    let read = async {
-        let mut conn = link::connect(&config.from, &[], Scope::Upstream).await?;
-        sizes::read(&mut conn, config, lists).await
-    };
-    match tokio::time::timeout(SIZES_LIMIT, read).await {
-        Ok(Ok(size)) => Some(size),
-        Ok(Err(error)) => {
+/// What a full copy of this source moves; None when it copies nothing, or the source doesn't tell.
+async fn sizes_of(source: &mut Source<'_>, lists: &BlockAllow, tables: &tables::Tables) -> Option<Estimate> {
+    let config = source.config;
+    let of = sizes::Selected { config, lists };
+    let kept = sizes::kept(&mut source.conn, &of).await;
+    match sizes::complete(&mut source.conn, &of, kept, tables).await {
+        Ok(size) => size,
+        Err(error) => {
             tracing::warn!(source = %config.source_id, %error, "the sizes of tables are not known");
             None
         }
-        Err(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! How much a full copy moves, how long that may take, and what disk it needs. The server's own figures; they are guesses.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use mysql_async::Conn;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::tables::{rows, text};
 use crate::{
     config::SubtaskConfig,
     error::{Result, Scope},
-    rules::BlockAllow,
+    rules::{BlockAllow, is_system_schema},
     units::dump::DumpOptions,
 };
 
@@ -75,27 +75,70 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// What the source's tables that the lists let in have. One query.
-pub async fn read(conn: &mut Conn, config: &SubtaskConfig, lists: &BlockAllow) -> Result<Estimate> {
-    let sql = "SELECT TABLE_SCHEMA, TABLE_NAME, IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0) FROM information_schema.TABLES \
-               WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN \
-               ('mysql', 'sys', 'information_schema', 'performance_schema')";
-    let options = DumpOptions::new(&config.mydumper, &config.from).ok();
-    let selects = |schema: &str, table: &str| options.as_ref().is_none_or(|o| o.selects(schema, table));
-    let mut out = Estimate::default();
-    for row in rows(conn, Scope::Upstream, sql).await? {
-        let (schema, table) = (text(&row, 0), text(&row, 1));
-        if lists.allows(&schema, &table) && selects(&schema, &table) {
-            let number = |at: usize| text(&row, at).parse::<u64>().unwrap_or(0);
-            out.tables += 1;
-            out.rows += number(2);
-            out.bytes += number(3);
-        }
-    }
-    if !config.streams() {
+/// InnoDB's own figures: one small table, where information_schema opens every table that there is (28 s for 14,000 on
+/// MariaDB). A partition is a row of its own.
+const KEPT: &str = "SELECT database_name, table_name, n_rows, clustered_index_size * @@innodb_page_size \
+                    FROM mysql.innodb_table_stats";
+
+const CATALOGUE: &str = "SELECT TABLE_SCHEMA, TABLE_NAME, IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0) FROM \
+                         information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND \
+                         TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')";
+
+/// So many tables are asked of information_schema.
+const FEW: usize = 2000;
+
+/// What the figures are of.
+pub struct Selected<'a> {
+    pub config: &'a SubtaskConfig,
+    pub lists: &'a BlockAllow,
+}
+
+/// What the tables that the lists let in have, as far as InnoDB keeps it; None when this user may not look.
+pub async fn kept(conn: &mut Conn, of: &Selected<'_>) -> Option<Estimate> {
+    rows(conn, Scope::Upstream, KEPT).await.ok().map(|found| of.sum(&found))
+}
+
+/// The figures of all tables. `kept`: those of [`kept`], which lack tables of other engines; `tables`: those that there are.
+pub async fn complete(
+    conn: &mut Conn,
+    of: &Selected<'_>,
+    kept: Option<Estimate>,
+    tables: &super::tables::Tables,
+) -> Result<Option<Estimate>> {
+    let options = DumpOptions::new(&of.config.mydumper, &of.config.from).ok();
+    let selects = |(schema, table): &&(String, String)| options.as_ref().is_none_or(|o| o.selects(schema, table));
+    let count = tables.keys().filter(selects).count();
+    let known = match kept {
+        Some(kept) if kept.tables as usize >= count || count > FEW => kept,
+        None if count > FEW => return Ok(None),
+        _ => of.sum(&rows(conn, Scope::Upstream, CATALOGUE).await?),
+    };
+    let mut out = Estimate { tables: count as u64, ..known };
+    if !of.config.streams() {
         out.disk_bytes = options.map_or(out.bytes, |o| o.compression.packed(out.bytes));
     }
-    Ok(out)
+    Ok(Some(out))
+}
+
+impl Selected<'_> {
+    fn sum(&self, found: &[mysql_async::Row]) -> Estimate {
+        let options = DumpOptions::new(&self.config.mydumper, &self.config.from).ok();
+        let selects = |schema: &str, table: &str| options.as_ref().is_none_or(|o| o.selects(schema, table));
+        let mut out = Estimate::default();
+        let mut names = BTreeSet::new();
+        for row in found {
+            let (schema, table) = (text(row, 0), text(row, 1));
+            let table = table.split_once("#P#").or_else(|| table.split_once("#p#")).map_or(&*table, |(table, _)| table);
+            if !is_system_schema(&schema) && self.lists.allows(&schema, table) && selects(&schema, table) {
+                let number = |at: usize| text(row, at).parse::<u64>().unwrap_or(0);
+                out.rows += number(2);
+                out.bytes += number(3);
+                names.insert((schema, table.to_owned()));
+            }
+        }
+        out.tables = names.len() as u64;
+        out
+    }
 }
 
 #[cfg(test)]
