@@ -36,6 +36,9 @@ const PROGRESS: Duration = Duration::from_secs(90);
 /// When a mark takes longer, the traffic pauses until the task has caught up: it must not fall behind without end on a
 /// machine that is busy with other things.
 const BEHIND: Duration = Duration::from_secs(20);
+/// Where far more wants to run than there are cores, heartbeats of three seconds fail by themselves and nothing can be said
+/// about progress: it may take so long.
+const STARVED: Duration = Duration::from_secs(600);
 /// Rounds between two comparisons.
 const COMPARED: u32 = 10;
 /// After this round the dump and the load are over, and DDL begins.
@@ -208,7 +211,8 @@ impl Rig {
     async fn progress(&mut self, after: &str) {
         self.marks += 1;
         let mark = self.marks;
-        let mut end = Instant::now() + PROGRESS;
+        let begun = Instant::now();
+        let mut end = begun + PROGRESS;
         let checkpoint = format!(
             "SELECT CONCAT(binlog_name, ':', binlog_pos) FROM dm_meta.{TASK}_syncer_checkpoint WHERE is_global = 1"
         );
@@ -229,6 +233,9 @@ impl Rig {
                     (stands, end) = (now, Instant::now() + PROGRESS);
                 }
             }
+            if Instant::now() > end && is_starved() && begun.elapsed() < STARVED {
+                end = Instant::now() + PROGRESS;
+            }
             if Instant::now() > end {
                 replication::keep(after, &self.source, &self.target).await;
                 let status = String::from_utf8(self.cluster.dmctl_output(&["query-status", TASK]).stdout).unwrap();
@@ -248,6 +255,13 @@ impl Rig {
         let seed = self.seed * 1000 + u64::from(part);
         Traffic::start(&self.source, Load { can, seed, tables, writers: 4, length: None, ddl: part > 0 })
     }
+}
+
+/// More than eight processes want each core.
+fn is_starved() -> bool {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
+    load > 8.0 * std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }
 
 async fn wait(milliseconds: u64) {
