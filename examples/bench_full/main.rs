@@ -145,7 +145,9 @@ async fn seed(source: &Server, arguments: &Arguments) {
             source.exec(&std::mem::take(&mut sql)).await;
         }
     }
-    source.exec(&sql).await;
+    if !sql.is_empty() {
+        source.exec(&sql).await;
+    }
     // As of a server that has had its tables for a while.
     if !arguments.small {
         let names: Vec<String> = (1..=arguments.tables).map(|n| format!("{SCHEMA}.sbtest{n}")).collect();

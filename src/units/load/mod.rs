@@ -285,16 +285,20 @@ impl LoadUnit {
 
     async fn load_files(&self, left: VecDeque<(DataFile, Arc<TableProgress>)>, shared: Shared) -> Result<()> {
         let workers = self.env.config.loader.pool_size.clamp(1, 256).min(left.len());
-        let (left, shared) = (Arc::new(Mutex::new(left)), Arc::new(shared));
+        let most = if shared.tidb { usize::MAX } else { stream::WRITERS_OF_A_TABLE };
+        let left = Arc::new(Mutex::new(Left { files: left, of_table: BTreeMap::new(), most }));
+        let shared = Arc::new(shared);
         let mut pool: JoinSet<Result<()>> = JoinSet::new();
         for _ in 0..workers {
             let (left, shared) = (Arc::clone(&left), Arc::clone(&shared));
             pool.spawn(async move {
                 let mut worker = Worker::new(shared);
                 loop {
-                    let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    // A worker without a file is not needed any more: each table that is left has as many as it may.
+                    let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((file, table)) = next else { return Ok(()) };
                     worker.load(&file, &table).await?;
+                    left.lock().unwrap_or_else(PoisonError::into_inner).ended(&table);
                 }
             });
         }
@@ -303,6 +307,30 @@ impl LoadUnit {
             ended.map_err(|e| DmError::new(Code::LoadUnitDispatchSQLFromFile).msg("a load worker died").cause(e))??;
         }
         Ok(())
+    }
+}
+
+/// Files that nobody has begun with.
+struct Left {
+    files: VecDeque<(DataFile, Arc<TableProgress>)>,
+    /// Workers of each table.
+    of_table: BTreeMap<String, usize>,
+    most: usize,
+}
+
+impl Left {
+    fn next(&mut self) -> Option<(DataFile, Arc<TableProgress>)> {
+        let room = |table: &TableProgress| self.of_table.get(&table.name).is_none_or(|count| *count < self.most);
+        let at = self.files.iter().position(|(_, table)| room(table))?;
+        let (file, table) = self.files.remove(at)?;
+        *self.of_table.entry(table.name.clone()).or_default() += 1;
+        Some((file, table))
+    }
+
+    fn ended(&mut self, table: &TableProgress) {
+        if let Some(count) = self.of_table.get_mut(&table.name) {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 

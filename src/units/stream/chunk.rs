@@ -1,7 +1,7 @@
 //! Tables and chunks under way, and who still has to read what.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -93,15 +93,20 @@ pub struct Queue {
 struct State {
     waiting: VecDeque<Chunk>,
     under_way: usize,
+    /// By the table's source name.
+    by_table: HashMap<String, usize>,
+    /// Of one table at the same time.
+    most: usize,
 }
 
 impl Queue {
-    /// With all chunks of a load.
-    pub fn new(chunks: Vec<Chunk>) -> Self {
+    /// With all chunks of a load, of which `most` of one table are under way at the same time.
+    pub fn new(chunks: Vec<Chunk>, most: usize) -> Self {
         for chunk in &chunks {
             chunk.table.unread.fetch_add(1, Ordering::AcqRel);
         }
-        Queue { state: Mutex::new(State { waiting: chunks.into(), under_way: 0 }), changed: Notify::new() }
+        let state = State { waiting: chunks.into(), most: most.max(1), ..State::default() };
+        Queue { state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// The next chunk to read; None when all are in the target.
@@ -113,8 +118,7 @@ impl Queue {
             changed.as_mut().enable();
             {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(chunk) = state.waiting.pop_front() {
-                    state.under_way += 1;
+                if let Some(chunk) = state.next() {
                     return Some(chunk);
                 }
                 if state.under_way == 0 {
@@ -125,13 +129,28 @@ impl Queue {
         }
     }
 
-    /// A chunk is in the target, or must be read again.
-    pub fn ended(&self, again: Option<Chunk>) {
+    /// A chunk of this table is in the target, or must be read again.
+    pub fn ended(&self, table: &StreamTable, again: Option<Chunk>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.under_way = state.under_way.saturating_sub(1);
+        if let Some(count) = state.by_table.get_mut(&table.progress.name) {
+            *count = count.saturating_sub(1);
+        }
         state.waiting.extend(again);
         drop(state);
         self.changed.notify_waiters();
+    }
+}
+
+impl State {
+    /// The first chunk whose table has room.
+    fn next(&mut self) -> Option<Chunk> {
+        let room = |chunk: &Chunk| self.by_table.get(&chunk.table.progress.name).is_none_or(|count| *count < self.most);
+        let at = self.waiting.iter().position(room)?;
+        let chunk = self.waiting.remove(at)?;
+        *self.by_table.entry(chunk.table.progress.name.clone()).or_default() += 1;
+        self.under_way += 1;
+        Some(chunk)
     }
 }
 
@@ -155,14 +174,34 @@ mod tests {
     async fn readers_wait_for_what_may_come_back() {
         let table = table(&[]);
         let chunk = Chunk { table: table.clone(), name: "n".into(), condition: String::new(), size: 1, tries: 0 };
-        let queue = Arc::new(Queue::new(vec![chunk]));
+        let queue = Arc::new(Queue::new(vec![chunk], 1));
         let first = queue.next().await.unwrap();
         let other = queue.clone();
         let waiting = tokio::spawn(async move { other.next().await });
-        queue.ended(Some(first));
+        queue.ended(&table, Some(first));
         let second = waiting.await.unwrap().unwrap();
         assert!(table.was_read());
-        queue.ended(None);
+        queue.ended(&table, None);
         assert_eq!((second.name.as_str(), queue.next().await.is_none()), ("n", true));
+    }
+
+    #[tokio::test]
+    async fn tables_share_the_writers() {
+        let (one, two) = (table(&[]), {
+            let plan = TablePlan { schema: "s".into(), table: "u".into(), ..TablePlan::default() };
+            Arc::new(StreamTable::new(plan, ("d".into(), "u".into()), &[], "INSERT INTO", false))
+        });
+        let chunk = |table: &Arc<StreamTable>, name: &str| Chunk {
+            table: table.clone(),
+            name: name.into(),
+            condition: String::new(),
+            size: 1,
+            tries: 0,
+        };
+        let queue = Queue::new(vec![chunk(&one, "a"), chunk(&one, "b"), chunk(&two, "c")], 1);
+        assert_eq!(queue.next().await.unwrap().name, "a");
+        assert_eq!(queue.next().await.unwrap().name, "c");
+        queue.ended(&one, None);
+        assert_eq!(queue.next().await.unwrap().name, "b");
     }
 }

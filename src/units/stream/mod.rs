@@ -12,6 +12,9 @@ mod snapshot;
 mod tables;
 mod writer;
 
+/// Connections that write into one table at the same time (InnoDB).
+pub const WRITERS_OF_A_TABLE: usize = tables::PARTS;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -366,7 +369,7 @@ impl StreamedLoad<'_> {
             buffers: Buffers::default(),
             budget_kib: BUDGET_KIB,
             counters: Arc::clone(&self.unit.counters),
-            queue: Queue::new(chunks),
+            queue: Queue::new(chunks, if how.policy.target.tidb { usize::MAX } else { tables::PARTS }),
         };
         let writers = config.loader.pool_size.clamp(1, 256).min(left);
         let pumped = pump::run(std::mem::take(&mut work.readers), writers, Arc::new(shared));

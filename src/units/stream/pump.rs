@@ -100,7 +100,7 @@ async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) -> Res
                 let table = &job.chunk.table.progress;
                 shared.counters.add(table, bytes, rows);
                 shared.counters.chunk_done(table, Some((job.chunk.size, bytes)));
-                shared.queue.ended(None);
+                shared.queue.ended(&job.chunk.table, None);
             }
             Written::Again { error, read } => {
                 if drain(&mut job) || read {
@@ -109,9 +109,9 @@ async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) -> Res
                 tracing::warn!(chunk = %job.chunk.name, %error, "a chunk is read again");
                 let Job { mut chunk, .. } = job;
                 chunk.tries += 1;
-                shared.queue.ended(Some(chunk));
+                shared.queue.ended(&chunk.table.clone(), Some(chunk));
             }
-            Written::Abandoned => shared.queue.ended(None),
+            Written::Abandoned => shared.queue.ended(&job.chunk.table, None),
         }
     }
 }

@@ -159,17 +159,33 @@ pub fn chunks_left(tables: &[Arc<StreamTable>], entries: &[Entry]) -> Result<Vec
             tries: 0,
         });
     }
-    // The largest table first: the end is not left to one connection.
-    let mut sizes: BTreeMap<Name, u64> = BTreeMap::new();
-    let name = |chunk: &Chunk| (chunk.table.plan.schema.clone(), chunk.table.plan.table.clone());
-    for chunk in &out {
-        *sizes.entry(name(chunk)).or_default() += chunk.size;
+    Ok(spread(out))
+}
+
+/// Chunks of one table that are under way at the same time, far from each other: InnoDB's writers wait for each other where they
+/// split the same pages, and on the latch of one index.
+pub const PARTS: usize = 4;
+
+/// The order of reading: all tables come to their end together, and of each table [`PARTS`] stretches are read side by side.
+fn spread(chunks: Vec<Chunk>) -> Vec<Chunk> {
+    let mut tables: BTreeMap<Name, Vec<Chunk>> = BTreeMap::new();
+    for chunk in chunks {
+        let name = (chunk.table.plan.schema.clone(), chunk.table.plan.table.clone());
+        tables.entry(name).or_default().push(chunk);
     }
-    out.sort_by_cached_key(|chunk| {
-        let name = name(chunk);
-        (std::cmp::Reverse(sizes.get(&name).copied().unwrap_or_default()), name, chunk.name.clone())
-    });
-    Ok(out)
+    let mut out: Vec<(f64, std::cmp::Reverse<u64>, Chunk)> = Vec::new();
+    for (_, mut chunks) in tables {
+        chunks.sort_by(|a, b| a.name.cmp(&b.name));
+        let (count, total) = (chunks.len(), chunks.iter().map(|chunk| chunk.size).sum());
+        let stretch = count.div_ceil(PARTS).max(1);
+        for (at, chunk) in chunks.into_iter().enumerate() {
+            let turn = (at % stretch * PARTS + at / stretch) as f64 / count as f64;
+            out.push((turn, std::cmp::Reverse(total), chunk));
+        }
+    }
+    // Of those whose turn is the same the largest table first.
+    out.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+    out.into_iter().map(|(.., chunk)| chunk).collect()
 }
 
 /// Tables with chunks left whose structure isn't the one that the ledger was begun with; gone ones too.
@@ -217,5 +233,20 @@ mod tests {
         let names: Vec<String> = chunks_left(&tables, &ledger).unwrap().into_iter().map(|c| c.name).collect();
         assert_eq!(names, ["s.b.000000000.sql", "s.a.000000000.sql"]);
         assert!(chunks_left(&tables[..1], &ledger).is_err());
+    }
+
+    #[test]
+    fn stretches_of_a_table_are_read_side_by_side() {
+        let stream =
+            |name| Arc::new(StreamTable::new(table(name, ""), ("d".into(), "t".into()), &[], "INSERT INTO", false));
+        let chunk = |n| Entry { name: names::data_file("s", "a", n, None), size: 1, ..Entry::default() };
+        let ledger: Vec<Entry> = (0..8).map(chunk).chain(entries("b", false, 1)).collect();
+        let names: Vec<String> = chunks_left(&[stream("a"), stream("b")], &ledger)
+            .unwrap()
+            .into_iter()
+            .map(|c| c.name[4..13].into())
+            .collect();
+        let want = ["0", "0", "2", "4", "6", "1", "3", "5", "7"].map(|n| format!("{n:0>9}"));
+        assert_eq!(names, want);
     }
 }
