@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
+.PHONY: verify fix test test-long test-cluster test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -30,6 +30,10 @@ test-long: servers ## 200 rounds of faults, and random workloads between all rel
 	DM_STREAM_ROUNDS=$(or $(ROUNDS),100) cargo test --test integration stream::kills:: -- --include-ignored
 	DM_RELEASES=all cargo test --test integration stream::zoo:: -- --include-ignored
 	cargo test --test integration -- --ignored a_process_that_ends_at_any a_crash_at_every_place_and_a_switch a_stall_says a_full_disk every_release_is_dumped
+
+test-cluster: servers ## three masters, three workers, continuous writes: ROUNDS kills, freezes and stops (20), and 20,000 seeds of simulation
+	DM_SCHEDULE_SEEDS=20000 DM_SIMULATION_SEEDS=20000 cargo test --lib -- scheduler:: schedule::
+	DM_CLUSTER_ROUNDS=$(or $(ROUNDS),20) cargo test --test integration cluster:: -- --nocapture
 
 test-tidb:        ## the tests that need a tidb-server (built with Go, once): scenarios, random workloads, values, DDL, faults
 	scripts/servers.sh all

@@ -5,6 +5,7 @@ mod binlog;
 mod cases;
 mod charsets;
 mod checking;
+mod cluster;
 mod collations;
 mod combining;
 mod dumping;

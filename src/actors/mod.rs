@@ -5,6 +5,7 @@
 //! node                                           no    starts and supervises all below, dials masters
 //! ├── (ractor_cluster's NodeServer)              -     the cluster port; restarted when it dies
 //! ├── gateway      master: gRPC and HTTP         no    restarts the serving task when it ends
+//! ├── voter        master: the replicated log     yes   group `voter/<name>`
 //! ├── scheduler    leader: who runs what         yes   group `scheduler`
 //! ├── member       worker: bound to the leader   yes   group `member/<name>/<incarnation>`
 //! │   └── source       one per bound source      no    carries the epoch
@@ -29,6 +30,7 @@ pub mod source;
 pub mod subtask;
 pub mod supervise;
 pub mod unit;
+pub mod voter;
 
 use std::time::Duration;
 

@@ -6,8 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    actors::member::messages::FailureReport, config::SubtaskConfig, coordinator::state::ClusterState, error::Result,
-    mysql::position::BinlogPosition, pb, rules::operator::Operator, units::sync::tracked::StructureRequest,
+    actors::member::messages::FailureReport,
+    config::SubtaskConfig,
+    coordinator::{masters::Leader, state::ClusterState},
+    error::Result,
+    mysql::position::BinlogPosition,
+    pb,
+    rules::operator::Operator,
+    units::sync::tracked::StructureRequest,
 };
 
 /// A new or changed source: what the user wrote plus what was detected (flavor, server-id).
@@ -47,8 +53,23 @@ pub trait Cluster: Send + Sync + 'static {
     /// The committed state (cheap: shared).
     fn state(&self) -> Arc<ClusterState>;
 
+    /// Who leads, as this master knows it. Every other method is for the leader only; the gateway forwards.
+    fn leader(&self) -> Leader;
+
+    /// `offline-member --master`: forgets a master for good. 38048 when it is not known.
+    async fn remove_master(&self, name: &str) -> Result<()>;
+
+    /// `operate-leader`: gives leadership away and does not take it again; (false) may take it again.
+    async fn evict(&self, evict: bool) -> Result<()>;
+
     /// Worker joins: `name` at `address`. 46003 when the name is taken by a live worker elsewhere.
     async fn register_worker(&self, name: String, address: String) -> Result<()>;
+
+    /// `offline-member --worker`: forgets a worker. 46004 when unknown, 46005 while it is online.
+    async fn remove_worker(&self, name: &str) -> Result<()>;
+
+    /// Moves a source to another free worker. 46008, 46004, 46033, 46019 (a task is not in Sync).
+    async fn transfer_source(&self, source_id: &str, worker: &str) -> Result<()>;
 
     /// Adds a source and binds it to a free worker (the named one if given).
     /// Returns the worker's name, empty when none is free. 46007 when it exists.

@@ -18,6 +18,8 @@ mod input;
 pub mod later;
 pub mod list_member;
 pub mod match_rules;
+pub mod offline_member;
+pub mod operate_leader;
 pub mod operate_source;
 pub mod operate_task;
 pub mod pause_task;
@@ -32,6 +34,7 @@ mod status_table;
 pub mod stop_task;
 #[cfg(test)]
 pub mod testing;
+pub mod transfer_source;
 pub mod validation;
 pub mod version;
 
@@ -58,8 +61,8 @@ pub const ALL: &[Spec] = &[
     help::SPEC,
     list_member::SPEC,
     match_rules::SPEC,
-    later::OFFLINE_MEMBER,
-    later::OPERATE_LEADER,
+    offline_member::SPEC,
+    operate_leader::SPEC,
     binlog_schema::OPERATE_SCHEMA,
     operate_source::SPEC,
     relay::PAUSE,
@@ -74,7 +77,7 @@ pub const ALL: &[Spec] = &[
     start_task::SPEC,
     relay::STOP,
     stop_task::SPEC,
-    later::TRANSFER_SOURCE,
+    transfer_source::SPEC,
     shard_ddl_lock::UNLOCK,
     validation::SPEC,
 ];
@@ -110,6 +113,9 @@ pub async fn run(session: &mut Session, tool: &Tool, path: &[&'static Spec], mat
         ["shard-ddl-lock"] | ["show-ddl-locks"] => shard_ddl_lock::run_show(session, matches).await,
         ["shard-ddl-lock", "unlock"] | ["unlock-ddl-lock"] => shard_ddl_lock::run_unlock(session, matches).await,
         ["validation", op] => validation::run(session, op, matches).await,
+        ["offline-member"] => offline_member::run(session, matches).await,
+        ["operate-leader"] => operate_leader::run(session, matches).await,
+        ["transfer-source"] => transfer_source::run(session, matches).await,
         ["help"] => help::run(session, tool, matches),
         other => later::run(other),
     }

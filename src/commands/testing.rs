@@ -11,8 +11,8 @@ use super::{
 use crate::{
     actors::member::messages::FailureReport,
     config::SubtaskConfig,
-    coordinator::ClusterChange,
     coordinator::state::{Binding, ClusterState, ExpectedStage, SourceRecord, SubtaskRecord, TaskRecord, WorkerRecord},
+    coordinator::{ClusterChange, Rejection, masters::Leader},
     error::{Code, DmError, Result},
     mysql::position::BinlogPosition,
     pb::{self, Stage, UnitType, members::Member, sub_task_status::Status},
@@ -82,6 +82,32 @@ fn missing(source: &str) -> DmError {
 
 #[async_trait]
 impl Cluster for MemoryCluster {
+    fn leader(&self) -> Leader {
+        Leader::Me
+    }
+
+    async fn remove_master(&self, name: &str) -> Result<()> {
+        Err(DmError::new(Code::MasterMasterNameNotExist).msg(format!("dm-master with name {name} not exists")))
+    }
+
+    async fn remove_worker(&self, name: &str) -> Result<()> {
+        Err(DmError::new(Code::SchedulerWorkerOnline).msg(format!("dm-worker with name {name} is still online")))
+    }
+
+    async fn transfer_source(&self, source_id: &str, worker: &str) -> Result<()> {
+        let mut state = self.lock();
+        if !state.workers.contains_key(worker) {
+            return Err(Rejection::UnknownWorker { worker: worker.to_owned() }.into());
+        }
+        let epoch = state.bindings.get(source_id).map_or(1, |b| b.epoch + 1);
+        state.bindings.insert(source_id.to_owned(), Binding { worker: worker.to_owned(), epoch });
+        Ok(())
+    }
+
+    async fn evict(&self, _: bool) -> Result<()> {
+        Ok(())
+    }
+
     fn state(&self) -> Arc<ClusterState> {
         Arc::new(self.lock().clone())
     }

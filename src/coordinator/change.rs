@@ -7,13 +7,11 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{Binding, ClusterState, ExpectedStage, SourceRecord, SubtaskRecord, TaskRecord, WorkerRecord};
-use crate::{
-    config::SubtaskConfig,
-    error::{Code, DmError},
-    mysql::position::BinlogPosition,
-    rules::operator::Operator,
+pub use super::rejection::Rejection;
+use super::state::{
+    Binding, ClusterState, ExpectedStage, MasterRecord, SourceRecord, SubtaskRecord, TaskRecord, WorkerRecord,
 };
+use crate::{config::SubtaskConfig, error::DmError, mysql::position::BinlogPosition, rules::operator::Operator};
 
 /// Operators of one subtask: they travel with every assignment.
 const MOST_OPERATORS: usize = 1000;
@@ -53,6 +51,12 @@ pub enum ClusterChange {
     PutDocument { key: String, text: Option<String> },
     /// Replaces the configs of subtasks that are there and not expected to run (46017, 46035); `yaml` replaces the task's.
     UpdateTask { name: String, yaml: String, subtasks: Vec<SubtaskConfig> },
+    /// Where a master is found now.
+    PutMaster { master: MasterRecord },
+    /// Forgets a master. Forgetting an unknown one is fine.
+    RemoveMaster { name: String },
+    /// Like `Bind`, to a worker that may have other sources. Rejected when either is unknown.
+    Assign { source_id: String, worker: String },
 }
 
 /// One line without YAML, which holds passwords: openraft prints entries in its own log.
@@ -86,6 +90,9 @@ impl fmt::Debug for ClusterChange {
                 let sources: Vec<_> = subtasks.iter().map(|s| s.source_id.as_str()).collect();
                 write!(f, "UpdateTask {name} on {sources:?}")
             }
+            ClusterChange::PutMaster { master } => write!(f, "PutMaster {master:?}"),
+            ClusterChange::RemoveMaster { name } => write!(f, "RemoveMaster {name}"),
+            ClusterChange::Assign { source_id, worker } => write!(f, "Assign {source_id} to {worker}"),
         }
     }
 }
@@ -95,7 +102,7 @@ impl fmt::Debug for ClusterChange {
 pub enum Applied {
     /// The state has it.
     Done,
-    /// `Bind`: under this epoch.
+    /// `Bind` and `Assign`: under this epoch.
     Bound { epoch: u64 },
     /// The state is unchanged.
     Rejected(Rejection),
@@ -109,121 +116,6 @@ impl Applied {
             done => Ok(done),
         }
     }
-}
-
-/// Why a change was refused.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Rejection {
-    /// A second `Bootstrap`.
-    AlreadyBootstrapped { cluster_id: u64 },
-    /// 46004
-    UnknownWorker { worker: String },
-    /// 46005
-    WorkerInUse { worker: String, source_id: String },
-    /// 46007
-    SourceExists { source_id: String },
-    /// 46008
-    UnknownSource { source_id: String },
-    /// 46010
-    SourceHasTasks { source_id: String, tasks: Vec<String> },
-    /// 46025
-    SourceHasRunningTasks { source_id: String, tasks: Vec<String> },
-    /// 46014
-    SubtasksExist { task: String, sources: Vec<String> },
-    /// 46016
-    UnknownTask { task: String },
-    /// 46017
-    UnknownSubtasks { task: String, sources: Vec<String> },
-    /// 46033
-    WorkerTaken { worker: String, source_id: String },
-    /// 36065
-    UnknownOperator { position: BinlogPosition },
-    /// 11118
-    TooManyOperators { most: usize },
-    /// A change that contradicts itself (an empty name, a subtask of another task, a source twice).
-    Malformed { reason: String },
-    /// 46035
-    SubtasksRun { task: String, sources: Vec<String> },
-}
-
-impl From<Rejection> for DmError {
-    fn from(why: Rejection) -> DmError {
-        let code = why.code();
-        let error = DmError::new(code).msg(why.to_string());
-        match why {
-            Rejection::WorkerInUse { .. } => error.workaround("Please shut it down first."),
-            Rejection::SourceHasTasks { .. } => error.workaround("Please `stop-task` first."),
-            Rejection::SourceHasRunningTasks { .. } => error.workaround("Please `pause-task` or `stop-task` first."),
-            Rejection::SubtasksExist { .. } => error.workaround("Please use `query-status` command to see tasks."),
-            Rejection::SubtasksRun { .. } => error.workaround("Please pause or stop the task first."),
-            Rejection::UnknownTask { .. } => error.workaround("Please check the task name with `query-status`."),
-            _ => error,
-        }
-    }
-}
-
-impl Rejection {
-    /// DM's code for it.
-    pub fn code(&self) -> Code {
-        match self {
-            Rejection::AlreadyBootstrapped { .. } => Code::SchedulerStarted,
-            Rejection::UnknownWorker { .. } => Code::SchedulerWorkerNotExist,
-            Rejection::WorkerInUse { .. } => Code::SchedulerWorkerOnline,
-            Rejection::SourceExists { .. } => Code::SchedulerSourceCfgExist,
-            Rejection::UnknownSource { .. } => Code::SchedulerSourceCfgNotExist,
-            Rejection::SourceHasTasks { .. } => Code::SchedulerSourceOpTaskExist,
-            Rejection::SourceHasRunningTasks { .. } => Code::SchedulerSourceCfgUpdate,
-            Rejection::SubtasksExist { .. } => Code::SchedulerSubTaskExist,
-            Rejection::UnknownTask { .. } => Code::SchedulerSubTaskOpTaskNotExist,
-            Rejection::UnknownSubtasks { .. } => Code::SchedulerSubTaskOpSourceNotExist,
-            Rejection::WorkerTaken { .. } => Code::SchedulerWorkerNotFree,
-            Rejection::UnknownOperator { .. } => Code::SyncerOperatorNotExist,
-            Rejection::TooManyOperators { .. } => Code::VerifyHandleErrorArgs,
-            Rejection::Malformed { .. } => Code::MasterInvalidOperateOp,
-            Rejection::SubtasksRun { .. } => Code::SchedulerSubTaskCfgUpdate,
-        }
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rejection::AlreadyBootstrapped { cluster_id } => write!(f, "the cluster has its id {cluster_id} already"),
-            Rejection::UnknownWorker { worker } => write!(f, "dm-worker with name {worker} not exists"),
-            Rejection::WorkerInUse { worker, .. } => write!(f, "dm-worker with name {worker} is still online"),
-            Rejection::SourceExists { source_id } => write!(f, "source config with ID {source_id} already exists"),
-            Rejection::UnknownSource { source_id } => write!(f, "source config with ID {source_id} not exists"),
-            Rejection::SourceHasTasks { source_id, tasks } => {
-                write!(f, "source with name {source_id} need to operate has existing tasks {}", list(tasks))
-            }
-            Rejection::SourceHasRunningTasks { source_id, tasks } => {
-                write!(f, "source {source_id} can't be updated while its tasks {} run", list(tasks))
-            }
-            Rejection::SubtasksExist { task, sources } => {
-                write!(f, "subtasks with name {task} for sources {} already exist", list(sources))
-            }
-            Rejection::UnknownTask { task } => write!(f, "subtasks with name {task} need to be operate not exist"),
-            Rejection::UnknownSubtasks { task, sources } => {
-                write!(f, "sources {} need to be operate not exist in task {task}", list(sources))
-            }
-            Rejection::WorkerTaken { worker, source_id } => {
-                write!(f, "dm-worker with name {worker} not free: source {source_id} is bound to it")
-            }
-            Rejection::UnknownOperator { position } => write!(f, "error operator not exist, position: {position}"),
-            Rejection::TooManyOperators { most } => {
-                write!(f, "the subtask has {most} operators for events that it has not reached; revert some first")
-            }
-            Rejection::Malformed { reason } => write!(f, "not a valid change: {reason}"),
-            Rejection::SubtasksRun { task, sources } => {
-                write!(f, "subtasks of task {task} on sources {} run and can't be updated", list(sources))
-            }
-        }
-    }
-}
-
-/// `[a b]`, the way DM prints lists.
-fn list(names: &[String]) -> String {
-    format!("[{}]", names.join(" "))
 }
 
 impl ClusterState {
@@ -249,7 +141,19 @@ impl ClusterState {
             ClusterChange::PutTask { name, yaml, subtasks, stage } => self.put_task(name, yaml, subtasks, stage)?,
             ClusterChange::RemoveSubtasks { task, sources } => self.remove_subtasks(task, sources)?,
             ClusterChange::SetStage { task, sources, stage } => self.set_stage(task, sources, stage)?,
-            ClusterChange::Bind { source_id, worker } => return self.bind(source_id, worker),
+            ClusterChange::Bind { source_id, worker } => {
+                let other = self.sources_of(&worker).find(|other| *other != source_id).map(str::to_owned);
+                if let Some(source_id) = other {
+                    return Err(Rejection::WorkerTaken { source_id, worker });
+                }
+                return self.bind(source_id, worker);
+            }
+            ClusterChange::Assign { source_id, worker } => return self.bind(source_id, worker),
+            ClusterChange::PutMaster { master } => {
+                named("master", &master.name)?;
+                self.masters.insert(master.name.clone(), master);
+            }
+            ClusterChange::RemoveMaster { name } => drop(self.masters.remove(&name)),
             ClusterChange::Unbind { source_id } => {
                 self.bindings.remove(&source_id);
             }
@@ -306,8 +210,9 @@ impl ClusterState {
     }
 
     fn remove_worker(&mut self, name: String) -> Result<(), Rejection> {
-        if let Some(source_id) = self.source_of(&name) {
-            return Err(Rejection::WorkerInUse { source_id: source_id.to_owned(), worker: name });
+        let source = self.sources_of(&name).next().map(str::to_owned);
+        if let Some(source_id) = source {
+            return Err(Rejection::WorkerInUse { source_id, worker: name });
         }
         match self.workers.remove(&name) {
             Some(_) => Ok(()),
@@ -438,9 +343,6 @@ impl ClusterState {
         if !self.workers.contains_key(&worker) {
             return Err(Rejection::UnknownWorker { worker });
         }
-        if let Some(other) = self.source_of(&worker).filter(|other| *other != source_id) {
-            return Err(Rejection::WorkerTaken { source_id: other.to_owned(), worker });
-        }
         let before = self.last_bound.get(&source_id).map_or(0, |b| b.epoch);
         let Some(epoch) = before.checked_add(1) else {
             return Err(Rejection::Malformed { reason: format!("source {source_id} has used up all epochs") });
@@ -451,9 +353,9 @@ impl ClusterState {
         Ok(Applied::Bound { epoch })
     }
 
-    /// The source that is bound to a worker (at most one).
-    pub fn source_of(&self, worker: &str) -> Option<&str> {
-        self.bindings.iter().find(|(_, b)| b.worker == worker).map(|(source, _)| source.as_str())
+    /// The sources that are bound to a worker, in order.
+    pub fn sources_of<'a>(&'a self, worker: &'a str) -> impl Iterator<Item = &'a str> {
+        self.bindings.iter().filter(move |(_, b)| b.worker == worker).map(|(source, _)| source.as_str())
     }
 
     /// The names of the tasks with a matching subtask on a source, in order.

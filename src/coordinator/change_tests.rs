@@ -1,5 +1,6 @@
 use super::*;
 use crate::coordinator::samples::*;
+use crate::error::Code;
 
 /// Applies a change that must be rejected with this code and must leave the state alone.
 fn rejected(state: &mut ClusterState, change: ClusterChange) -> DmError {
@@ -132,7 +133,7 @@ fn every_binding_has_a_higher_epoch_than_all_before() {
     assert_eq!(s.apply(bind("s1", "w1")), Applied::Bound { epoch: 1 });
     assert_eq!(s.apply(bind("s1", "w1")), Applied::Bound { epoch: 2 }, "the worker restarted");
     assert_eq!(s.apply(bind("s1", "w2")), Applied::Bound { epoch: 3 }, "moved");
-    assert_eq!(s.source_of("w1"), None);
+    assert_eq!(s.sources_of("w1").next(), None);
     s.apply(unbind("s1"));
     assert_eq!(s.apply(bind("s1", "w1")), Applied::Bound { epoch: 4 });
     s.apply(remove_source("s1"));
@@ -147,7 +148,8 @@ fn a_binding_needs_a_known_source_and_a_worker_without_another() {
     let mut s = state([put_worker("w1"), put_source("s1"), put_source("s2"), bind("s1", "w1")]);
     assert_eq!(rejected(&mut s, bind("s9", "w1")).code(), Code::SchedulerSourceCfgNotExist);
     assert_eq!(rejected(&mut s, bind("s2", "w9")).code(), Code::SchedulerWorkerNotExist);
-    let taken = rejected(&mut s, bind("s2", "w1"));
+    let alone = ClusterChange::Bind { source_id: "s2".into(), worker: "w1".into() };
+    let taken = rejected(&mut s, alone);
     assert_eq!(taken.code(), Code::SchedulerWorkerNotFree);
     assert!(taken.message().contains("s1"), "{taken}");
     assert_eq!(s.apply(unbind("s9")), Applied::Done);

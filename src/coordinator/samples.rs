@@ -38,7 +38,7 @@ pub fn put_task(task: &str, sources: &[&str]) -> ClusterChange {
 
 /// Binds a source.
 pub fn bind(source_id: &str, worker: &str) -> ClusterChange {
-    ClusterChange::Bind { source_id: source_id.into(), worker: worker.into() }
+    ClusterChange::Assign { source_id: source_id.into(), worker: worker.into() }
 }
 
 /// Unbinds a source.

@@ -1,5 +1,8 @@
 //! Which worker runs which source: pure decisions from the state and who is online (DM's order of choice,
 //! without relay, which comes with its own issue). The scheduler actor proposes the changes and carries them out.
+//!
+//! DM binds one source to one worker. Here a worker takes as many as needed while there are fewer workers than sources,
+//! evenly; a free worker always comes before a busy one, so that with enough workers everything is as in DM.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,18 +16,42 @@ use super::{
 pub struct View<'a> {
     /// The committed state.
     pub state: &'a ClusterState,
-    /// The workers whose session is alive.
-    pub online: &'a BTreeSet<String>,
+    /// The workers whose session is alive, and how many sources each takes at most.
+    pub online: &'a BTreeMap<String, usize>,
     /// By source: the workers that hold files of an unfinished load of it (they can't be moved to another machine).
     pub load_files: &'a BTreeMap<String, BTreeSet<String>>,
+}
+
+/// A source that goes to another worker although nothing is wrong with its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Move {
+    pub source_id: String,
+    pub from: String,
+    pub to: String,
 }
 
 impl<'a> View<'a> {
     /// Online, known and without a source.
     pub fn free_workers(&self) -> BTreeSet<&'a str> {
-        let bound: BTreeSet<&str> = self.state.bindings.values().map(|b| b.worker.as_str()).collect();
-        let free = |w: &&str| self.state.workers.contains_key(*w) && !bound.contains(w);
-        self.online.iter().map(String::as_str).filter(free).collect()
+        self.loads().into_iter().filter(|(_, load)| *load == 0).map(|(worker, _)| worker).collect()
+    }
+
+    /// How many sources each online, known worker has.
+    fn loads(&self) -> BTreeMap<&'a str, usize> {
+        let known = self.online.keys().filter(|w| self.state.workers.contains_key(*w));
+        let mut loads: BTreeMap<&str, usize> = known.map(|w| (w.as_str(), 0)).collect();
+        for binding in self.state.bindings.values() {
+            if let Some(load) = loads.get_mut(binding.worker.as_str()) {
+                *load += 1;
+            }
+        }
+        loads
+    }
+
+    /// The online, known workers that can take one source more, with their loads.
+    fn with_room(&self) -> BTreeMap<&'a str, usize> {
+        let limit = |worker: &str| self.online.get(worker).copied().unwrap_or(0);
+        self.loads().into_iter().filter(|(worker, load)| *load < limit(worker)).collect()
     }
 
     /// Known sources without a worker.
@@ -33,33 +60,38 @@ impl<'a> View<'a> {
         self.state.sources.keys().filter(unbound).map(String::as_str).collect()
     }
 
-    /// The worker for a source that is new or lost its worker: 1 one that holds files of its unfinished load,
-    /// 2 the last bound one, 3 any; only free workers count.
+    /// The worker for a source that is new or lost its worker: 1 one that holds files of its unfinished load, 2 of
+    /// those with the fewest sources (free ones, while there are any) the last bound one, 3 any of them.
     pub fn worker_for_source(&self, source_id: &str) -> Option<&'a str> {
-        let free = self.free_workers();
-        let holder = free.iter().find(|w| self.holds_files(source_id, w));
-        let last = || self.state.last_bound.get(source_id).and_then(|b| free.get(b.worker.as_str()));
-        holder.or_else(last).or_else(|| free.first()).copied()
+        let room = self.with_room();
+        let fewest = room.values().min().copied()?;
+        let holder = room.keys().find(|w| self.holds_files(source_id, w));
+        let mut idle = room.iter().filter(|(_, load)| **load == fewest).map(|(worker, _)| worker);
+        let last = || idle.clone().find(|w| self.was_last(source_id, w));
+        holder.or_else(last).or_else(|| idle.next()).copied()
     }
 
-    /// A worker asked for by name with `operate-source create -w`: it must be known (46004) and free (46033).
+    /// A worker asked for by name (`operate-source create -w`, `transfer-source`): it must be known (46004), and free
+    /// (46033) while any worker is.
     pub fn named_worker(&self, worker: &str) -> Result<&'a str, Rejection> {
-        if let Some(source_id) = self.state.source_of(worker) {
-            return Err(Rejection::WorkerTaken { worker: worker.to_owned(), source_id: source_id.to_owned() });
+        let (free, room) = (self.free_workers(), self.with_room());
+        let unknown = || Rejection::UnknownWorker { worker: worker.to_owned() };
+        let (name, _) = self.online.get_key_value(worker).ok_or_else(unknown)?;
+        if !self.state.workers.contains_key(worker) {
+            return Err(unknown());
         }
-        match self.free_workers().get(worker) {
-            Some(free) => Ok(free),
-            None => Err(Rejection::UnknownWorker { worker: worker.to_owned() }),
+        if free.contains(worker) || (free.is_empty() && room.contains_key(worker)) {
+            return Ok(name);
         }
+        let source_id = self.state.sources_of(worker).next().unwrap_or_default().to_owned();
+        Err(Rejection::WorkerTaken { worker: worker.to_owned(), source_id })
     }
 
-    /// What to do when a worker (already taken out of `online`) went away: its source goes to a free worker,
-    /// or waits unbound.
-    pub fn worker_offline(&self, worker: &str) -> Vec<ClusterChange> {
-        let Some(source) = self.state.source_of(worker) else { return Vec::new() };
-        match self.worker_for_source(source) {
-            Some(successor) => vec![bind(source, successor)],
-            None => vec![ClusterChange::Unbind { source_id: source.to_owned() }],
+    /// What becomes of a source whose worker (no longer in `online`) went away: it goes to another, or waits unbound.
+    pub fn leave_worker(&self, source_id: &str) -> ClusterChange {
+        match self.worker_for_source(source_id) {
+            Some(successor) => bind(source_id, successor),
+            None => ClusterChange::Unbind { source_id: source_id.to_owned() },
         }
     }
 
@@ -67,13 +99,36 @@ impl<'a> View<'a> {
     /// the files of the source's unfinished load, 2 a source's last worker, 3 any of each. Asked again after each
     /// commit, it comes to an end.
     pub fn next_binding(&self) -> Option<ClusterChange> {
-        let (free, unbound) = (self.free_workers(), self.unbound_sources());
-        let pairs = || unbound.iter().flat_map(|source| free.iter().map(move |worker| (*source, *worker)));
-        let was_last =
-            |source: &str, worker: &str| self.state.last_bound.get(source).is_some_and(|b| b.worker == worker);
-        let held = pairs().find(|(source, worker)| self.holds_files(source, worker));
-        let last = || pairs().find(|(source, worker)| was_last(source, worker));
-        held.or_else(last).or_else(|| pairs().next()).map(|(source, worker)| bind(source, worker))
+        let pairs = self.unbound_sources().into_iter().filter_map(|s| Some((s, self.worker_for_source(s)?)));
+        let rank =
+            |(source, worker): &(&str, &str)| match (self.holds_files(source, worker), self.was_last(source, worker)) {
+                (true, _) => 0,
+                (_, true) => 1,
+                _ => 2,
+            };
+        pairs.min_by_key(rank).map(|(source, worker)| bind(source, worker))
+    }
+
+    /// A source to move so that the workers have about the same number: from the one with the most to the one with the
+    /// fewest, as long as they differ by two. Never while a source waits for a worker.
+    pub fn next_move(&self) -> Option<Move> {
+        if !self.unbound_sources().is_empty() {
+            return None;
+        }
+        let (loads, room) = (self.loads(), self.with_room());
+        let fewest = room.values().min().copied()?;
+        let (from, most) = loads.iter().max_by_key(|(worker, load)| (**load, std::cmp::Reverse(**worker)))?;
+        let (to, _) = room.iter().find(|(_, load)| **load == fewest)?;
+        if *most < fewest + 2 {
+            return None;
+        }
+        let movable = |source: &&str| !self.holds_files(source, from);
+        let source_id = self.state.sources_of(from).filter(movable).last()?.to_owned();
+        Some(Move { source_id, from: (*from).to_owned(), to: (*to).to_owned() })
+    }
+
+    fn was_last(&self, source_id: &str, worker: &str) -> bool {
+        self.state.last_bound.get(source_id).is_some_and(|b| b.worker == worker)
     }
 
     fn holds_files(&self, source_id: &str, worker: &str) -> bool {
@@ -82,7 +137,7 @@ impl<'a> View<'a> {
 }
 
 fn bind(source_id: &str, worker: &str) -> ClusterChange {
-    ClusterChange::Bind { source_id: source_id.to_owned(), worker: worker.to_owned() }
+    ClusterChange::Assign { source_id: source_id.to_owned(), worker: worker.to_owned() }
 }
 
 #[cfg(test)]

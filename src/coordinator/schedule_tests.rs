@@ -1,9 +1,16 @@
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
 use super::*;
-use crate::coordinator::samples::{bind, put_source, put_worker, state, unbind};
+use crate::coordinator::{
+    change::Applied,
+    samples::{bind, put_source, put_worker, state, unbind},
+};
+
+const MANY: usize = usize::MAX;
 
 struct Cluster {
     state: ClusterState,
-    online: BTreeSet<String>,
+    online: BTreeMap<String, usize>,
     load_files: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -12,7 +19,13 @@ impl Cluster {
         let workers = ["w1", "w2", "w3"].map(put_worker);
         let sources = ["s1", "s2", "s3"].map(put_source);
         let state = state(workers.into_iter().chain(sources).chain(changes));
-        Cluster { state, online: online.iter().map(|w| w.to_string()).collect(), load_files: BTreeMap::new() }
+        let online = online.iter().map(|w| (w.to_string(), 1)).collect();
+        Cluster { state, online, load_files: BTreeMap::new() }
+    }
+
+    fn taking(mut self, most: usize) -> Self {
+        self.online.values_mut().for_each(|limit| *limit = most);
+        self
     }
 
     fn with_files(mut self, source: &str, worker: &str) -> Self {
@@ -36,30 +49,45 @@ fn free_is_online_known_and_unbound() {
 fn a_source_goes_to_its_files_then_to_its_last_worker_then_anywhere() {
     let history = || vec![bind("s1", "w2"), unbind("s1")];
     let all = ["w1", "w2", "w3"];
-    assert_eq!(Cluster::new(&all, history()).with_files("s1", "w3").view().worker_for_source("s1"), Some("w3"));
-    assert_eq!(Cluster::new(&all, history()).view().worker_for_source("s1"), Some("w2"));
-    assert_eq!(Cluster::new(&["w1", "w3"], history()).view().worker_for_source("s1"), Some("w1"));
-    assert_eq!(Cluster::new(&[], history()).view().worker_for_source("s1"), None);
+    for most in [1, MANY] {
+        let of = |online: &[&str], changes| Cluster::new(online, changes).taking(most);
+        assert_eq!(of(&all, history()).with_files("s1", "w3").view().worker_for_source("s1"), Some("w3"));
+        assert_eq!(of(&all, history()).view().worker_for_source("s1"), Some("w2"));
+        assert_eq!(of(&["w1", "w3"], history()).view().worker_for_source("s1"), Some("w1"));
+        assert_eq!(of(&[], history()).view().worker_for_source("s1"), None);
+    }
     let held_by_a_busy_one = Cluster::new(&all, vec![bind("s2", "w3")]).with_files("s1", "w3");
     assert_eq!(held_by_a_busy_one.view().worker_for_source("s1"), Some("w1"));
+    assert_eq!(held_by_a_busy_one.taking(2).view().worker_for_source("s1"), Some("w3"));
+}
+
+#[test]
+fn busy_workers_share_what_free_ones_cannot_take() {
+    let busy = || vec![bind("s1", "w1"), bind("s2", "w1")];
+    let c = Cluster::new(&["w1", "w2"], busy()).taking(MANY);
+    assert_eq!(c.view().next_binding(), Some(bind("s3", "w2")));
+    assert_eq!(Cluster::new(&["w1"], busy()).taking(MANY).view().next_binding(), Some(bind("s3", "w1")));
+    assert_eq!(Cluster::new(&["w1"], busy()).taking(2).view().next_binding(), None);
 }
 
 #[test]
 fn a_worker_asked_for_by_name_must_be_online_and_free() {
-    let c = Cluster::new(&["w1", "w2"], vec![bind("s1", "w1")]);
+    let c = Cluster::new(&["w1", "w2"], vec![bind("s1", "w1")]).taking(MANY);
     assert_eq!(c.view().named_worker("w2"), Ok("w2"));
     let taken = Rejection::WorkerTaken { worker: "w1".into(), source_id: "s1".into() };
     assert_eq!(c.view().named_worker("w1"), Err(taken));
     assert_eq!(c.view().named_worker("w3"), Err(Rejection::UnknownWorker { worker: "w3".into() }));
+    let nobody_is_free = Cluster::new(&["w1"], vec![bind("s1", "w1")]).taking(MANY);
+    assert_eq!(nobody_is_free.view().named_worker("w1"), Ok("w1"));
 }
 
 #[test]
 fn the_source_of_a_lost_worker_moves_or_waits() {
     let c = Cluster::new(&["w2"], vec![bind("s1", "w1")]);
-    assert_eq!(c.view().worker_offline("w1"), [bind("s1", "w2")]);
+    assert_eq!(c.view().leave_worker("s1"), bind("s1", "w2"));
     let nobody = Cluster::new(&["w2"], vec![bind("s1", "w1"), bind("s2", "w2")]);
-    assert_eq!(nobody.view().worker_offline("w1"), [unbind("s1")]);
-    assert_eq!(nobody.view().worker_offline("w3"), []);
+    assert_eq!(nobody.view().leave_worker("s1"), unbind("s1"));
+    assert_eq!(nobody.taking(2).view().leave_worker("s1"), bind("s1", "w2"));
 }
 
 #[test]
@@ -76,13 +104,88 @@ fn whoever_waits_is_paired_by_files_then_by_the_last_worker_then_anyhow() {
 }
 
 #[test]
-fn pairing_ends_with_every_source_or_every_worker_taken() {
-    let mut c = Cluster::new(&["w1", "w2"], vec![bind("s3", "w2"), unbind("s3")]);
-    let mut bound = Vec::new();
-    while let Some(change) = c.view().next_binding() {
-        assert!(bound.len() < 3, "it must end");
-        c.state.apply(change.clone()).into_result().unwrap();
-        bound.push(change);
+fn a_new_worker_gets_its_share_and_no_more() {
+    let three = vec![bind("s1", "w1"), bind("s2", "w1"), bind("s3", "w1")];
+    let c = Cluster::new(&["w1", "w2"], three.clone()).taking(MANY);
+    let expected = Move { source_id: "s3".into(), from: "w1".into(), to: "w2".into() };
+    assert_eq!(c.view().next_move(), Some(expected));
+    let even = Cluster::new(&["w1", "w2"], vec![bind("s1", "w1"), bind("s2", "w1"), bind("s3", "w2")]).taking(MANY);
+    assert_eq!(even.view().next_move(), None);
+    let held = Cluster::new(&["w1", "w2"], three).taking(MANY).with_files("s3", "w1");
+    assert_eq!(held.view().next_move().unwrap().source_id, "s2");
+}
+
+/// One event of a cluster's life.
+fn happen(rng: &mut StdRng, c: &mut Cluster, names: (&[String], &[String]), most: usize) {
+    let (workers, sources) = names;
+    let worker = workers.choose(rng).unwrap().clone();
+    let source = sources.choose(rng).unwrap();
+    match rng.random_range(0..6) {
+        0 | 1 => {
+            c.state.apply(put_worker(&worker));
+            c.online.insert(worker, most);
+        }
+        2 => drop(c.online.remove(&worker)),
+        3 => drop(c.state.apply(put_source(source))),
+        4 => drop(c.state.apply(ClusterChange::RemoveSource { source_id: source.clone() })),
+        _ => drop(c.state.apply(ClusterChange::RemoveWorker { name: worker })),
     }
-    assert_eq!(bound, [bind("s3", "w2"), bind("s1", "w1")]);
+}
+
+/// What the scheduler does until nothing is due: sources of absent workers first, then the waiting ones, then moves.
+fn settle(c: &mut Cluster) -> usize {
+    for steps in 0.. {
+        assert!(steps < 1000, "it must end: {:?}", c.state.bindings);
+        let absent = |b: &crate::coordinator::state::Binding| !c.online.contains_key(&b.worker);
+        let orphan = c.state.bindings.iter().find(|(_, b)| absent(b)).map(|(source, _)| source.clone());
+        let view = c.view();
+        let moved = || view.next_move().map(|m| super::bind(&m.source_id, &m.to));
+        let change = match orphan {
+            Some(source) => Some(view.leave_worker(&source)),
+            None => view.next_binding().or_else(moved),
+        };
+        let Some(change) = change else { return steps };
+        let epochs = c.state.last_bound.clone();
+        let applied = c.state.apply(change.clone());
+        assert!(!matches!(applied, Applied::Rejected(_)), "{change:?}: {applied:?}");
+        for (source, now) in &c.state.last_bound {
+            let before = epochs.get(source).map_or(0, |b| b.epoch);
+            assert!(now.epoch >= before, "epochs only grow");
+            if epochs.get(source).is_some_and(|b| b.worker != now.worker) {
+                assert!(now.epoch > before, "another worker is another epoch");
+            }
+        }
+    }
+    0
+}
+
+#[test]
+fn random_lives_keep_the_rules() {
+    let seeds: u64 = std::env::var("DM_SCHEDULE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2000);
+    for seed in 0..seeds {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let names = |kind: &str, n: usize| (0..n).map(|i| format!("{kind}{i}")).collect::<Vec<_>>();
+        let (workers, sources) = (names("w", rng.random_range(1..6)), names("s", rng.random_range(1..9)));
+        let most = *[1, 1, 2, MANY].choose(&mut rng).unwrap();
+        let mut c = Cluster { state: ClusterState::default(), online: BTreeMap::new(), load_files: BTreeMap::new() };
+        for _ in 0..60 {
+            happen(&mut rng, &mut c, (&workers, &sources), most);
+            let before = c.state.bindings.clone();
+            settle(&mut c);
+            let view = c.view();
+            // A binding per source is the map itself; no source waits while a worker has room; none is overfull.
+            assert!(view.unbound_sources().is_empty() || view.with_room().is_empty(), "seed {seed}");
+            let loads = view.loads();
+            assert!(loads.values().all(|load| *load <= most), "seed {seed}: {loads:?}");
+            assert!(c.state.bindings.values().all(|b| c.online.contains_key(&b.worker)), "seed {seed}");
+            // Sticky: with one source a worker, nobody moves whose worker is there.
+            for (source, was) in before.iter().filter(|(_, b)| most == 1 && c.online.contains_key(&b.worker)) {
+                assert!(c.state.bindings.get(source).is_none_or(|now| now == was), "seed {seed}: {source} moved");
+            }
+            // Balanced, as far as the limit allows.
+            let (min, max) = (loads.values().min().copied().unwrap_or(0), loads.values().max().copied().unwrap_or(0));
+            assert!(max - min <= 1, "seed {seed}: {loads:?}");
+            assert_eq!(settle(&mut c), 0, "seed {seed}: settled twice");
+        }
+    }
 }

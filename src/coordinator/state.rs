@@ -25,6 +25,16 @@ pub struct WorkerRecord {
     pub address: String,
 }
 
+/// Where a master is found.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MasterRecord {
+    pub name: String,
+    /// `http://host:port` of its cluster port.
+    pub peer_urls: Vec<String>,
+    /// `host:port` for dmctl, workers and other masters that forward a command.
+    pub client_addr: String,
+}
+
 /// A source as stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
@@ -94,4 +104,6 @@ pub struct ClusterState {
     pub last_bound: BTreeMap<String, Binding>,
     /// What the HTTP API keeps for its users, texts of JSON: `topology`, `task-template/<name>`.
     pub documents: BTreeMap<String, String>,
+    /// The masters that have started at least once.
+    pub masters: BTreeMap<String, MasterRecord>,
 }

@@ -12,6 +12,7 @@ use axum::{
 use crate::{
     commands::cluster::Cluster,
     config::version,
+    coordinator::masters::Leader,
     observe,
     pb::{self, members::Member},
 };
@@ -52,10 +53,16 @@ pub fn with_master_pages(router: Router, cluster: Arc<dyn Cluster>) -> Router {
     let health = async || Json(serde_json::json!({ "health": "true", "reason": "" }));
     let ready = {
         let cluster = cluster.clone();
-        async move || match tokio::time::timeout(READY_LIMIT, cluster.members()).await {
-            Ok(members) if leads(&members) => (StatusCode::OK, "ok\n"),
-            Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "no leader is ready\n"),
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the leader does not answer\n"),
+        async move || {
+            // One that does not lead hands commands to the leader.
+            if let Leader::Other { .. } = cluster.leader() {
+                return (StatusCode::OK, "ok\n");
+            }
+            match tokio::time::timeout(READY_LIMIT, cluster.members()).await {
+                Ok(members) if leads(&members) => (StatusCode::OK, "ok\n"),
+                Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "no leader is ready\n"),
+                Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the leader does not answer\n"),
+            }
         }
     };
     let actors = async move || Json(cluster.actors().await);

@@ -8,8 +8,9 @@ use tonic::{Request, Response, Status, async_trait};
 use super::payload::Payload;
 use crate::{
     commands::{
-        binlog, binlog_schema, check_task, cluster::Cluster, config_files, encrypt, get_config, later, list_member,
-        operate_source, operate_task, query_status, relay, reply::Refusal, shard_ddl_lock, start_task, validation,
+        binlog, binlog_schema, check_task, cluster::Cluster, config_files, encrypt, get_config, list_member,
+        offline_member, operate_leader, operate_source, operate_task, query_status, relay, reply::Refusal,
+        shard_ddl_lock, start_task, transfer_source, validation,
     },
     config::{MasterConfig, secret},
     pb::{self, master_server::Master},
@@ -30,12 +31,6 @@ fn logged<T: Payload>(method: &'static str, request: Request<T>) -> T {
     let request = request.into_inner();
     tracing::info!(payload = request.shown(), request = method, "");
     request
-}
-
-/// Logs a request that this version has no answer to.
-fn refused<T: Payload, R: Refusal>(method: &'static str, request: Request<T>) -> Reply<R> {
-    logged(method, request);
-    Ok(Response::new(R::failed(&later::refusal(method))))
 }
 
 #[async_trait]
@@ -130,11 +125,13 @@ impl Master for Service {
     }
 
     async fn offline_member(&self, request: Request<pb::OfflineMemberRequest>) -> Reply<pb::OfflineMemberResponse> {
-        refused("OfflineMember", request)
+        let request = logged("OfflineMember", request);
+        Ok(Response::new(offline_member::apply(&*self.cluster, request).await))
     }
 
     async fn operate_leader(&self, request: Request<pb::OperateLeaderRequest>) -> Reply<pb::OperateLeaderResponse> {
-        refused("OperateLeader", request)
+        let request = logged("OperateLeader", request);
+        Ok(Response::new(operate_leader::apply(&*self.cluster, request).await))
     }
 
     async fn operate_schema(&self, request: Request<pb::OperateSchemaRequest>) -> Reply<pb::OperateSchemaResponse> {
@@ -153,7 +150,8 @@ impl Master for Service {
     }
 
     async fn transfer_source(&self, request: Request<pb::TransferSourceRequest>) -> Reply<pb::TransferSourceResponse> {
-        refused("TransferSource", request)
+        let request = logged("TransferSource", request);
+        Ok(Response::new(transfer_source::apply(&*self.cluster, request).await))
     }
 
     async fn operate_relay(&self, request: Request<pb::OperateRelayRequest>) -> Reply<pb::OperateRelayResponse> {

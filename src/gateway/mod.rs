@@ -5,6 +5,7 @@
 //! The original dmctl opens an etcd client on this port, for the one read that [`etcd`] answers.
 
 mod etcd;
+mod forward;
 mod http;
 mod master;
 mod openapi;
@@ -49,7 +50,9 @@ pub async fn serve_master(
     let grpc =
         MasterServer::new(service).max_decoding_message_size(REQUEST_LIMIT).max_encoding_message_size(usize::MAX);
     let router = Routes::new(grpc).add_service(KvServer::new(etcd::RelayWorkers)).into_axum_router();
-    let router = http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown);
+    let forward = forward::Forward { cluster: cluster.clone(), security: security.clone() };
+    let forward = axum::middleware::from_fn_with_state(forward, forward::to_leader);
+    let router = http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown).layer(forward);
     run(listener, router, security, stop, Code::MasterStartService).await
 }
 

@@ -99,7 +99,7 @@ async fn gateway_paths_answer_like_their_rpcs() {
     }
     let (_, cfg) = call("GET", "/tasks/master1?type=2", "").await;
     assert!(cfg.contains("\"result\": true") && cfg.contains("name = \\\"master1\\\""), "{cfg}");
-    let (_, later) = call("PUT", "/leader/1", "").await;
+    let (_, later) = call("PUT", "/leader/0", "").await;
     assert!(later.contains("[code=38041:"), "{later}");
     let (_, show) = call("PUT", "/sources", "{\"op\": \"ShowSource\"}").await;
     assert!(show.contains("\"result\": true"), "{show}");

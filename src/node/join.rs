@@ -11,6 +11,7 @@ use tonic::{Response, Status, transport::Channel};
 use crate::{
     actors::node::FindMasters,
     config::Security,
+    coordinator::consensus::Voter,
     error::{Code, DmError, Result},
     pb::{self, master_client::MasterClient},
     transport::dial::channel,
@@ -103,18 +104,39 @@ pub fn find_masters(masters: Vec<String>, security: Security) -> FindMasters {
 }
 
 async fn cluster_ports(master: &str, security: &Security) -> Result<Vec<String>, String> {
+    let voters = list_masters(master, security).await?;
+    Ok(voters.iter().flat_map(|voter| &voter.peer_urls).filter_map(|url| super::peer_address(url)).collect())
+}
+
+/// The masters of a cluster, as the first of `addresses` that answers knows them.
+pub async fn masters(addresses: &[String], security: &Security) -> Result<Vec<Voter>, String> {
+    let mut last = String::new();
+    for round in 0..ROUNDS {
+        if round > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        for address in addresses {
+            match list_masters(address, security).await {
+                Ok(voters) if !voters.is_empty() => return Ok(voters),
+                Ok(_) => last = format!("{address} names no master"),
+                Err(why) => last = format!("{address}: {why}"),
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn list_masters(master: &str, security: &Security) -> Result<Vec<Voter>, String> {
     let request = pb::ListMemberRequest { master: true, ..Default::default() };
     let mut client = dial(master, security).await?;
     let reply = in_time(client.list_member(request)).await?;
     if !reply.result {
         return Err(reply.msg);
     }
-    let mut ports = Vec::new();
+    let mut voters = Vec::new();
     for member in reply.members {
         let Some(pb::members::Member::Master(list)) = member.member else { continue };
-        for url in list.masters.iter().flat_map(|m| &m.peer_ur_ls) {
-            ports.extend(super::peer_address(url));
-        }
+        voters.extend(list.masters.into_iter().map(|m| Voter { name: m.name, peer_urls: m.peer_ur_ls }));
     }
-    Ok(ports)
+    Ok(voters)
 }

@@ -6,7 +6,12 @@ use async_trait::async_trait;
 
 use crate::{
     actors::scheduler::Ledger,
-    coordinator::{Applied, ClusterChange, consensus::Consensus, state::ClusterState},
+    coordinator::{
+        Applied, ClusterChange,
+        consensus::Consensus,
+        masters::{Leader, MasterView},
+        state::ClusterState,
+    },
     error::Result,
 };
 
@@ -19,5 +24,31 @@ impl Ledger for Consensus {
     async fn propose(&self, change: ClusterChange) -> Result<Applied> {
         // The log commits a change that the state then rejects; commands must hear of that.
         Consensus::propose(self, change).await?.into_result()
+    }
+
+    fn leader(&self) -> Leader {
+        Consensus::leader(self)
+    }
+
+    async fn masters(&self) -> Vec<MasterView> {
+        Consensus::masters(self).await
+    }
+
+    async fn remove_master(&self, name: &str) -> Result<()> {
+        Consensus::remove_master(self, name).await
+    }
+
+    async fn evict(&self, evict: bool) -> Result<()> {
+        match evict {
+            true => Consensus::evict(self).await,
+            false => {
+                self.cancel_evict();
+                Ok(())
+            }
+        }
+    }
+
+    async fn serve(&self, request: &[u8]) -> Vec<u8> {
+        Consensus::serve(self, request).await
     }
 }

@@ -3,13 +3,18 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_START, master, port, signals::Signals, start, worker};
 use crate::{
-    actors::node::{self, NodeOptions, fixed_masters},
+    actors::{
+        group_scope,
+        node::{self, NodeOptions, fixed_masters},
+        voter::GroupLinks,
+    },
     config::node::{MasterConfig, StandaloneConfig, WorkerConfig},
     error::{Code, DmError, Result},
     gateway,
@@ -38,6 +43,9 @@ pub async fn run_standalone(config: StandaloneConfig) -> i32 {
         }
     }
 }
+
+/// Nobody dials a standalone node, so its secret guards nothing.
+const ALONE: &str = "standalone";
 
 /// The node's name; its workers are `<name>-1` and so on.
 const NAME: &str = "standalone";
@@ -72,7 +80,7 @@ fn absolute(path: &str) -> Result<PathBuf> {
 async fn serve(master: &MasterConfig, worker: &WorkerConfig, workers: u64) -> Result<()> {
     let mut signals = Signals::listen()?;
     let log = tokio::select! {
-        log = master::open(master) => log?,
+        log = master::open(master, NAME, Arc::new(GroupLinks::new(group_scope(ALONE)))) => log?,
         () = signals.wait() => return Ok(()),
     };
     let ran = run(master, worker, workers, &log, &mut signals).await;
@@ -92,15 +100,21 @@ async fn run(
     let name = NodeOptions {
         name: worker.name.clone(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        cookie: start::cookie(),
+        cookie: ALONE.to_owned(),
+        security: Default::default(),
     };
     let mut worker_options = worker::options(worker, fixed_masters(Vec::new()));
     worker_options.names = (1..=workers).map(|i| format!("{NAME}-{i}")).collect();
-    let node = node::start_standalone(name, master::options(master, log)?, worker_options).await?;
+    let (leading, leads) = tokio::sync::watch::channel(false);
+    log.form(master::plan(master).await?).await?;
+    let node = node::start_standalone(name, master::options(log, leads), worker_options).await?;
     let stop = CancellationToken::new();
     let http = gateway::serve_worker(worker_listener, worker::view(worker), worker.security.clone(), stop.clone());
     let ran = tokio::select! {
-        ran = master::run_until(&node, master, listener, log, signals) => ran,
+        ran = master::run_until(&node, master, listener, log) => ran,
+        () = log.attend(master::record(master), leading) => Err(log.stopped().await),
+        () = signals.wait() => Ok(()),
+        () = node.stopped() => Err(DmError::new(Code::MasterStartService).msg("the node stopped by itself")),
         served = http => served,
     };
     start::stop(&node).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     actors::node::Node,
-    config::subtask::Security,
+    config::{Security, secret, subtask::Secret},
     error::{Code, DmError, Result},
     observe::{self, events::NodeStarted},
 };
@@ -65,17 +65,6 @@ fn json(toml: &str) -> Value {
     toml::from_str(toml).unwrap_or(Value::Null)
 }
 
-/// This version's own connections have no TLS yet: refused rather than silently in the clear.
-pub fn refuse_tls(code: Code, security: &Security) -> Result<()> {
-    let given = !security.ssl_ca.is_empty() || !security.ssl_cert.is_empty() || !security.ssl_ca_bytes.is_empty();
-    if !given {
-        return Ok(());
-    }
-    Err(DmError::new(code)
-        .msg("TLS between nodes and for dmctl is not built yet, so ssl-ca, ssl-cert and ssl-key can't be kept")
-        .workaround("Please remove them, and let the nodes talk over a private network until then."))
-}
-
 /// Starts the log and the rest of the process; the exit code when the log can't be.
 pub fn log(level: &str, file: &str, format: &str) -> Result<(), i32> {
     if let Err(e) = observe::log::init(level, file, format) {
@@ -92,9 +81,32 @@ pub async fn stop(node: &Node) {
     }
 }
 
-/// The secret of a cluster's connections.
-pub fn cookie() -> String {
-    COOKIE.to_owned()
+/// What is wrong with the certificates is said before anything runs.
+pub async fn check_tls(code: Code, security: &Security) -> Result<()> {
+    let checked = crate::actors::node::check_tls(security).await;
+    checked.map_err(|why| {
+        DmError::new(code)
+            .msg("the TLS settings can't be used")
+            .cause(why)
+            .workaround("Please give ssl-ca, ssl-cert and ssl-key together, all in PEM and readable.")
+    })
+}
+
+/// The secret of a cluster's connections: `cluster-secret`, of which a `${NAME}` or `file:PATH` is looked up. Without
+/// one it is the same everywhere, and whoever reaches the port can be a node, unless TLS keeps it out.
+pub fn cookie(configured: &str, security: &Security) -> Result<String> {
+    if configured.is_empty() {
+        if !crate::transport::tls::wanted(security) {
+            tracing::warn!(
+                "the cluster port has neither TLS nor a `cluster-secret`: whoever reaches it can join the cluster"
+            );
+        }
+        return Ok(COOKIE.to_owned());
+    }
+    // Never the text itself: it must not be found in a dump of what was sent, nor be short.
+    let secret = secret::reveal(&Secret(configured.to_owned()))?;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("dm-node:{secret}").as_bytes());
+    Ok(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
@@ -114,10 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn tls_settings_are_refused_not_ignored() {
-        assert!(refuse_tls(Code::MasterTLSConfigNotValid, &Security::default()).is_ok());
-        let set = Security { ssl_ca: "ca.pem".into(), ..Security::default() };
-        let error = refuse_tls(Code::WorkerTLSConfigNotValid, &set).expect_err("refused");
-        assert_eq!(error.code(), Code::WorkerTLSConfigNotValid);
+    fn a_secret_is_looked_up_and_never_shown() {
+        let none = Security::default();
+        assert_eq!(cookie("", &none).expect("the default"), COOKIE);
+        let given = cookie("a secret", &none).expect("given");
+        assert!(given.len() == 64 && !given.contains("a secret"));
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "a secret\n").expect("written");
+        assert_eq!(cookie(&format!("file:{}", file.path().display()), &none).expect("looked up"), given);
+        assert!(cookie("file:/nowhere/at/all", &none).is_err());
     }
 }

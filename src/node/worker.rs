@@ -44,7 +44,7 @@ async fn run(config: &WorkerConfig) -> i32 {
         Ok(signals) => signals,
         Err(e) => return failed(e),
     };
-    if let Err(e) = start::refuse_tls(Code::WorkerTLSConfigNotValid, &config.security) {
+    if let Err(e) = start::check_tls(Code::WorkerTLSConfigNotValid, &config.security).await {
         return failed(e);
     }
     let masters = config.masters();
@@ -73,7 +73,8 @@ async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signal
     let name = NodeOptions {
         name: config.name.clone(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        cookie: start::cookie(),
+        cookie: start::cookie(&config.cluster_secret, &config.security)?,
+        security: config.security.clone(),
     };
     let node = node::start_worker(name, options(config, masters)).await?;
     let stop = CancellationToken::new();
@@ -117,7 +118,10 @@ pub(super) fn options(config: &WorkerConfig, masters: FindMasters) -> WorkerOpti
         names: vec![config.name.clone()],
         advertise_addr: config.advertise_addr.clone(),
         masters,
-        keepalive_ttl: Duration::from_secs(u64::try_from(config.keepalive_ttl).unwrap_or(60).max(1)),
+        keepalive_ttl: Duration::from_secs(
+            u64::try_from(config.keepalive_ttl).unwrap_or(60).max(1).min(config.lease_ttl),
+        ),
+        max_sources: u32::try_from(config.max_sources).unwrap_or(u32::MAX),
         config_toml: config.to_toml(),
     }
 }

@@ -51,6 +51,11 @@ pub async fn channel(address: &str, security: &Security, limit: Duration) -> Res
 pub async fn connect(address: &str, security: &Security, alpn: &[u8]) -> io::Result<Box<dyn Duplex>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    over(stream, address, security, alpn).await
+}
+
+/// The same over a connection to `address` that stands already.
+pub async fn over(stream: TcpStream, address: &str, security: &Security, alpn: &[u8]) -> io::Result<Box<dyn Duplex>> {
     let Some(config) = client_config(security).await.map_err(io::Error::other)? else { return Ok(Box::new(stream)) };
     let mut config = (*config).clone();
     config.alpn_protocols = vec![alpn.to_vec()];

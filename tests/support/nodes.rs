@@ -54,6 +54,33 @@ impl Node {
 
     pub fn up(&mut self) {
         self.launch(&[]);
+        self.listens();
+    }
+
+    /// Like `start`, without waiting.
+    fn launched(name: &str, folder: &Path, address: &str, args: Vec<String>) -> Node {
+        let mut node = Node { name: name.into(), args, folder: folder.into(), process: None, address: address.into() };
+        node.launch(&[]);
+        node
+    }
+
+    /// Starts the process without waiting.
+    pub fn up_later(&mut self) {
+        self.launch(&[]);
+    }
+
+    /// Where it takes commands.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether its process was not ended by us.
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Waits until its port accepts connections.
+    pub fn listens(&mut self) {
         let end = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(&self.address).is_err() {
             if let Some(status) = self.process.as_mut().unwrap().ended() {
@@ -178,12 +205,55 @@ impl Cluster {
         cluster
     }
 
+    /// Masters `master1`.. that found a cluster together, and workers with the default lease.
+    pub fn with_masters(masters: usize, workers: usize) -> Cluster {
+        Cluster::with_masters_behind(masters, workers, |_, port| port)
+    }
+
+    /// The same, where others reach the cluster port of master `i` at the port that `link(i, port)` returns.
+    pub fn with_masters_behind(masters: usize, workers: usize, mut link: impl FnMut(usize, u16) -> u16) -> Cluster {
+        let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
+        let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder };
+        let peers: Vec<u16> = (0..masters).map(|_| free_port()).collect();
+        let seen: Vec<String> =
+            peers.iter().enumerate().map(|(i, port)| format!("http://127.0.0.1:{}", link(i + 1, *port))).collect();
+        let addresses: Vec<String> = (0..masters).map(|_| format!("127.0.0.1:{}", free_port())).collect();
+        let members: Vec<String> = seen.iter().enumerate().map(|(i, url)| format!("master{}={url}", i + 1)).collect();
+        for i in 0..masters {
+            let more = ["--advertise-peer-urls", &seen[i], "--initial-cluster", &members.join(",")];
+            let more = more.map(str::to_owned);
+            let node = cluster.master(&format!("master{}", i + 1), &addresses[i], peers[i], &more);
+            cluster.nodes.push(node);
+        }
+        cluster.master_addr = addresses.join(",");
+        cluster.nodes.iter_mut().for_each(Node::listens);
+        for i in 1..=workers {
+            cluster.add_worker_with(&format!("worker{i}"), &[]);
+        }
+        cluster.await_free_workers(workers);
+        cluster
+    }
+
+    /// Launches a master with an empty folder of its own.
+    pub fn master(&self, name: &str, address: &str, peer: u16, more: &[String]) -> Node {
+        let (peer, data) = (format!("http://127.0.0.1:{peer}"), format!("{name}.data"));
+        let args = ["master", "--name", name, "--data-dir", &data, "--master-addr", address, "--peer-urls", &peer];
+        let args = args.iter().map(ToString::to_string).chain(more.iter().cloned()).collect();
+        Node::launched(name, self.folder.path(), address, args)
+    }
+
+    /// A worker that is lost after `ttl` seconds of silence.
     pub fn add_worker(&mut self, name: &str, ttl: u32) {
-        let addr = format!("127.0.0.1:{}", free_port());
         let ttl = ttl.to_string();
-        let args =
-            ["worker", "--name", name, "--worker-addr", &addr, "--join", &self.master_addr, "--keepalive-ttl", &ttl];
-        let node = Node::start(name, &self.folder.path().join(name), &addr, args.map(String::from).to_vec());
+        self.add_worker_with(name, &["--keepalive-ttl", &ttl, "--lease-ttl", &ttl]);
+    }
+
+    /// A worker with more flags.
+    pub fn add_worker_with(&mut self, name: &str, more: &[&str]) {
+        let addr = format!("127.0.0.1:{}", free_port());
+        let args = ["worker", "--name", name, "--worker-addr", &addr, "--join", &self.master_addr];
+        let args = args.iter().chain(more).map(ToString::to_string).collect();
+        let node = Node::start(name, &self.folder.path().join(name), &addr, args);
         self.nodes.push(node);
     }
 
@@ -206,8 +276,13 @@ impl Cluster {
 
     /// Runs dmctl and returns what it did.
     pub fn dmctl_output(&self, args: &[&str]) -> Output {
+        self.dmctl_at(&self.master_addr, args)
+    }
+
+    /// Runs dmctl against these masters.
+    pub fn dmctl_at(&self, masters: &str, args: &[&str]) -> Output {
         Command::new(resolve("dmctl"))
-            .args(["--master-addr", &self.master_addr])
+            .args(["--master-addr", masters])
             .args(args)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())

@@ -97,6 +97,8 @@ pub enum MemberAsk {
     Failure { source_id: String, task: String },
     /// Show or change a tracked structure.
     Structure { source_id: String, task: String, request: StructureRequest },
+    /// End this source at a safe point if its epoch is not newer than this; answered when it is gone.
+    LetGo { source_id: String, epoch: u64 },
 }
 
 /// How a subtask stands.

@@ -47,6 +47,10 @@ pub struct MemberArgs {
     pub address: String,
     pub incarnation: u64,
     pub ttl: Duration,
+    /// `max-sources`; 0: as many as needed.
+    pub max_sources: u32,
+    /// Whether other workers take over when this one ends (not in a standalone node, whose workers end together).
+    pub hands_over: bool,
     pub config_toml: String,
     pub kit: Kit,
     pub board: Arc<Board>,
@@ -66,6 +70,8 @@ pub struct MemberShell {
     actors: BTreeMap<String, ActorRef<SourceMsg>>,
     /// Assignments that wait until the actor of an older epoch is gone.
     waiting: BTreeMap<String, Waiting>,
+    /// Who waits until a source is gone.
+    letting_go: BTreeMap<String, Vec<RpcReplyPort<Vec<u8>>>>,
     leader: Option<ActorCell>,
     /// A leader that did not answer; another is tried first.
     avoided: Option<ractor::ActorId>,
@@ -92,6 +98,7 @@ impl Actor for MemberActor {
             sources: Sources::default(),
             actors: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            letting_go: BTreeMap::new(),
             leader: None,
             avoided: None,
             retiring: false,
@@ -166,6 +173,13 @@ impl MemberShell {
                 }
                 post::answer(reply, &MemberReply::Done);
             }
+            MemberAsk::LetGo { source_id, epoch } => match self.actors.get(&source_id) {
+                Some(actor) if self.sources.let_go(&source_id, epoch) => {
+                    let _ = actor.send_message(SourceMsg::Retire { kill: false });
+                    self.letting_go.entry(source_id).or_default().push(reply);
+                }
+                _ => post::answer(reply, &MemberReply::Done),
+            },
             MemberAsk::Query { source_id, task } => self.query(&source_id, task, reply),
             MemberAsk::Config => post::answer(reply, &MemberReply::Config(self.args.config_toml.clone())),
             MemberAsk::Failure { source_id, task } => {
@@ -189,6 +203,9 @@ impl MemberShell {
         if self.retiring {
             let reason = "the worker is shutting down".to_owned();
             return post::answer(reply, &MemberReply::Failed { reason });
+        }
+        if !self.link.may_work() {
+            return post::answer(reply, &MemberReply::NotBound);
         }
         match self.sources.follow(&assignment) {
             Verdict::Stale { epoch } => post::answer(reply, &MemberReply::Stale { epoch }),
@@ -296,6 +313,9 @@ impl MemberShell {
         let found = self.actors.iter().find(|(_, a)| a.get_id() == cell.get_id()).map(|(id, _)| id.clone());
         let Some(source_id) = found else { return };
         self.actors.remove(&source_id);
+        for reply in self.letting_go.remove(&source_id).into_iter().flatten() {
+            post::answer(reply, &MemberReply::Done);
+        }
         let waiting = self.waiting.remove(&source_id);
         if self.sources.gone(&source_id)
             && !self.retiring
@@ -316,6 +336,16 @@ impl MemberShell {
     }
 
     fn tick(&mut self, me: &ActorRef<MemberMsg>) {
+        if self.link.expired(Instant::now()) && !self.actors.is_empty() {
+            tracing::warn!("no leader confirmed this worker in time: its sources stop until one does");
+            self.waiting.clear();
+            self.sources.abandon();
+            self.actors.keys().for_each(|source| self.kill_source(source));
+        }
+        if !self.link.has_lease() && !self.actors.is_empty() {
+            // It presents itself once everything has stopped: then it gets new epochs.
+            return;
+        }
         let Some(leader) = self.find_leader() else { return };
         let request = match self.link.tick(Instant::now()) {
             Say::Nothing => return,
@@ -325,6 +355,7 @@ impl MemberShell {
                 incarnation: self.args.incarnation,
                 ttl_ms: self.args.ttl.as_millis() as u64,
                 running: self.sources.holdings(),
+                max_sources: self.args.max_sources,
             }),
             Say::Beat => SchedulerAsk::Beat {
                 name: self.args.name.clone(),
@@ -379,6 +410,16 @@ impl MemberShell {
     fn retire(&mut self, me: &ActorRef<MemberMsg>) {
         self.retiring = true;
         self.waiting.clear();
+        if let Some(leader) = self.find_leader().filter(|_| self.args.hands_over) {
+            let leave = SchedulerAsk::Leave { name: self.args.name.clone(), incarnation: self.args.incarnation };
+            let said = post::ask::<SchedulerOwn, _, super::scheduler::messages::SchedulerReply>(
+                &leader,
+                &leave,
+                self.link.patience(),
+            );
+            // It is on its way; whoever does not hear it notices that this worker is gone.
+            drop(said);
+        }
         for actor in self.actors.values() {
             let _ = actor.send_message(SourceMsg::Retire { kill: false });
         }

@@ -90,6 +90,24 @@ impl Sources {
         }
     }
 
+    /// The source is to end at a safe point. True when its actor must be told.
+    pub fn let_go(&mut self, source: &str, epoch: u64) -> bool {
+        match self.slots.get_mut(source) {
+            Some(slot) if slot.epoch() <= epoch => {
+                *slot = Slot::Leaving { epoch: slot.epoch(), next: None };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Everything ends at once; the leader says anew what is to run.
+    pub fn abandon(&mut self) {
+        for slot in self.slots.values_mut() {
+            *slot = Slot::Leaving { epoch: slot.epoch(), next: None };
+        }
+    }
+
     /// A source's actor is gone. True when the assignment that waited for this starts now.
     pub fn gone(&mut self, source: &str) -> bool {
         match self.slots.remove(source) {
@@ -140,18 +158,41 @@ pub struct Link {
     next: Instant,
     /// The last time the leader was heard.
     heard: Instant,
+    /// When the word in flight was sent.
+    sent: Instant,
+    /// Until when this worker may work: counted from when the last accepted word was sent.
+    lease: Option<Instant>,
 }
 
 impl Link {
     /// Nothing is connected yet.
     pub fn new(ttl: Duration, now: Instant) -> Self {
         let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(1), 2.0, true);
-        Link { ttl, backoff, accepted: false, attempt: 0, in_flight: false, next: now, heard: now }
+        Link {
+            ttl,
+            backoff,
+            accepted: false,
+            attempt: 0,
+            in_flight: false,
+            next: now,
+            heard: now,
+            sent: now,
+            lease: None,
+        }
     }
 
-    /// Between two heartbeats: a third of the time after which this worker counts as lost, at most 5 s.
+    /// Between two heartbeats: a sixth of the time after which this worker counts as lost, at most 5 s.
     pub fn interval(&self) -> Duration {
-        (self.ttl / 3).min(Duration::from_secs(5)).max(Duration::from_millis(50))
+        (self.ttl / 6).min(Duration::from_secs(5)).max(Duration::from_millis(50))
+    }
+
+    /// Whether the time is over for which the leader counts on this worker: it must not write any more. Once a lease.
+    pub fn expired(&mut self, now: Instant) -> bool {
+        let over = self.lease.is_some_and(|end| now >= end);
+        if over {
+            (self.lease, self.accepted) = (None, false);
+        }
+        over
     }
 
     /// How long a word may take.
@@ -162,6 +203,20 @@ impl Link {
     /// Whether the leader knows this worker.
     pub fn accepted(&self) -> bool {
         self.accepted
+    }
+
+    /// Whether an assignment may be followed: within a lease, or while the word that is to bring one is under way (its
+    /// answer may be overtaken by the assignment). A late word of a leader that is none any more starts nothing.
+    pub fn may_work(&mut self) -> bool {
+        if self.lease.is_none() && self.in_flight {
+            self.lease = Some(self.sent + self.ttl - self.ttl / 8);
+        }
+        self.lease.is_some()
+    }
+
+    /// Whether this worker may work.
+    pub fn has_lease(&self) -> bool {
+        self.lease.is_some()
     }
 
     /// The present attempt.
@@ -193,7 +248,7 @@ impl Link {
         if self.in_flight || now < self.next {
             return Say::Nothing;
         }
-        self.in_flight = true;
+        (self.in_flight, self.sent) = (true, now);
         self.attempt += 1;
         if self.accepted { Say::Beat } else { Say::Hello }
     }
@@ -207,6 +262,8 @@ impl Link {
         match reply {
             Ok(SchedulerReply::Accepted) => {
                 (self.accepted, self.heard, self.next) = (true, now, now + self.interval());
+                // The leader waits the whole ttl from when it hears this word, which is later than it was sent.
+                self.lease = Some(self.sent + self.ttl - self.ttl / 8);
                 self.backoff.reset();
                 false
             }
@@ -219,7 +276,7 @@ impl Link {
                 self.retry(now, dice);
                 false
             }
-            Err(_) => {
+            Ok(SchedulerReply::NotLeading) | Err(_) => {
                 self.accepted = false;
                 self.retry(now, dice);
                 self.silence(now) >= self.patience() * 2

@@ -55,7 +55,7 @@ fn a_release_of_an_older_epoch_leaves_the_newer_binding() {
 }
 
 #[test]
-fn heartbeats_come_at_a_third_of_the_ttl() {
+fn heartbeats_come_at_a_sixth_of_the_ttl() {
     let start = Instant::now();
     let mut link = Link::new(Duration::from_secs(60), start);
     assert_eq!(link.interval(), Duration::from_secs(5));
@@ -67,7 +67,7 @@ fn heartbeats_come_at_a_third_of_the_ttl() {
     let attempt = link.attempt();
     link.heard(start, attempt, &Ok(SchedulerReply::WhoAreYou), 0.0);
     assert_eq!(link.tick(start), Say::Hello);
-    assert_eq!(Link::new(Duration::from_secs(3), start).interval(), Duration::from_secs(1));
+    assert_eq!(Link::new(Duration::from_secs(3), start).interval(), Duration::from_millis(500));
 }
 
 #[test]
@@ -91,4 +91,25 @@ fn a_silent_leader_is_called_again_and_the_dead_connection_given_up() {
     assert_eq!(link.tick(at), Say::Hello);
     assert!(!link.heard(at, old, &Ok(SchedulerReply::Accepted), 0.0));
     assert!(!link.accepted());
+}
+
+#[test]
+fn a_lease_counts_from_when_its_word_was_sent() {
+    let start = Instant::now();
+    let mut link = Link::new(Duration::from_secs(8), start);
+    assert!(!link.has_lease() && !link.expired(start + Duration::from_secs(60)));
+    link.tick(start);
+    // The answer comes late; the leader may count from any moment since the word was sent.
+    link.heard(start + Duration::from_secs(3), link.attempt(), &Ok(SchedulerReply::Accepted), 0.0);
+    assert!(link.has_lease() && !link.expired(start + Duration::from_millis(6999)));
+    assert!(link.expired(start + Duration::from_secs(7)));
+    assert!(!link.has_lease() && !link.accepted());
+    assert!(!link.expired(start + Duration::from_secs(70)), "once");
+    assert!(!link.may_work(), "a late assignment starts nothing");
+    // A leader that no majority confirms grants nothing.
+    let at = start + Duration::from_secs(8);
+    link.leader_changed(at);
+    link.tick(at);
+    link.heard(at, link.attempt(), &Ok(SchedulerReply::NotLeading), 0.0);
+    assert!(!link.has_lease() && !link.accepted());
 }

@@ -2,21 +2,23 @@
 
 use std::{
     collections::BTreeMap,
+    net::Ipv4Addr,
     time::{Duration, Instant},
 };
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use ractor_cluster::{
-    NetworkStream, NodeEventSubscription, NodeServer, NodeServerMessage,
+    NodeEventSubscription, NodeServer, NodeServerMessage,
     node::{NodeConnectionMode, NodeServerSessionInformation},
 };
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::{net::TcpListener, task::AbortHandle};
 
 use super::{
     messages::{Child, NodeMsg},
     options::{MasterOptions, NodeOptions, WorkerOptions},
     state::{Dials, Strangers},
+    wire::{self, Wire},
 };
 use crate::actors::{
     gateway::{GatewayActor, GatewayArgs, GatewayMsg, Serve},
@@ -31,12 +33,15 @@ use crate::actors::{
     scheduler::{SchedulerActor, SchedulerArgs, Seat},
     subtask::Kit,
     supervise::dice,
+    voter::{VoterActor, VoterArgs},
 };
 
 const TICK: Duration = Duration::from_millis(100);
 /// Between two looks for the masters' addresses, while one of them is not reached.
 const FIND_MASTERS: Duration = Duration::from_secs(2);
-const DIAL_LIMIT: Duration = Duration::from_secs(3);
+/// The same on a master.
+const FIND_PEERS: Duration = Duration::from_millis(300);
+const DIAL_LIMIT: Duration = Duration::from_secs(1);
 /// A child that failed is started again after this.
 const REVIVE: Duration = Duration::from_secs(1);
 /// A stop waits this long for units to reach a safe point.
@@ -61,12 +66,16 @@ pub(super) struct NodeShell {
     board: std::sync::Arc<Board>,
     children: BTreeMap<Child, ActorCell>,
     server: Option<ActorRef<NodeServerMessage>>,
+    /// The task that accepts connections for the server.
+    accepting: Option<AbortHandle>,
     gateway: Option<(Serve, ActorRef<GatewayMsg>)>,
     members: BTreeMap<usize, ActorRef<MemberMsg>>,
     sessions: BTreeMap<ActorId, NodeServerSessionInformation>,
     dials: Dials,
     strangers: Strangers<ActorId>,
     find_at: Instant,
+    /// This master leads: there is to be a scheduler.
+    leading: bool,
     stopping: bool,
     _pin: Pin,
 }
@@ -105,19 +114,33 @@ impl Actor for NodeActor {
             board,
             children: BTreeMap::new(),
             server: None,
+            accepting: None,
             gateway: None,
             members: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dials: Dials::default(),
             strangers: Strangers::new(),
             find_at: Instant::now(),
+            leading: false,
             stopping: false,
             _pin: pin,
         };
         let members = 0..shell.args.worker.as_ref().map_or(0, |worker| worker.names.len());
-        let children = [Child::Server, Child::Inspector, Child::Scheduler];
+        shell.leading = shell.args.master.as_ref().is_some_and(|master| *master.leading.borrow());
+        let children = [Child::Server, Child::Inspector, Child::Voter, Child::Scheduler];
         for child in children.into_iter().chain(members.map(Child::Member)) {
             shell.start(&me, child).await?;
+        }
+        if let Some(master) = &shell.args.master {
+            let (mut leading, me) = (master.leading.clone(), me.clone());
+            tokio::spawn(async move {
+                while leading.changed().await.is_ok() {
+                    let now = *leading.borrow_and_update();
+                    if me.send_message(NodeMsg::Leading(now)).is_err() {
+                        return;
+                    }
+                }
+            });
         }
         Ok(shell)
     }
@@ -147,6 +170,7 @@ impl Actor for NodeActor {
             }
             NodeMsg::SessionClosed(session) => shell.session_closed(&session),
             NodeMsg::DropSession { of } => shell.drop_session(of),
+            NodeMsg::Leading(leading) => shell.lead(&me, leading).await,
             NodeMsg::Revive(child) => shell.revive(&me, child).await,
             NodeMsg::HostGateway(serve, reply) => {
                 shell.host_gateway(&me, serve).await?;
@@ -198,10 +222,18 @@ impl NodeShell {
                 let spawned = Actor::spawn_linked(Some(name), InspectorActor, self.board.clone(), me.get_cell());
                 Some(spawned.await?.0.get_cell())
             }
-            Child::Scheduler => match &self.args.master {
+            Child::Voter => match &self.args.master {
+                Some(master) => {
+                    let (name, board) = (self.args.node.name.clone(), self.board.clone());
+                    let args = VoterArgs { name, ledger: master.ledger.clone(), board };
+                    Some(Actor::spawn_linked(None, VoterActor, args, me.get_cell()).await?.0.get_cell())
+                }
+                None => None,
+            },
+            Child::Scheduler => match self.args.master.as_ref().filter(|_| self.leading) {
                 Some(master) => {
                     let (ledger, board, seat) = (master.ledger.clone(), self.board.clone(), self.args.seat.clone());
-                    let args = SchedulerArgs { ledger, board, seat };
+                    let args = SchedulerArgs { ledger, board, seat, node: me.clone() };
                     Some(Actor::spawn_linked(None, SchedulerActor, args, me.get_cell()).await?.0.get_cell())
                 }
                 None => None,
@@ -219,17 +251,28 @@ impl NodeShell {
     }
 
     async fn start_server(&mut self, me: &ActorRef<NodeMsg>) -> Result<ActorCell, SpawnErr> {
-        let listen = self.args.node.listen;
+        let failed = |why: String| SpawnErr::StartupFailed(why.into());
+        let (listen, security) = (self.args.node.listen, self.args.node.security.clone());
+        wire::check(&security).await.map_err(failed)?;
         // Unique for each process, so that a restarted node never competes with its own dead connection.
         let unique = format!("{}-{:016x}", self.args.node.name, self.args.incarnation);
         let cookie = self.args.node.cookie.clone();
         let mode = Some(NodeConnectionMode::Isolated);
-        let server = NodeServer::new(listen.port(), cookie, self.args.node.name.clone(), unique, None, mode);
-        let server = server.with_listen_addr(listen.ip());
+        let nobody = Some(wire::nobody().map_err(|e| failed(e.to_string()))?);
+        let server = NodeServer::new(0, cookie, self.args.node.name.clone(), unique, nobody, mode);
+        let server = server.with_listen_addr(Ipv4Addr::LOCALHOST.into());
         let (server, _) = Actor::spawn_linked(None, server, (), me.get_cell()).await?;
         let subscription = Box::new(Events(me.clone()));
         let subscribe = NodeServerMessage::SubscribeToEvents { id: "node".into(), subscription };
         server.send_message(subscribe).map_err(|e| SpawnErr::StartupFailed(e.to_string().into()))?;
+        if let Some(earlier) = self.accepting.take() {
+            earlier.abort();
+        }
+        // A node with port 0 is one that nobody dials.
+        if listen.port() != 0 {
+            let listener = TcpListener::bind(listen).await.map_err(|e| failed(e.to_string()))?;
+            self.accepting = Some(tokio::spawn(wire::accept(listener, security, server.clone())).abort_handle());
+        }
         self.server = Some(server.clone());
         Ok(server.get_cell())
     }
@@ -243,6 +286,8 @@ impl NodeShell {
             // A member that was started again is another one for the leader.
             incarnation: rand::random(),
             ttl: worker.keepalive_ttl,
+            max_sources: worker.max_sources,
+            hands_over: self.args.master.is_none(),
             config_toml: worker.config_toml.clone(),
             kit: self.args.kit.clone(),
             board: self.board.clone(),
@@ -276,35 +321,40 @@ impl NodeShell {
                 info.actor.stop(Some("handshake took too long".into()));
             }
         }
-        let Some(worker) = self.args.worker.as_ref().filter(|_| !self.stopping) else { return };
-        if now >= self.find_at && self.dials.any_down() {
-            self.find_at = now + FIND_MASTERS;
-            let (find, me) = (worker.masters.clone(), me.clone());
+        if self.stopping {
+            return;
+        }
+        let master = self.args.master.as_ref().map(|master| master.peers.clone());
+        let worker = self.args.worker.as_ref().map(|worker| worker.masters.clone());
+        // A master looks into its own log, which costs nothing and names the newcomers.
+        if now >= self.find_at && (master.is_some() || self.dials.any_down()) {
+            self.find_at = now + if master.is_some() { FIND_PEERS } else { FIND_MASTERS };
+            let me = me.clone();
             tokio::spawn(async move {
-                let masters = find().await;
-                let _ = me.send_message(NodeMsg::Masters(masters));
+                let mut addresses = Vec::new();
+                for find in master.into_iter().chain(worker) {
+                    addresses.extend(find().await);
+                }
+                let _ = me.send_message(NodeMsg::Masters(addresses));
             });
         }
         for address in self.dials.due(now) {
-            let me = me.clone();
+            let (me, security) = (me.clone(), self.args.node.security.clone());
             tokio::spawn(async move {
-                let connect = tokio::time::timeout(DIAL_LIMIT, TcpStream::connect(address.clone())).await;
+                let connect = tokio::time::timeout(DIAL_LIMIT, wire::dial(&address, &security)).await;
                 let result = connect.unwrap_or_else(|late| Err(late.into()));
                 let _ = me.send_message(NodeMsg::Dialled { address, result });
             });
         }
     }
 
-    fn dialled(&mut self, address: &str, result: std::io::Result<TcpStream>) {
+    fn dialled(&mut self, address: &str, result: std::io::Result<Wire>) {
         let now = Instant::now();
-        let opened = result.and_then(|stream| {
-            stream.set_nodelay(true)?;
-            let (peer_addr, local_addr) = (stream.peer_addr()?, stream.local_addr()?);
-            Ok(NetworkStream::Raw { peer_addr, local_addr, stream })
-        });
-        let (stream, peer) = match opened {
-            Ok(stream @ NetworkStream::Raw { peer_addr, .. }) => (stream, peer_addr.to_string()),
-            Ok(_) => return,
+        let (stream, peer) = match result {
+            Ok(wire) => {
+                let peer = wire.peer();
+                (Box::new(wire), peer)
+            }
             Err(why) => {
                 tracing::debug!(address, error = %why, "a master can't be reached");
                 return self.dials.failed(now, address, dice());
@@ -313,7 +363,7 @@ impl NodeShell {
         if !self.dials.connected(now, address, &peer) {
             return;
         }
-        let open = NodeServerMessage::ConnectionOpened { stream: Box::new(stream), is_server: false };
+        let open = NodeServerMessage::ConnectionOpenedExternal { stream, is_server: false };
         if self.server.as_ref().is_none_or(|server| server.send_message(open).is_err()) {
             self.dials.closed(now, &peer, dice());
         }
@@ -349,6 +399,9 @@ impl NodeShell {
         if self.stopping {
             return self.stop_if_done(me);
         }
+        if child == Child::Scheduler && !self.leading {
+            return;
+        }
         tracing::error!(?child, why, "an actor of the node failed and is started again");
         if child == Child::Server {
             self.server = None;
@@ -357,6 +410,19 @@ impl NodeShell {
             self.dials.all_closed(Instant::now());
         }
         me.send_after(REVIVE, move || NodeMsg::Revive(child));
+    }
+
+    /// Starts or ends the scheduler.
+    async fn lead(&mut self, me: &ActorRef<NodeMsg>, leading: bool) {
+        self.leading = leading;
+        if leading {
+            return self.revive(me, Child::Scheduler).await;
+        }
+        self.args.seat.leave();
+        if let Some(cell) = self.children.remove(&Child::Scheduler) {
+            tracing::warn!("this master no longer leads");
+            cell.stop(Some("another master leads".into()));
+        }
     }
 
     async fn revive(&mut self, me: &ActorRef<NodeMsg>, child: Child) {
@@ -374,6 +440,9 @@ impl NodeShell {
             return;
         }
         self.stopping = true;
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+        }
         if let Some((_, gateway)) = &self.gateway {
             let _ = gateway.send_message(GatewayMsg::Stop);
         }

@@ -3,8 +3,8 @@
 use ractor::{ActorId, Message, RpcReplyPort};
 use ractor_cluster::node::NodeServerSessionInformation;
 use serde_json::Value;
-use tokio::net::TcpStream;
 
+use super::wire::Wire;
 use crate::actors::gateway::Serve;
 
 /// Messages to the node actor.
@@ -14,7 +14,7 @@ pub enum NodeMsg {
     /// Fact: where the masters are.
     Masters(Vec<String>),
     /// Fact: what became of dialling a master.
-    Dialled { address: String, result: std::io::Result<TcpStream> },
+    Dialled { address: String, result: std::io::Result<Wire> },
     /// Fact: a connection, in or out, was handed to a session.
     SessionOpened(NodeServerSessionInformation),
     /// Fact: the other side knows the cookie and has exchanged its groups.
@@ -23,6 +23,8 @@ pub enum NodeMsg {
     SessionClosed(NodeServerSessionInformation),
     /// End the connection over which this remote actor is reached: nothing comes back from it.
     DropSession { of: ActorId },
+    /// Fact: this master leads now, or no longer does.
+    Leading(bool),
     /// Fact: time to start a child again that failed.
     Revive(Child),
     /// Start the gateway.
@@ -43,6 +45,9 @@ pub enum Child {
     /// ractor_cluster's server: the cluster port and all sessions.
     Server,
     Gateway,
+    /// The replicated log, as other masters reach it.
+    Voter,
+    /// On the leader only.
     Scheduler,
     /// One of the workers that this node is (its index among the names).
     Member(usize),

@@ -6,6 +6,9 @@ mod actor;
 pub mod messages;
 pub mod options;
 pub mod state;
+mod wire;
+
+pub use wire::check as check_tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,6 +53,15 @@ impl Node {
         tokio::time::timeout(Duration::from_secs(5), hosted).await.ok().and_then(Result::ok).ok_or_else(gone)
     }
 
+    /// Ends connections on behalf of those that find them dead.
+    pub fn drops_sessions(&self) -> super::voter::DropSession {
+        let actor = self.actor.clone();
+        Box::new(move |of| {
+            // A node that ends has no connections.
+            let _ = actor.send_message(NodeMsg::DropSession { of });
+        })
+    }
+
     /// Stops gateway and member (units at a safe point, at most about 15 s), then everything else.
     pub async fn stop(&self) {
         // Already stopped is fine.
@@ -87,8 +99,8 @@ pub async fn start(
 ) -> Result<Node> {
     let seat = Seat::default();
     let scope = group_scope(&node.cookie);
-    let handle = |m| SchedulerHandle::new(node.name.clone(), scope, m, seat.clone());
-    let cluster = master.clone().map(|m| Arc::new(handle(m)) as Arc<dyn Cluster>);
+    let handle = |m: &MasterOptions| SchedulerHandle::new(scope, m.ledger.clone(), seat.clone());
+    let cluster = master.as_ref().map(|m| Arc::new(handle(m)) as Arc<dyn Cluster>);
     let failed = {
         let code = if master.is_some() { Code::MasterStartService } else { Code::WorkerStartService };
         let text = format!("the cluster port {} can't be opened", node.listen);

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 
-use crate::actors::scheduler::Ledger;
+use crate::{actors::scheduler::Ledger, config::Security};
 
 /// What every role needs.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct NodeOptions {
     /// The secret that both sides of a cluster connection must know (the handshake proves it without sending it).
     /// All nodes of a cluster use the same.
     pub cookie: String,
+    /// TLS of the cluster port, both ways.
+    pub security: Security,
 }
 
 /// What a master needs.
@@ -24,14 +27,10 @@ pub struct NodeOptions {
 pub struct MasterOptions {
     /// The replicated log.
     pub ledger: Arc<dyn Ledger>,
-    /// For list-member: `advertise-addr`.
-    pub advertise_addr: String,
-    /// For list-member.
-    pub member_id: u64,
-    /// For list-member: `advertise-peer-urls`, `http://host:port` each. Workers learn the cluster ports from it.
-    pub peer_urls: Vec<String>,
-    /// For list-member: `http://` + `advertise-addr`.
-    pub client_urls: Vec<String>,
+    /// Whether this master leads, with everything applied: the scheduler lives as long as it does.
+    pub leading: watch::Receiver<bool>,
+    /// The other masters' cluster ports that this one dials.
+    pub peers: FindMasters,
 }
 
 /// Finds the masters' cluster ports (`host:port`); asked again before every round of dialling.
@@ -55,8 +54,10 @@ pub struct WorkerOptions {
     pub advertise_addr: String,
     /// Where the masters are. Standalone: `fixed_masters(vec![])`.
     pub masters: FindMasters,
-    /// `keepalive-ttl`: without a heartbeat for this long the leader gives the source to another worker.
+    /// Without a heartbeat for this long the leader gives the sources to other workers.
     pub keepalive_ttl: Duration,
+    /// `max-sources`; 0: as many as needed.
+    pub max_sources: u32,
     /// The reply of `get-config worker`.
     pub config_toml: String,
 }

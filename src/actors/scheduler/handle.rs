@@ -9,9 +9,12 @@ use std::{
 
 use async_trait::async_trait;
 use prost::Message as _;
-use ractor::{ActorCell, RpcReplyPort};
+use ractor::{ActorCell, ActorRef, RpcReplyPort};
 
-use super::{Ledger, SchedulerOwn, Seat, messages::Pushed};
+use super::{
+    Ledger, SchedulerOwn, Seat,
+    messages::{Pushed, SchedulerMsg},
+};
 use crate::{
     actors::{
         QUERY_LIMIT, inspector,
@@ -19,7 +22,6 @@ use crate::{
             ORDER_LIMIT, STRUCTURE_LIMIT,
             messages::{FailureReport, MemberAsk, MemberOwn, MemberReply, Order},
         },
-        node::options::MasterOptions,
         post::{self, Post},
     },
     commands::{
@@ -29,6 +31,7 @@ use crate::{
     config::SubtaskConfig,
     coordinator::{
         ClusterChange, Rejection,
+        masters::{Leader, MasterView},
         state::{ClusterState, ExpectedStage, SourceRecord},
     },
     error::{Code, DmError, Result},
@@ -41,6 +44,12 @@ const SCHEDULER_LIMIT: Duration = Duration::from_secs(15);
 /// What an order may take, with the way there and back.
 const PUSH_LIMIT: Duration = Duration::from_secs(ORDER_LIMIT.as_secs() + 4);
 
+/// How long a new leader's scheduler may take to start.
+const SEAT_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a source may take to get to a safe point and to another worker.
+const MOVE_SOURCE_LIMIT: Duration = Duration::from_secs(30);
+
 /// How long an order waits for a source that is being moved, and between two tries.
 const MOVE_LIMIT: Duration = Duration::from_secs(6);
 const MOVE_PAUSE: Duration = Duration::from_millis(200);
@@ -50,16 +59,13 @@ const MOVE_PAUSE: Duration = Duration::from_millis(200);
 pub struct SchedulerHandle {
     ledger: Arc<dyn Ledger>,
     seat: Seat,
-    /// This master, for list-member.
-    name: String,
     scope: String,
-    master: MasterOptions,
 }
 
 impl SchedulerHandle {
     /// The handle of this node's scheduler.
-    pub fn new(name: String, scope: String, master: MasterOptions, seat: Seat) -> Self {
-        SchedulerHandle { ledger: master.ledger.clone(), seat, name, scope, master }
+    pub fn new(scope: String, ledger: Arc<dyn Ledger>, seat: Seat) -> Self {
+        SchedulerHandle { ledger, seat, scope }
     }
 
     /// Asks the scheduler actor; 46001 when it is not there or does not answer.
@@ -69,7 +75,7 @@ impl SchedulerHandle {
         message: impl FnOnce(RpcReplyPort<R>) -> SchedulerOwn,
     ) -> Result<R> {
         let missing = |why: &str| DmError::new(Code::SchedulerNotStarted).msg(format!("the scheduler {why}"));
-        let actor = self.seat.get().ok_or_else(|| missing("has not started"))?;
+        let actor = self.seated().await.ok_or_else(|| missing("has not started"))?;
         let (port, reply) = tokio::sync::oneshot::channel();
         let sent = actor.send_message(Post::Own(message((port, limit).into())));
         sent.map_err(|_| missing("is restarting, please try again"))?;
@@ -77,6 +83,18 @@ impl SchedulerHandle {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(missing("stopped before it answered, please try again")),
             Err(_) => Err(missing(&format!("did not answer within {limit:?}"))),
+        }
+    }
+
+    /// The scheduler; a new leader's starts within moments.
+    async fn seated(&self) -> Option<ActorRef<SchedulerMsg>> {
+        let end = Instant::now() + SEAT_LIMIT;
+        loop {
+            let seated = self.seat.get();
+            if seated.is_some() || self.ledger.leader() != Leader::Me || Instant::now() >= end {
+                return seated;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -193,6 +211,45 @@ impl SchedulerHandle {
 impl Cluster for SchedulerHandle {
     fn state(&self) -> Arc<ClusterState> {
         self.ledger.state()
+    }
+
+    fn leader(&self) -> Leader {
+        self.ledger.leader()
+    }
+
+    async fn remove_master(&self, name: &str) -> Result<()> {
+        self.ledger.remove_master(name).await
+    }
+
+    async fn evict(&self, evict: bool) -> Result<()> {
+        self.ledger.evict(evict).await
+    }
+
+    async fn remove_worker(&self, name: &str) -> Result<()> {
+        let online = self.ask(SCHEDULER_LIMIT, SchedulerOwn::Online).await?;
+        if online.contains(name) {
+            let source_id = self.ledger.state().sources_of(name).next().unwrap_or_default().to_owned();
+            return Err(Rejection::WorkerInUse { worker: name.to_owned(), source_id }.into());
+        }
+        self.commit(ClusterChange::RemoveWorker { name: name.to_owned() }).await
+    }
+
+    async fn transfer_source(&self, source_id: &str, worker: &str) -> Result<()> {
+        let state = self.ledger.state();
+        let status = match state.bindings.contains_key(source_id) {
+            true => self.query_status(source_id, "").await,
+            false => pb::QueryStatusResponse::default(),
+        };
+        let loads = |s: &&pb::SubTaskStatus| s.stage() == pb::Stage::Running && s.unit() != pb::UnitType::Sync;
+        let loading: Vec<_> = status.sub_task_status.iter().filter(loads).map(|s| s.name.clone()).collect();
+        if !loading.is_empty() {
+            let tasks = loading.join(" ");
+            return Err(DmError::new(Code::SchedulerRequireRunningTaskInSyncUnit)
+                .msg(format!("tasks [{tasks}] of source {source_id} are running and not in the Sync unit"))
+                .workaround("Please wait until they sync, or pause them with `pause-task` first."));
+        }
+        let (source_id, worker) = (source_id.to_owned(), worker.to_owned());
+        self.ask(MOVE_SOURCE_LIMIT, |reply| SchedulerOwn::Transfer { source_id, worker, reply }).await?
     }
 
     async fn register_worker(&self, name: String, address: String) -> Result<()> {
@@ -328,23 +385,26 @@ impl Cluster for SchedulerHandle {
     async fn members(&self) -> Vec<pb::Members> {
         use pb::members::Member;
         let (state, online) = (self.ledger.state(), self.ask(SCHEDULER_LIMIT, SchedulerOwn::Online).await);
-        let leader = pb::ListLeaderMember {
-            name: self.name.clone(),
-            addr: self.master.advertise_addr.clone(),
+        let all = self.ledger.masters().await;
+        let leader = all.iter().find(|master| master.leads);
+        let leader = leader.map(|l| pb::ListLeaderMember {
+            name: l.record.name.clone(),
+            addr: l.record.client_addr.clone(),
             ..Default::default()
-        };
-        let master = pb::MasterInfo {
-            name: self.name.clone(),
-            member_id: self.master.member_id,
-            alive: true,
-            peer_ur_ls: self.master.peer_urls.clone(),
-            client_ur_ls: self.master.client_urls.clone(),
+        });
+        let leader = leader.unwrap_or_default();
+        let master = |view: MasterView| pb::MasterInfo {
+            name: view.record.name,
+            member_id: view.id,
+            alive: view.alive,
+            peer_ur_ls: view.record.peer_urls,
+            client_ur_ls: vec![format!("http://{}", view.record.client_addr)],
         };
         let workers = match online {
             Ok(online) => pb::ListWorkerMember { workers: worker_rows(&state, &online), ..Default::default() },
             Err(error) => pb::ListWorkerMember { msg: error.to_string(), ..Default::default() },
         };
-        let masters = pb::ListMasterMember { masters: vec![master], ..Default::default() };
+        let masters = pb::ListMasterMember { masters: all.into_iter().map(master).collect(), ..Default::default() };
         let rows = [Member::Leader(leader), Member::Master(masters), Member::Worker(workers)];
         rows.into_iter().map(|member| pb::Members { member: Some(member) }).collect()
     }
@@ -371,14 +431,14 @@ impl Cluster for SchedulerHandle {
 
 fn worker_rows(state: &ClusterState, online: &BTreeSet<String>) -> Vec<pb::WorkerInfo> {
     let row = |w: &crate::coordinator::state::WorkerRecord| {
-        let source = state.source_of(&w.name).unwrap_or_default();
+        let source = state.sources_of(&w.name).collect::<Vec<_>>().join(",");
         let stage = match (online.contains(&w.name), source.is_empty()) {
             (false, _) => "offline",
             (true, true) => "free",
             (true, false) => "bound",
         };
-        let source = if stage == "offline" { "" } else { source };
-        pb::WorkerInfo { name: w.name.clone(), addr: w.address.clone(), stage: stage.into(), source: source.into() }
+        let source = if stage == "offline" { String::new() } else { source };
+        pb::WorkerInfo { name: w.name.clone(), addr: w.address.clone(), stage: stage.into(), source }
     };
     state.workers.values().map(row).collect()
 }

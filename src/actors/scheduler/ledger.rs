@@ -5,7 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    coordinator::{Applied, ClusterChange, state::ClusterState},
+    coordinator::{
+        Applied, ClusterChange,
+        masters::{Leader, MasterView},
+        state::ClusterState,
+    },
     error::Result,
 };
 
@@ -17,4 +21,19 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Commits a change and applies it. A change that the state rejects is an error too (its DM code).
     async fn propose(&self, change: ClusterChange) -> Result<Applied>;
+
+    /// Who leads.
+    fn leader(&self) -> Leader;
+
+    /// Every master.
+    async fn masters(&self) -> Vec<MasterView>;
+
+    /// Forgets a master for good. 38048 when it is not known.
+    async fn remove_master(&self, name: &str) -> Result<()>;
+
+    /// Gives leadership away and does not take it again; or (false) may take it again.
+    async fn evict(&self, evict: bool) -> Result<()>;
+
+    /// Answers another master's request to the log; bytes in, bytes out.
+    async fn serve(&self, request: &[u8]) -> Vec<u8>;
 }

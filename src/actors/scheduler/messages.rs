@@ -12,7 +12,7 @@ use crate::{
         member::messages::{MemberReply, Order},
         post::{NoReply, Post},
     },
-    coordinator::state::SourceRecord,
+    coordinator::{schedule::Move, state::SourceRecord},
     error::Result,
 };
 
@@ -27,6 +27,8 @@ pub struct Hello {
     /// Milliseconds without a heartbeat after which it counts as lost.
     pub ttl_ms: u64,
     pub running: Vec<Holding>,
+    /// `max-sources`; 0: as many as needed.
+    pub max_sources: u32,
 }
 
 /// A source that a worker works for.
@@ -42,7 +44,16 @@ pub struct Holding {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SchedulerAsk {
     Hello(Hello),
-    Beat { name: String, incarnation: u64, running: Vec<Holding> },
+    Beat {
+        name: String,
+        incarnation: u64,
+        running: Vec<Holding>,
+    },
+    /// It is about to end: its sources go to others as it lets go of them.
+    Leave {
+        name: String,
+        incarnation: u64,
+    },
 }
 
 /// Replies to workers.
@@ -57,6 +68,8 @@ pub enum SchedulerReply {
     },
     /// The request could not be decoded.
     NotUnderstood,
+    /// No majority confirms this leader: another may lead.
+    NotLeading,
 }
 
 /// Messages to the scheduler actor.
@@ -76,6 +89,12 @@ pub enum SchedulerOwn {
     Register { name: String, address: String, reply: RpcReplyPort<Result<()>> },
     /// A new source, for the named worker or any free one. Answered with the worker, or empty when none is free.
     AddSource { source: SourceRecord, worker: Option<String>, reply: RpcReplyPort<Result<String>> },
+    /// Move a source to this worker: 46008, 46004, 46033. Answered when it is bound there.
+    Transfer { source_id: String, worker: String, reply: RpcReplyPort<Result<()>> },
+    /// Fact: whether a source may be moved now.
+    MayMove { plan: Move, may: bool },
+    /// Fact: its worker let go of a source that moves (or did not answer in time, then its epoch is what stops it).
+    LetGo { plan: Move, reply: Option<RpcReplyPort<Result<()>>> },
     /// Send a source's newest assignment to its worker, with an order; answered when the order is done.
     Push { source_id: String, order: Order, reply: RpcReplyPort<Pushed> },
     /// The member actor of a living worker.
@@ -90,6 +109,11 @@ pub enum SchedulerOwn {
 pub enum Then {
     Nothing,
     Answer(RpcReplyPort<Result<()>>),
+    /// A source was moved.
+    Moved {
+        source_id: String,
+        reply: Option<RpcReplyPort<Result<()>>>,
+    },
     /// Answer with the worker of this source once everything due is decided.
     Place {
         source_id: String,

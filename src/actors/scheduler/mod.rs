@@ -4,7 +4,10 @@
 pub mod handle;
 pub mod ledger;
 pub mod messages;
+mod moves;
 mod shown;
+#[cfg(test)]
+mod simulation_tests;
 pub mod state;
 
 use std::{
@@ -30,11 +33,12 @@ use super::{
         messages::{MemberAsk, MemberOwn, MemberReply, Order},
     },
     member_group,
+    node::messages::NodeMsg,
     observe::{Board, Pin},
     post::{self, NoReply, Post},
 };
 use crate::{
-    coordinator::{ClusterChange, schedule::View, state::SourceRecord},
+    coordinator::{ClusterChange, masters::Leader, schedule::View, state::SourceRecord},
     error::{Code, DmError, Result},
     observe::events::BecameLeader,
 };
@@ -43,6 +47,8 @@ use crate::{
 const TICK: Duration = Duration::from_millis(250);
 /// After a change could not be committed.
 const RETRY: Duration = Duration::from_secs(1);
+/// The cluster must have been calm for this long before a source is moved for the balance.
+const CALM: Duration = Duration::from_secs(10);
 /// How long a worker may take for an errand without an order.
 const ERRAND_LIMIT: Duration = Duration::from_secs(10);
 
@@ -54,6 +60,11 @@ impl Seat {
     /// The scheduler, if one lives.
     pub fn get(&self) -> Option<ActorRef<SchedulerMsg>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nobody sits here any more.
+    pub fn leave(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn take(&self, actor: ActorRef<SchedulerMsg>) {
@@ -70,6 +81,8 @@ pub struct SchedulerArgs {
     pub ledger: Arc<dyn Ledger>,
     pub board: Arc<Board>,
     pub seat: Seat,
+    /// Asked to drop a lost worker's connection.
+    pub node: ActorRef<NodeMsg>,
 }
 
 struct Job {
@@ -87,6 +100,8 @@ pub struct SchedulerShell {
     retry_at: Instant,
     /// New sources whose worker is being decided.
     placing: Vec<(String, RpcReplyPort<Result<String>>)>,
+    /// No source is moved for the balance before this: the cluster is to be calm first.
+    balance_at: Instant,
     /// What was last said of each worker and binding.
     shown: Shown,
     _pin: Pin,
@@ -115,6 +130,7 @@ impl Actor for SchedulerActor {
             queue: VecDeque::new(),
             retry_at: now,
             placing: Vec::new(),
+            balance_at: now + CALM,
             shown: Shown::default(),
             _pin: pin,
         })
@@ -166,10 +182,14 @@ impl SchedulerShell {
     /// A word from a worker.
     fn heard(&mut self, bytes: &[u8], reply: RpcReplyPort<Vec<u8>>) {
         let now = Instant::now();
+        if self.args.ledger.leader() != Leader::Me {
+            return post::answer(reply, &SchedulerReply::NotLeading);
+        }
         let answer = match crate::wire::decode::<SchedulerAsk>(bytes) {
             Ok(SchedulerAsk::Hello(hello)) => match self.roster.hello(now, &self.args.ledger.state(), &hello) {
                 Ok(()) => {
                     tracing::info!(worker = hello.name, address = hello.address, "a worker is online");
+                    self.balance_at = now + CALM;
                     SchedulerReply::Accepted
                 }
                 Err(reason) => SchedulerReply::Refused { reason },
@@ -179,6 +199,11 @@ impl SchedulerShell {
                     true => SchedulerReply::Accepted,
                     false => SchedulerReply::WhoAreYou,
                 }
+            }
+            Ok(SchedulerAsk::Leave { name, incarnation }) => {
+                tracing::info!(worker = name, "a worker is about to end, its sources go to others");
+                self.roster.leave(&name, incarnation);
+                SchedulerReply::Accepted
             }
             Err(error) => {
                 tracing::warn!(error = %error, "a request to the scheduler could not be decoded");
@@ -191,8 +216,15 @@ impl SchedulerShell {
     fn own(&mut self, me: &ActorRef<SchedulerMsg>, message: SchedulerOwn) {
         match message {
             SchedulerOwn::Tick => {
+                let known = self.roster.incarnations();
                 for worker in self.roster.tick(Instant::now()) {
                     tracing::warn!(worker, "a worker is lost");
+                    // A connection that only this side believes in would be in the way of the worker's next one.
+                    let group = known.get(&worker).map(|incarnation| member_group(&worker, *incarnation));
+                    let cells = group.map(|group| pg::get_scoped_members(&self.args.board.scope(), &group));
+                    for cell in cells.into_iter().flatten() {
+                        let _ = self.args.node.send_message(NodeMsg::DropSession { of: cell.get_id() });
+                    }
                 }
             }
             SchedulerOwn::Changed => {}
@@ -200,6 +232,12 @@ impl SchedulerShell {
             SchedulerOwn::Delivered { worker, holding, reply } => self.delivered(&worker, holding, reply),
             SchedulerOwn::Register { name, address, reply } => self.register(name, address, reply),
             SchedulerOwn::AddSource { source, worker, reply } => self.add_source(source, worker, reply),
+            SchedulerOwn::Transfer { source_id, worker, reply } => self.transfer(me, source_id, worker, reply),
+            SchedulerOwn::MayMove { plan, may } => match may {
+                true => self.start_move(me, plan, None),
+                false => self.balance_at = Instant::now() + CALM * 3,
+            },
+            SchedulerOwn::LetGo { plan, reply } => self.finish_move(plan, reply),
             SchedulerOwn::Push { source_id, order, reply } => self.push(me, &source_id, order, reply),
             SchedulerOwn::Locate { worker, reply } => drop(reply.send(self.member(&worker))),
             SchedulerOwn::Online(reply) => drop(reply.send(self.roster.online())),
@@ -229,7 +267,10 @@ impl SchedulerShell {
             };
             match self.queue.pop_front().or_else(own) {
                 Some(job) => self.propose(me, job),
-                None => self.answer_placed(),
+                None => {
+                    self.answer_placed();
+                    self.balance(me, now, &state);
+                }
             }
         }
         self.shown.show(&state, &self.roster.online());
@@ -256,6 +297,7 @@ impl SchedulerShell {
 
     fn committed(&mut self, result: Result<()>, then: Then) {
         self.busy = false;
+        self.balance_at = self.balance_at.max(Instant::now() + CALM);
         match then {
             Then::Nothing => {
                 if let Err(error) = result {
@@ -264,6 +306,10 @@ impl SchedulerShell {
                 }
             }
             Then::Answer(reply) => drop(reply.send(result)),
+            Then::Moved { source_id, reply } => {
+                self.roster.moved(&source_id);
+                reply.map(|reply| reply.send(result));
+            }
             Then::Place { source_id, reply } => match result {
                 Ok(()) => self.placing.push((source_id, reply)),
                 Err(error) => drop(reply.send(Err(error))),
@@ -295,12 +341,12 @@ impl SchedulerShell {
         let source_id = source.source_id.clone();
         let mut changes = vec![ClusterChange::PutSource { source }];
         if let Some(worker) = worker {
-            let (state, online, load_files) = (self.args.ledger.state(), self.roster.online(), Default::default());
+            let (state, online, load_files) = (self.args.ledger.state(), self.roster.takers(), Default::default());
             let view = View { state: &state, online: &online, load_files: &load_files };
             if let Err(why) = view.named_worker(&worker) {
                 return drop(reply.send(Err(why.into())));
             }
-            changes.push(ClusterChange::Bind { source_id: source_id.clone(), worker });
+            changes.push(ClusterChange::Assign { source_id: source_id.clone(), worker });
         }
         self.queue.push_back(Job { changes, then: Then::Place { source_id, reply } });
     }

@@ -17,7 +17,7 @@ pub struct Shown {
 impl Shown {
     /// Says what changed since the last call.
     pub fn show(&mut self, state: &ClusterState, online: &BTreeSet<String>) {
-        let stage = |name: &str| match (online.contains(name), state.source_of(name)) {
+        let stage = |name: &str| match (online.contains(name), state.sources_of(name).next()) {
             (false, _) => WorkerState::Offline,
             (true, None) => WorkerState::Free,
             (true, Some(_)) => WorkerState::Bound,

@@ -10,14 +10,19 @@ use std::{
 use super::messages::{Hello, Holding};
 use crate::{
     actors::member::messages::{Assignment, SubtaskSpec},
-    coordinator::{ClusterChange, schedule::View, state::ClusterState},
+    coordinator::{
+        ClusterChange,
+        schedule::{Move, View},
+        state::ClusterState,
+    },
     wire,
 };
 
 /// A worker whose connection closed has this long to come back (less when its ttl is shorter).
-const CLOSED_GRACE: Duration = Duration::from_secs(3);
-/// A new leader waits this long for the workers to report before it takes sources from absent ones.
-const ADOPT_GRACE: Duration = Duration::from_secs(10);
+const CLOSED_GRACE: Duration = Duration::from_secs(1);
+/// A new leader waits this long for the workers to report before it takes sources from absent ones: longer than a
+/// worker's lease, and than a deposed leader may have gone on granting it (docs/cluster.md).
+const ADOPT_GRACE: Duration = Duration::from_millis(4500);
 /// The same assignment is not sent again before this.
 const RESEND: Duration = Duration::from_secs(3);
 /// A gap between two ticks that means: this process slept, the workers could not be heard.
@@ -33,14 +38,23 @@ struct Live {
     /// When its connection closed, unless it came back.
     closed: Option<Instant>,
     running: Vec<Holding>,
-    /// It presented itself while bound under this epoch without working under it: it needs a newer one, which shuts
-    /// out whatever ran under that name before.
-    shuns: u64,
+    /// By source: it presented itself while bound under this epoch without working under it: it needs a newer one,
+    /// which shuts out whatever ran under that name before.
+    shuns: BTreeMap<String, u64>,
+    /// How many sources it takes at most.
+    limit: usize,
+    /// It is about to end.
+    leaving: bool,
     /// The last word sent about each source (digest 0: a release), and when.
     sent: BTreeMap<String, (Holding, Instant)>,
 }
 
 impl Live {
+    /// Whether it must not work under this epoch.
+    fn shuns(&self, source: &str, epoch: u64) -> bool {
+        self.shuns.get(source).is_some_and(|shunned| epoch <= *shunned)
+    }
+
     /// Whether this was not said a moment ago; it is taken as said now.
     fn is_news(&mut self, now: Instant, word: Holding) -> bool {
         let said = self.sent.get(&word.source_id);
@@ -65,6 +79,8 @@ pub enum Errand {
 #[derive(Debug)]
 pub struct Roster {
     workers: BTreeMap<String, Live>,
+    /// Sources whose worker was asked to let go of them, so that they can move.
+    moving: BTreeSet<String>,
     started: Instant,
     last_tick: Instant,
 }
@@ -72,23 +88,23 @@ pub struct Roster {
 impl Roster {
     /// A leader has just started; nobody reported yet.
     pub fn new(now: Instant) -> Self {
-        Roster { workers: BTreeMap::new(), started: now, last_tick: now }
+        Roster { workers: BTreeMap::new(), moving: BTreeSet::new(), started: now, last_tick: now }
     }
 
     /// A worker presents itself. An error is the reason to refuse it: the name belongs to a living worker elsewhere.
     pub fn hello(&mut self, now: Instant, state: &ClusterState, hello: &Hello) -> Result<(), String> {
         self.may_join(&hello.name, &hello.address)?;
-        let mut shuns = 0;
-        if let Some((source, binding)) = state.bindings.iter().find(|(_, b)| b.worker == hello.name) {
+        // The same process as before may only be slow to start what it was told.
+        let same = self.workers.get(&hello.name).filter(|w| w.incarnation == hello.incarnation);
+        let mut shuns = same.map(|w| w.shuns.clone()).unwrap_or_default();
+        for (source, binding) in state.bindings.iter().filter(|(_, b)| b.worker == hello.name) {
             let holds = |h: &Holding| h.source_id == *source && h.epoch == binding.epoch;
-            // The same process as before may only be slow to start what it was told.
-            let known = self.workers.get(&hello.name);
-            let same = known.filter(|w| w.incarnation == hello.incarnation);
-            shuns = match (hello.running.iter().any(holds), same) {
-                (true, _) => 0,
-                (false, Some(w)) => w.shuns,
-                (false, None) => binding.epoch,
-            };
+            if hello.running.iter().any(holds) {
+                shuns.remove(source);
+            } else if same.is_none_or(|w| w.running.iter().any(holds)) {
+                // A new process, or one that stopped it because its lease ran out.
+                shuns.insert(source.clone(), binding.epoch);
+            }
         }
         let live = Live {
             address: hello.address.clone(),
@@ -98,6 +114,8 @@ impl Roster {
             closed: None,
             running: hello.running.clone(),
             shuns,
+            limit: if hello.max_sources == 0 { usize::MAX } else { hello.max_sources as usize },
+            leaving: false,
             sent: BTreeMap::new(),
         };
         self.workers.insert(hello.name.clone(), live);
@@ -125,6 +143,13 @@ impl Roster {
         }
     }
 
+    /// A worker is about to end.
+    pub fn leave(&mut self, name: &str, incarnation: u64) {
+        if let Some(live) = self.workers.get_mut(name).filter(|w| w.incarnation == incarnation) {
+            live.leaving = true;
+        }
+    }
+
     /// A worker's connection closed.
     pub fn closed(&mut self, now: Instant, name: &str, incarnation: u64) {
         if let Some(live) = self.workers.get_mut(name).filter(|w| w.incarnation == incarnation) {
@@ -147,7 +172,8 @@ impl Roster {
         }
         let is_lost = |live: &Live| {
             let since = |at: Instant| now.saturating_duration_since(at);
-            since(live.heard) >= live.ttl || live.closed.is_some_and(|at| since(at) >= CLOSED_GRACE.min(live.ttl))
+            let grace = if live.leaving { Duration::ZERO } else { CLOSED_GRACE.min(live.ttl) };
+            since(live.heard) >= live.ttl || live.closed.is_some_and(|at| since(at) >= grace)
         };
         let lost: Vec<String> = self.workers.iter().filter(|(_, w)| is_lost(w)).map(|(n, _)| n.clone()).collect();
         for name in &lost {
@@ -156,9 +182,37 @@ impl Roster {
         lost
     }
 
-    /// The living workers.
+    /// The living workers that stay.
     pub fn online(&self) -> BTreeSet<String> {
-        self.workers.keys().cloned().collect()
+        self.takers().into_keys().collect()
+    }
+
+    /// The living workers that stay, and how many sources each takes at most.
+    pub fn takers(&self) -> BTreeMap<String, usize> {
+        let staying = self.workers.iter().filter(|(_, live)| !live.leaving);
+        staying.map(|(name, live)| (name.clone(), live.limit)).collect()
+    }
+
+    /// Whether a source may be taken from its worker for a move; it is not told to run it again until `moved`.
+    pub fn move_away(&mut self, source_id: &str) -> bool {
+        self.moving.insert(source_id.to_owned())
+    }
+
+    /// A move is over.
+    pub fn moved(&mut self, source_id: &str) {
+        self.moving.remove(source_id);
+    }
+
+    /// A source to move for the balance, when nothing else is going on.
+    pub fn next_move(&self, state: &ClusterState) -> Option<Move> {
+        let (online, load_files) = (self.takers(), BTreeMap::new());
+        let calm = self.moving.is_empty() && state.bindings.values().all(|b| online.contains_key(&b.worker));
+        calm.then(|| View { state, online: &online, load_files: &load_files }.next_move()).flatten()
+    }
+
+    /// The processes that the living workers run in.
+    pub fn incarnations(&self) -> BTreeMap<String, u64> {
+        self.workers.iter().map(|(name, live)| (name.clone(), live.incarnation)).collect()
     }
 
     /// The process that a living worker runs in.
@@ -168,7 +222,7 @@ impl Roster {
 
     /// The next change that is due; asked again after each commit.
     pub fn next_change(&self, now: Instant, state: &ClusterState) -> Option<ClusterChange> {
-        let (online, load_files) = (self.online(), BTreeMap::new());
+        let (online, load_files) = (self.takers(), BTreeMap::new());
         let view = View { state, online: &online, load_files: &load_files };
         for (name, live) in &self.workers {
             if state.workers.get(name).is_none_or(|record| record.address != live.address) {
@@ -177,11 +231,17 @@ impl Roster {
         }
         for (source_id, binding) in &state.bindings {
             match self.workers.get(&binding.worker) {
-                Some(live) if binding.epoch <= live.shuns => {
-                    return Some(ClusterChange::Bind { source_id: source_id.clone(), worker: binding.worker.clone() });
+                Some(live) if live.shuns(source_id, binding.epoch) => {
+                    return Some(ClusterChange::Assign {
+                        source_id: source_id.clone(),
+                        worker: binding.worker.clone(),
+                    });
+                }
+                Some(live) if live.leaving && live.running.iter().all(|h| h.source_id != *source_id) => {
+                    return Some(view.leave_worker(source_id));
                 }
                 None if now.saturating_duration_since(self.started) >= ADOPT_GRACE => {
-                    return view.worker_offline(&binding.worker).into_iter().next();
+                    return Some(view.leave_worker(source_id));
                 }
                 _ => {}
             }
@@ -204,12 +264,16 @@ impl Roster {
                     errands.push(Errand::Release { worker, incarnation, source_id, epoch: newest });
                 }
             }
-            let Some(wanted) = state.source_of(worker).and_then(|s| assignment(state, s)).map(|a| a.holding()) else {
+            if live.leaving {
                 continue;
-            };
-            let source_id = wanted.source_id.clone();
-            if wanted.epoch > live.shuns && !live.running.contains(&wanted) && live.is_news(now, wanted) {
-                errands.push(Errand::Follow { worker: worker.clone(), incarnation, source_id });
+            }
+            for source in state.sources_of(worker).filter(|source| !self.moving.contains(*source)) {
+                let Some(wanted) = assignment(state, source).map(|a| a.holding()) else { continue };
+                let shunned = live.shuns(source, wanted.epoch);
+                if !shunned && !live.running.contains(&wanted) && live.is_news(now, wanted) {
+                    let source_id = source.to_owned();
+                    errands.push(Errand::Follow { worker: worker.clone(), incarnation, source_id });
+                }
             }
         }
         errands

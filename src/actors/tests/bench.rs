@@ -17,7 +17,12 @@ use crate::{
         subtask::Kit,
     },
     commands::cluster::{Cluster, SourceSpec, TaskSpec},
-    coordinator::{Applied, ClusterChange, samples, state::ClusterState},
+    coordinator::{
+        Applied, ClusterChange,
+        masters::{Leader, MasterView},
+        samples,
+        state::ClusterState,
+    },
     error::{Code, DmError, Result},
     pb,
     units::{Ended, Fence, Unit, UnitEnv},
@@ -35,6 +40,26 @@ impl Ledger for MemoryLog {
 
     async fn propose(&self, change: ClusterChange) -> Result<Applied> {
         self.0.lock().unwrap().apply(change).into_result()
+    }
+
+    fn leader(&self) -> Leader {
+        Leader::Me
+    }
+
+    async fn masters(&self) -> Vec<MasterView> {
+        Vec::new()
+    }
+
+    async fn remove_master(&self, _: &str) -> Result<()> {
+        Err(DmError::new(Code::MasterMasterNameNotExist))
+    }
+
+    async fn evict(&self, _: bool) -> Result<()> {
+        Ok(())
+    }
+
+    async fn serve(&self, _: &[u8]) -> Vec<u8> {
+        Vec::new()
     }
 }
 
@@ -132,6 +157,7 @@ impl Bench {
             advertise_addr: "127.0.0.1:8262".into(),
             masters: fixed_masters(vec![]),
             keepalive_ttl: Duration::from_secs(6),
+            max_sources: 0,
             config_toml: "name = \"w\"\n".into(),
         };
         let node = node::start(options, Some(master), Some(worker), kit(script.clone())).await.unwrap();
@@ -198,14 +224,9 @@ fn master(name: &str, port: u16, ledger: Arc<MemoryLog>) -> (NodeOptions, Master
         name: name.into(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         cookie: format!("cookie of {name}"),
+        security: Default::default(),
     };
-    let master = MasterOptions {
-        ledger,
-        advertise_addr: "127.0.0.1:8261".into(),
-        member_id: 1,
-        peer_urls: vec![],
-        client_urls: vec![],
-    };
+    let master = MasterOptions { ledger, leading: tokio::sync::watch::channel(true).1, peers: fixed_masters(vec![]) };
     (node, master)
 }
 

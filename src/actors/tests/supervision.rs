@@ -118,7 +118,7 @@ async fn every_actor_reports() {
     let rows = seen["nodes"][0]["actors"].as_array().unwrap();
     let mut kinds: Vec<_> = rows.iter().map(|r| r["kind"].as_str().unwrap()).collect();
     kinds.sort();
-    assert_eq!(kinds, ["inspector", "member", "node", "scheduler", "source", "subtask", "unit"]);
+    assert_eq!(kinds, ["inspector", "member", "node", "scheduler", "source", "subtask", "unit", "voter"]);
     for row in rows {
         assert!(row["state"].get("unresponsive").is_none(), "{row}");
         let parent = row["parent"].as_str().unwrap();

@@ -53,6 +53,8 @@ pub struct MasterConfig {
     pub v1_sources_path: String,
     pub security: Security,
     pub secret_key_path: String,
+    /// Ours: what every node of the cluster must know to use the cluster port. As written.
+    pub cluster_secret: String,
     /// What that file holds.
     pub secret_keys: SecretKeys,
     /// What the operator should know, to be logged at start.
@@ -99,6 +101,7 @@ impl Default for MasterConfig {
             v1_sources_path: String::new(),
             security: Security::default(),
             secret_key_path: String::new(),
+            cluster_secret: String::new(),
             secret_keys: SecretKeys::default(),
             warnings: Vec::new(),
             inline_tls: InlineTls::default(),
@@ -131,7 +134,10 @@ impl MasterConfig {
         if !copy.inline_tls.key.is_empty() {
             copy.inline_tls.key = MASK.into();
         }
-        to_toml(&copy.settings()) + "\n[experimental]\n"
+        let mut settings = copy.settings();
+        // Ours, and a secret.
+        settings.retain(|s| s.key != "cluster-secret");
+        to_toml(&settings) + "\n[experimental]\n"
     }
 
     /// How long a call to a worker may take.
@@ -229,6 +235,7 @@ impl NodeConfig for MasterConfig {
         use Slot::*;
         let mut all = log_settings(&mut self.log_level, &mut self.log_file, &mut self.log_format, &mut self.log_rotate);
         all.extend([
+            setting("cluster-secret", "", "", Text(&mut self.cluster_secret)),
             setting("rpc-timeout", "", "", Text(&mut self.rpc_timeout)),
             setting("rpc-rate-limit", "", "", Float(&mut self.rpc_rate_limit)),
             setting("rpc-rate-burst", "", "", Int(&mut self.rpc_rate_burst)),

@@ -12,7 +12,7 @@ mod worker;
 pub use dmctl::DmctlConfig;
 pub use master::MasterConfig;
 pub use standalone::StandaloneConfig;
-pub use worker::WorkerConfig;
+pub use worker::{WorkerConfig, addresses};
 
 use self::settings::{FileError, Setting, Slot, setting};
 use crate::{

@@ -14,6 +14,10 @@ const NAME: &str = "name of this worker, advertise-addr when empty";
 const ADVERTISE: &str = "address told to others, worker-addr when empty";
 const KEEPALIVE: &str = "seconds after which a silent worker loses its source";
 const RELAY_TTL: &str = "the same while it pulls relay";
+const LEASE: &str = "seconds after which a silent worker loses its sources; keepalive-ttl is its upper bound";
+const MAX_SOURCES: &str = "sources that this worker takes at most; 0: as many as needed, 1: as DM";
+/// A failed worker's sources go on within a few seconds by default.
+const LEASE_TTL: u64 = 3;
 
 /// A worker's settings.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,6 +38,12 @@ pub struct WorkerConfig {
     pub keepalive_ttl: i64,
     /// The same while pulling relay, seconds.
     pub relay_keepalive_ttl: i64,
+    /// Ours: the same for every worker, seconds. The ttls above are upper bounds of it.
+    pub lease_ttl: u64,
+    /// Ours: what every node of the cluster must know to use the cluster port. As written.
+    pub cluster_secret: String,
+    /// Ours: how many sources this worker takes at most; 0 as many as needed, 1 as in DM.
+    pub max_sources: u64,
     pub relay_dir: String,
     pub security: Security,
     /// True when `name` was not given and is the advertised address (a notice is printed).
@@ -56,6 +66,9 @@ impl Default for WorkerConfig {
             config_file: String::new(),
             keepalive_ttl: 60,
             relay_keepalive_ttl: 1800,
+            lease_ttl: LEASE_TTL,
+            max_sources: 0,
+            cluster_secret: String::new(),
             relay_dir: String::new(),
             security: Security::default(),
             name_is_default: false,
@@ -89,7 +102,15 @@ impl WorkerConfig {
         if !copy.inline_tls.key.is_empty() {
             copy.inline_tls.key = MASK.into();
         }
-        to_toml(&copy.settings())
+        // Our own keys are shown where they were set: the rest is what DM prints.
+        let hidden = [
+            ("lease-ttl", copy.lease_ttl == LEASE_TTL),
+            ("max-sources", copy.max_sources == 0),
+            ("cluster-secret", true),
+        ];
+        let mut settings = copy.settings();
+        settings.retain(|s| !hidden.iter().any(|(key, hide)| *key == s.key && *hide));
+        to_toml(&settings)
     }
 
     /// Masters to dial, without schemes.
@@ -99,7 +120,7 @@ impl WorkerConfig {
 }
 
 /// A comma list of addresses; `http://` and `https://` are dropped.
-pub(super) fn addresses(list: &str) -> Vec<String> {
+pub fn addresses(list: &str) -> Vec<String> {
     list.split(',')
         .map(str::trim)
         .map(|item| item.strip_prefix("http://").or_else(|| item.strip_prefix("https://")).unwrap_or(item))
@@ -129,6 +150,9 @@ impl NodeConfig for WorkerConfig {
             setting("config-file", "", "", Text(&mut self.config_file)),
             setting("keepalive-ttl", "keepalive-ttl", KEEPALIVE, Int(&mut self.keepalive_ttl)),
             setting("relay-keepalive-ttl", "relay-keepalive-ttl", RELAY_TTL, Int(&mut self.relay_keepalive_ttl)),
+            setting("lease-ttl", "lease-ttl", LEASE, Uint(&mut self.lease_ttl)),
+            setting("max-sources", "max-sources", MAX_SOURCES, Uint(&mut self.max_sources)),
+            setting("cluster-secret", "", "", Text(&mut self.cluster_secret)),
             setting("relay-dir", "", "", Text(&mut self.relay_dir)),
         ]);
         all.extend(tls_settings(&mut self.security, &mut self.inline_tls));
@@ -163,6 +187,9 @@ impl NodeConfig for WorkerConfig {
         if self.masters().is_empty() {
             return Err(DmError::new(Code::WorkerFailConnectMaster)
                 .msg("join is not set: a worker needs the address of at least one master"));
+        }
+        if self.lease_ttl == 0 {
+            self.lease_ttl = LEASE_TTL;
         }
         if self.name.is_empty() {
             self.name = self.advertise_addr.clone();

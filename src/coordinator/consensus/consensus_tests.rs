@@ -11,7 +11,7 @@ use super::{store::Stored, *};
 use crate::coordinator::samples::*;
 
 async fn open(dir: &TempDir) -> Consensus {
-    Consensus::open(dir.path(), "m1").await.unwrap()
+    Consensus::alone(dir.path(), "m1").await.unwrap()
 }
 
 /// Openraft's own checks of a store.
@@ -35,7 +35,7 @@ fn the_store_keeps_openrafts_rules() {
 async fn what_was_confirmed_is_there_after_a_restart() {
     let dir = TempDir::new().unwrap();
     let first = open(&dir).await;
-    assert!(first.is_leader());
+    assert_eq!(first.leader(), Leader::Me);
     let cluster_id = first.state().cluster_id;
     assert_ne!(cluster_id, 0);
     let mut watch = first.watch();
@@ -108,7 +108,7 @@ async fn nobody_else_may_read_the_file() {
 async fn a_directory_in_use_says_so() {
     let dir = TempDir::new().unwrap();
     let consensus = open(&dir).await;
-    let error = Consensus::open(dir.path(), "m1").await.err().unwrap();
+    let error = Consensus::alone(dir.path(), "m1").await.err().unwrap();
     assert_eq!(error.code(), Code::MasterStartEmbedEtcdFail);
     assert!(error.message().contains("in use by another process"), "{error}");
     consensus.shutdown().await;
@@ -118,7 +118,7 @@ async fn a_directory_in_use_says_so() {
 async fn another_masters_directory_is_refused_by_name() {
     let dir = TempDir::new().unwrap();
     open(&dir).await.shutdown().await;
-    let error = Consensus::open(dir.path(), "m2").await.err().unwrap();
+    let error = Consensus::alone(dir.path(), "m2").await.err().unwrap();
     assert!(error.message().contains("belongs to master `m1`, not to `m2`"), "{error}");
 }
 
@@ -126,7 +126,7 @@ async fn another_masters_directory_is_refused_by_name() {
 async fn a_damaged_file_is_an_error_not_a_crash() {
     let junk = TempDir::new().unwrap();
     std::fs::write(junk.path().join(FILE), b"not a database, but long enough to be read as one".repeat(200)).unwrap();
-    let error = Consensus::open(junk.path(), "m1").await.err().unwrap();
+    let error = Consensus::alone(junk.path(), "m1").await.err().unwrap();
     assert!(error.message().contains("damaged"), "{error}");
 
     // Every page of a good file, overwritten in turn: either it still opens with all it had, or it says it is damaged.
@@ -143,7 +143,7 @@ async fn a_damaged_file_is_an_error_not_a_crash() {
         let end = (offset + 512).min(torn.len());
         torn[offset..end].fill(0xa5);
         std::fs::write(dir.path().join(FILE), torn).unwrap();
-        match Consensus::open(dir.path(), "m1").await {
+        match Consensus::alone(dir.path(), "m1").await {
             Ok(c) => {
                 assert_eq!(c.state(), before, "page at {offset}");
                 c.shutdown().await;
@@ -158,7 +158,7 @@ async fn a_directory_that_cannot_be_made_says_what_to_check() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("a-file");
     std::fs::write(&file, "x").unwrap();
-    let error = Consensus::open(&file.join("data"), "m1").await.err().unwrap();
+    let error = Consensus::alone(&file.join("data"), "m1").await.err().unwrap();
     assert!(error.workaround_text().contains("data-dir"), "{error}");
 }
 
@@ -218,7 +218,7 @@ fn kill_9_at_random_moments_loses_no_confirmed_change() {
 fn write_until_killed(dir: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let consensus = Consensus::open(dir, "m1").await.unwrap();
+        let consensus = Consensus::alone(dir, "m1").await.unwrap();
         for change in [put_worker("w1"), put_source("s1")] {
             // Both are there from the second round on.
             let _ = consensus.propose(change).await;

@@ -10,13 +10,12 @@ use openraft::{
 use tokio::sync::watch;
 
 use super::{
-    Entry, NodeId, Peer, TypeConfig,
+    Entry, NodeId, Peer, TypeConfig, format,
     store::{Store, Stored, StoredSnapshot, storage_error},
 };
 use crate::{
     coordinator::{change::Applied, state::ClusterState},
     error::DmError,
-    wire,
 };
 
 /// ClusterState behind the log.
@@ -51,7 +50,7 @@ impl Machine {
     }
 
     fn replace(&mut self, about: SnapshotMeta<NodeId, Peer>, bytes: &[u8]) -> std::io::Result<()> {
-        let state: ClusterState = wire::decode_stored(bytes).map_err(std::io::Error::other)?;
+        let state = format::decode(bytes)?;
         self.applied = about.last_log_id;
         self.membership = about.last_membership;
         self.state.send_replace(Arc::new(state));
@@ -143,7 +142,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             last_membership: self.membership.clone(),
             snapshot_id: format!("upto-{index}"),
         };
-        let bytes = wire::encode(&*self.state);
+        let bytes = format::encode(&self.state);
         let (about, copy) = (meta.clone(), bytes.clone());
         let stored = self.store.blocking(move |s| s.put_snapshot(&about, &copy)).await;
         stored.map_err(|e| storage_error(ErrorSubject::Snapshot(Some(meta.signature())), ErrorVerb::Write, e))?;

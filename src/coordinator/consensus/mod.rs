@@ -1,29 +1,44 @@
 //! The replicated log of `ClusterChange`: openraft, its storage on disk, and what the rest of the node sees of it.
 //!
-//! `store` keeps the log, `machine` applies it to `ClusterState`, `network` is the way to other voters.
+//! `store` keeps the log in a stored `format`, `machine` applies it to `ClusterState`, `network` is the way to other
+//! voters and `serve` answers them; `form` makes, joins and re-enters a cluster; `lead` is what a leader sees to.
 
+mod form;
+mod format;
+mod lead;
 mod machine;
+pub mod messages;
 mod network;
+mod serve;
 mod store;
+mod voter;
 
 use std::{
-    collections::BTreeMap,
     io::Cursor,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use openraft::{
     BasicNode, Config, Raft, ServerState, SnapshotPolicy,
-    error::{ClientWriteError, InitializeError, RaftError},
+    error::{ClientWriteError, RaftError},
 };
 use tokio::sync::watch;
 
-pub use self::store::FILE;
-use self::{machine::Machine, network::OneVoter, store::Store};
+pub use self::{
+    form::Plan,
+    network::{Links, NoLinks},
+    store::FILE,
+    voter::Voter,
+};
+use self::{machine::Machine, network::Network, store::Store};
 use super::{
     change::{Applied, ClusterChange},
+    masters::Leader,
     state::ClusterState,
 };
 use crate::{
@@ -43,7 +58,7 @@ openraft::declare_raft_types!(
 
 /// A voter's number: a hash of the master's name.
 pub type NodeId = u64;
-/// What the membership says of a voter; `addr` is the master's name.
+/// What the membership says of a voter (see `Voter`).
 pub type Peer = BasicNode;
 type Entry = openraft::Entry<TypeConfig>;
 
@@ -54,6 +69,10 @@ const SNAPSHOT_EVERY: u64 = 1000;
 const KEEP_ENTRIES: u64 = 100;
 /// How long a start may take to see its own log again.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long a change may take to reach a majority.
+const COMMIT_LIMIT: Duration = Duration::from_secs(8);
+/// A leader that a majority has not confirmed for this long does not call itself one.
+const CONFIRMED: Duration = Duration::from_millis(1200);
 /// How long `shutdown` waits for the file to be closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -61,18 +80,23 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Consensus {
     raft: Raft<TypeConfig>,
-    id: NodeId,
+    me: Voter,
     state: watch::Receiver<Arc<ClusterState>>,
     path: PathBuf,
     file: watch::Receiver<()>,
+    links: Arc<dyn Links>,
+    /// Others' requests are answered from the moment on when this node's place in the cluster is known.
+    admitted: Arc<AtomicBool>,
+    /// Masters to be reached before the membership names them, and whether to dial all of them.
+    hints: Arc<Mutex<(Vec<Voter>, bool)>>,
 }
 
 impl Consensus {
-    /// Opens the log below `data_dir`, making a cluster of this one voter when it is empty, and returns once every
-    /// entry that was ever confirmed is applied again. 38038 when the directory is in use, damaged, or another master's.
-    pub async fn open(data_dir: &Path, node_name: &str) -> Result<Consensus> {
+    /// Opens the log below `data_dir`. It takes no part in anything before `form`. 38038 when the directory is in use,
+    /// damaged, or another master's.
+    pub async fn open(data_dir: &Path, me: Voter, links: Arc<dyn Links>) -> Result<Consensus> {
         let path = data_dir.join(FILE);
-        let (dir, name) = (data_dir.to_owned(), node_name.to_owned());
+        let (dir, name) = (data_dir.to_owned(), me.name.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let store = Store::open(&dir, &name)?;
             let machine = Machine::open(store.clone(), &dir.join(FILE))?;
@@ -81,11 +105,19 @@ impl Consensus {
         // A panic while opening (the store's own check of a torn file) is a damaged file, not a crash.
         let (store, machine) = opened.await.map_err(|e| store::damaged(&path, e))??;
         let (file, state) = (store.open_guard(), machine.watch());
-        let id = voter_id(node_name);
         let config = config().map_err(|reason| stopped(&path, reason))?;
-        let raft = Raft::new(id, config, OneVoter, store, machine).await.map_err(|e| stopped(&path, e))?;
-        let consensus = Consensus { raft, id, state, path, file };
-        match consensus.start(node_name).await {
+        let network = Network { links: links.clone(), state: state.clone() };
+        let raft = Raft::new(me.id(), config, network, store, machine).await.map_err(|e| stopped(&path, e))?;
+        let (admitted, hints) = (Arc::default(), Arc::default());
+        Ok(Consensus { raft, me, state, path, file, links, admitted, hints })
+    }
+
+    /// A cluster of this one voter, made when the directory is empty: returns once every entry that was ever confirmed
+    /// is applied again.
+    pub async fn alone(data_dir: &Path, name: &str) -> Result<Consensus> {
+        let me = Voter { name: name.to_owned(), peer_urls: Vec::new() };
+        let consensus = Consensus::open(data_dir, me.clone(), Arc::new(NoLinks)).await?;
+        match consensus.form(Plan::Found(vec![me])).await {
             Ok(()) => Ok(consensus),
             Err(e) => {
                 consensus.shutdown().await;
@@ -94,24 +126,9 @@ impl Consensus {
         }
     }
 
-    async fn start(&self, node_name: &str) -> Result<()> {
-        let me = BTreeMap::from([(self.id, BasicNode::new(node_name))]);
-        match self.raft.initialize(me).await {
-            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-            Err(e) => return Err(stopped(&self.path, e)),
-        }
-        self.wait_leader(START_LIMIT).await?;
-        // A leader's first entry is committed only after all before it, so an answer here means: all applied.
-        self.raft.ensure_linearizable().await.map_err(|e| stopped(&self.path, e))?;
-        if self.state().cluster_id == 0 {
-            let cluster_id = rand::random_range(1..=i64::MAX as u64);
-            self.propose(ClusterChange::Bootstrap { cluster_id }).await?.into_result()?;
-        }
-        Ok(())
-    }
-
     /// Commits one change (synced to disk) and applies it; a change that the state refuses is `Ok(Rejected)`.
-    /// 46001 when this node does not lead, 38038 when the log does not work.
+    /// 46001 when this node does not lead or no majority answers in time (it may be committed later all the same),
+    /// 38038 when the log does not work.
     pub async fn propose(&self, change: ClusterChange) -> Result<Applied> {
         let bytes = wire::encode(&change).len();
         if bytes > MAX_CHANGE {
@@ -120,10 +137,13 @@ impl Consensus {
                 .msg(message)
                 .workaround("Please split the task, or make its file smaller."));
         }
-        match self.raft.client_write(change).await {
+        // One voter waits for nobody but its own disk.
+        let limit = if self.members().len() <= 1 { Duration::MAX } else { COMMIT_LIMIT };
+        let write = tokio::time::timeout(limit, self.raft.client_write(change));
+        match write.await.map_err(|_| no_majority(COMMIT_LIMIT))? {
             Ok(done) => Ok(done.data),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-                let leader = to.leader_node.map_or_else(|| "not known".to_owned(), |n| n.addr);
+                let leader = to.leader_node.map_or_else(|| "not known".to_owned(), |n| Voter::of(&n).name);
                 Err(DmError::new(Code::SchedulerNotStarted).msg(format!("this master does not lead; leader: {leader}")))
             }
             Err(e) => Err(stopped(&self.path, e)),
@@ -140,14 +160,43 @@ impl Consensus {
         self.state.clone()
     }
 
-    /// This voter's number.
-    pub fn id(&self) -> NodeId {
-        self.id
+    /// This master.
+    pub fn me(&self) -> &Voter {
+        &self.me
     }
 
-    /// Whether this node leads now.
-    pub fn is_leader(&self) -> bool {
-        self.raft.metrics().borrow().state == ServerState::Leader
+    /// Who leads. This node only while a majority confirmed it lately.
+    pub fn leader(&self) -> Leader {
+        let metrics = self.raft.metrics().borrow().clone();
+        if metrics.state == ServerState::Leader {
+            let alone = metrics.membership_config.membership().voter_ids().count() == 1;
+            let silent = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+            let confirmed = alone || silent.is_some_and(|silent| silent < CONFIRMED);
+            return if confirmed { Leader::Me } else { Leader::Nobody };
+        }
+        let node = |id| metrics.membership_config.membership().get_node(&id).map(|n| Voter::of(n).name);
+        match metrics.current_leader.filter(|id| *id != self.me.id()).and_then(node) {
+            Some(name) => {
+                let client_addr = self.state().masters.get(&name).map(|m| m.client_addr.clone());
+                Leader::Other { name, client_addr }
+            }
+            None => Leader::Nobody,
+        }
+    }
+
+    /// The voters, and those that are about to be.
+    pub fn members(&self) -> Vec<Voter> {
+        let metrics = self.raft.metrics().borrow().clone();
+        metrics.membership_config.membership().nodes().map(|(_, node)| Voter::of(node)).collect()
+    }
+
+    fn is_voter(&self, name: &str) -> bool {
+        let metrics = self.raft.metrics().borrow().clone();
+        metrics.membership_config.membership().voter_ids().any(|id| id == voter::voter_id(name))
+    }
+
+    fn admit(&self) {
+        self.admitted.store(true, Ordering::Release);
     }
 
     /// Waits until this node leads. 46001 when it does not in time.
@@ -187,9 +236,11 @@ impl Consensus {
 fn config() -> Result<Arc<Config>, String> {
     let config = Config {
         cluster_name: "dm".into(),
-        heartbeat_interval: 100,
+        // A follower elects 600 ms (no vote is given before) and 300 to 600 ms more after the last heartbeat.
+        heartbeat_interval: 150,
         election_timeout_min: 300,
         election_timeout_max: 600,
+        install_snapshot_timeout: 5000,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
         max_in_snapshot_log_to_keep: KEEP_ENTRIES,
         purge_batch_size: KEEP_ENTRIES,
@@ -198,8 +249,10 @@ fn config() -> Result<Arc<Config>, String> {
     config.validate().map(Arc::new).map_err(|e| e.to_string())
 }
 
-fn voter_id(name: &str) -> NodeId {
-    xxhash_rust::xxh3::xxh3_64(name.as_bytes())
+fn no_majority(limit: Duration) -> DmError {
+    DmError::new(Code::SchedulerNotStarted)
+        .msg(format!("no majority of the masters confirmed the change within {limit:?}; it may still take effect"))
+        .workaround("Please use `list-member --master` to see which masters are alive, and start the others.")
 }
 
 fn stopped(path: &Path, cause: impl std::fmt::Display) -> DmError {

@@ -20,7 +20,7 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
-use super::{Entry, NodeId, Peer, TypeConfig};
+use super::{Entry, NodeId, Peer, TypeConfig, format::FORMAT};
 use crate::{
     error::{Code, DmError},
     wire,
@@ -32,6 +32,8 @@ const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
 const OWNER: &str = "owner";
+/// The version of the stored format; absent in the first.
+const VERSION: &str = "format";
 const VOTE: &str = "vote";
 const PURGED: &str = "purged";
 const COMMITTED: &str = "committed";
@@ -85,12 +87,19 @@ impl Store {
         self.file.open.subscribe()
     }
 
-    /// Writes the owner's name into a new file; returns the name that is there.
-    fn claim(&self, owner: &str) -> Result<String, redb::Error> {
+    /// Writes the owner's name into a new file; returns the name that is there. The file is of this version
+    /// afterwards; one of a newer version is an error and stays as it is.
+    fn claim(&self, owner: &str) -> Result<String, Box<dyn std::error::Error>> {
         let write = self.file.db.begin_write()?;
         let found = {
             write.open_table(LOG)?;
             let mut meta = write.open_table(META)?;
+            let version = meta.get(VERSION)?.map(|v| wire::decode::<u32>(v.value())).transpose()?.unwrap_or(1);
+            if version > FORMAT {
+                return Err(format!("its format {version} is of a newer version, this one knows {FORMAT}").into());
+            }
+            // Older entries and snapshots are read as they are.
+            meta.insert(VERSION, wire::encode(&FORMAT).as_slice())?;
             let found = meta.get(OWNER)?.map(|name| String::from_utf8_lossy(name.value()).into_owned());
             match found {
                 Some(name) => name,
