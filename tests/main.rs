@@ -30,6 +30,7 @@ mod periods;
 mod recovery;
 mod replication;
 mod schema;
+mod secrets;
 mod splitting;
 mod stream;
 mod structures;

@@ -29,6 +29,7 @@ pub mod relay;
 pub mod reply;
 pub mod resume_task;
 pub mod shard_ddl_lock;
+pub mod source_patterns;
 pub mod start_task;
 mod status_table;
 pub mod stop_task;

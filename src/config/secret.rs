@@ -7,7 +7,10 @@
 //! It stays as written in files, replies and the stored state; [`reveal`] is called where a connection logs in.
 //! Keys are the process's: a master reads `secret-key-path`, a worker gets them when it joins.
 
-use std::sync::{PoisonError, RwLock};
+use std::{
+    io::Read,
+    sync::{PoisonError, RwLock},
+};
 
 use aws_lc_rs::{
     cipher::{AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey},
@@ -119,13 +122,26 @@ pub fn reveal(secret: &Secret) -> Result<String> {
         });
     }
     if let Some(path) = written.strip_prefix("file:") {
-        let text = std::fs::read_to_string(path).map_err(|e| {
+        let text = first_bytes(path).map_err(|e| {
             unreadable(format!("the password is to come from the file {path}: {e}"))
                 .workaround("Please put the file on the machine of every dm-master and dm-worker, readable by them.")
         })?;
         return Ok(text.lines().next().unwrap_or_default().to_owned());
     }
     Ok(decrypt(written).unwrap_or_else(|| written.to_owned()))
+}
+
+/// Of a file's text at most so much is read.
+const LONGEST_FILE: u64 = 4096;
+
+/// A pipe or device could be endless, or never answer.
+fn first_bytes(path: &str) -> std::io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LONGEST_FILE).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn unreadable(message: String) -> DmError {
@@ -188,7 +204,11 @@ mod tests {
         assert_eq!(reveal(&Secret(format!("file:{path}"))).unwrap(), "s3cret");
         let home = std::env::var("PATH").unwrap();
         assert_eq!(reveal(&Secret("${PATH}".into())).unwrap(), home);
-        for (written, named) in [("file:/nonexistent/x", "/nonexistent/x"), ("${DM_NO_SUCH}", "DM_NO_SUCH")] {
+        for (written, named) in [
+            ("file:/nonexistent/x", "/nonexistent/x"),
+            ("file:/dev/zero", "no regular file"),
+            ("${DM_NO_SUCH}", "DM_NO_SUCH"),
+        ] {
             let error = reveal(&Secret(written.into())).unwrap_err().to_string();
             assert!(error.starts_with("[code=20010:") && error.contains(named), "{error}");
         }

@@ -112,7 +112,10 @@ pub(super) async fn execute(session: &mut Session, tool: &Tool, parsed: &Parsed)
         session.line(cobra::help(tool, &parsed.path).trim_end_matches('\n'));
         return Ok(());
     }
-    let outcome = commands::run(session, tool, &parsed.path, &parsed.matches).await;
+    let outcome = match commands::source_patterns::expanded(session, &parsed.matches).await {
+        Ok(matches) => commands::run(session, tool, &parsed.path, &matches).await,
+        Err(failure) => Err(failure),
+    };
     match &outcome {
         Err(Failure::Usage(text)) => {
             if !text.is_empty() {

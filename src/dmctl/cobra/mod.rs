@@ -211,4 +211,11 @@ impl Matches {
     pub fn sources(&self) -> Vec<String> {
         self.all("source")
     }
+
+    /// The same with patterns replaced by what they stand for.
+    pub fn with_sources(&self, sources: Vec<String>) -> Matches {
+        let mut out = self.clone();
+        out.flags.insert("source", sources);
+        out
+    }
 }

@@ -64,14 +64,15 @@ fn target(given: &Value) -> Result<DbConfig, Fault> {
 }
 
 fn full_conf(task: &Value, given: &Value) -> Result<(MydumperConfig, LoaderConfig), Fault> {
-    let mut dump = MydumperConfig::default();
-    dump.threads = number(given, "export_threads", 4)?;
+    let mut dump = MydumperConfig { threads: number(given, "export_threads", 4)?, ..MydumperConfig::default() };
     if let Some(consistency) = given["consistency"].as_str().filter(|text| !text.is_empty()) {
         dump.extra_args = format!("--consistency {consistency}");
     }
-    let mut load = LoaderConfig::default();
-    load.pool_size = number(given, "import_threads", 16)?;
-    load.range_concurrency = number(given, "range_concurrency", 0)?;
+    let mut load = LoaderConfig {
+        pool_size: number(given, "import_threads", 16)?,
+        range_concurrency: number(given, "range_concurrency", 0)?,
+        ..LoaderConfig::default()
+    };
     let on_duplicate = text(task, "on_duplicate");
     for (name, place) in [
         ("data_dir", &mut load.dir),
@@ -96,11 +97,12 @@ fn full_conf(task: &Value, given: &Value) -> Result<(MydumperConfig, LoaderConfi
 }
 
 fn incr_conf(given: &Value) -> Result<SyncerConfig, Fault> {
-    let mut sync = SyncerConfig::default();
-    sync.worker_count = number(given, "repl_threads", 16)?;
-    sync.batch = number(given, "repl_batch", 100)?;
-    sync.safe_mode = switch(given, "safe_mode", false);
-    Ok(sync)
+    Ok(SyncerConfig {
+        worker_count: number(given, "repl_threads", 16)?,
+        batch: number(given, "repl_batch", 100)?,
+        safe_mode: switch(given, "safe_mode", false),
+        ..SyncerConfig::default()
+    })
 }
 
 /// One source with its rules, which get names of their own in the task.
