@@ -48,7 +48,7 @@ fn encrypted(cluster: &Cluster, text: &str) -> String {
     String::from_utf8(out.stdout).unwrap().trim().to_owned()
 }
 
-async fn user(server: &mut Server, password: &str) {
+async fn user(server: &Server, password: &str) {
     server
         .exec(&format!(
             "CREATE USER 'dm'@'%' IDENTIFIED BY '{password}'; GRANT ALL ON *.* TO 'dm'@'%'; FLUSH PRIVILEGES; SET GLOBAL general_log = 0"
@@ -75,12 +75,38 @@ fn search(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+async fn rows(target: &Server, cluster: &Cluster, wanted: &str) {
+    until("the rows are there", Duration::from_secs(60), || async {
+        match target.answer("SELECT CONCAT('', COUNT(*)) FROM sec.t").await {
+            Ok(rows) if rows == wanted => Ok(()),
+            other => Err(format!("{other:?}\n{}", cluster.logs_tail())),
+        }
+    })
+    .await;
+}
+
+/// Under a new key the old ciphertext goes on working, and the export holds a new one.
+async fn rotate(cluster: &mut Cluster, source: &Server, target: &Server, old: &str) {
+    let new = "2e".repeat(32);
+    fs::write(cluster.folder.path().join("keys"), format!("{new}\n{old}\n")).unwrap();
+    cluster.nodes[0].stop();
+    cluster.nodes[0].up();
+    source.exec("INSERT INTO sec.t VALUES (3)").await;
+    rows(target, cluster, "3").await;
+    cluster.dmctl(&["config", "export", "-p", "rotated"]);
+    let exported = fs::read_to_string(cluster.folder.path().join("rotated/sources/s1.yaml")).unwrap();
+    let ciphertext = exported.lines().find_map(|line| line.trim().strip_prefix("password: ")).unwrap();
+    let key = cluster.file("new-key", &new);
+    let plain = cluster.dmctl(&["--decrypt", ciphertext.trim_matches('"'), "--secret-key-path", &key]);
+    assert_eq!(plain.trim(), UPSTREAM);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passwords_are_used_and_shown_nowhere() {
-    let (old, new) = ("1f".repeat(32), "2e".repeat(32));
-    let (mut source, mut target) = (mariadb(), mariadb());
-    user(&mut source, UPSTREAM).await;
-    user(&mut target, DOWNSTREAM).await;
+    let old = "1f".repeat(32);
+    let (source, target) = (mariadb(), mariadb());
+    user(&source, UPSTREAM).await;
+    user(&target, DOWNSTREAM).await;
     source.exec("CREATE DATABASE sec; CREATE TABLE sec.t (id INT PRIMARY KEY); INSERT INTO sec.t VALUES (1)").await;
     let mut cluster = cluster(&old);
     let elsewhere = tempfile::tempdir().unwrap();
@@ -105,13 +131,7 @@ async fn passwords_are_used_and_shown_nowhere() {
     let task = cluster.file("sec.yaml", &task);
     said.push(cluster.dmctl_ok(&["start-task", &task]));
     source.exec("INSERT INTO sec.t VALUES (2)").await;
-    until("both rows are there", Duration::from_secs(60), || async {
-        match target.text("SELECT CONCAT('', COUNT(*)) FROM sec.t").await.as_str() {
-            "2" => Ok(()),
-            rows => Err(format!("{rows}\n{}", cluster.logs_tail())),
-        }
-    })
-    .await;
+    rows(&target, &cluster, "2").await;
     for args in [
         &["query-status", "--more", "sec"][..],
         &["config", "source", "s1"],
@@ -126,25 +146,7 @@ async fn passwords_are_used_and_shown_nowhere() {
     let pid = cluster.nodes[0].pid();
     said.push(String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/cmdline")).unwrap()).into_owned());
 
-    // Under a new key the old ciphertext goes on working, and the export holds a new one.
-    fs::write(cluster.folder.path().join("keys"), format!("{new}\n{old}\n")).unwrap();
-    cluster.nodes[0].stop();
-    cluster.nodes[0].up();
-    until("the task goes on", Duration::from_secs(60), || async {
-        source.exec("REPLACE INTO sec.t VALUES (3)").await;
-        match target.text("SELECT CONCAT('', COUNT(*)) FROM sec.t").await.as_str() {
-            "3" => Ok(()),
-            rows => Err(format!("{rows}\n{}", cluster.logs_tail())),
-        }
-    })
-    .await;
-    cluster.dmctl(&["config", "export", "-p", "rotated"]);
-    let exported = fs::read_to_string(cluster.folder.path().join("rotated/sources/s1.yaml")).unwrap();
-    let ciphertext =
-        exported.lines().find_map(|line| line.trim().strip_prefix("password: ")).unwrap().trim_matches('"');
-    let key = cluster.file("new-key", &new);
-    let plain = cluster.dmctl(&["--decrypt", ciphertext, "--secret-key-path", &key]);
-    assert_eq!(plain.trim(), UPSTREAM);
+    rotate(&mut cluster, &source, &target, &old).await;
 
     let mut found = Vec::new();
     search(cluster.folder.path(), &mut found);

@@ -63,3 +63,15 @@ pub async fn ask(session: &mut Session, matches: &Matches) -> Outcome {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_asks_dmctl_for_candidates() {
+        for script in [BASH, ZSH, FISH] {
+            assert!(script.contains(" __complete -- ") && script.contains("dmctl completion "), "{script}");
+        }
+    }
+}
