@@ -16,7 +16,7 @@ use super::{
     wire::{PacketStream, Wire, WireError, server_error},
 };
 use crate::{
-    config::DbConfig,
+    config::{DbConfig, Secret, secret},
     mysql::{connect, tls},
 };
 
@@ -81,6 +81,9 @@ impl Greeting {
 
 /// Opens a connection to the first address that takes one, and logs in.
 pub(in crate::mysql) async fn login(cfg: &DbConfig, addresses: &[SocketAddr], limit: Duration) -> Wire<PacketStream> {
+    // Here, so that whoever logs in sends what the written form stands for.
+    let password = secret::reveal(&cfg.password).map_err(|e| WireError::Protocol(e.message().to_owned()))?;
+    let cfg = &DbConfig { password: Secret(password), ..cfg.clone() };
     let socket = timeout(limit, TcpStream::connect(addresses))
         .await
         .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;

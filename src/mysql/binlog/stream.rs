@@ -11,7 +11,7 @@ use super::{
     wire::{PacketStream, WireError, server_error},
 };
 use crate::{
-    config::{DbConfig, Flavor, Secret, secret},
+    config::{DbConfig, Flavor},
     error::{Code, DmError, Result, Scope},
     mysql::{
         connect::{connect_error, io_dial_cause, resolve},
@@ -97,8 +97,7 @@ impl BinlogStream {
         let limit = options.connect_timeout;
         let ips = resolve(cfg, limit).await.map_err(refused)?;
         let addresses: Vec<SocketAddr> = ips.into_iter().map(|ip| SocketAddr::new(ip, cfg.port)).collect();
-        let revealed = DbConfig { password: Secret(secret::reveal(&cfg.password)?), ..cfg.clone() };
-        let mut packets = login(&revealed, &addresses, limit).await.map_err(|e| refused(login_cause(cfg, e)))?;
+        let mut packets = login(cfg, &addresses, limit).await.map_err(|e| refused(login_cause(cfg, e)))?;
         for (command, arguments) in requests(server_id, flavor, &start, &options)? {
             packets.simple(command, &arguments, limit).await.map_err(stream_error)?;
         }
