@@ -77,7 +77,7 @@ fn a_silent_leader_is_called_again_and_the_dead_connection_given_up() {
     link.tick(start);
     link.heard(start, link.attempt(), &Ok(SchedulerReply::Accepted), 0.0);
     let late = Err(NoReply::Late(Duration::from_secs(1)));
-    let at = start + Duration::from_secs(1);
+    let at = start + Duration::from_millis(500);
     assert_eq!(link.tick(at), Say::Beat);
     assert!(!link.heard(at, link.attempt(), &late, 0.0));
     assert!(!link.accepted());
