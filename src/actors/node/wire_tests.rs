@@ -10,7 +10,8 @@ async fn talk(server: &Security, client: &Security) -> Result<u8, String> {
     let server = server.clone();
     let served = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = secure(stream, &server).await.map_err(|e| e.to_string())?;
+        let secured = tokio::time::timeout(Duration::from_secs(1), secure(stream, &server)).await;
+        let mut stream = secured.map_err(|_| "no handshake")?.map_err(|e| e.to_string())?;
         stream.write_all(&[7]).await.map_err(|e| e.to_string())?;
         stream.flush().await.map_err(|e| e.to_string())
     });
