@@ -75,7 +75,8 @@ async fn different(server: &Server, charset: &str) -> Vec<String> {
             "SELECT code, CONVERT(CONVERT(code USING {charset}) USING utf32) = '?', \
              CONVERT(CONVERT(code USING {charset}) USING utf8mb4) FROM ({codes}) AS codes"
         );
-        let rows: Vec<(Vec<u8>, Option<bool>, Option<Vec<u8>>)> = conn.query(sql).await.unwrap();
+        type Answer = (Vec<u8>, Option<bool>, Option<Vec<u8>>);
+        let rows: Vec<Answer> = conn.query(sql).await.unwrap();
         for (code, question, text) in rows {
             let text = text.and_then(|text| String::from_utf8(text).ok());
             // What isn't one character of the set comes back as none, several, a question mark, or U+FFFD.

@@ -90,9 +90,7 @@ async fn shards_of_different_structure_and_counters_that_may_meet() {
     let dir = tempfile::tempdir().unwrap();
     let table = "id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20), KEY (v)";
     one.exec(&format!("CREATE DATABASE d; CREATE TABLE d.t1 ({table}); CREATE TABLE d.t2 ({table})")).await;
-    other
-        .exec(&format!("CREATE DATABASE d; CREATE TABLE d.t3 (id INT NOT NULL PRIMARY KEY, v VARCHAR(30), w INT)"))
-        .await;
+    other.exec("CREATE DATABASE d; CREATE TABLE d.t3 (id INT NOT NULL PRIMARY KEY, v VARCHAR(30), w INT)").await;
     let shard = |source: &Server, id: &str, mode: &str| {
         let mut config = subtask(source, &target, dir.path(), TaskMode::All);
         config.source_id = id.into();

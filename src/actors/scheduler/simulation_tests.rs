@@ -265,16 +265,18 @@ impl World {
         for letter in due {
             let (m, w) = (letter.master, letter.worker);
             match letter.word {
-                Word::Hello(_) | Word::Beat(_) | Word::Did(_) if self.hears[m][MASTERS + w] => self.to_master(letter),
+                Word::Hello(_) | Word::Beat(_) | Word::Did(_) if self.hears[m][MASTERS + w] => {
+                    self.reach_master(letter)
+                }
                 Word::Answer(_) | Word::Follow(_) | Word::Release(..) if self.hears[MASTERS + w][m] => {
-                    self.to_worker(letter);
+                    self.reach_worker(letter);
                 }
                 _ => {}
             }
         }
     }
 
-    fn to_master(&mut self, letter: Letter) {
+    fn reach_master(&mut self, letter: Letter) {
         let (now, name) = (self.now(), format!("w{}", letter.worker));
         let master = &mut self.masters[letter.master];
         let Some(roster) = &mut master.roster else { return };
@@ -295,7 +297,7 @@ impl World {
         }
     }
 
-    fn to_worker(&mut self, letter: Letter) {
+    fn reach_worker(&mut self, letter: Letter) {
         let now = self.worker_now(letter.worker);
         let worker = &mut self.workers[letter.worker];
         if !worker.up || worker.incarnation != letter.incarnation {
@@ -412,7 +414,7 @@ fn live(seed: u64, freezes: bool) -> (u64, u64) {
             |w: &Worker| w.sources.holdings().iter().any(|h| h.source_id == *source && h.epoch == binding.epoch);
         let holders: Vec<String> =
             (0..WORKERS).filter(|w| holds(&world.workers[*w])).map(|w| format!("w{w}")).collect();
-        assert_eq!(holders, [binding.worker.clone()], "seed {seed}: {source} at epoch {}", binding.epoch);
+        assert_eq!(holders, std::slice::from_ref(&binding.worker), "seed {seed}: {source} at epoch {}", binding.epoch);
         assert_eq!(world.fence.get(source), Some(&binding.epoch), "seed {seed}: {source}");
     }
     (world.refused, world.overlaps)
