@@ -1,5 +1,6 @@
 //! `import-mode: stream` as a worker runs it, without a cluster: every key, kills at random moments, writers during the load.
 
+mod indexes;
 mod kills;
 mod zoo;
 

@@ -72,6 +72,24 @@ fn definitions(sql: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The table's own comment as it stands in its CREATE TABLE: a COMMENT takes nothing but a plain string, whose escapes are
+/// those of the session, which is of the same kind as the one that made the table.
+fn comment(sql: &str) -> &str {
+    let options = sql.rsplit_once("\n)").map_or("", |(_, options)| options);
+    let Some(text) = options.split_once(" COMMENT=").map(|(_, text)| text) else { return "''" };
+    let (mut bytes, mut escaped) = (text.bytes().enumerate().skip(1).peekable(), false);
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'\'' if bytes.peek().is_some_and(|(_, next)| *next == b'\'') => escaped = true,
+            b'\'' => return &text[..=at],
+            _ => {}
+        }
+    }
+    "''"
+}
+
 /// Adds what is missing to the tables of this load that bear the mark. `texts`: each table's CREATE TABLE of the source, in the
 /// file where there is none.
 pub async fn build(
@@ -84,7 +102,7 @@ pub async fn build(
     let mut jobs = Vec::new();
     let marked =
         link::answered(&config.to, Scope::Downstream, "look for tables without indexes", marked(conn, &texts)).await?;
-    for (target, comment) in marked {
+    for target in marked {
         let Some((file, text)) = texts.get(&target) else { continue };
         let text = text.clone().map_or_else(|| create::read(file), Ok)?;
         let sql = how.rewritten(&text, file)?.unwrap_or(text);
@@ -92,7 +110,7 @@ pub async fn build(
         let name = format!("{}.{}", quote_name(&target.0), quote_name(&target.1));
         let missing = definitions(&sql).into_iter().filter(|(name, _)| !there.contains(&name.to_lowercase()));
         let mut changes: Vec<String> = missing.map(|(_, text)| format!("ADD {text}")).collect();
-        changes.push(format!("COMMENT = {}", quote_text(comment.strip_prefix(MARK).unwrap_or_default())));
+        changes.push(format!("COMMENT={}", comment(&sql)));
         jobs.push(format!("ALTER TABLE {name} {}", changes.join(", ")));
     }
     let work = jobs.into_iter().map(|sql| async move {
@@ -106,25 +124,20 @@ pub async fn build(
     Ok(())
 }
 
-/// Those of the tables whose comment begins with the mark, and the comment.
-async fn marked(
-    conn: &mut Conn,
-    texts: &BTreeMap<Target, (SchemaFile, Option<String>)>,
-) -> Result<Vec<(Target, String)>> {
+/// Those of the tables whose comment begins with the mark, by name.
+async fn marked(conn: &mut Conn, texts: &BTreeMap<Target, (SchemaFile, Option<String>)>) -> Result<Vec<Target>> {
     let schemas: BTreeSet<String> = texts.keys().map(|(schema, _)| quote_text(schema)).collect();
     if schemas.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({}) AND \
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({}) AND \
          TABLE_COMMENT LIKE '{MARK}%'",
         Vec::from_iter(schemas).join(", ")
     );
-    let rows: Vec<(String, String, String)> = conn
-        .query(&sql)
+    conn.query(&sql)
         .await
-        .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "look for tables without indexes", &e))?;
-    Ok(rows.into_iter().map(|(schema, table, comment)| ((schema, table), comment)).collect())
+        .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "look for tables without indexes", &e))
 }
 
 /// Names of a table's indexes, in lower case.
@@ -141,6 +154,18 @@ mod tests {
 
     const TABLE: &str = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  `k` int(11) DEFAULT 0,\n  PRIMARY KEY (`id`),\n  \
                          UNIQUE KEY `u` (`k`,`id`),\n  KEY `k``1` (`k`) USING BTREE,\n  KEY `b` (`k`,`id`)\n) ENGINE=InnoDB COMMENT='it''s'";
+
+    #[test]
+    fn a_comment_is_taken_as_it_stands() {
+        for (options, expected) in [
+            ("", "''"),
+            (" ENGINE=InnoDB COMMENT='a'", "'a'"),
+            (" COMMENT='it''s \\\\ \\' large\\\\' STATS_PERSISTENT=1", "'it''s \\\\ \\' large\\\\'"),
+            (" COMMENT='''' ENGINE=x", "''''"),
+        ] {
+            assert_eq!(comment(&format!("CREATE TABLE t (\n  `a` int COMMENT='x'\n){options}")), expected, "{options}");
+        }
+    }
 
     #[test]
     fn plain_indexes_are_left_out_and_known_again() {
