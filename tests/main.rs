@@ -8,6 +8,7 @@ mod checking;
 mod cluster;
 mod collations;
 mod combining;
+mod copied_dates;
 mod dumping;
 mod exits;
 mod expression;

@@ -88,22 +88,37 @@ pub fn adjusted_sql_mode(source: Option<&str>) -> String {
 }
 
 /// The modes that change how a DDL statement reads beyond its quotes (which are rewritten), and their bits in a query
-/// event: `a || b` of a generated column, NOT in a CHECK, REAL, and whether `KEY count (a)` is a function; and what becomes
-/// of dates such as 2023-02-30 and 2023-00-10 in a table that is copied (without strictness: 0000-00-00).
-const DDL_MODES: [(u64, &str); 6] = [
-    (1, "REAL_AS_FLOAT"),
-    (2, "PIPES_AS_CONCAT"),
-    (8, "IGNORE_SPACE"),
-    (1 << 23, "NO_ZERO_IN_DATE"),
-    (1 << 25, "ALLOW_INVALID_DATES"),
-    (1 << 29, "HIGH_NOT_PRECEDENCE"),
-];
+/// event: `a || b` of a generated column, NOT in a CHECK, REAL, and whether `KEY count (a)` is a function.
+const DDL_MODES: [(u64, &str); 4] =
+    [(1, "REAL_AS_FLOAT"), (2, "PIPES_AS_CONCAT"), (8, "IGNORE_SPACE"), (1 << 29, "HIGH_NOT_PRECEDENCE")];
 
-/// The sql_mode under which a statement of the source is executed: the session's own, but with the source's reading.
-pub fn ddl_sql_mode(own: &str, event: u64) -> String {
-    let kept = without(own, &DDL_MODES.map(|(_, name)| name));
-    let taken = DDL_MODES.iter().filter(|(bit, _)| event & bit != 0).map(|(_, name)| *name);
-    kept.split(',').filter(|mode| !mode.is_empty()).chain(taken).collect::<Vec<_>>().join(",")
+/// What becomes of 2023-02-30 and of 2023-00-10 in a table that is copied.
+const DATE_MODES: [&str; 3] = ["NO_ZERO_IN_DATE", "NO_ZERO_DATE", "ALLOW_INVALID_DATES"];
+const STRICT: u64 = 1 << 21 | 1 << 22;
+const NO_ZERO_IN_DATE: u64 = 1 << 23;
+const NO_ZERO_DATE: u64 = 1 << 24;
+const ALLOW_INVALID_DATES: u64 = 1 << 25;
+
+/// The sql_mode under which a statement of the source is executed: the session's own, but with the source's reading, and
+/// with what its server does to dates when it copies a table (seen on all seven releases, tests/copied_dates.rs).
+pub fn ddl_sql_mode(own: &str, event: u64, source_is_mariadb: bool) -> String {
+    let kept = without(&without(own, &DDL_MODES.map(|(_, name)| name)), &DATE_MODES);
+    let mut modes: Vec<&str> = kept.split(',').filter(|mode| !mode.is_empty()).collect();
+    modes.extend(DDL_MODES.iter().filter(|(bit, _)| event & bit != 0).map(|(_, name)| *name));
+    // A strict session's statement failed at such a date, or met none because nothing was copied; MariaDB copies dates
+    // without a look unless the mode has something against zeros.
+    let strict = event & STRICT != 0;
+    let looks = !strict && (!source_is_mariadb || event & (NO_ZERO_IN_DATE | NO_ZERO_DATE) != 0);
+    if !looks || event & ALLOW_INVALID_DATES != 0 {
+        modes.push("ALLOW_INVALID_DATES");
+    } else {
+        // Changes nothing by itself without strictness, but makes MariaDB look, too.
+        modes.push("NO_ZERO_DATE");
+    }
+    if looks && event & NO_ZERO_IN_DATE != 0 {
+        modes.push("NO_ZERO_IN_DATE");
+    }
+    modes.join(",")
 }
 
 fn without(modes: &str, removed: &[&str]) -> String {
@@ -135,13 +150,27 @@ mod tests {
 
     #[test]
     fn a_statement_is_read_as_at_the_source() {
-        let own = "NO_ENGINE_SUBSTITUTION,IGNORE_SPACE,ALLOW_INVALID_DATES";
-        assert_eq!(ddl_sql_mode(own, 0), "NO_ENGINE_SUBSTITUTION");
-        assert_eq!(ddl_sql_mode(own, 1 << 25), "NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES");
-        assert_eq!(ddl_sql_mode(own, 1 << 23), "NO_ENGINE_SUBSTITUTION,NO_ZERO_IN_DATE");
-        assert_eq!(ddl_sql_mode("IGNORE_SPACE", 2 | 8), "PIPES_AS_CONCAT,IGNORE_SPACE");
+        assert_eq!(
+            ddl_sql_mode("IGNORE_SPACE", 2 | 8 | 1 << 25, false),
+            "PIPES_AS_CONCAT,IGNORE_SPACE,ALLOW_INVALID_DATES"
+        );
         // Quotes are rewritten, so their modes never reach the target.
-        assert_eq!(ddl_sql_mode("", 4 | 1 << 20 | 1 << 29), "HIGH_NOT_PRECEDENCE");
+        assert_eq!(ddl_sql_mode("", 4 | 1 << 20 | 1 << 25 | 1 << 29, true), "HIGH_NOT_PRECEDENCE,ALLOW_INVALID_DATES");
+    }
+
+    #[test]
+    fn dates_are_copied_as_at_the_source() {
+        let own = "NO_ENGINE_SUBSTITUTION,IGNORE_SPACE,ALLOW_INVALID_DATES";
+        let mode = |event, mariadb| ddl_sql_mode(own, event, mariadb).replace("NO_ENGINE_SUBSTITUTION,", "");
+        assert_eq!(mode(0, false), "NO_ZERO_DATE");
+        assert_eq!(mode(0, true), "ALLOW_INVALID_DATES");
+        assert_eq!(mode(1 << 24, true), "NO_ZERO_DATE");
+        assert_eq!(mode(1 << 23, true), "NO_ZERO_DATE,NO_ZERO_IN_DATE");
+        assert_eq!(mode(1 << 23 | 1 << 25, false), "ALLOW_INVALID_DATES,NO_ZERO_IN_DATE");
+        for mariadb in [false, true] {
+            assert_eq!(mode(1 << 21, mariadb), "ALLOW_INVALID_DATES");
+            assert_eq!(mode(1 << 22 | 1 << 23 | 1 << 24, mariadb), "ALLOW_INVALID_DATES");
+        }
     }
 
     #[test]

@@ -156,6 +156,7 @@ impl TranslateTask {
             timestamp: event.timestamp,
             time_zone: event.event.status.time_zone.clone(),
             sql_mode: event.event.status.sql_mode.unwrap_or_default(),
+            source_is_mariadb: self.source_info.is_mariadb(),
             explicit_timestamps: outcome.explicit_timestamps,
             statements: outcome.statements,
             rows: outcome.rows,

@@ -77,6 +77,7 @@ pub struct DdlJob {
     pub time_zone: Option<String>,
     /// The session's sql_mode at the source, as bits.
     pub sql_mode: u64,
+    pub source_is_mariadb: bool,
     /// Its explicit_defaults_for_timestamp.
     pub explicit_timestamps: bool,
     pub statements: Vec<DdlStatement>,
@@ -388,7 +389,8 @@ impl ControlTask {
     }
 
     async fn execute(&mut self, job: &DdlJob, statement: &DdlStatement, sql: &str) -> Result<(), MysqlError> {
-        let (own, wanted) = (self.target.sql_mode().to_owned(), ddl_sql_mode(self.target.sql_mode(), job.sql_mode));
+        let own = self.target.sql_mode().to_owned();
+        let wanted = ddl_sql_mode(&own, job.sql_mode, job.source_is_mariadb);
         let conn = match self.writer.connection().await {
             Ok(conn) => conn,
             // Looks like a broken connection to the caller, who then tries again.
