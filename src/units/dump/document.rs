@@ -119,7 +119,9 @@ fn numbered(column: &str, path: &str) -> String {
 pub fn append(out: &mut Vec<u8>, text: &str, types: Option<&str>) {
     // MySQL 5.7 prints the line breaks of base64 data bare, which no server takes back.
     let text = text.replace('\n', "\\n");
-    let typed = Node::parse(&text).map(|root| root.typed(&text, types)).unwrap_or_default();
+    let (typed, mut whole) = Node::parse(&text).map(|root| root.typed(&text, types)).unwrap_or_default();
+    whole.sort_unstable();
+    let text = pointed(text, &whole);
     let mut sql = String::with_capacity(text.len() + 32);
     let plain = typed.is_empty();
     json::write_sql(&Json::new(text, typed), &mut sql);
@@ -127,6 +129,17 @@ pub fn append(out: &mut Vec<u8>, text: &str, types: Option<&str>) {
         sql = commented(&sql);
     }
     out.extend_from_slice(sql.as_bytes());
+}
+
+/// The text with `.0` behind the numbers that end at these places: what every server, TiDB included, reads as a double.
+fn pointed(text: String, ends: &[usize]) -> String {
+    let (mut out, mut from) = (String::new(), 0);
+    for end in ends {
+        out.push_str(text.get(from..*end).unwrap_or_default());
+        out.push_str(".0");
+        from = *end;
+    }
+    if from == 0 { text } else { out + text.get(from..).unwrap_or_default() }
 }
 
 /// `JSON_SET('text',...)` with everything but the text in comments for MySQL 5.7.8 and later.
@@ -239,17 +252,25 @@ impl Node {
         Some(if open == b'{' { Node::Object(members) } else { Node::Array(elements) })
     }
 
-    fn typed(&self, text: &str, types: Option<&str>) -> Vec<TypedScalar> {
+    /// The scalars that text doesn't tell, and where the doubles end that MySQL 5.7 prints as integers.
+    fn typed(&self, text: &str, types: Option<&str>) -> (Vec<TypedScalar>, Vec<usize>) {
         let mut parts = types.unwrap_or_default().split('|');
         let mut list = || parts.next().filter(|p| !p.is_empty()).map(|p| p.split(',').collect()).unwrap_or_default();
         let root: Vec<&str> = list();
-        let mut walk =
-            Walk { text, known: types.is_some(), members: list(), elements: list(), at: [0, 0], out: Vec::new() };
+        let mut walk = Walk {
+            text,
+            known: types.is_some(),
+            members: list(),
+            elements: list(),
+            at: [0, 0],
+            out: Vec::new(),
+            whole: Vec::new(),
+        };
         if let Node::Scalar(place) = self {
             walk.scalar("$", place, root.first().copied());
         }
         walk.children(self, "$");
-        walk.out
+        (walk.out, walk.whole)
     }
 }
 
@@ -283,6 +304,8 @@ struct Walk<'a> {
     /// How many of both lists were used.
     at: [usize; 2],
     out: Vec<TypedScalar>,
+    /// Ends of the doubles that are printed as integers.
+    whole: Vec<usize>,
 }
 
 impl Walk<'_> {
@@ -321,7 +344,11 @@ impl Walk<'_> {
         let string = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
         let scalar = match (kind, string) {
             (Some("DECIMAL"), None) => Some(Scalar::Decimal(text.into())),
-            (Some("DOUBLE"), None) => whole_double(text).or_else(|| long_double(text)),
+            (Some("DOUBLE"), None) if is_whole(text) => {
+                self.whole.push(place.end);
+                None
+            }
+            (Some("DOUBLE"), None) => long_double(text),
             (None, None) if !self.known => long_double(text),
             (Some("DATE"), Some(text)) => date(text).map(Scalar::Date),
             (Some("DATETIME"), Some(text)) => datetime(text).map(Scalar::DateTime),
@@ -335,9 +362,8 @@ impl Walk<'_> {
 }
 
 /// A double that MySQL 5.7 prints as an integer.
-fn whole_double(text: &str) -> Option<Scalar> {
-    let whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    if whole { text.parse().ok().map(Scalar::Double) } else { None }
+fn is_whole(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
 /// A double that some servers don't read back exactly from text.
@@ -433,7 +459,12 @@ mod tests {
         assert_eq!(sql(text, Some(types)), want);
         assert_eq!(sql("1.10", Some("DECIMAL||")), "/*!50708 JSON_SET( */'1.10'/*!50708 ,'$',1.10) */");
         // As MySQL 5.7 prints it.
-        assert_eq!(sql("1", Some("DOUBLE||")), "/*!50708 JSON_SET( */'1'/*!50708 ,'$',1e0) */");
+        assert_eq!(sql("1", Some("DOUBLE||")), "'1.0'");
+        let (text, types) =
+            (r#"[-0, 12, {"a": 7, "b": 1.5}, 100000000000000]"#, "ARRAY|DOUBLE,DECIMAL|DOUBLE,INTEGER,OBJECT,DOUBLE");
+        let want =
+            r#"/*!50708 JSON_SET( */'[-0.0, 12, {"a": 7.0, "b": 1.5}, 100000000000000.0]'/*!50708 ,'$[2]."b"',1.5) */"#;
+        assert_eq!(sql(text, Some(types)), want);
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub struct Shared {
     pub budget: Arc<Semaphore>,
     pub buffers: Buffers,
     pub budget_kib: u32,
+    pub tidb: bool,
     pub counters: Arc<Counters>,
     pub queue: Queue,
 }
@@ -368,6 +369,7 @@ impl StreamedLoad<'_> {
             budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
             buffers: Buffers::default(),
             budget_kib: BUDGET_KIB,
+            tidb: how.policy.target.tidb,
             counters: Arc::clone(&self.unit.counters),
             queue: Queue::new(chunks, if how.policy.target.tidb { usize::MAX } else { tables::PARTS }),
         };

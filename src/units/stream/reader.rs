@@ -1,6 +1,9 @@
 //! Reads chunks with a snapshot's connection and hands on their rows as INSERT texts.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::sync::mpsc;
 
@@ -15,7 +18,7 @@ use crate::{
     mysql::{RowConn, rows},
     schema::model::quote_name,
     units::{
-        dump::{self, plan, row},
+        dump::{self, document, plan, row},
         link,
     },
 };
@@ -137,7 +140,14 @@ impl<'a> Text<'a> {
         } else {
             self.text.push(b',');
         }
+        let start = self.text.len();
         row::append_row(&mut self.text, payload, &self.table.plan.columns)?;
+        if self.shared.tidb
+            && let Cow::Owned(plain) = document::plain_text(&self.text[start..])
+        {
+            self.text.truncate(start);
+            self.text.extend_from_slice(&plain);
+        }
         if !self.table.tail.is_empty() {
             self.text.pop();
             self.text.extend_from_slice(&self.table.tail);

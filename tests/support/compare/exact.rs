@@ -118,7 +118,8 @@ pub fn whole_doubles_as_integers(exact: &str) -> String {
         let value = u64::from_str_radix(digits, 16).map_or(f64::NAN, f64::from_bits);
         out.push_str(before);
         if value.fract() == 0.0 && value.abs() < 1e15 {
-            out.push_str(&format!("\\u0001integer {}", value as i64));
+            // Its negative zero is `-0`.
+            out.push_str(&format!("\\u0001integer {value:.0}"));
         } else {
             out.push_str(&tail[..MARK.len() + digits.len()]);
         }
@@ -182,6 +183,7 @@ mod tests {
     #[test]
     fn what_mysql_5_7_prints_tells_no_whole_doubles() {
         assert_eq!(whole_doubles_as_integers(&document("[1.0, 1.5, 1]")), document("[1, 1.5, 1]"));
+        assert_eq!(whole_doubles_as_integers(&document("[-0.0, 0.0]")), document("[-0, 0]"));
     }
 
     #[test]
