@@ -115,3 +115,26 @@ async fn the_console_shows_the_whole_tree_and_nodes_end_well() {
     assert_eq!(out.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&out.stderr).contains(&format!("can't connect to {master}")), "{out:?}");
 }
+
+#[test]
+fn bash_completes_commands_flags_and_operations() {
+    let script = r#"
+        source <(dmctl completion bash)
+        offered() {
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+            _dmctl
+            printf '%s -> %s\n' "$*" "${COMPREPLY[*]}"
+        }
+        offered dmctl query-s
+        offered dmctl operate-source cr
+        offered dmctl config e
+        offered dmctl start-task --rem
+        offered dmctl operate-leader nothing
+    "#;
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_dmctl")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let out = Command::new("bash").args(["-c", script]).env("PATH", path).stdin(Stdio::null()).output().unwrap();
+    let want = "dmctl query-s -> query-status\ndmctl operate-source cr -> create\ndmctl config e -> export\ndmctl start-task \
+                --rem -> --remove-meta\ndmctl operate-leader nothing -> \n";
+    assert_eq!(String::from_utf8(out.stdout).unwrap(), want, "{}", String::from_utf8_lossy(&out.stderr));
+}

@@ -10,6 +10,7 @@ use crate::dmctl::{
 /// The command line.
 pub const SPEC: Spec =
     Spec::new("completion <bash | zsh | fish>", "Prints the script with which a shell completes dmctl's command lines")
+        .operations(&["bash", "zsh", "fish"])
         .unlisted();
 
 /// What the scripts call.

@@ -16,6 +16,7 @@ pub const SPEC: Spec =
     Spec::new("get-config <task | master | worker | source> <name> [--file filename]", "Gets the configuration")
         .hidden()
         .aliases(&[TASK_ALIAS])
+        .operations(&["task", "master", "worker", "source"])
         .flags(&[Flag::text("file", "", "write config to file").short('f')]);
 
 /// The name of before other kinds could be asked for.

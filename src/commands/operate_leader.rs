@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// The command line.
-pub const SPEC: Spec = Spec::new("operate-leader <operate-type>", "`evict`/`cancel-evict` the leader");
+pub const SPEC: Spec = Spec::new("operate-leader <operate-type>", "`evict`/`cancel-evict` the leader")
+    .operations(&["evict", "cancel-evict"]);
 
 /// The dmctl side.
 pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {

@@ -21,6 +21,7 @@ pub const SPEC: Spec = Spec::new(
     "operate-source <operate-type> [config-file ...] [-w worker] [--print-sample-config]",
     "`create`/`update`/`stop`/`show` upstream MySQL/MariaDB source",
 )
+.operations(&["create", "update", "stop", "show"])
 .flags(&[
     Flag::switch("print-sample-config", "print sample config file of source").short('p'),
     Flag::text("worker", "", "specify bound worker for created source").short('w'),

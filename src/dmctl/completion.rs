@@ -89,14 +89,18 @@ struct Wanted {
 fn wanted(tool: &Tool, words: &[&str]) -> Wanted {
     let mut commands = tool.commands;
     let mut command: Option<&Spec> = None;
+    let mut first = false;
     for word in words {
+        first = false;
         if let Some(found) = commands.iter().find(|spec| spec.name() == *word) {
             command = Some(found);
             commands = found.subcommands;
+            first = true;
         }
     }
     let mut offered: Vec<String> =
         commands.iter().filter(|spec| !spec.hidden).map(|spec| spec.name().to_owned()).collect();
+    offered.extend(command.filter(|_| first).into_iter().flat_map(|spec| spec.operations).map(|&name| name.to_owned()));
     let flags = tool.flags.iter().chain(command.map_or(&[][..], |spec| spec.flags));
     offered.extend(flags.filter(|flag| !flag.hidden).map(|flag| format!("--{}", flag.name)));
     if command.is_none() {
@@ -118,5 +122,8 @@ mod tests {
         assert!(start.words.contains(&"--remove-meta".to_owned()) && start.names);
         let config = wanted(&PROMPT, &["config"]);
         assert!(config.words.contains(&"export".to_owned()));
+        let evict = "evict".to_owned();
+        assert!(wanted(&PROMPT, &["operate-leader"]).words.contains(&evict));
+        assert!(!wanted(&PROMPT, &["operate-leader", "evict"]).words.contains(&evict));
     }
 }

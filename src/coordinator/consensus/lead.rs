@@ -160,6 +160,12 @@ impl Consensus {
     /// Gives leadership away and does not take it again until `cancel_evict` or a restart.
     pub async fn evict(&self) -> Result<()> {
         let config = self.raft.runtime_config();
+        let alone = self.members().iter().all(|voter| voter.name == self.me.name || !self.is_voter(&voter.name));
+        if alone {
+            return Err(DmError::new(Code::MasterInvalidOperateOp)
+                .msg("no other master could lead: it is the only one of the cluster")
+                .workaround("Please add another master with `join` first."));
+        }
         config.elect(false);
         if self.raft.metrics().borrow().state != ServerState::Leader {
             return Ok(());
@@ -168,11 +174,10 @@ impl Consensus {
         config.heartbeat(false);
         let left = self.raft.wait(Some(EVICT_LIMIT)).metrics(|m| m.state != ServerState::Leader, "another leads").await;
         config.heartbeat(true);
-        left.map(drop).map_err(|e| {
+        left.map(drop).map_err(|_| {
             config.elect(true);
             DmError::new(Code::MasterInvalidOperateOp)
                 .msg(format!("no other master took over within {EVICT_LIMIT:?}"))
-                .cause(e)
                 .workaround("Please use `list-member --master` to see whether a majority of the others is alive.")
         })
     }

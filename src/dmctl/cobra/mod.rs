@@ -100,12 +100,24 @@ pub struct Spec {
     pub subcommands: &'static [Spec],
     /// False for a mere group of sub-commands.
     pub runs: bool,
+    /// What its first argument may be, where that is a fixed set; for completion.
+    pub operations: &'static [&'static str],
 }
 
 impl Spec {
     /// A visible command without flags.
     pub const fn new(usage: &'static str, about: &'static str) -> Spec {
-        Spec { usage, about, aliases: &[], hidden: false, unlisted: false, flags: &[], subcommands: &[], runs: true }
+        Spec {
+            usage,
+            about,
+            aliases: &[],
+            hidden: false,
+            unlisted: false,
+            flags: &[],
+            subcommands: &[],
+            runs: true,
+            operations: &[],
+        }
     }
 
     /// With flags.
@@ -136,6 +148,12 @@ impl Spec {
     /// Not in DM's list of commands.
     pub const fn unlisted(mut self) -> Spec {
         self.unlisted = true;
+        self
+    }
+
+    /// Its first argument is one of these.
+    pub const fn operations(mut self, operations: &'static [&'static str]) -> Spec {
+        self.operations = operations;
         self
     }
 

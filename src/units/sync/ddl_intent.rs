@@ -105,6 +105,7 @@ mod tests {
             timestamp: 0,
             time_zone: None,
             sql_mode: 0,
+            source_is_mariadb: false,
             explicit_timestamps: true,
             statements: Vec::new(),
             rows: Vec::new(),
