@@ -152,3 +152,36 @@ async fn what_such_images_cannot_tell_is_refused() {
     );
     assert!(error.contains("binlog_row_image"), "{error}");
 }
+
+/// Safe mode repeats changes: those that such images tell end in the same rows again, one that they don't tell is refused.
+#[tokio::test]
+async fn what_such_images_cannot_repeat_is_refused() {
+    let source = Server::of(Release::Mariadb118, &["--binlog-row-image=MINIMAL"]);
+    let target = Server::start(Kind::Mariadb, &[]);
+    let tables = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, u INT UNIQUE, v INT, w INT DEFAULT 7)";
+    source.exec(tables).await;
+    target.exec(tables).await;
+    let mut config = subtask(&source, &target, true);
+    config.syncer.safe_mode = true;
+    let (binlog_name, pos, binlog_gtid) = source.binlog_end().await;
+    config.meta = Some(dm::config::Meta { binlog_name, binlog_pos: pos.parse().unwrap(), binlog_gtid });
+    let everything =
+        "USE d; INSERT INTO t (id, u, v) VALUES (1, 1, 1), (2, 2, 2), (5, 5, 5); UPDATE t SET v = 10 WHERE id = 1;
+        DELETE FROM t WHERE id = 2; INSERT INTO t (id, v) VALUES (2, 20); UPDATE t SET w = 3 WHERE id = 5;
+        SET binlog_row_image = FULL_NODUP; UPDATE t SET id = 6, u = 2 WHERE id = 5; UPDATE t SET u = 5 WHERE id = 2;
+        INSERT INTO t VALUES (5, 9, 9, 9)";
+    source.exec(everything).await;
+    // Another task of the same beginning finds all of it there already.
+    for (number, name) in ["once", "again"].into_iter().enumerate() {
+        config.name = name.into();
+        let running = Running::start(&config, 1).started(&target).await;
+        source.exec(&format!("INSERT INTO d.t (id) VALUES (100 + {number})")).await;
+        until_equal(&source, &target, &["d"], &running).await;
+        running.stop().await.unwrap();
+    }
+    source.exec("UPDATE d.t SET id = 7 WHERE id = 1").await;
+    let running = Running::start(&config, 2).at_epoch(&target, 2).await;
+    let error = tokio::time::timeout(std::time::Duration::from_secs(30), running.error()).await.unwrap().to_string();
+    assert!(error.contains("code=11126") && error.contains("safe mode") && error.contains("binlog skip"), "{error}");
+    assert_eq!(target.text("SELECT COUNT(*) FROM d.t WHERE id IN (1, 7)").await, "1");
+}

@@ -93,7 +93,7 @@ impl Traffic {
         let writer = |number| {
             let endless = load.length.is_none();
             let file = (!endless).then(|| shared.folder.path().join("rows").display().to_string());
-            let means = Means { two_phases: !endless, file, many: if endless { 20 } else { 120 } };
+            let means = Means { two_phases: !endless, dies: endless, file, many: if endless { 20 } else { 120 } };
             let writer = Writer::new(load.seed, number, load.can, load.tables.clone(), means);
             tokio::spawn(write(shared.clone(), writer, load.length.unwrap_or(usize::MAX)))
         };

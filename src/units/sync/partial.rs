@@ -77,6 +77,11 @@ impl TranslateTask {
                     return Err(missing(&table.target, &format!("the key column {column}")));
                 }
             }
+            if let (Some(old), Some(new), true) = (&old, &new, table.may_repeat(self.safe_mode.is_on()))
+                && table.is_unrepeatable(old, new).map_err(|wrong| event.malformed(wrong, 0))?
+            {
+                return Err(unrepeatable(&table.target));
+            }
             let alone = table.has_unknown_values(old.as_ref(), new.as_ref());
             if alone {
                 self.drain().await?;
@@ -90,6 +95,20 @@ impl TranslateTask {
         }
         Ok(())
     }
+}
+
+/// The error of an update in safe mode whose row would have to be replaced, but isn't known.
+fn unrepeatable(table: &impl std::fmt::Display) -> DmError {
+    DmError::new(Code::BinlogNotLogColumn)
+        .msg(format!(
+            "upstream didn't log enough columns in binlog: in safe mode a row of {table} that gets another key is written \
+             anew, and the change doesn't tell all of it"
+        ))
+        .workaround(
+            "Please set `binlog_row_image` of the source to FULL for the changes to come. For this one: where nothing of \
+             it is on the target yet, take `safe-mode: true` out of the task; else make the change on the target by hand \
+             and pass it with `binlog skip`.",
+        )
 }
 
 /// Refuses what can't be told from such images.

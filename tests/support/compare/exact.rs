@@ -7,6 +7,7 @@
 //! | text | UTF-8, as the server converts it | TiDB keeps latin1 as UTF-8 |
 //! | ENUM | number and name; SET: names | |
 //! | bytes | the bytes | |
+//! | VECTOR | the bytes of its floats | TiDB prints `[1,2]`, MySQL has no text of it that is exact |
 //! | the rest | its text | |
 //!
 //! A text of the source whose bytes don't come back from UTF-8 equals nothing on the target.
@@ -56,6 +57,7 @@ impl Column {
             // By its members' names: TiDB has no numbers beyond 63 bits for it.
             "set" => format!("HEX(CONVERT({name} USING utf8mb4))"),
             "enum" => format!("CONCAT({name} + 0, ' ', HEX(CONVERT({name} USING utf8mb4)))"),
+            "vector" if side == Side::Source => format!("HEX({name})"),
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => format!("HEX({name})"),
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => self.text(&name, side),
             // Their own form: ZEROFILL is for eyes, and TiDB's cast cuts the last digit of a negative DECIMAL(5,5).
@@ -85,12 +87,20 @@ impl Column {
                 match self.kind.as_str() {
                     _ if self.is_json() => document(&text),
                     "decimal" => without_zerofill(&text),
+                    "vector" if text.starts_with('[') => vector(&text),
                     _ => text.into_owned(),
                 }
             }
             other => other.as_sql(true),
         }
     }
+}
+
+/// `[1,2]` as MySQL's HEX prints a vector.
+fn vector(text: &str) -> String {
+    let numbers = text.trim_matches(['[', ']']).split(',').filter(|number| !number.is_empty());
+    let floats = numbers.map(|number| number.trim().parse::<f32>().unwrap());
+    floats.flat_map(f32::to_le_bytes).map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// A decimal without the zeros that ZEROFILL puts before it.

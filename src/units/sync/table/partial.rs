@@ -13,6 +13,8 @@ use crate::{
 
 /// Stands for a column that rows of the source don't have.
 const NOWHERE: usize = usize::MAX;
+/// Stands for an expression in a key.
+const EXPRESSION: usize = usize::MAX - 1;
 
 /// Where the columns of all unique keys are in the source's rows.
 pub fn unique_columns(source: &TableInfo, target: &TableInfo) -> Vec<Vec<usize>> {
@@ -21,7 +23,7 @@ pub fn unique_columns(source: &TableInfo, target: &TableInfo) -> Vec<Vec<usize>>
         let mut offsets: Vec<usize> =
             names.map(|column| source.column_offset(&column.name).unwrap_or(NOWHERE)).collect();
         if key.functional {
-            offsets.push(NOWHERE);
+            offsets.push(EXPRESSION);
         }
         offsets
     };
@@ -51,7 +53,7 @@ impl TargetTable {
         }
         self.unique_columns.iter().any(|key| match (before, after) {
             (Some(old), Some(new)) => {
-                let touched = key.iter().any(|offset| new.sets(*offset) || *offset == NOWHERE);
+                let touched = key.iter().any(|offset| new.sets(*offset) || *offset >= EXPRESSION);
                 touched && !key.iter().all(|offset| old.knows(*offset))
             }
             (Some(row), None) | (None, Some(row)) => !key.iter().all(|offset| row.knows(*offset)),
@@ -59,7 +61,32 @@ impl TargetTable {
         })
     }
 
-    /// Appends the statement of a change. In safe mode an UPDATE that finds its row changed already changes nothing.
+    /// Whether an update can't be written so that it may be repeated: it gives its row other unique values, and its images
+    /// don't tell all of the row. Moved a second time it may move another row, which took the old value since.
+    pub fn is_unrepeatable(&self, old: &PartialRow<'_>, new: &PartialRow<'_>) -> Parsed<bool> {
+        if self.tells_all(old) && self.tells_all(new) {
+            return Ok(false);
+        }
+        for offset in self.unique_columns.iter().flatten().copied() {
+            let differs = match offset {
+                EXPRESSION => true,
+                NOWHERE => false,
+                _ => new.sets(offset) && !(old.knows(offset) && old.row().same(&new.row(), offset)?),
+            };
+            if differs {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the row tells every column that is written.
+    pub(super) fn tells_all(&self, row: &PartialRow<'_>) -> bool {
+        self.written.iter().all(|column| row.knows(column.offset))
+    }
+
+    /// Appends the statement of a change. In safe mode an UPDATE that finds its row changed already changes nothing; those
+    /// that give other unique values don't come ([`Self::is_unrepeatable`]).
     pub(super) fn render_partial(
         &self,
         before: Option<&PartialRow<'_>>,

@@ -10,6 +10,12 @@ use crate::{
 };
 
 impl TargetTable {
+    /// Whether changes of the table are written so that they may be repeated. Without a key an UPDATE is the form that does
+    /// least when it is repeated.
+    pub fn may_repeat(&self, safe_mode: bool) -> bool {
+        safe_mode || (!self.transactional && self.row_key.is_some())
+    }
+
     /// Appends the SQL of a change: its key, then its body. None: there is nothing to do.
     pub fn render(
         &self,
@@ -18,9 +24,14 @@ impl TargetTable {
         safe: bool,
         out: &mut SqlText,
     ) -> Parsed<Option<Rendered>> {
-        // Without a key an UPDATE is the form that does least when it is repeated.
-        let (safe, start) = (safe || (!self.transactional && self.row_key.is_some()), out.len());
+        let (safe, start) = (self.may_repeat(safe), out.len());
         let partial = (before.and_then(SourceRow::partial), after.and_then(SourceRow::partial));
+        if let (Some(old), Some(new), true) = (partial.0, partial.1, safe)
+            && self.tells_all(old)
+            && self.tells_all(new)
+        {
+            return self.render(Some(&old.row()), Some(&new.row()), safe, out);
+        }
         if partial.0.is_some() || partial.1.is_some() {
             let rendered = self.render_partial(partial.0, partial.1, safe, out)?;
             return Ok(rendered.map(|(kind, op)| Rendered { kind, op, key_len: 0, columns: 0 }));
