@@ -68,7 +68,7 @@ async fn one(release: Release, server: &Server, tables: u64, json: bool) {
     let questions = questions(&mut conn).await;
     let (memory, cpu, started) = (resident_memory(process::id()), cpu_seconds(process::id()), Instant::now());
     let mut tracker = Tracker::new(info, 0);
-    for table in load::bulk(&mut conn, &schemas, &|_, _| true).await.unwrap().tables {
+    for table in load::bulk(&mut conn, None, &schemas, &|_, _| true).await.unwrap().tables {
         tracker.put(table);
     }
     let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(process::id()) - cpu);

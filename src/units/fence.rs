@@ -19,6 +19,11 @@ pub fn zero_if(condition: &str) -> String {
 /// connection that counts found rows. A SET has no rows to send: it costs the server a third of what a SELECT does.
 pub const ONE_ROW_UPDATED: &str = "SET @dm_fence = 0 * (18446744073709551615 + (ROW_COUNT() <> 1))";
 
+/// [`ONE_ROW_UPDATED`] for an UPDATE of so many rows.
+pub fn rows_updated(count: usize) -> String {
+    format!("SET @dm_fence = 0 * (18446744073709551615 + (ROW_COUNT() <> {count}))")
+}
+
 /// The statement that judges a fence before rows which no transaction holds (of an engine without transactions): takes the
 /// lock of `table`'s one row that `row` finds, and fails (1690) unless it is there and `condition` holds for it. MySQL
 /// with `enforce_gtid_consistency` refuses such rows (1785) behind a write of a table with transactions, so the write of
@@ -35,6 +40,7 @@ mod tests {
 
     #[test]
     fn the_expression_stands_as_proved_on_real_servers() {
+        assert_eq!(rows_updated(1), ONE_ROW_UPDATED);
         assert_eq!(zero_if("epoch <= 7"), "0 * (18446744073709551615 + (NOT (epoch <= 7)))");
     }
 }

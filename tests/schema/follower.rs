@@ -144,7 +144,7 @@ impl Follower {
 
     /// All tables read at once must be those that were read one at a time.
     async fn compare_bulk(&mut self, problems: &mut Vec<String>) {
-        let read = load::bulk(&mut self.rig.look, &self.schemas, &|_, _| true).await.unwrap();
+        let read = load::bulk(&mut self.rig.look, None, &self.schemas, &|_, _| true).await.unwrap();
         let unreadable = read.unreadable.iter().map(|(id, error)| format!("[bulk] {id}: {error}"));
         problems.extend(unreadable.filter(|_| self.blind.is_empty()));
         let there: BTreeSet<TableId> = read.tables.iter().map(TableInfo::id).collect();

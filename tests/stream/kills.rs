@@ -32,6 +32,11 @@ async fn filled(source: &Server) {
         ))
         .await;
     all_keys(source, 400).await;
+    // Of which many go together.
+    let small = |n: u32| {
+        format!("CREATE TABLE d.small{n} (id INT PRIMARY KEY, v INT); INSERT INTO d.small{n} VALUES (1, {n}), (2, 0)")
+    };
+    source.exec(&(0..70).map(small).collect::<Vec<_>>().join("; ")).await;
 }
 
 fn config(source: &Server, target: &Server) -> SubtaskConfig {

@@ -1,19 +1,24 @@
 //! Many structures at once, from information_schema: five or six queries, however many tables and schemas there are.
 //!
 //! Each query names its schemas literally: MySQL before 8 and MariaDB then open only those schemas' tables, and for what is
-//! selected here they need no storage engine. What information_schema doesn't tell for sure is read by SHOW CREATE TABLE,
-//! a table at a time; such tables are rare (see [`Draft::ambiguous`]).
+//! selected here they need no storage engine, but for the answers of `rest`, which open every table: those are asked for at the
+//! same time over connections of their own, and not at all where InnoDB's dictionary says that there is nothing to tell. What
+//! information_schema doesn't tell for sure is read by SHOW CREATE TABLE, a table at a time; such tables are rare (see
+//! [`Draft::ambiguous`]).
 
 use std::{collections::HashMap, time::Instant};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::{Session, catalogue, fetch, fetch_session, partitions, query_failed};
+use super::{
+    Session, catalogue, fetch, fetch_session, partitions, query_failed,
+    rest::{self, Others, Rest},
+};
 use crate::{
     error::{DmError, Result},
     schema::{
         charset::{canonical_collation, charset_of_collation},
-        model::{Column, ForeignKey, Index, TableId, TableInfo, quote_text},
+        model::{Column, Index, TableId, TableInfo, quote_text},
         symbol::Symbol,
         tracker::versioning::add_hashes,
     },
@@ -32,9 +37,11 @@ pub struct Bulk {
 
 /// Reads every base table of the schemas that `wanted` takes (views and sequences are none). A schema that doesn't
 /// exist has no tables. Memory grows with the structures only: rows of the catalogue are taken one at a time.
+/// `others`: further connections to the same server, which answer at the same time.
 /// Error 10005: the server refuses, or the connection broke.
 pub async fn bulk(
     conn: &mut Conn,
+    mut others: Option<Others>,
     schemas: &[String],
     wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync),
 ) -> Result<Bulk> {
@@ -42,7 +49,7 @@ pub async fn bulk(
     let started = Instant::now();
     let mut out = Bulk::default();
     for schemas in schemas.chunks(SCHEMAS_AT_ONCE) {
-        some_schemas(conn, &session, schemas, wanted, &mut out).await?;
+        some_schemas(conn, others.as_mut(), &session, schemas, wanted, &mut out).await?;
     }
     tracing::debug!(tables = out.tables.len(), schemas = schemas.len(), took = ?started.elapsed(), "structures read at once");
     Ok(out)
@@ -51,8 +58,6 @@ pub async fn bulk(
 /// A table of which parts have been read.
 pub(super) struct Draft {
     pub(super) info: TableInfo,
-    /// CREATE_OPTIONS says that it has partitions.
-    pub(super) partitioned: bool,
     /// information_schema doesn't tell all: SHOW CREATE TABLE must.
     pub(super) ambiguous: bool,
 }
@@ -84,6 +89,7 @@ fn in_schemas(column: &str, schemas: &[String]) -> String {
 
 async fn some_schemas(
     conn: &mut Conn,
+    others: Option<&mut Others>,
     session: &Session,
     schemas: &[String],
     wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync),
@@ -94,11 +100,28 @@ async fn some_schemas(
     if drafts.list.is_empty() {
         return Ok(());
     }
-    columns(conn, session, &within, &mut drafts).await?;
-    keys(conn, session, &within, &mut drafts).await?;
-    references(conn, &within, &mut drafts).await?;
-    checks(conn, session, schemas, &mut drafts).await?;
-    partitions::read(conn, session, &within, &mut drafts).await?;
+    let quick = async |conn: &mut Conn, drafts: &mut Drafts| {
+        columns(conn, session, &within, drafts).await?;
+        keys(conn, session, &within, drafts).await
+    };
+    let asked = rest::Asked::new(session, &within, &in_schemas("CONSTRAINT_SCHEMA", schemas));
+    let needed = asked.needed(conn, &drafts).await?;
+    let told = match others {
+        Some(others) => {
+            let (read, told) = tokio::join!(quick(conn, &mut drafts), asked.by(others, needed));
+            read?;
+            told?
+        }
+        None => {
+            quick(conn, &mut drafts).await?;
+            asked.one_by_one(conn, needed).await?
+        }
+    };
+    let has_partitions = told.has_partitions;
+    apply(told, &mut drafts);
+    if has_partitions {
+        partitions::read(conn, session, &within, &mut drafts).await?;
+    }
     out.tables.reserve(drafts.list.len());
     for Draft { mut info, ambiguous, .. } in drafts.list {
         info.sort_indexes(!session.server.is_mariadb());
@@ -136,12 +159,12 @@ fn has_rival_keys(info: &TableInfo) -> bool {
 
 async fn tables(conn: &mut Conn, within: &str, wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync)) -> Result<Drafts> {
     let query = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT, CREATE_OPTIONS \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT \
          FROM information_schema.TABLES WHERE {within}"
     );
     let mut drafts = Drafts { list: Vec::new(), by_name: HashMap::new() };
     each(conn, &query, |row| {
-        let [schema, name, kind, engine, collation, comment, options] = texts(row);
+        let [schema, name, kind, engine, collation, comment] = texts(row);
         let (schema, name) = (schema.unwrap_or_default(), name.unwrap_or_default());
         let kind = kind.unwrap_or_default();
         if !(kind == "BASE TABLE" || kind == "SYSTEM VERSIONED") || !wanted(&schema, &name) {
@@ -159,8 +182,7 @@ async fn tables(conn: &mut Conn, within: &str, wanted: &(dyn Fn(&str, &str) -> b
         };
         drafts.by_name.insert((schema, name), drafts.list.len());
         // Rows of system-versioned tables have columns that the catalogue hides.
-        let partitioned = options.unwrap_or_default().contains("partitioned");
-        drafts.list.push(Draft { info, partitioned, ambiguous: kind != "BASE TABLE" });
+        drafts.list.push(Draft { info, ambiguous: kind != "BASE TABLE" });
     })
     .await?;
     Ok(drafts)
@@ -273,53 +295,18 @@ async fn keys(conn: &mut Conn, session: &Session, within: &str, drafts: &mut Dra
     Ok(())
 }
 
-async fn references(conn: &mut Conn, within: &str, drafts: &mut Drafts) -> Result<()> {
-    let query = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
-         REFERENCED_COLUMN_NAME, ORDINAL_POSITION FROM information_schema.KEY_COLUMN_USAGE \
-         WHERE {within} AND REFERENCED_TABLE_NAME IS NOT NULL"
-    );
-    let mut parts = Vec::new();
-    each(conn, &query, |row| parts.push(texts::<8>(row))).await?;
-    let place = |part: &[Option<String>; 8]| part[7].as_ref().and_then(|at| at.parse::<u32>().ok()).unwrap_or(0);
-    parts.sort_by(|a, b| (&a[..3], place(a)).cmp(&(&b[..3], place(b))));
-    for part in parts {
-        let [schema, table, name, column, parent_schema, parent, parent_column, _] =
-            part.map(Option::unwrap_or_default);
-        let Some(draft) = drafts.get(&(schema, table)) else { continue };
-        let keys = &mut draft.info.foreign_keys;
-        if keys.last().is_none_or(|last| last.name != name) {
-            keys.push(ForeignKey { name, parent: TableId::new(parent_schema, parent), ..ForeignKey::default() });
-        }
-        if let Some(key) = keys.last_mut() {
-            key.columns.push(column);
-            key.parent_columns.push(parent_column);
+/// Foreign keys and CHECK constraints.
+fn apply(told: Rest, drafts: &mut Drafts) {
+    for (table, key) in told.foreign_keys {
+        if let Some(draft) = drafts.get(&table) {
+            draft.info.foreign_keys.push(key);
         }
     }
-    Ok(())
-}
-
-/// Names of CHECK constraints; MariaDB's JSON columns are known by theirs.
-async fn checks(conn: &mut Conn, session: &Session, schemas: &[String], drafts: &mut Drafts) -> Result<()> {
-    let within = in_schemas("CONSTRAINT_SCHEMA", schemas);
-    let query = match (session.server.is_mariadb(), session.server.version) {
-        (true, 100_222..) => format!(
-            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
-             WHERE {within}"
-        ),
-        (false, 80_016..) => format!(
-            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, '' FROM information_schema.TABLE_CONSTRAINTS \
-             WHERE {within} AND CONSTRAINT_TYPE = 'CHECK'"
-        ),
-        _ => return Ok(()),
-    };
-    each(conn, &query, |row| {
-        let [schema, table, name, clause] = texts(row).map(Option::unwrap_or_default);
-        if let Some(draft) = drafts.get(&(schema, table)) {
+    for (table, name, clause) in told.checks {
+        if let Some(draft) = drafts.get(&table) {
             catalogue::check(&mut draft.info, name, &clause);
         }
-    })
-    .await
+    }
 }
 
 /// Calls `take` for every row of a query's result, without collecting them.

@@ -4,8 +4,10 @@
 mod bulk;
 mod catalogue;
 mod partitions;
+mod rest;
 
 pub use bulk::{Bulk, bulk};
+pub use rest::Others;
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 

@@ -29,13 +29,8 @@ struct Text {
     ambiguous: bool,
 }
 
-/// Reads the partitions of all drafts. MySQL before 8 and MariaDB say in CREATE_OPTIONS which tables have some, and open
-/// every table for this query: it is left out when there are none. MySQL 8 leaves `PARTITION BY KEY ()` out there.
+/// Reads the partitions of all drafts.
 pub(super) async fn read(conn: &mut Conn, session: &Session, within: &str, drafts: &mut Drafts) -> Result<()> {
-    let told = session.server.is_mariadb() || session.server.version < 80_000;
-    if told && !drafts.list.iter().any(|draft| draft.partitioned) {
-        return Ok(());
-    }
     let query = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, PARTITION_NAME, SUBPARTITION_NAME, PARTITION_METHOD, SUBPARTITION_METHOD, \
          PARTITION_EXPRESSION, SUBPARTITION_EXPRESSION, PARTITION_DESCRIPTION, PARTITION_COMMENT, \

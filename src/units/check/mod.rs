@@ -142,7 +142,7 @@ async fn check_source(config: &SubtaskConfig, policy: &CollationPolicy, progress
         .map_err(|e| DmError::new(Code::TaskCheckGenBAList).msg(e.message()).cause(e.raw_cause()))?;
     at("structures of tables");
     let (dump, sync) = (has(config.mode, UnitType::Dump), has(config.mode, UnitType::Sync));
-    let tables = tables::read(&mut source.conn, config, &lists).await?;
+    let tables = tables::read(&mut source.conn, &source.server, config, &lists).await?;
     let size = if dump { sizes_of(&mut source, &lists, &tables).await } else { None };
     at(&format!("{} tables", tables.len()));
     let grants = source.grants().await?;

@@ -15,7 +15,7 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, Result, Scope},
     rules::BlockAllow,
-    schema::{Index, TableInfo, charset::CharsetPair, collation::CollationPolicy, load, model::quote_name},
+    schema::{Index, ServerInfo, TableInfo, charset::CharsetPair, collation::CollationPolicy, load, model::quote_name},
     units::link,
 };
 
@@ -53,12 +53,14 @@ pub fn text(row: &Row, at: usize) -> String {
 }
 
 /// Reads all tables of the task on this source: a few queries, whatever their number.
-pub async fn read(conn: &mut Conn, config: &SubtaskConfig, lists: &BlockAllow) -> Result<Tables> {
+pub async fn read(conn: &mut Conn, server: &ServerInfo, config: &SubtaskConfig, lists: &BlockAllow) -> Result<Tables> {
     let schemas = rows(conn, Scope::Upstream, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await?;
     let names = schemas.iter().map(|row| text(row, 0));
     let schemas: Vec<String> = names.filter(|schema| lists.allows_schema(schema)).collect();
     let wanted = |schema: &str, table: &str| lists.allows(schema, table);
-    let read = load::bulk(conn, &schemas, &wanted).await.map_err(|error| error.scope(Scope::Upstream))?;
+    let read = load::bulk(conn, others(server, config).await, &schemas, &wanted)
+        .await
+        .map_err(|error| error.scope(Scope::Upstream))?;
     let mut out = Tables::new();
     let mut structures = Structures::default();
     for table in read.tables {
@@ -73,6 +75,16 @@ pub async fn read(conn: &mut Conn, config: &SubtaskConfig, lists: &BlockAllow) -
     }
     tracing::debug!(source = %config.source_id, tables = out.len(), "tables read for the check");
     Ok(out)
+}
+
+/// More connections for servers that open every table to answer; without room for them one does.
+async fn others(server: &ServerInfo, config: &SubtaskConfig) -> Option<load::Others> {
+    if !server.is_mariadb() && server.version >= 80_000 {
+        return None;
+    }
+    let one = || async { link::connect(&config.from, &[], Scope::Upstream).await.ok() };
+    let (references, checks, partitions) = tokio::join!(one(), one(), one());
+    Some(load::Others { references: references?, checks: checks?, partitions: partitions? })
 }
 
 impl TableFacts {

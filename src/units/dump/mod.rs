@@ -183,7 +183,7 @@ impl DumpUnit {
         files::prepare(&dir, &signature(config))?;
         failpoint::pass(&config.name, Place::DumpBeforeSnapshot)?;
         let (mut control, server) = snapshot::control(&config.from).await?;
-        let plan = plan::read(&mut control, &server, lists, options).await?;
+        let plan = plan::read(&config.from, &mut control, &server, lists, options).await?;
         for name in &plan.skipped {
             tracing::warn!(task = %config.name, %name, "not migrated: only tables are");
         }

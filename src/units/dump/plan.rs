@@ -1,7 +1,11 @@
 //! What is dumped: schemas, tables, their columns, and the chunks of big tables.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
+use futures::future::try_join_all;
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
@@ -10,9 +14,11 @@ use super::{
     keys::{self, SplitKey},
     options::DumpOptions,
     row::ColumnKind,
+    snapshot,
 };
 use crate::{
-    error::{Code, Result, Scope},
+    config::DbConfig,
+    error::{Code, DmError, Result, Scope},
     mysql::RowConn,
     rules::{BlockAllow, is_system_schema},
     schema::{ServerInfo, model::quote_name},
@@ -62,7 +68,13 @@ pub fn text(row: &Row, at: usize) -> String {
 }
 
 /// Reads the structures of everything that the lists let in.
-pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, options: &DumpOptions) -> Result<DumpPlan> {
+pub async fn read(
+    db: &DbConfig,
+    conn: &mut Conn,
+    server: &ServerInfo,
+    lists: &BlockAllow,
+    options: &DumpOptions,
+) -> Result<DumpPlan> {
     let mut plan = DumpPlan::default();
     let mut schemas: BTreeMap<String, bool> = BTreeMap::new();
     for row in rows(conn, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await? {
@@ -72,7 +84,7 @@ pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, opti
             schemas.insert(name, false);
         }
     }
-    let (tables, others) = tables(conn, lists, options).await?;
+    let (tables, others) = tables(conn, lists, options, Figures::Wanted).await?;
     plan.tables = tables;
     for (schema, kind) in others {
         match kind {
@@ -105,6 +117,7 @@ pub async fn read(conn: &mut Conn, server: &ServerInfo, lists: &BlockAllow, opti
         plan.schemas.push((schema, sql));
     }
     read_structures(conn, server, &mut plan, TypesBy::of(server)).await?;
+    show_all(db, conn, server, &mut plan.tables).await?;
     Ok(plan)
 }
 
@@ -143,17 +156,28 @@ pub enum Other {
     },
 }
 
+/// Whether numbers of rows and bytes are asked for: MySQL before 8 and MariaDB open every table to tell them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Figures {
+    Wanted,
+    Unknown,
+}
+
 /// The tables that the lists let in, without their structures; and what else there is, by schema.
 pub async fn tables(
     conn: &mut Conn,
     lists: &BlockAllow,
     options: &DumpOptions,
+    figures: Figures,
 ) -> Result<(Vec<TablePlan>, Vec<(String, Other)>)> {
     let (mut out, mut others) = (Vec::new(), Vec::new());
-    let listed = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, IFNULL(TABLE_ROWS, 0), \
-                  IFNULL(DATA_LENGTH, 0), IFNULL(ENGINE, '') FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
-                  ORDER BY TABLE_SCHEMA, TABLE_NAME";
-    for row in rows(conn, listed).await? {
+    let numbers = if figures == Figures::Wanted { "IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0)" } else { "0, 0" };
+    let listed = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, {numbers}, IFNULL(ENGINE, '') FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
+         ORDER BY TABLE_SCHEMA, TABLE_NAME"
+    );
+    for row in rows(conn, &listed).await? {
         let (schema, table, kind) = (text(&row, 0), text(&row, 1), text(&row, 2));
         if is_system_schema(&schema) || !lists.allows(&schema, &table) || !options.selects(&schema, &table) {
             others.push((schema, Other::Filtered));
@@ -211,11 +235,33 @@ async fn read_structures(
         }
         table.columns.push((name, ColumnKind::of(&data_type, &column_type, &charset, json_types)));
     }
-    keys::read(conn, server, &inside, &mut by_name, &types).await?;
-    for table in by_name.into_values() {
-        table.create_sql = show_create(conn, &table.schema, &table.table).await?;
+    keys::read(conn, server, &inside, &mut by_name, &types).await
+}
+
+/// So many tables are worth one more connection, up to a number of those.
+const TABLES_A_CONNECTION: usize = 200;
+const MOST_CONNECTIONS: usize = 4;
+
+/// Asks for the CREATE TABLE of every table, of many tables over several connections.
+async fn show_all(db: &DbConfig, conn: &mut Conn, server: &ServerInfo, tables: &mut [TablePlan]) -> Result<()> {
+    let mut more = Vec::new();
+    for _ in 1..(tables.len() / TABLES_A_CONNECTION).min(MOST_CONNECTIONS) {
+        match snapshot::another(db, server).await {
+            Ok(conn) => more.push(conn),
+            // Those that there are do it.
+            Err(_) => break,
+        }
     }
-    Ok(())
+    let left = Mutex::new(tables.iter_mut());
+    let left = &left;
+    let asking = std::iter::once(conn).chain(&mut more).map(|conn| async move {
+        loop {
+            let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(table) = next else { return Ok::<_, DmError>(()) };
+            table.create_sql = show_create(conn, &table.schema, &table.table).await?;
+        }
+    });
+    try_join_all(asking).await.map(|_| ())
 }
 
 /// SHOW CREATE TABLE without the counter that moves with every row.

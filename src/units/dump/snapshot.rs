@@ -48,8 +48,12 @@ pub async fn control(db: &DbConfig) -> Result<(Conn, ServerInfo)> {
         conn.query_first("SELECT VERSION()").await.map_err(|e| query(&e, "SELECT VERSION()"))?;
     let server = version.as_deref().and_then(ServerInfo::parse).unwrap_or_default();
     drop(conn);
-    let conn = link::connect(db, &session(&server), Scope::Upstream).await?;
-    Ok((conn, server))
+    Ok((another(db, &server).await?, server))
+}
+
+/// One more of them.
+pub async fn another(db: &DbConfig, server: &ServerInfo) -> Result<Conn> {
+    link::connect(db, &session(server), Scope::Upstream).await
 }
 
 /// Begins a reader's snapshot.

@@ -37,6 +37,13 @@ pub struct StreamTable {
     pub progress: Arc<TableProgress>,
 }
 
+/// Tables of so many bytes by the source's guess are read and written together with others of their size: a transaction of
+/// its own for a few rows costs the target more than the rows.
+const SMALL: u64 = 64 << 10;
+/// Of so many tables, and so many bytes by the guess.
+const TOGETHER: usize = 32;
+const TOGETHER_BYTES: u64 = 512 << 10;
+
 impl StreamTable {
     /// A table on its way to its target.
     pub fn new(plan: TablePlan, target: (String, String), extra: &[ExtraColumn], verb: &str, whole: bool) -> Self {
@@ -82,6 +89,13 @@ pub struct Chunk {
     pub tries: u32,
 }
 
+impl Chunk {
+    /// A small table, whose rows may wait for those of others to be written with them.
+    pub fn can_wait(&self) -> bool {
+        self.condition.is_empty() && self.size <= SMALL && self.tries == 0 && !self.table.long && !self.table.plain
+    }
+}
+
 /// The chunks that are still to be read. It is empty for good only when the last one under way is in the target.
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -109,8 +123,8 @@ impl Queue {
         Queue { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// The next chunk to read; None when all are in the target.
-    pub async fn next(&self) -> Option<Chunk> {
+    /// The next chunk to read, or several small ones; None when all are in the target.
+    pub async fn next(&self) -> Option<Vec<Chunk>> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -119,7 +133,7 @@ impl Queue {
             {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(chunk) = state.next() {
-                    return Some(chunk);
+                    return Some(state.with_others(chunk));
                 }
                 if state.under_way == 0 {
                     return None;
@@ -143,14 +157,32 @@ impl Queue {
 }
 
 impl State {
+    fn has_room(&self, chunk: &Chunk) -> bool {
+        self.by_table.get(&chunk.table.progress.name).is_none_or(|count| *count < self.most)
+    }
+
     /// The first chunk whose table has room.
     fn next(&mut self) -> Option<Chunk> {
-        let room = |chunk: &Chunk| self.by_table.get(&chunk.table.progress.name).is_none_or(|count| *count < self.most);
-        let at = self.waiting.iter().position(room)?;
+        let at = self.waiting.iter().position(|chunk| self.has_room(chunk))?;
         let chunk = self.waiting.remove(at)?;
         *self.by_table.entry(chunk.table.progress.name.clone()).or_default() += 1;
         self.under_way += 1;
         Some(chunk)
+    }
+
+    /// A small chunk and those behind it that are small too.
+    fn with_others(&mut self, first: Chunk) -> Vec<Chunk> {
+        let (mut bytes, mut all) = (first.size, vec![first]);
+        while all.iter().all(Chunk::can_wait) && all.len() < TOGETHER {
+            let fits = |next: &Chunk| next.can_wait() && bytes + next.size <= TOGETHER_BYTES && self.has_room(next);
+            if !self.waiting.front().is_some_and(fits) {
+                break;
+            }
+            let Some(next) = self.next() else { break };
+            bytes += next.size;
+            all.push(next);
+        }
+        all
     }
 }
 
@@ -175,11 +207,11 @@ mod tests {
         let table = table(&[]);
         let chunk = Chunk { table: table.clone(), name: "n".into(), condition: String::new(), size: 1, tries: 0 };
         let queue = Arc::new(Queue::new(vec![chunk], 1));
-        let first = queue.next().await.unwrap();
+        let first = queue.next().await.unwrap().remove(0);
         let other = queue.clone();
         let waiting = tokio::spawn(async move { other.next().await });
         queue.ended(&table, Some(first));
-        let second = waiting.await.unwrap().unwrap();
+        let second = waiting.await.unwrap().unwrap().remove(0);
         assert!(table.was_read());
         queue.ended(&table, None);
         assert_eq!((second.name.as_str(), queue.next().await.is_none()), ("n", true));
@@ -195,13 +227,40 @@ mod tests {
             table: table.clone(),
             name: name.into(),
             condition: String::new(),
-            size: 1,
+            size: 1 << 20,
             tries: 0,
         };
         let queue = Queue::new(vec![chunk(&one, "a"), chunk(&one, "b"), chunk(&two, "c")], 1);
-        assert_eq!(queue.next().await.unwrap().name, "a");
-        assert_eq!(queue.next().await.unwrap().name, "c");
+        let names = |all: Option<Vec<Chunk>>| all.unwrap().into_iter().map(|c| c.name).collect::<Vec<_>>();
+        assert_eq!(names(queue.next().await), ["a"]);
+        assert_eq!(names(queue.next().await), ["c"]);
         queue.ended(&one, None);
-        assert_eq!(queue.next().await.unwrap().name, "b");
+        assert_eq!(names(queue.next().await), ["b"]);
+    }
+
+    #[tokio::test]
+    async fn small_chunks_go_together() {
+        let table = |name: &str, long: bool| {
+            let plan = TablePlan { schema: "s".into(), table: name.into(), ..TablePlan::default() };
+            let table = StreamTable::new(plan, ("d".into(), name.into()), &[], "INSERT INTO", false);
+            Arc::new(StreamTable { long, ..table })
+        };
+        let chunk = |name: &str, size: u64, long: bool| Chunk {
+            table: table(name, long),
+            name: name.into(),
+            condition: String::new(),
+            size,
+            tries: 0,
+        };
+        let few = 16 << 10;
+        let mut chunks = vec![chunk("big", 2 << 20, false), chunk("a", few, false), chunk("b", few, false)];
+        chunks.extend([chunk("keyless", few, true), chunk("c", few, false)]);
+        chunks.extend((0..40).map(|n| chunk(&format!("t{n}"), few, false)));
+        let queue = Queue::new(chunks, 1);
+        let mut counts = Vec::new();
+        while counts.iter().sum::<usize>() < 45 {
+            counts.push(queue.next().await.unwrap().len());
+        }
+        assert_eq!(counts, [1, 2, 1, TOGETHER, 9]);
     }
 }

@@ -224,6 +224,26 @@ pub fn open(store: &Store, name: &str, from: u64, plain: bool) -> String {
     )
 }
 
+/// Opens a transaction with whole chunks, given by their names and bytes: as [`open`] and [`close`] for each of them. The
+/// order of assignments matters: the fence looks at the row as it was.
+pub fn together(store: &Store, chunks: &[(&str, u64)]) -> String {
+    let Fence { cluster_id, epoch } = store.fence;
+    let condition = format!("cluster_id = {cluster_id} AND epoch <= {epoch} AND position = 0 AND done = 0");
+    let names: Vec<String> = chunks.iter().map(|(name, _)| quote_text(name)).collect();
+    let positions: String =
+        names.iter().zip(chunks).map(|(name, (_, bytes))| format!(" WHEN {name} THEN {bytes}")).collect();
+    // Without the hint a server whose figures are old may read, and lock, the whole table.
+    format!(
+        "BEGIN; UPDATE {} FORCE INDEX (PRIMARY) SET epoch = {epoch} + {}, position = CASE file_name{positions} END, done = 1 \
+         WHERE source_id = {} AND file_name IN ({}); {}; ",
+        store.progress,
+        fence::zero_if(&condition),
+        store.source,
+        names.join(", "),
+        fence::rows_updated(chunks.len())
+    )
+}
+
 /// Ends a chunk's transaction.
 pub fn close(store: &Store, name: &str, to: u64, done: bool, snapshot: Option<&DumpLocation>) -> String {
     // A location is strings and a number: it has a JSON form.

@@ -205,7 +205,8 @@ impl StreamedLoad<'_> {
             // Statistics as they are, not as they were a day ago.
             dump::snapshot::execute(&mut sides.source, "SET SESSION information_schema_stats_expiry = 0").await?;
         }
-        let plan = plan::read(&mut sides.source, &sides.server, &lists, &sides.options).await?;
+        let plan =
+            plan::read(&self.unit.env.config.from, &mut sides.source, &sides.server, &lists, &sides.options).await?;
         if !plan.skipped.is_empty() {
             self.unit.note(format!("views and sequences are not migrated: {}", plan.skipped.join(", ")));
         }
@@ -252,7 +253,7 @@ impl StreamedLoad<'_> {
         }
         // A table that was created meanwhile would be missed by both the load and sync.
         let lists = self.lists()?;
-        let now = plan::tables(&mut sides.source, &lists, &sides.options).await?.0;
+        let now = plan::tables(&mut sides.source, &lists, &sides.options, plan::Figures::Unknown).await?.0;
         if now.into_iter().map(|t| (t.schema, t.table)).collect::<BTreeSet<_>>() != planned {
             return Err(Failure::StructureChanged("a schema".into()));
         }

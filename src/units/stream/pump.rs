@@ -5,7 +5,7 @@
 //!        └────────────── Batch, Batch, .. last ────────▲
 //! ```
 //! A reader goes on with the next chunk when it has handed on the last rows of one, so the source reads while the target
-//! commits. Batches on their way count against one budget. The first failure ends all.
+//! commits. Small chunks are handed on together, and written in one transaction. Batches on their way count against one budget. The first failure ends all.
 
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
@@ -64,9 +64,21 @@ impl Buffers {
 /// A chunk for a writer.
 pub struct Job {
     pub chunk: Chunk,
+    /// Of a chunk that was read already: all that it has.
+    pub whole: Option<Batch>,
     pub batches: mpsc::Receiver<Batch>,
     /// The place of the reader's snapshot.
     pub at: DumpLocation,
+}
+
+impl Job {
+    /// The next batch.
+    pub async fn next(&mut self) -> Option<Batch> {
+        match self.whole.take() {
+            None => self.batches.recv().await,
+            whole => whole,
+        }
+    }
 }
 
 /// Brings all chunks of the queue into the target.
@@ -90,29 +102,40 @@ pub async fn run(readers: Vec<Reader>, writers: usize, shared: Arc<Shared>) -> R
     Ok(())
 }
 
-async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) -> Result<(), Failure> {
+async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Vec<Job>>>>) -> Result<(), Failure> {
     let shared = writer.shared.clone();
     loop {
         let next = jobs.lock().await.recv().await;
-        let Some(mut job) = next else { return Ok(()) };
-        match writer.write(&mut job).await? {
-            Written::Done { bytes, rows } => {
-                let table = &job.chunk.table.progress;
-                shared.counters.add(table, bytes, rows);
-                shared.counters.chunk_done(table, Some((job.chunk.size, bytes)));
-                shared.queue.ended(&job.chunk.table, None);
-            }
-            Written::Again { error, read } => {
-                if drain(&mut job) || read {
-                    job.chunk.table.unread.fetch_add(1, Ordering::AcqRel);
-                }
-                tracing::warn!(chunk = %job.chunk.name, %error, "a chunk is read again");
-                let Job { mut chunk, .. } = job;
-                chunk.tries += 1;
-                shared.queue.ended(&chunk.table.clone(), Some(chunk));
-            }
-            Written::Abandoned => shared.queue.ended(&job.chunk.table, None),
+        let Some(jobs) = next else { return Ok(()) };
+        let together = jobs.len() > 1 && writer.write_together(&jobs).await?;
+        for mut job in jobs {
+            let written = match &job.whole {
+                Some(Batch { text, rows, .. }) if together => Written::Done { bytes: text.len() as u64, rows: *rows },
+                _ => writer.write(&mut job).await?,
+            };
+            ended(&shared, job, written);
         }
+    }
+}
+
+fn ended(shared: &Shared, mut job: Job, written: Written) {
+    match written {
+        Written::Done { bytes, rows } => {
+            let table = &job.chunk.table.progress;
+            shared.counters.add(table, bytes, rows);
+            shared.counters.chunk_done(table, Some((job.chunk.size, bytes)));
+            shared.queue.ended(&job.chunk.table, None);
+        }
+        Written::Again { error, read } => {
+            if drain(&mut job) || read {
+                job.chunk.table.unread.fetch_add(1, Ordering::AcqRel);
+            }
+            tracing::warn!(chunk = %job.chunk.name, %error, "a chunk is read again");
+            let Job { mut chunk, .. } = job;
+            chunk.tries += 1;
+            shared.queue.ended(&chunk.table.clone(), Some(chunk));
+        }
+        Written::Abandoned => shared.queue.ended(&job.chunk.table, None),
     }
 }
 

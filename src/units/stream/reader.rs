@@ -30,17 +30,76 @@ const GROWN: usize = 64 << 10;
 const WAITING: usize = 8;
 
 /// One reader: works until every chunk is in the target.
-pub async fn run(mut reader: Reader, shared: Arc<Shared>, jobs: mpsc::Sender<Job>) -> Result<(), Failure> {
-    while let Some(chunk) = shared.queue.next().await {
-        let (batches, received) = mpsc::channel(WAITING);
-        let job = Job { chunk: chunk.clone(), batches: received, at: reader.at.clone() };
-        if jobs.send(job).await.is_err() {
+pub async fn run(mut reader: Reader, shared: Arc<Shared>, jobs: mpsc::Sender<Vec<Job>>) -> Result<(), Failure> {
+    while let Some(chunks) = shared.queue.next().await {
+        let mut together = Together::default();
+        for chunk in chunks {
+            let (batches, received) = mpsc::channel(WAITING);
+            let job = Job { chunk: chunk.clone(), whole: None, batches: received, at: reader.at.clone() };
+            let mut out = Out { shared: &shared, jobs: &jobs, batches, job: Some(job), together: &mut together };
+            read(&mut reader.conn, &chunk, &mut out).await?;
+        }
+        if !together.jobs.is_empty() && jobs.send(together.jobs).await.is_err() {
             // The writers are gone: their error counts.
             return Ok(());
         }
-        read(&mut reader.conn, &chunk, &shared, batches).await?;
     }
     Ok(())
+}
+
+/// Chunks of one batch each, which were read.
+#[derive(Default)]
+struct Together {
+    jobs: Vec<Job>,
+    bytes: usize,
+}
+
+/// Where a chunk's batches go.
+struct Out<'a> {
+    shared: &'a Shared,
+    jobs: &'a mpsc::Sender<Vec<Job>>,
+    batches: mpsc::Sender<Batch>,
+    /// Not handed to a writer yet.
+    job: Option<Job>,
+    together: &'a mut Together,
+}
+
+impl Out<'_> {
+    /// Hands on a batch; false when nobody wants more of the chunk.
+    async fn send(&mut self, mut batch: Batch) -> bool {
+        if let Some(mut job) = self.job.take() {
+            if batch.last && job.chunk.can_wait() {
+                return self.put(job, batch).await;
+            }
+            // A table without transactions, or of many batches: its writer takes them as they come.
+            job.whole = None;
+            if self.jobs.send(vec![job]).await.is_err() {
+                return false;
+            }
+        }
+        let wanted = u32::try_from(batch.text.len() / 1024 + 1).unwrap_or(u32::MAX).min(self.shared.budget_kib);
+        // A writer that has nothing to do gets its batch even if others hold all the memory: it may be what they wait for.
+        tokio::select! {
+            biased;
+            held = self.shared.budget.clone().acquire_many_owned(wanted) => batch.held = held.ok(),
+            _ = self.batches.reserve_many(WAITING) => {}
+            () = self.batches.closed() => return false,
+        }
+        self.batches.send(batch).await.is_ok()
+    }
+
+    /// Keeps a whole chunk until there are enough of them for a packet.
+    async fn put(&mut self, mut job: Job, batch: Batch) -> bool {
+        let bytes = batch.text.len();
+        let mut full = Together::default();
+        if self.together.bytes + bytes > self.shared.batch_bytes {
+            full = std::mem::take(self.together);
+        }
+        self.together.bytes += bytes;
+        job.whole = Some(batch);
+        self.together.jobs.push(job);
+        full.jobs.is_empty() || self.jobs.send(full.jobs).await.is_ok()
+    }
 }
 
 fn select(table: &StreamTable, chunk: &Chunk, given: &str) -> String {
@@ -64,8 +123,8 @@ fn select(table: &StreamTable, chunk: &Chunk, given: &str) -> String {
 }
 
 /// Reads a chunk to its end, or until its writer wants no more of it.
-async fn read(conn: &mut RowConn, chunk: &Chunk, shared: &Shared, batches: mpsc::Sender<Batch>) -> Result<(), Failure> {
-    let table = &*chunk.table;
+async fn read(conn: &mut RowConn, chunk: &Chunk, out: &mut Out<'_>) -> Result<(), Failure> {
+    let (table, shared) = (&*chunk.table, out.shared);
     let failed = |e: mysql_async::Error| {
         let error = link::failed(Code::DBQueryFailed, Scope::Upstream, &format!("read {}", table.name()), &e);
         if dump::is_structure_change(&error) { Failure::StructureChanged(table.name()) } else { error.into() }
@@ -78,7 +137,7 @@ async fn read(conn: &mut RowConn, chunk: &Chunk, shared: &Shared, batches: mpsc:
             .add(row)
             .map_err(|why| why.error(&table.name()).map_or_else(|| failed(rows::malformed()), Failure::from))?;
         for full in full.into_iter().flatten() {
-            if !send(shared, &batches, full).await {
+            if !out.send(full).await {
                 // The connection is wanted for the next chunk.
                 return conn.finish().await.map_err(failed);
             }
@@ -87,7 +146,7 @@ async fn read(conn: &mut RowConn, chunk: &Chunk, shared: &Shared, batches: mpsc:
     if table.was_read() {
         unchanged(conn, table).await?;
     }
-    if !send(shared, &batches, text.end()).await {
+    if !out.send(text.end()).await {
         // It will be read again.
         table.unread.fetch_add(1, Ordering::AcqRel);
     }
@@ -101,19 +160,6 @@ async fn unchanged(conn: &mut RowConn, table: &StreamTable) -> Result<(), Failur
         Err(e) if !dump::is_structure_change(&e) => Err(e.into()),
         _ => Err(Failure::StructureChanged(table.name())),
     }
-}
-
-/// False when the writer wants no more. A writer that has nothing to do gets its batch even if others hold all the memory:
-/// it may be what they wait for.
-async fn send(shared: &Shared, batches: &mpsc::Sender<Batch>, mut batch: Batch) -> bool {
-    let wanted = u32::try_from(batch.text.len() / 1024 + 1).unwrap_or(u32::MAX).min(shared.budget_kib);
-    tokio::select! {
-        biased;
-        held = shared.budget.clone().acquire_many_owned(wanted) => batch.held = held.ok(),
-        _ = batches.reserve_many(WAITING) => {}
-        () = batches.closed() => return false,
-    }
-    batches.send(batch).await.is_ok()
 }
 
 /// The INSERT that is being written.

@@ -58,9 +58,9 @@ impl Writer {
     /// Writes a chunk.
     pub async fn write(&mut self, job: &mut Job) -> Result<Written> {
         let shared = self.shared.clone();
-        let chunk = &job.chunk;
+        let chunk = &job.chunk.clone();
         let (mut from, mut to, mut rows, mut open) = (0, 0, 0, false);
-        while let Some(Batch { text, rows: more, last, held }) = job.batches.recv().await {
+        while let Some(Batch { text, rows: more, last, held }) = job.next().await {
             let commits = last || chunk.table.long;
             to += text.len() as u64;
             let (mut before, mut after) = (String::new(), String::new());
@@ -96,6 +96,34 @@ impl Writer {
         // Whatever is open is rolled back.
         self.sender.leave();
         Ok(Written::Abandoned)
+    }
+
+    /// Writes chunks that were read already in one transaction. False: it didn't come to that, or nobody knows; each of them
+    /// is to be written by itself, which finds out.
+    pub async fn write_together(&mut self, jobs: &[Job]) -> Result<bool> {
+        let shared = self.shared.clone();
+        let all: Option<Vec<(&Chunk, &Batch)>> =
+            jobs.iter().map(|job| Some((&job.chunk, job.whole.as_ref()?))).collect();
+        let Some(all) = all else { return Ok(false) };
+        let names: Vec<(&str, u64)> =
+            all.iter().map(|(chunk, batch)| (chunk.name.as_str(), batch.text.len() as u64)).collect();
+        let before = ledger::together(&shared.store, &names);
+        let mut packet: Vec<&[u8]> = vec![before.as_bytes()];
+        for (_, batch) in all.iter().filter(|(_, batch)| batch.rows > 0) {
+            packet.extend([batch.text.as_slice(), b"; "]);
+        }
+        packet.push(b"COMMIT");
+        failpoint::pass(&shared.task, Place::StreamBeforeCommit)?;
+        match self.sender.send(&packet).await? {
+            Sent::Done => {
+                failpoint::pass(&shared.task, Place::StreamCommitted)?;
+                Ok(true)
+            }
+            Sent::Unknown(e) | Sent::Refused(e) => {
+                tracing::warn!(chunks = jobs.len(), error = %link::cause(&e), "small chunks are written one by one");
+                Ok(false)
+            }
+        }
     }
 
     /// Sends a packet, until its outcome is known.

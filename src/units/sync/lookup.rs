@@ -200,7 +200,7 @@ impl Lookup {
             !known.contains(table) && taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < AT_ONCE
         };
         let mut conn = self.connection().await?;
-        let read = load::bulk(&mut conn, &[name.to_owned()], &wanted).await;
+        let read = load::bulk(&mut conn, None, &[name.to_owned()], &wanted).await;
         let schema = self.schemas.entry(name.to_owned()).or_default();
         schema.known = known;
         let read = read?;
