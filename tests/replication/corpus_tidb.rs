@@ -179,6 +179,9 @@ impl Rig {
 const SCHEMAS: &str = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ('mysql', 'sys', \
                        'test', 'm', 'information_schema', 'performance_schema')";
 
+/// TiDB prints the member `x\\` of an ENUM as `'x\'`, so that its SHOW CREATE TABLE is no statement.
+const MISPRINTED: &str = r"ENUM('x\','y')";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "tier: make test-tidb"]
 async fn the_ddl_corpus_runs_into_tidb() {
@@ -220,7 +223,7 @@ async fn the_ddl_corpus_runs_into_tidb() {
         for refused in reasons.values() {
             eprintln!("{release:?} refused {}: {}", refused.len(), refused[0]);
             // What isn't TiDB's own answer has no business here.
-            let own = refused[0].contains("-> Error ");
+            let own = refused[0].contains("-> Error ") || refused.iter().all(|one| one.contains(MISPRINTED));
             wrong.extend((!own).then(|| refused.join("\n")));
         }
         eprintln!(

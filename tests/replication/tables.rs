@@ -70,6 +70,12 @@ pub struct Can {
 }
 
 impl Can {
+    /// Whether XA transactions of the source outlive its crash as its binlog has them. Others bring one back prepared that
+    /// the binlog says is committed in one phase, or lose it (docs/sync/binlog.md).
+    pub fn keeps_xa(self) -> bool {
+        matches!(self.source, Release::Mysql80 | Release::Mysql97)
+    }
+
     pub fn json(self) -> bool {
         self.source != Release::Mysql56 && self.target != Release::Mysql56
     }

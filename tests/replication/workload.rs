@@ -90,9 +90,7 @@ impl Writer {
             0..12 => Transaction { statements: vec![self.statement(true)], undo },
             12..24 => self.block(undo),
             24..28 => self.savepoints(undo),
-            // These lose at a crash what their binlog says is committed in one phase; an XA transaction that is in no binlog
-            // they may bring back prepared.
-            28..31 if self.dies && matches!(self.can.source, Release::Mysql56 | Release::Mysql57) => self.block(undo),
+            28..31 if self.dies && !self.can.keeps_xa() => self.block(undo),
             28..31 => self.xa(),
             31..33 => self.temporary(undo),
             33 => Transaction { statements: self.many_rows(), undo },
