@@ -15,6 +15,7 @@
 //! One scenario alone: `DM_CASE=name cargo test --test integration cases`.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -102,8 +103,7 @@ fn none_failed(failed: Vec<String>) {
 
 /// Runs the scenarios of a source; with another target than theirs, those that can have it. Tells which failed.
 async fn run_all(source: Kind, target: Option<&str>) -> Vec<String> {
-    let mut failed = Vec::new();
-    let mut ran = 0;
+    let (mut failed, mut ran, mut rigs) = (Vec::new(), 0, BTreeMap::new());
     for folder in folders() {
         let mut case: Case = toml::from_str(&fs::read_to_string(folder.join("case.toml")).unwrap()).unwrap();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
@@ -122,19 +122,55 @@ async fn run_all(source: Kind, target: Option<&str>) -> Vec<String> {
         targets.append(&mut case.targets);
         for (gtid, to) in case.gtid.iter().flat_map(|gtid| targets.iter().map(|to| (*gtid, to.clone()))) {
             ran += 1;
-            let (folder, mut case) = (folder.clone(), case.clone());
+            let (folder, case, rig, target) = (folder.clone(), case.clone(), rigs.remove(&to), to.clone());
             let what = format!("{name} ({source:?} to {to}, gtid {gtid})");
-            case.target = to;
             let started = std::time::Instant::now();
-            let done = tokio::spawn(async move { run(&folder, &case, source, gtid).await }).await;
-            eprintln!("scenario {what}: {:.1} s", started.elapsed().as_secs_f64());
-            if done.is_err() {
-                failed.push(what);
+            let scenario = async move {
+                let rig = rig.unwrap_or_else(|| Rig::start(source, &target));
+                let rig = run(&folder, &case, rig, gtid).await;
+                rig.clear().await;
+                rig
+            };
+            match tokio::spawn(scenario).await {
+                Ok(rig) => drop(rigs.insert(to, rig)),
+                Err(_) => failed.push(what.clone()),
             }
+            eprintln!("scenario {what}: {:.1} s", started.elapsed().as_secs_f64());
         }
     }
     assert!(ran > 0 || std::env::var_os("DM_CASE").is_some(), "no scenario for {source:?}");
     failed
+}
+
+/// A source, a target and a node: for one scenario after the other, as long as none fails.
+struct Rig {
+    source: Server,
+    target: Server,
+    cluster: Cluster,
+}
+
+impl Rig {
+    fn start(source: Kind, target: &str) -> Rig {
+        Rig {
+            source: Server::start(source, &[]),
+            target: Server::of(release(target), &[]),
+            cluster: Cluster::standalone(),
+        }
+    }
+
+    /// As if it were new: no source, no databases.
+    async fn clear(&self) {
+        self.cluster.dmctl_ok(&["operate-source", "stop", "src-1"]);
+        for server in [&self.source, &self.target] {
+            let own = "SELECT GROUP_CONCAT('DROP DATABASE `', schema_name, '`' SEPARATOR ';') FROM information_schema.schemata \
+                       WHERE LOWER(schema_name) NOT IN ('information_schema', 'metrics_schema', 'mysql', 'performance_schema', 'sys', 'test')";
+            let drops = server.text(own).await;
+            if !drops.is_empty() {
+                server.exec(&format!("SET foreign_key_checks = 0; {drops}")).await;
+            }
+        }
+        self.cluster.await_free_workers(1);
+    }
 }
 
 struct Run<'a> {
@@ -147,9 +183,9 @@ struct Run<'a> {
     start: (String, String, String),
 }
 
-async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
-    let cluster = Cluster::standalone();
-    let (source, target) = (Server::start(source, &[]), Server::of(release(&case.target), &[]));
+/// Runs a scenario and gives its rig back.
+async fn run(folder: &Path, case: &Case, rig: Rig, gtid: bool) -> Rig {
+    let Rig { source, target, cluster } = rig;
     let mut run = Run { folder, source, target, cluster, task: String::new(), start: Default::default() };
     run.sql("source.sql", &run.source).await;
     run.sql("target.sql", &run.target).await;
@@ -160,7 +196,7 @@ async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
         let heals = ["heal.sql", "task-healed.yaml"].iter().any(|file| run.text(file).is_some());
         if !heals {
             run.cluster.dmctl_ok(&["stop-task", &run.task]);
-            return;
+            return run.rig();
         }
         run.healed().await;
     } else {
@@ -172,9 +208,14 @@ async fn run(folder: &Path, case: &Case, source: Kind, gtid: bool) {
     let told = reply["sources"][0]["msg"].as_str().unwrap_or_default();
     assert!(case.notes.iter().all(|note| told.contains(note.as_str())), "{told:?} does not say {:?}", case.notes);
     run.cluster.dmctl_ok(&["stop-task", &run.task]);
+    run.rig()
 }
 
 impl Run<'_> {
+    fn rig(self) -> Rig {
+        Rig { source: self.source, target: self.target, cluster: self.cluster }
+    }
+
     fn text(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.folder.join(file)).ok()
     }

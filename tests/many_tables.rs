@@ -17,7 +17,7 @@ use crate::{
 const ONE_BY_ONE: u64 = 40;
 
 fn count() -> usize {
-    std::env::var("DM_TABLES").ok().and_then(|text| text.parse().ok()).unwrap_or(150)
+    std::env::var("DM_TABLES").ok().and_then(|text| text.parse().ok()).unwrap_or(90)
 }
 
 /// Statements for every table, many a packet.

@@ -258,7 +258,7 @@ impl Cluster {
     }
 
     /// Waits until so many workers are online and free.
-    fn await_free_workers(&self, workers: usize) {
+    pub fn await_free_workers(&self, workers: usize) {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
             let members = self.dmctl(&["list-member", "--worker"]);
