@@ -7,7 +7,7 @@ use mysql_async::{Error, prelude::Queryable};
 
 use crate::{
     support::{
-        servers::{self, Server},
+        servers::{self, Release, Server},
         wait::until,
     },
     units_sync::{Running, subtask, until_equal},
@@ -85,5 +85,34 @@ async fn who_waits_for_a_foreign_lock_lets_go_of_its_lane() {
         a_row_is_locked(servers::mariadb(), servers::mysql()),
         a_table_is_locked(servers::mariadb(), servers::mariadb()),
         a_table_is_locked(servers::mysql(), servers::mysql()),
+    );
+}
+
+/// A former owner was cut off in the middle of a transaction: its session lives on, idle, and holds a lane. The new owner
+/// does not wait for it.
+async fn a_former_owner_is_cut_off(source: Server, target: Server) {
+    let (source, target, config, running) = rig(source, target).await;
+    running.stop().await.unwrap();
+    let mut cut_off = target.conn().await;
+    cut_off.query_drop("BEGIN").await.unwrap();
+    cut_off.query_drop("UPDATE dm_meta.t_lane_progress SET batch = batch + 1 WHERE lane = 0").await.unwrap();
+    source.exec("INSERT INTO d.k VALUES (5)").await;
+    let begun = std::time::Instant::now();
+    let running = Running::start(&config, 2).at_epoch(&target, 2).await;
+    // It would have been held for 50 s and more.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let ended = cut_off.query_drop("COMMIT").await;
+    assert!(ended.is_err(), "the session lives on");
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_owner_ends_the_idle_transaction_of_a_former_one() {
+    let of = |release| Server::of(release, &[]);
+    tokio::join!(
+        a_former_owner_is_cut_off(servers::mysql(), servers::mariadb()),
+        a_former_owner_is_cut_off(servers::mariadb(), servers::mysql()),
+        a_former_owner_is_cut_off(servers::mariadb(), of(Release::Mysql57)),
     );
 }

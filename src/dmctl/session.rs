@@ -50,13 +50,15 @@ pub struct Session {
     target: Result<Target, Failure>,
     rpc_timeout: Duration,
     client: Option<MasterClient<Channel>>,
+    /// The endpoint to begin with: after one that could not do it, the next.
+    first: usize,
     out: Box<dyn Write + Send>,
 }
 
 impl Session {
     /// A session that prints to `out`; it connects when a command first needs it.
     pub fn new(target: Result<Target, Failure>, rpc_timeout: Duration, out: Box<dyn Write + Send>) -> Session {
-        Session { target, rpc_timeout, client: None, out }
+        Session { target, rpc_timeout, client: None, first: 0, out }
     }
 
     /// Prints one line; a closed pipe is no error.
@@ -99,12 +101,12 @@ impl Session {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let client = connect::connect(self.target.as_ref().map_err(Failure::clone)?).await?;
-        self.client = Some(client.clone());
+        let (client, number) = connect::connect(self.target.as_ref().map_err(Failure::clone)?, self.first).await?;
+        (self.client, self.first) = (Some(client.clone()), number);
         Ok(client)
     }
 
-    /// Sends a request without a limit of time. A server that went away is reconnected to, once.
+    /// Sends a request without a limit of time. When a server goes away, the next one is asked, once.
     pub async fn rpc<Q, R, F, W>(&mut self, request: Q, send: F) -> Result<R, Failure>
     where
         Q: Clone,
@@ -115,7 +117,8 @@ impl Session {
         match send(client, request.clone()).await {
             Ok(reply) => Ok(reply.into_inner()),
             Err(status) if status.code() == Code::Unavailable => {
-                self.client = None;
+                // Another master may reach the leader that this one does not reach.
+                (self.client, self.first) = (None, self.first.wrapping_add(1));
                 let client = self.client().await?;
                 send(client, request).await.map(Response::into_inner).map_err(|s| failed(&s))
             }

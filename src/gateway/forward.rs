@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -29,8 +29,12 @@ use crate::{
 
 /// How long an election is waited for.
 const ELECTION: Duration = Duration::from_secs(4);
+/// For so long a wait in vain says that the next would be too.
+const FRESH: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 const DIAL: Duration = Duration::from_secs(2);
+/// How long a leader that was replaced may take to answer what it was asked before.
+const GRACE: Duration = Duration::from_millis(1500);
 /// On a request that another master handed over: it is not handed over again.
 const FORWARDED: &str = "dm-forwarded";
 /// What each master answers for itself.
@@ -41,6 +45,20 @@ const OWN: [&str; 2] = ["/pb.Master/OperateLeader", "/pb.Master/GetMasterCfg"];
 pub struct Forward {
     pub cluster: Arc<dyn Cluster>,
     pub security: Security,
+    /// When a request last waited for an election in vain: those after it wait only a moment.
+    pub in_vain: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Forward {
+    /// How long a request waits for a leader.
+    fn patience(&self) -> Duration {
+        let last = *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| at.elapsed() < FRESH) { GRACE / 3 } else { ELECTION }
+    }
+
+    fn waited_in_vain(&self, yes: bool) {
+        *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = yes.then(Instant::now);
+    }
 }
 
 /// A connection to the leader that stands.
@@ -91,7 +109,7 @@ pub async fn to_leader(State(forward): State<Forward>, mut request: Request, nex
         return next.run(request).await;
     }
     let forwarded = request.headers().contains_key(FORWARDED);
-    let (grpc, end) = (is_grpc(&request), Instant::now() + ELECTION);
+    let (grpc, end) = (is_grpc(&request), Instant::now() + forward.patience());
     let (way, address) = loop {
         let why = match forward.cluster.leader() {
             Leader::Me => return next.run(request).await,
@@ -104,12 +122,30 @@ pub async fn to_leader(State(forward): State<Forward>, mut request: Request, nex
             _ => nobody(),
         };
         if Instant::now() >= end {
+            forward.waited_in_vain(true);
             return error(grpc, &why);
         }
         tokio::time::sleep(LOOK).await;
     };
+    forward.waited_in_vain(false);
     request.headers_mut().insert(FORWARDED, HeaderValue::from_static("1"));
-    way.send(&address, request).await.unwrap_or_else(|why| error(grpc, &unreachable(&address, &why)))
+    let answer = tokio::select! {
+        answer = way.send(&address, request) => answer,
+        () = deposed(&*forward.cluster, &address) => Err("it no longer leads, the request may have taken effect".into()),
+    };
+    answer.unwrap_or_else(|why| error(grpc, &unreachable(&address, &why)))
+}
+
+/// Returns when the master at `address` has not led for a moment: a frozen one would never answer.
+async fn deposed(cluster: &dyn Cluster, address: &str) {
+    let leads = || matches!(cluster.leader(), Leader::Other { client_addr: Some(at), .. } if at == address);
+    let mut since = Instant::now();
+    while since.elapsed() < GRACE {
+        tokio::time::sleep(LOOK).await;
+        if leads() {
+            since = Instant::now();
+        }
+    }
 }
 
 fn is_grpc(request: &Request) -> bool {

@@ -50,7 +50,8 @@ pub async fn serve_master(
     let grpc =
         MasterServer::new(service).max_decoding_message_size(REQUEST_LIMIT).max_encoding_message_size(usize::MAX);
     let router = Routes::new(grpc).add_service(KvServer::new(etcd::RelayWorkers)).into_axum_router();
-    let forward = forward::Forward { cluster: cluster.clone(), security: security.clone() };
+    let forward =
+        forward::Forward { cluster: cluster.clone(), security: security.clone(), in_vain: Default::default() };
     let forward = axum::middleware::from_fn_with_state(forward, forward::to_leader);
     let router = http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown).layer(forward);
     run(listener, router, security, stop, Code::MasterStartService).await

@@ -30,6 +30,9 @@ use crate::{
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
+/// A request is given up when the other side does not even answer a ping for so long (twice): it is frozen, or cut off.
+const PING: Duration = Duration::from_secs(5);
+
 /// A gRPC channel to `host:port`. Files of `security` are read again for each connection that the channel makes.
 pub async fn channel(address: &str, security: &Security, limit: Duration) -> Result<Channel, String> {
     let scheme = if tls::wanted(security) { "https" } else { "http" };
@@ -38,7 +41,9 @@ pub async fn channel(address: &str, security: &Security, limit: Duration) -> Res
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| format!("{address:?} is not host:port"))?
         .origin(origin)
-        .connect_timeout(limit);
+        .connect_timeout(limit)
+        .http2_keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
     let connector = Connector { address: address.to_owned(), security: security.clone() };
     match tokio::time::timeout(limit, endpoint.connect_with_connector(connector)).await {
         Ok(Ok(channel)) => Ok(channel),

@@ -1,6 +1,8 @@
 //! Several masters and workers as real processes: who leads, who answers, who is refused.
 
 mod masters;
+mod rig;
+mod rounds;
 mod workers;
 
 use std::time::{Duration, Instant};

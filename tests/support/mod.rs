@@ -1,7 +1,9 @@
 //! What tests, demo and bench share: real servers on free ports, nodes as processes, waiting for a state, comparing data.
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)]
 
+pub mod clock;
 pub mod compare;
+pub mod lan;
 pub mod leash;
 pub mod nodes;
 pub mod process;

@@ -38,6 +38,8 @@ fn resolve(name: &str) -> PathBuf {
 /// One node process; killed when dropped.
 pub struct Node {
     pub name: String,
+    /// What stands before the program: the way into its namespaces.
+    before: Vec<String>,
     args: Vec<String>,
     folder: PathBuf,
     process: Option<Leashed>,
@@ -47,8 +49,8 @@ pub struct Node {
 impl Node {
     /// Starts `dm-node ARGS` in `folder` and waits until `address` accepts connections.
     pub fn start(name: &str, folder: &Path, address: &str, args: Vec<String>) -> Node {
-        let mut node = Node { name: name.into(), args, folder: folder.into(), process: None, address: address.into() };
-        node.up();
+        let mut node = Node::launched(name, folder, address, Vec::new(), args);
+        node.listens();
         node
     }
 
@@ -57,9 +59,10 @@ impl Node {
         self.listens();
     }
 
-    /// Like `start`, without waiting.
-    fn launched(name: &str, folder: &Path, address: &str, args: Vec<String>) -> Node {
-        let mut node = Node { name: name.into(), args, folder: folder.into(), process: None, address: address.into() };
+    /// Like `start`, without waiting, and with a command before the program.
+    pub fn launched(name: &str, folder: &Path, address: &str, before: Vec<String>, args: Vec<String>) -> Node {
+        let (name, folder, address) = (name.into(), folder.into(), address.into());
+        let mut node = Node { name, before, args, folder, process: None, address };
         node.launch(&[]);
         node
     }
@@ -99,7 +102,7 @@ impl Node {
     fn launch(&mut self, before: &[String]) {
         assert!(self.process.is_none(), "{} already runs", self.name);
         fs::create_dir_all(&self.folder).unwrap();
-        let mut command = before.to_vec();
+        let mut command = [self.before.as_slice(), before].concat();
         command.push(resolve("dm-node").display().to_string());
         command.extend(self.args.iter().cloned());
         self.process = Some(Leashed::start(&command, &self.folder, &self.log_file()));
@@ -154,7 +157,12 @@ pub struct Cluster {
     pub folder: tempfile::TempDir,
     pub master_addr: String,
     pub nodes: Vec<Node>,
+    /// Where the nodes find the tests' databases.
+    pub databases: String,
 }
+
+/// Databases of the nodes' own machine.
+pub const HERE: &str = "127.0.0.1";
 
 impl Cluster {
     /// Master and worker in one process.
@@ -164,7 +172,7 @@ impl Cluster {
         let worker_addr = format!("127.0.0.1:{}", free_port());
         let args = ["standalone", "--data-dir", "data", "--master-addr", &master_addr, "--worker-addr", &worker_addr];
         let node = Node::start("node", folder.path(), &master_addr, args.map(String::from).to_vec());
-        let cluster = Cluster { master_addr, nodes: vec![node], folder };
+        let cluster = Cluster { master_addr, nodes: vec![node], folder, databases: HERE.into() };
         cluster.await_free_workers(1);
         cluster
     }
@@ -197,7 +205,7 @@ impl Cluster {
             &format!("master1={advertised}"),
         ];
         let master = Node::start("master1", folder.path(), &master_addr, args.map(String::from).to_vec());
-        let mut cluster = Cluster { master_addr, nodes: vec![master], folder };
+        let mut cluster = Cluster { master_addr, nodes: vec![master], folder, databases: HERE.into() };
         for i in 1..=workers {
             cluster.add_worker(&format!("worker{i}"), ttl);
         }
@@ -213,7 +221,7 @@ impl Cluster {
     /// The same, where others reach the cluster port of master `i` at the port that `link(i, port)` returns.
     pub fn with_masters_behind(masters: usize, workers: usize, mut link: impl FnMut(usize, u16) -> u16) -> Cluster {
         let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
-        let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder };
+        let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder, databases: HERE.into() };
         let peers: Vec<u16> = (0..masters).map(|_| free_port()).collect();
         let seen: Vec<String> =
             peers.iter().enumerate().map(|(i, port)| format!("http://127.0.0.1:{}", link(i + 1, *port))).collect();
@@ -239,7 +247,7 @@ impl Cluster {
         let (peer, data) = (format!("http://127.0.0.1:{peer}"), format!("{name}.data"));
         let args = ["master", "--name", name, "--data-dir", &data, "--master-addr", address, "--peer-urls", &peer];
         let args = args.iter().map(ToString::to_string).chain(more.iter().cloned()).collect();
-        Node::launched(name, self.folder.path(), address, args)
+        Node::launched(name, self.folder.path(), address, Vec::new(), args)
     }
 
     /// A worker that is lost after `ttl` seconds of silence.
@@ -337,8 +345,8 @@ impl Cluster {
     /// The same with more keys in its file.
     pub fn create_source_with(&self, id: &str, server: &Server, gtid: bool, keys: &str) {
         let yaml = format!(
-            "source-id: {id}\nenable-gtid: {gtid}\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: \"123456\"\n{keys}",
-            server.port
+            "source-id: {id}\nenable-gtid: {gtid}\nfrom:\n  host: {}\n  port: {}\n  user: root\n  password: \"123456\"\n{keys}",
+            self.databases, server.port
         );
         let path = self.file(&format!("{id}.yaml"), &yaml);
         self.dmctl_ok(&["operate-source", "create", &path]);

@@ -48,6 +48,7 @@ mod no_table;
 mod online;
 mod operated;
 mod origin;
+mod orphans;
 mod outlet;
 mod partial;
 mod pipeline;

@@ -15,7 +15,7 @@ use super::{
     first_store::FirstStore,
     lane_number,
     online::Records,
-    place,
+    orphans, place,
     progress::{self, CONTROL_LANE, LaneRow, MetaTables, Progress},
     source_state::{self, SourceState},
     target::Target,
@@ -270,7 +270,12 @@ async fn raise(
 ) -> Result<Raised, DmError> {
     let mut attempts = 0;
     loop {
-        let error = match raise_once(conn, target, tables, env, source).await {
+        let waiting = conn.id();
+        let raised = tokio::select! {
+            raised = raise_once(conn, target, tables, env, source) => raised,
+            never = orphans::end_those_before(target, waiting) => match never {},
+        };
+        let error = match raised {
             Ok(raised) => return Ok(raised),
             Err(error) => error,
         };

@@ -153,6 +153,11 @@ impl Target {
         self.0.dialect.is_mariadb() || self.0.dialect.version >= 50_708
     }
 
+    /// Whether it shows locks in performance_schema (MySQL from 8.0.1 on), not in information_schema.
+    pub fn has_lock_tables(&self) -> bool {
+        !self.0.dialect.is_mariadb() && self.0.dialect.version >= 80_001
+    }
+
     /// TiDB has no engines and no processlist of the statement's text in full.
     pub fn is_tidb(&self) -> bool {
         self.0.tidb
