@@ -216,7 +216,7 @@ fn try_run(line: &str) -> Result<(), String> {
     run_words(&mut line.split(' '))
 }
 
-fn run_words<'a>(words: &mut dyn Iterator<Item = &'a str>) -> Result<(), String> {
+fn run_words(words: &mut dyn Iterator<Item = &str>) -> Result<(), String> {
     let words: Vec<&str> = words.collect();
     match Command::new(words[0]).args(&words[1..]).output() {
         Ok(out) if out.status.success() => Ok(()),
