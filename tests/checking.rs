@@ -10,7 +10,11 @@ use dm::{
 };
 
 use crate::{
-    support::servers::{self, Release, Server},
+    support::{
+        nodes::Cluster,
+        servers::{self, Release, Server},
+        wait,
+    },
     units_load::{run, subtask},
 };
 
@@ -59,6 +63,18 @@ async fn what_the_target_cannot_hold_is_listed_before_anything_moves() {
     config.block_allow_list.do_dbs = vec!["e".into()];
     let found = said(&checked(&[config.clone()]).await, STRUCTURE);
     assert!(found.iter().any(|(s, text)| *s == State::Fail && text.contains("`e`.`f`")), "{found:#?}");
+    // What is found only while a table is created.
+    let short = Server::of(Release::Mariadb1011, &["--innodb-default-row-format=compact"]);
+    mysql.exec("CREATE DATABASE k; CREATE TABLE k.long_key (id INT PRIMARY KEY, v VARCHAR(255) UNIQUE); CREATE TABLE k.fine (v VARCHAR(90) PRIMARY KEY)").await;
+    let mut long = subtask(&mysql, &short, dir.path(), TaskMode::Full);
+    long.block_allow_list.do_dbs = vec!["k".into()];
+    let found = said(&checked(&[long]).await, STRUCTURE);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(
+        found[0].0 == State::Fail && found[0].1.contains("`k`.`long_key`") && found[0].1.contains("767 bytes"),
+        "{found:#?}"
+    );
+    assert_eq!(short.text("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME = 'dm_check'").await, "0");
     // Nothing is created, so nothing is asked.
     config.mode = TaskMode::Incremental;
     assert!(said(&checked(&[config]).await, STRUCTURE).is_empty());
@@ -147,18 +163,25 @@ async fn rights_that_no_grant_shows_are_tried() {
         (config.from.user, config.from.password.0) = ("u".into(), "pw".into());
         let rights = "SELECT, RELOAD, REPLICATION CLIENT, REPLICATION SLAVE";
         if server.kind == servers::Kind::Mariadb {
-            server.exec("GRANT SELECT ON d.* TO PUBLIC").await;
+            server.exec("GRANT SELECT ON d.* TO PUBLIC; GRANT REPLICATION SLAVE ON *.* TO PUBLIC").await;
+            config.mode = TaskMode::All;
         } else {
             let granted = format!(
                 "CREATE ROLE r; GRANT {rights} ON *.* TO r; SET GLOBAL mandatory_roles = 'r'; SET GLOBAL activate_all_roles_on_login = 1"
             );
             server.exec(&granted).await;
         }
-        let report = checked(&[config]).await;
+        let report = checked(&[config.clone()]).await;
         let found = said(&report, "source db dump privilege checker");
         if server.kind == servers::Kind::Mariadb {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(!found[0].1.contains("SELECT") && found[0].1.contains("RELOAD"), "{found:?}");
+            let found = said(&report, "source db replication privilege checker");
+            assert!(found.len() == 1 && !found[0].1.contains("REPLICATION SLAVE"), "{found:?}");
+            server.exec("REVOKE REPLICATION SLAVE ON *.* FROM PUBLIC").await;
+            let found = said(&checked(&[config]).await, "source db replication privilege checker");
+            assert!(found.len() == 1 && found[0].1.contains("REPLICATION SLAVE"), "{found:?}");
+            continue;
         } else {
             assert!(found.is_empty(), "{found:?}");
         }
@@ -206,4 +229,36 @@ async fn a_disk_that_is_too_small_is_said_before_the_dump() {
     );
     let home = tempfile::tempdir().unwrap();
     run(UnitType::Dump, &subtask(&source, &target, home.path(), TaskMode::Full), 1).await.unwrap();
+}
+
+/// Who waits for a check that takes long sees where it is, and a script reads DM's JSON only.
+#[tokio::test]
+async fn a_long_check_says_where_it_is() {
+    let (source, target) = (servers::mariadb(), servers::mariadb());
+    source.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY)").await;
+    let cluster = Cluster::standalone();
+    cluster.create_source("src-1", &source, true);
+    let yaml = format!(
+        "name: slow\ntask-mode: full\ntarget-database: {{host: 127.0.0.1, port: {}, user: root, password: \"{}\"}}\n\
+         mysql-instances:\n- {{source-id: src-1, block-allow-list: b}}\nblock-allow-list:\n  b: {{do-dbs: [d]}}\n",
+        target.port,
+        servers::PASSWORD
+    );
+    let task = cluster.file("slow.yaml", &yaml);
+    let said = cluster.folder.path().join("said");
+    source.freeze(true);
+    let mut command = cluster.dmctl_command(&cluster.master_addr, &["check-task", &task]);
+    let stderr = std::fs::File::create(&said).unwrap();
+    let child =
+        command.env("DM_SHOW_PROGRESS", "1").stdout(std::process::Stdio::piped()).stderr(stderr).spawn().unwrap();
+    wait::until("the check's place", std::time::Duration::from_secs(60), || async {
+        let text = std::fs::read_to_string(&said).unwrap();
+        if text.contains("checking for ") && text.contains("src-1: connecting") { Ok(()) } else { Err(text) }
+    })
+    .await;
+    source.freeze(false);
+    let out = child.wait_with_output().unwrap();
+    let reply = String::from_utf8(out.stdout).unwrap();
+    assert!(out.status.success() && reply.starts_with('{') && reply.contains("\"result\": true"), "{reply}");
+    assert!(!reply.contains("checking for"), "{reply}");
 }

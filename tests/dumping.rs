@@ -161,6 +161,11 @@ async fn compressed_files_are_loaded_and_csv_is_written() {
     let lines: Vec<&str> = texts.values().flat_map(|text| text.lines()).collect();
     assert_eq!((lines[0], lines.len()), ("\"a\",\"b\"", 30_000 + texts.len()));
     assert!(lines.contains(&"0,\"\"") && lines.contains(&"3,\"z\\z\\z\\\""), "{:?}", &lines[..20]);
+    config.mode = TaskMode::Full;
+    let error = run(UnitType::Load, &config, 1).await.unwrap_err();
+    assert_eq!(error.code(), Code::LoadUnitInvalidFileEnding);
+    assert!(error.message().contains(".csv is CSV, which is not read here; nothing of the dump was loaded"), "{error}");
+    config.mode = TaskMode::Dump;
     // The next dump takes the folder over.
     config.mydumper.extra_args = String::new();
     assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap(), Ended::Finished);

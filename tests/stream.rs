@@ -244,3 +244,36 @@ async fn a_changed_structure_is_said_not_loaded() {
     assert!(error.message().contains("`d`.`int_`"), "{error}");
     tokio::time::timeout(Duration::from_secs(5), conn.disconnect()).await.unwrap().unwrap();
 }
+
+/// A target without room: the load pauses with a clear error, and goes on where it was once there is some.
+#[tokio::test]
+async fn a_full_target_pauses_the_load() {
+    let source = servers::mariadb();
+    source.exec("CREATE DATABASE d CHARACTER SET latin1; CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(400))").await;
+    source.exec(&format!("INSERT INTO d.t SELECT n, REPEAT(CHAR(65 + n % 26), 400) FROM {} q", numbers(30000))).await;
+    for import in ["stream", "logical"] {
+        // All tables in one file that doesn't grow beyond 16 MiB; most of it is taken by the server itself.
+        let room = |mib: u32| format!("--innodb-data-file-path=ibdata1:12M:autoextend:max:{mib}M");
+        let mut target = Server::of(Release::Mariadb1011, &["--innodb-file-per-table=0", &room(16)]);
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = subtask(&source, &target, TaskMode::Full);
+        config.loader.import_mode = import.into();
+        config.loader.dir = dir.path().join("dump").display().to_string();
+        config.mydumper.rows = 500;
+        let copy = async |epoch: u64| {
+            for unit in [UnitType::Dump, UnitType::Load] {
+                let unit = units::build(unit, env(&config, epoch)).unwrap();
+                if !unit.is_finished().await.unwrap() {
+                    unit.run(CancellationToken::new()).await?;
+                }
+            }
+            Ok::<(), dm::error::DmError>(())
+        };
+        let error = copy(1).await.unwrap_err();
+        assert!(error.raw_cause().contains("Error 1114"), "{import}: {error}");
+        assert!(error.workaround_text().contains("free space on the target"), "{import}: {error}");
+        target.restart(&["--innodb-file-per-table=0", &room(200)]);
+        copy(2).await.unwrap_or_else(|e| panic!("{import}: {e}"));
+        assert_equal(&source, &target).await;
+    }
+}

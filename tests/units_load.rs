@@ -374,6 +374,11 @@ async fn a_full_or_missing_folder_is_a_clear_error() {
     config.loader.dir = dir.path().join("file/dump").display().to_string();
     let error = run(UnitType::Dump, &config, 1).await.unwrap_err();
     assert!(error.message().contains("cannot create the dump directory"), "{error}");
+    // A folder in which nobody may write, root neither.
+    config.loader.dir = "/sys/dm-dump".into();
+    let error = run(UnitType::Dump, &config, 1).await.unwrap_err();
+    assert!(error.message().contains("cannot create the dump directory"), "{error}");
+    assert!(error.workaround_text().contains("may write there"), "{error}");
     config.loader.dir = "/dev/full".into();
     assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap_err().code(), Code::DumpUnitRuntime);
     config.loader.dir = dir.path().join("dump").display().to_string();

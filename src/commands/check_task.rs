@@ -5,6 +5,7 @@ use super::{
     input::{name_the_file, read_file},
     reply::Refusal,
     start_task::{START_TIME, check_shard_keys, fill_start_points, stored_sources},
+    wait,
 };
 use crate::{
     config::TaskConfig,
@@ -40,10 +41,16 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         warn_cnt: matches.int("warn"),
         start_time: matches.one("start-time").to_owned(),
     };
-    let reply = session.rpc(request, |mut c, r| async move { c.check_task(r).await }).await?;
+    let reply = wait::told(session, request, |mut c, r| async move { c.check_task(r).await }).await?;
     session.reply_with_report(&reply);
     name_the_file(path, reply.result, &reply.msg);
     Ok(())
+}
+
+/// The leader's side: where the checks stand that are made now.
+pub fn progress() -> pb::CheckProgressResponse {
+    let checks = check::now().into_iter().map(|(task, seconds, at)| pb::CheckUnderWay { task, seconds, at });
+    pb::CheckProgressResponse { checks: checks.collect() }
 }
 
 /// The leader's side.

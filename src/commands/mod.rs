@@ -38,6 +38,7 @@ pub mod testing;
 pub mod transfer_source;
 pub mod validation;
 pub mod version;
+mod wait;
 
 use crate::{
     dmctl::{

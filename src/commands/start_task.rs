@@ -7,6 +7,7 @@ use super::{
     input::{name_the_file, read_file},
     probe,
     reply::{Refusal, source_done, source_failed},
+    wait,
 };
 use crate::{
     config::{SourceConfig, SubtaskConfig, TaskConfig, TaskMode, in_file},
@@ -42,7 +43,7 @@ pub async fn run(session: &mut Session, matches: &Matches) -> Outcome {
         remove_meta: matches.is("remove-meta"),
         start_time: matches.one("start-time").to_owned(),
     };
-    let reply = session.rpc(request, |mut c, r| async move { c.start_task(r).await }).await?;
+    let reply = wait::told(session, request, |mut c, r| async move { c.start_task(r).await }).await?;
     session.reply_with_report(&reply);
     name_the_file(path, reply.result, &reply.msg);
     Ok(())

@@ -44,6 +44,7 @@ impl Default for LoaderConfig {
             range_concurrency: 0,
             compress_kv_pairs: String::new(),
             pd_addr: String::new(),
+            indexes_after_rows: LoaderConfig::INDEXES_AFTER_ROWS,
         }
     }
 }

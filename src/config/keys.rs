@@ -103,6 +103,8 @@ yaml_struct!(LoaderConfig, "config.LoaderConfig", {
     "range-concurrency" => range_concurrency,
     "compress-kv-pairs" => compress_kv_pairs,
     "pd-addr" => pd_addr,
+}, ours {
+    "indexes-after-rows" => indexes_after_rows via Bytes,
 });
 
 // `multipleRows` is how the original's export spells the key.

@@ -199,6 +199,24 @@ pub struct LoaderConfig {
     pub range_concurrency: i64,
     pub compress_kv_pairs: String,
     pub pd_addr: String,
+    /// Ours, bytes: a table that the load makes and that is as large gets its plain secondary indexes when its rows are in.
+    /// 0: none does.
+    #[serde(default = "LoaderConfig::default_indexes_after_rows")]
+    pub indexes_after_rows: u64,
+}
+
+impl LoaderConfig {
+    /// Where building an index at once begins to be faster than keeping it (decision 44).
+    pub const INDEXES_AFTER_ROWS: u64 = 8 << 20;
+
+    fn default_indexes_after_rows() -> u64 {
+        Self::INDEXES_AFTER_ROWS
+    }
+
+    /// Whether a table of so many bytes is made without its plain indexes.
+    pub fn indexes_follow(&self, bytes: u64) -> bool {
+        self.indexes_after_rows > 0 && bytes >= self.indexes_after_rows
+    }
 }
 
 /// Sync settings (config facts 7.3).

@@ -88,6 +88,10 @@ impl Master for Service {
         Ok(Response::new(config_files::list_tasks(&*self.cluster)))
     }
 
+    async fn check_progress(&self, _: Request<()>) -> Reply<pb::CheckProgressResponse> {
+        Ok(Response::new(check_task::progress()))
+    }
+
     async fn list_source_configs(&self, request: Request<()>) -> Reply<pb::ListSourceConfigsResponse> {
         logged("ListSourceConfigs", request);
         Ok(Response::new(config_files::list_sources(&*self.cluster)))

@@ -289,13 +289,14 @@ impl Cluster {
 
     /// Runs dmctl against these masters.
     pub fn dmctl_at(&self, masters: &str, args: &[&str]) -> Output {
-        Command::new(resolve("dmctl"))
-            .args(["--master-addr", masters])
-            .args(args)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        self.dmctl_command(masters, args).output().unwrap()
+    }
+
+    /// dmctl against these masters, to be run.
+    pub fn dmctl_command(&self, masters: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(resolve("dmctl"));
+        command.args(["--master-addr", masters]).args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
     }
 
     /// Runs dmctl; its standard output.

@@ -157,6 +157,12 @@ impl Server {
         self.up();
     }
 
+    /// `kill -9`, then a start on the same data with other options.
+    pub fn restart(&mut self, extra: &[&str]) {
+        self.extra = extra.iter().map(|s| s.to_string()).collect();
+        self.crash();
+    }
+
     /// Stops the process where it is (SIGSTOP) or lets it go on.
     pub fn freeze(&self, frozen: bool) {
         let process = self.process.as_ref().unwrap();

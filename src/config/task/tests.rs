@@ -111,6 +111,25 @@ fn equal_items_are_merged() {
 }
 
 #[test]
+fn indexes_follow_the_rows_of_large_tables() {
+    let loader = |value: &str| {
+        let text = task(&format!("loaders:\n  l: {{pool-size: 3{value}}}\n"), "loader-config-name: l");
+        let config = TaskConfig::from_yaml(&text).unwrap();
+        let shown = config.to_yaml();
+        (config.expand(&sources()).unwrap()[0].loader.clone(), shown)
+    };
+    let (default, shown) = loader("");
+    assert!(default.indexes_follow(8 << 20) && !default.indexes_follow((8 << 20) - 1));
+    assert!(!shown.contains("indexes-after-rows"), "{shown}");
+    let (never, shown) = loader(", indexes-after-rows: 0");
+    assert!(!never.indexes_follow(u64::MAX) && shown.contains("indexes-after-rows: 0"), "{shown}");
+    let (other, _) = loader(", indexes-after-rows: 1GiB");
+    assert_eq!(other.indexes_after_rows, 1 << 30);
+    let bad = task("loaders:\n  l: {indexes-after-rows: soon}\n", "loader-config-name: l");
+    assert_eq!(code_of(&bad), Some(Code::ConfigYamlTransform));
+}
+
+#[test]
 fn dirs_of_modes_that_only_load_are_kept() {
     for (mode, dir) in [("load", "./d"), ("load&sync", "./d"), ("full", "./d.t"), ("incremental", "./d.t")] {
         let text = task("", "loader: {dir: ./d}").replace("all", mode);

@@ -3,6 +3,7 @@
 
 mod collations;
 mod grants;
+mod limits;
 mod progress;
 pub mod report;
 mod rights;
@@ -32,6 +33,7 @@ use crate::{
     units::sequence,
 };
 
+pub use progress::now;
 pub use report::{Finding, Outcome, Report, State, Summary};
 pub use sizes::Estimate as CopyEstimate;
 
@@ -53,10 +55,11 @@ const WHOLE_CHECK: Duration = Duration::from_secs(30 * 60);
 /// Checks all subtasks of one task. Errors are of the check itself: 26002 when a database can't be reached, 26006 for
 /// an invalid block-allow list. What the checks find is in the report.
 pub async fn run(subtasks: &[SubtaskConfig], options: CheckOptions) -> Result<Report> {
-    let progress = Progress::default();
+    let task = subtasks.first().map_or("", |first| &first.name);
+    let progress = Progress::begin(task);
     let checked = tokio::select! {
         checked = tokio::time::timeout(WHOLE_CHECK, check(subtasks, &progress)) => checked,
-        never = progress.tell(subtasks.first().map_or("", |first| &first.name)) => match never {},
+        never = progress.tell(task) => match never {},
     };
     let (outcomes, estimate) = checked.map_err(|_| {
         DmError::new(Code::TaskCheckSyncConfigError)

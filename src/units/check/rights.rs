@@ -1,10 +1,20 @@
 //! Rights as the server answers: what SHOW GRANTS doesn't seem to give (roles, privileges of other makers, restrictions that
 //! we don't read) is tried, where trying changes nothing and holds nothing up.
 
+use std::time::Duration;
+
 use mysql_async::{Conn, prelude::Queryable};
 
 use super::{source::Source, tables::Tables};
-use crate::{schema::model::quote_name, units::link};
+use crate::{
+    config::SubtaskConfig,
+    mysql::{
+        BinlogPosition,
+        binlog::{BinlogStream, StartPoint, StreamOptions},
+    },
+    schema::model::quote_name,
+    units::link,
+};
 
 /// A right that the grants don't show.
 pub type Missing = (&'static str, String);
@@ -32,8 +42,8 @@ pub async fn still_missing(source: &mut Source<'_>, missing: Vec<Missing>, table
                 let command = source.status_command();
                 is_granted(&mut source.conn, command).await
             }
-            // MariaDB wants another right for these.
-            "REPLICATION SLAVE" if !source.server.is_mariadb() => {
+            "REPLICATION SLAVE" if source.server.is_mariadb() => may_replicate(source.config).await,
+            "REPLICATION SLAVE" => {
                 let newer = source.server.version >= 80_022;
                 is_granted(&mut source.conn, if newer { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" }).await
             }
@@ -57,6 +67,24 @@ pub async fn still_missing(source: &mut Source<'_>, missing: Vec<Missing>, table
         }
     }
     out
+}
+
+/// MariaDB wants another right for its statements about replicas, so the binlog itself is asked for: a file that isn't there,
+/// which a replica without the right is not even told.
+async fn may_replicate(config: &SubtaskConfig) -> bool {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let options = StreamOptions { connect_timeout: LIMIT, read_timeout: LIMIT, ..StreamOptions::default() };
+    let nowhere = StartPoint::Position(BinlogPosition { name: "dm-check.000001".into(), pos: 4 });
+    // An id that no replica has, most probably: the server ends another stream of the same one.
+    let id = u32::MAX - rand::random_range(1..1 << 24);
+    let asked = async {
+        let mut stream = BinlogStream::open(&config.from, id, config.flavor, nowhere, options).await?;
+        stream.next().await.map(|_| ())
+    };
+    match asked.await {
+        Ok(()) => true,
+        Err(e) => e.raw_cause().contains("1236"),
+    }
 }
 
 /// Whether the server does it, or refuses for another reason than rights.

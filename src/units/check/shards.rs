@@ -167,6 +167,7 @@ mod tests {
             unique: unique.iter().map(|k| vec![(*k).to_owned()]).collect(),
             auto_increment: unique.first().map(|k| (*k).to_owned()),
             fulltext: false,
+            long: false,
         };
         Shard { address: "h:1".into(), schema: "s".into(), table: table.into(), structure: Arc::new(structure) }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::schema::{Index, IndexKind, TableInfo, create_text::create_text, model::quote_name};
+use crate::schema::{Column, Index, IndexColumn, IndexKind, TableInfo, create_text::create_text, model::quote_name};
 
 /// The structure of one or many tables.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,6 +16,36 @@ pub struct Structure {
     /// Of an AUTO_INCREMENT column that is the first of a unique key.
     pub auto_increment: Option<String>,
     pub fulltext: bool,
+    /// A row or a key is so long that a target may refuse it.
+    pub long: bool,
+}
+
+/// Bytes of a key, and columns and bytes of a row's short values, that every server and row format takes.
+const SAFE_KEY: u64 = 767;
+const SAFE_COLUMNS: usize = 150;
+const SAFE_ROW: u64 = 4000;
+
+/// Whether some server, row format or page size refuses such a table for its length only.
+fn is_long(table: &TableInfo) -> bool {
+    // Characters take four bytes at most.
+    let bytes = |column: &Column| {
+        let length = u64::from(column.ty.length.unwrap_or(8));
+        if column.charset.is_some() { length * 4 } else { length }
+    };
+    let key = |index: &Index| -> u64 {
+        let part = |part: &IndexColumn| {
+            let column = table.column(&part.column);
+            let whole = column.map_or(0, bytes);
+            let prefix =
+                part.prefix_len.map(|n| u64::from(n) * if column.is_some_and(|c| c.charset.is_some()) { 4 } else { 1 });
+            prefix.unwrap_or(whole)
+        };
+        index.columns.iter().map(part).sum()
+    };
+    let ordinary = table.indexes.iter().filter(|index| index.kind == IndexKind::Ordinary);
+    table.columns.len() > SAFE_COLUMNS
+        || table.columns.iter().map(bytes).sum::<u64>() > SAFE_ROW
+        || ordinary.map(key).any(|bytes| bytes > SAFE_KEY)
 }
 
 /// Stands for the table's name.
@@ -63,6 +93,7 @@ impl Structure {
             columns: table.columns.iter().map(|c| (c.name.clone(), c.ty.text(), optional(c))).collect(),
             unique: keys,
             auto_increment: auto.map(|column| column.name.clone()),
+            long: is_long(table),
             fulltext: table.indexes.iter().any(|index| index.kind == IndexKind::Fulltext),
         }
     }

@@ -2,12 +2,13 @@
 //! is created. The server's parser knows its types, character sets, engines, expressions and this user's rights better than
 //! any list of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use mysql_async::{Conn, prelude::Queryable};
 
 use super::{
+    limits,
     report::{Outcome, State},
     source::Source,
     structure::PLACEHOLDER,
@@ -60,31 +61,25 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
     // Quotes as the grammar reads them.
     let _ = source.conn.query_drop("SET SESSION sql_mode = ''").await;
     let mut target = link::connect(&config.to, &session, Scope::Downstream).await?;
-    for (key, _) in suspects {
-        let Some(names) = asked.get(key) else { continue };
-        let Some((schema, table)) = names.first() else { continue };
+    let long = |names: &[&(String, String)]| {
+        let facts = names.first().and_then(|name| tables.get(*name));
+        facts.and_then(|facts| facts.structure.as_ref()).is_some_and(|structure| structure.long)
+    };
+    let refused: BTreeSet<&(String, &str)> = suspects.iter().map(|(key, _)| **key).collect();
+    let home = limits::home(&mut target, asked.keys().map(|(schema, _)| schema.as_str())).await;
+    for (key, names) in &asked {
+        let (suspect, long) = (refused.contains(key), long(names));
+        let Some((schema, table)) = names.first().filter(|_| suspect || long) else { continue };
         // The text was made from the catalogue: what the load sends is what the source shows.
         let shown = plan::show_create(&mut source.conn, schema, table).await?;
         let Some(sql) = rewritten(&how, schema, &key.0, &shown) else { continue };
-        let Some(error) = prepare(&mut target, &sql).await? else { continue };
-        let mut missing = Vec::new();
-        for name in names {
-            let (schema, table) = router.route(&name.0, &name.1)?;
-            if missing.len() < MOST && !exists(&mut target, &schema, &table).await {
-                missing.push(format!("{}.{}", quote_name(&name.0), quote_name(&name.1)));
-            }
-        }
-        if let Some(first) = missing.first() {
-            let others = if names.len() > 1 {
-                format!(" (and {} more tables of this structure)", names.len() - 1)
-            } else {
-                String::new()
-            };
-            out.add(
-                State::Fail,
-                format!("table {first}{others} can't be created on the target: {}", link::cause(&error)),
-                advice(link::errno(&error)),
-            );
+        let error = match (suspect, &home) {
+            (true, _) => prepare(&mut target, &sql).await?,
+            (false, Some(home)) => limits::too_long(&mut target, &sql, &key.0, home).await?,
+            (false, None) => None,
+        };
+        if let Some(error) = error {
+            cannot(&mut target, &router, names, &error, out).await?;
         }
     }
     if policy.target.tidb {
@@ -100,11 +95,44 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
     Ok(())
 }
 
+/// Says that tables of one structure, those that aren't on the target already, can't be created.
+async fn cannot(
+    target: &mut Conn,
+    router: &Router,
+    names: &[&(String, String)],
+    error: &mysql_async::Error,
+    out: &mut Outcome,
+) -> Result<()> {
+    let mut missing = Vec::new();
+    for name in names {
+        let (schema, table) = router.route(&name.0, &name.1)?;
+        if missing.len() < MOST && !exists(target, &schema, &table).await {
+            missing.push(format!("{}.{}", quote_name(&name.0), quote_name(&name.1)));
+        }
+    }
+    if let Some(first) = missing.first() {
+        let others = match names.len() {
+            0 | 1 => String::new(),
+            all => format!(" (and {} more tables of this structure)", all - 1),
+        };
+        out.add(
+            State::Fail,
+            format!("table {first}{others} can't be created on the target: {}", link::cause(error)),
+            advice(link::errno(error)),
+        );
+    }
+    Ok(())
+}
+
 fn advice(errno: u16) -> &'static str {
     match errno {
         1044 | 1142 | 1227 => "Please grant the target's user CREATE (see `target_privilege`).",
         1286 => {
             "Please create the table on the target in another engine before the task starts: tables that are there are used."
+        }
+        errno if limits::ERRORS.contains(&errno) => {
+            "Please create the table on the target by hand with shorter columns, keys with prefixes, or another row format (tables \
+             that are there are used), or change it on the source, or leave it out with the block-allow-list."
         }
         _ => {
             "Please create the table on the target by hand in a form that it understands (tables that are there are used), or \
@@ -179,6 +207,6 @@ mod tests {
     fn advice_fits_the_error() {
         assert!(advice(1142).contains("grant"));
         assert!(advice(1286).contains("another engine"));
-        assert!(advice(1064).contains("by hand"));
+        assert!(advice(1064).contains("by hand") && advice(1071).contains("prefixes"));
     }
 }

@@ -65,6 +65,13 @@ pub fn reader(path: &Path) -> io::Result<Box<dyn io::Read + Send>> {
     })
 }
 
+/// The text of a schema file, compressed or not. A default of bytes that are no text may stand in it as they are.
+pub fn text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut reader(path)?, &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Reads the metadata of the dump in `dir`: where incremental replication begins.
 pub fn read_metadata(dir: &Path) -> Result<Metadata> {
     Metadata::read(dir)

@@ -87,6 +87,26 @@ pub fn data_file(schema: &str, table: &str, chunk: usize, file: Option<usize>) -
     }
 }
 
+/// Rows that the loader doesn't read, by the name of their file: schema, table, and what they are.
+pub fn unread(name: &str) -> Option<(String, String, &'static str)> {
+    let forms = [
+        (".snappy", "compressed with Snappy"),
+        (".lz4", "compressed with LZ4"),
+        (".xz", "compressed with XZ"),
+        (".csv", "CSV"),
+        (".parquet", "Parquet"),
+        (".dat", "fields without quotes (LOAD DATA)"),
+    ];
+    let plain = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+    let (stem, form) = forms.iter().find_map(|(ending, form)| Some((plain.strip_suffix(ending)?, *form)))?;
+    let stem = [".csv", ".sql"].iter().find_map(|ending| stem.strip_suffix(ending)).unwrap_or(stem);
+    match parse(&format!("{stem}.sql")) {
+        FileKind::Data { schema, table, .. } | FileKind::TableCreate { schema, table } => Some((schema, table, form)),
+        FileKind::SchemaCreate { schema } => Some((schema, String::new(), form)),
+        _ => None,
+    }
+}
+
 /// Endings of compressed files.
 pub const COMPRESSED: [&str; 2] = [".gz", ".zst"];
 
@@ -96,11 +116,7 @@ pub fn parse(name: &str) -> FileKind {
         return FileKind::Metadata;
     }
     if let Some(stem) = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)) {
-        // Only rows are compressed.
-        return match stem.strip_suffix(".sql").map(|_| parse(stem)) {
-            Some(data @ FileKind::Data { .. }) => data,
-            _ => FileKind::Other,
-        };
+        return if stem.ends_with(".sql") { parse(stem) } else { FileKind::Other };
     }
     let Some(stem) = name.strip_suffix(".sql") else { return FileKind::Other };
     if let Some(schema) = stem.strip_suffix("-schema-create") {
@@ -168,8 +184,22 @@ mod tests {
         assert_eq!(parse(&sequence_file("db", "s")), sequence);
         assert_eq!(parse("db.t.00001.sql.gz"), data("00001"));
         assert_eq!(parse("db.t.sql.zst"), data(""));
-        for other in ["db.t-schema.sql.gz", "db.t.00001.gz", "metadata.gz", "db.t.csv"] {
+        assert_eq!(parse("db.t-schema.sql.gz"), FileKind::TableCreate { schema: "db".into(), table: "t".into() });
+        for other in ["db.t.00001.gz", "metadata.gz", "db.t.csv", "db.t.00001.sql.gz.zst"] {
             assert_eq!(parse(other), FileKind::Other, "{other}");
+        }
+        let form = |name: &str| unread(name).map(|(schema, table, form)| (schema + "." + &table, form));
+        for (name, wanted) in [
+            ("db.t.000000000.csv", "CSV"),
+            ("db.t.0000000000000.csv.zst", "CSV"),
+            ("db.t.000000000.sql.snappy", "compressed with Snappy"),
+            ("db.t.csv.snappy", "compressed with Snappy"),
+            ("db.t-schema.sql.lz4", "compressed with LZ4"),
+        ] {
+            assert_eq!(form(name), Some(("db.t".into(), wanted)), "{name}");
+        }
+        for name in ["db.t.000000000.sql", "db.t.sql.gz", "readme.csv", "metadata", "photo.jpg"] {
+            assert_eq!(form(name), None, "{name}");
         }
         assert_eq!(parse("readme.txt"), FileKind::Other);
         assert_eq!(parse("db-schema-post.sql"), FileKind::Other);

@@ -247,7 +247,10 @@ fn batch_error(file: &DataFile, from: u64, to: u64, e: &mysql_async::Error) -> D
         ),
         1054 | 1136 => error.workaround("Please check that the target table has the source's columns, then resume the task."),
         1146 | 1049 => error.workaround("Please check that the dump has the table's schema file, or create the table."),
-        _ => error,
+        errno => match sender::no_room(errno, error.raw_cause()) {
+            Some(advice) => error.workaround(advice),
+            None => error,
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         ddl::{self, CharsetRules, ParseContext, StatementKind},
         model::{TableId, quote_name, quote_text},
     },
-    units::{engine, link, mapped::MappedCollations},
+    units::{dump::files, engine, link, mapped::MappedCollations},
 };
 
 /// What the texts are rewritten by.
@@ -157,13 +157,12 @@ fn like(name: &str) -> String {
 
 /// The text of a schema file.
 pub fn read(file: &SchemaFile) -> Result<String> {
-    let bytes = std::fs::read(&file.path).map_err(|e| {
+    files::text(&file.path).map_err(|e| {
         DmError::new(Code::LoadUnitReadSchemaFile)
             .msg(format!("cannot read schema file {}", file.path.display()))
             .cause(e)
             .workaround("Please check that the file is there and readable for the worker's user, then resume the task.")
-    })?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    })
 }
 
 fn unparsable(file: &SchemaFile) -> DmError {

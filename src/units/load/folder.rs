@@ -17,7 +17,7 @@ use crate::{
     units::dump::{
         Metadata,
         files::{self, FileFacts, Manifest},
-        names::FileKind,
+        names::{self, FileKind},
     },
 };
 
@@ -77,6 +77,7 @@ impl Folder {
         let router =
             Router::new(&config.routes, config.case_sensitive).map_err(rename(Code::LoadUnitGenTableRouter))?;
         let listed = files::list(dir).map_err(|e| unreadable(dir, e))?;
+        refuse_unread(&listed, &lists)?;
         let manifest = files::manifest(dir);
         if let Some(manifest) = &manifest {
             agree(dir, &listed, manifest)?;
@@ -168,6 +169,25 @@ impl Folder {
                  with `--remove-meta`.",
             )
     }
+}
+
+/// An error when rows of the task are in files that aren't read: without them the tables would be half full.
+fn refuse_unread(listed: &[(PathBuf, FileKind)], lists: &BlockAllow) -> Result<()> {
+    let others = listed.iter().filter(|(_, kind)| *kind == FileKind::Other);
+    for (path, _) in others {
+        let Some((schema, table, form)) = path.file_name().and_then(|n| n.to_str()).and_then(names::unread) else {
+            continue;
+        };
+        if lists.allows_schema(&schema) && (table.is_empty() || lists.allows(&schema, &table)) {
+            return Err(DmError::new(Code::LoadUnitInvalidFileEnding)
+                .msg(format!("{} is {form}, which is not read here; nothing of the dump was loaded", path.display()))
+                .workaround(
+                    "Please dump INSERT statements (`.sql`), plain or compressed with gzip (`.gz`) or Zstandard (`.zst`); or load \
+                     these files by other means, move them out of the folder, and resume the task.",
+                ));
+        }
+    }
+    Ok(())
 }
 
 /// The dump itself, whatever files it has: the first half of a dump's id.

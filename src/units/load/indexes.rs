@@ -19,8 +19,6 @@ use crate::{
 
 /// Begins the comment of a table that has no secondary indexes yet.
 pub const MARK: &str = "DM: secondary indexes follow the rows; ";
-/// Smaller tables get their indexes at once.
-pub const LARGE_TABLE: u64 = 8 << 20;
 /// Tables whose indexes are built at the same time.
 const AT_ONCE: usize = 2;
 

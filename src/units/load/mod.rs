@@ -240,7 +240,7 @@ impl LoadUnit {
         let first = new.iter().filter(|file| seen.insert(target(file))).map(|file| create_all::Wanted {
             file: (*file).clone(),
             text: None,
-            large: sizes.get(&target(file)).is_some_and(|size| *size >= indexes::LARGE_TABLE),
+            large: sizes.get(&target(file)).is_some_and(|size| self.env.config.loader.indexes_follow(*size)),
         });
         empty.extend(create_all::tables(&self.env.config, session, conn, first.collect(), how).await?);
         let row = |file: &SchemaFile| FileRow {

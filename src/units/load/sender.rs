@@ -108,6 +108,15 @@ pub fn is_conflict(errno: u16) -> bool {
     matches!(errno, 1205 | 1213 | 8002 | 8005 | 8022 | 8028 | 9001..=9007)
 }
 
+/// What to do when the target has no room left: its disk, tablespace or quota is full.
+pub fn no_room(errno: u16, cause: &str) -> Option<&'static str> {
+    let full = matches!(errno, 1021 | 1041 | 1114 | 3675) || (errno == 1030 && cause.contains("error 28"));
+    full.then_some(
+        "Please free space on the target, or enlarge its disk or tablespace, then resume the task: it goes on with the rows that \
+         are missing.",
+    )
+}
+
 /// Before a transaction is sent the `tries`-th time after conflicts.
 pub async fn after_conflict(tries: u32) {
     tokio::time::sleep(Duration::from_millis(u64::from(tries * tries) * 5)).await;

@@ -20,7 +20,7 @@ use crate::{
     units::{
         dump::{names, plan, plan::DumpPlan},
         link,
-        load::{self, create, create_all, folder::SchemaFile, indexes},
+        load::{self, create, create_all, folder::SchemaFile},
     },
 };
 
@@ -61,7 +61,7 @@ pub async fn create(
         let name = names::table_file(&table.schema, &table.table);
         let file = file(name, &table.schema, target_schema.clone(), target_table.clone());
         if seen.insert((target_schema, target_table)) {
-            let large = table.estimated_bytes >= indexes::LARGE_TABLE;
+            let large = config.loader.indexes_follow(table.estimated_bytes);
             wanted.push(create_all::Wanted { file: file.clone(), text: Some(table.create_sql.clone()), large });
         }
         files.push((file, table.create_sql.clone()));

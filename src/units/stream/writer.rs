@@ -189,6 +189,9 @@ fn failure(chunk: &Chunk, e: &mysql_async::Error) -> DmError {
         ),
         1054 | 1136 => error.workaround("Please check that the target table has the source's columns, then resume the task."),
         1049 | 1146 => error.workaround("Please create the table on the target as the source has it, then resume the task."),
-        _ => error,
+        errno => match sender::no_room(errno, error.raw_cause()) {
+            Some(advice) => error.workaround(advice),
+            None => error,
+        },
     }
 }

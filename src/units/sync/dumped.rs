@@ -24,9 +24,8 @@ pub fn read(dir: &Path, source: &SourceFacts, tracker: &mut Tracker) -> Result<(
     let mut texts = Vec::new();
     for (path, kind) in files::list(dir).map_err(|e| failed(dir, e))? {
         if matches!(kind, FileKind::SchemaCreate { .. } | FileKind::TableCreate { .. }) {
-            // A default of bytes that are no text may stand in it as they are.
-            let text = std::fs::read(&path).map_err(|e| failed(&path, e))?;
-            texts.push((kind, String::from_utf8_lossy(&text).into_owned()));
+            let text = files::text(&path).map_err(|e| failed(&path, e))?;
+            texts.push((kind, text));
         }
     }
     put(texts, source, tracker)

@@ -1,0 +1,71 @@
+//! Rows and keys that are too long for the target. A server finds that only while it creates a table, so a temporary one is made
+//! of what may be too long, which lives in our session, is in no binlog, and is dropped at once. Without the right to it, or a
+//! schema to make it in, nothing is known.
+
+use mysql_async::{Conn, prelude::Queryable};
+
+use crate::{
+    error::{Code, Result, Scope},
+    schema::model::quote_name,
+    units::link,
+};
+
+/// Too many keys or parts of one, keys, columns and rows that are too long, too many columns; TiDB's of an index and a row.
+pub const ERRORS: [u16; 8] = [1069, 1070, 1071, 1074, 1117, 1118, 1709, 8025];
+
+/// A schema that is there, for temporary tables: one of the task's, or one that servers come with.
+pub async fn home<'a>(target: &mut Conn, schemas: impl Iterator<Item = &'a str>) -> Option<String> {
+    let there: Vec<String> = target.query("SHOW DATABASES").await.ok()?;
+    let mut wanted = schemas.chain(["test", "mysql"]);
+    wanted.find(|name| there.iter().any(|own| own == name)).map(str::to_owned)
+}
+
+/// Why the table of a CREATE TABLE (which names `schema`) is too long; None: it isn't, or that can't be tried. Temporary tables
+/// have no partitions, foreign keys and full-text keys: other refusals say nothing.
+pub async fn too_long(target: &mut Conn, sql: &str, schema: &str, home: &str) -> Result<Option<mysql_async::Error>> {
+    let Some(sql) = temporary(sql, schema, home) else { return Ok(None) };
+    let answered = target.query_drop(sql).await;
+    // Or the session ends, and the table with it.
+    let _ = target.query_drop(format!("DROP TEMPORARY TABLE IF EXISTS {}.`dm_check`", quote_name(home))).await;
+    match answered {
+        Err(e) if link::is_broken(&e) => {
+            Err(link::failed(Code::DBQueryFailed, Scope::Downstream, "ask the target for its limits", &e))
+        }
+        Err(e) if ERRORS.contains(&link::errno(&e)) => Ok(Some(e)),
+        _ => Ok(None),
+    }
+}
+
+/// The statement for a temporary table in another schema. Partitions are left out, which such tables can't have.
+fn temporary(sql: &str, schema: &str, home: &str) -> Option<String> {
+    let rest = sql.strip_prefix("CREATE TABLE ")?;
+    let rest = rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest);
+    let rest = rest.strip_prefix(&format!("{}.`dm_check`", quote_name(schema)))?;
+    let (body, options) =
+        rest.rsplit_once("\n)").filter(|(_, options)| !options.contains("PARTITION")).or_else(|| {
+            // Behind the columns: the last line that closes them is followed by the options.
+            let at = rest.find("\n) ")?;
+            let (body, tail) = rest.split_at(at);
+            let options = tail.get(2..)?;
+            let end = ["\n PARTITION BY", "\nPARTITION BY", "\n/*!"].iter().filter_map(|mark| options.find(mark)).min();
+            Some((body, options.get(..end.unwrap_or(options.len()))?))
+        })?;
+    Some(format!("CREATE TEMPORARY TABLE {}.`dm_check`{body}\n){options}", quote_name(home)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_table_has_no_partitions() {
+        let sql = "CREATE TABLE IF NOT EXISTS `d`.`dm_check` (\n  `a` int,\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB";
+        let wanted = "CREATE TEMPORARY TABLE `m`.`dm_check` (\n  `a` int,\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB";
+        assert_eq!(temporary(sql, "d", "m").as_deref(), Some(wanted));
+        let parts = format!(
+            "{sql}\n PARTITION BY RANGE (`a`)\n(PARTITION `p0` VALUES LESS THAN (1),\n PARTITION `p1` VALUES LESS THAN (2))"
+        );
+        assert_eq!(temporary(&parts, "d", "m").as_deref(), Some(wanted));
+        assert_eq!(temporary("CREATE TABLE x (a int)", "d", "m"), None);
+    }
+}
