@@ -74,14 +74,14 @@ impl Sink {
         }
     }
 
-    /// Everything is on the disk before the dump counts as complete.
+    /// The file is complete. It isn't forced to the disk (decision 57): the manifest, which is, tells a file that a crash of the
+    /// machine damaged.
     fn finish(self) -> io::Result<(u64, u64)> {
         let written = match self {
             Sink::Plain(to) => to,
             Sink::Gzip(to) => to.finish()?,
             Sink::Zstd(to) => to.finish()?,
         };
-        written.file.sync_data()?;
         Ok((written.size, written.hash.digest()))
     }
 }

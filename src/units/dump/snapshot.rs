@@ -179,15 +179,25 @@ async fn lock_tables(control: &mut Conn, tables: &[TablePlan]) -> std::result::R
     with_retry(control, &format!("LOCK TABLES {}", names.join(", "))).await
 }
 
-/// A lock that long-running statements hold off is asked for three times, 20 s each, with a pause for the others.
+/// How long a lock is waited for, in seconds, one time after the other. Short at first: the global lock and a transaction that
+/// another one's statement waits for hold each other up, until one of them gives in. Long at last, for long statements.
+const PATIENCE: [u64; 8] = [1, 1, 2, 3, 5, 10, 20, 20];
+
+/// Asks for a lock that statements hold off, with a pause for the others between the times.
 async fn with_retry(control: &mut Conn, sql: &str) -> std::result::Result<(), mysql_async::Error> {
-    for _ in 0..2 {
-        match control.query_drop(sql).await {
-            Err(e) if link::errno(&e) == 1205 => tokio::time::sleep(std::time::Duration::from_secs(3)).await,
-            done => return done,
+    let mut last = Ok(());
+    for seconds in PATIENCE {
+        control.query_drop(format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+        last = control.query_drop(sql).await;
+        match &last {
+            Err(e) if link::errno(e) == 1205 => {
+                tracing::info!(seconds, "statements on the source hold off the lock of the snapshot");
+                tokio::time::sleep(Duration::from_secs(seconds.min(3))).await;
+            }
+            _ => break,
         }
     }
-    control.query_drop(sql).await
+    last
 }
 
 fn refused(first: &mysql_async::Error, second: Option<&mysql_async::Error>) -> DmError {
@@ -195,14 +205,18 @@ fn refused(first: &mysql_async::Error, second: Option<&mysql_async::Error>) -> D
         return query(second.unwrap_or(first), "lock the source for a consistent snapshot");
     }
     let also = second.map_or_else(String::new, |e| format!("; LOCK TABLES: {}", link::cause(e)));
+    let advice = if link::errno(first) == 1205 {
+        "Please let long statements and transactions on the source end (SHOW PROCESSLIST), or set `extra-args: \"--consistency \
+         none\"` in the mydumper configuration; then resume the task."
+    } else {
+        "Please grant the source's user RELOAD (or LOCK TABLES and SELECT on the tables), or set `extra-args: \"--consistency \
+         none\"` in the mydumper configuration; then resume the task."
+    };
     DmError::new(Code::DumpUnitGlobalLock)
         .msg(format!("the source refused the lock that a consistent dump needs (FLUSH TABLES WITH READ LOCK){also}"))
         .scope(Scope::Upstream)
         .cause(link::cause(first))
-        .workaround(
-            "Please grant the source's user RELOAD (or LOCK TABLES and SELECT on the tables), or set \
-             `extra-args: \"--consistency none\"` in the mydumper configuration; then resume the task.",
-        )
+        .workaround(advice)
 }
 
 /// Where the source's binlog stands.
