@@ -77,13 +77,25 @@ impl FixedType {
     }
 }
 
-/// As INET6_NTOA prints: Rust's form differs only for addresses that hold an IPv4 address of the old kind (`::1.2.3.4`).
-fn inet6_text(bytes: [u8; 16]) -> String {
+/// As servers print an address: the first of the longest runs of zero groups is `::`, one group alone too; addresses that
+/// hold one of IPv4 end in it.
+pub fn inet6_text(bytes: [u8; 16]) -> String {
     let (head, tail) = (&bytes[..12], [bytes[12], bytes[13], bytes[14], bytes[15]]);
     if head.iter().all(|b| *b == 0) && (tail[0] != 0 || tail[1] != 0) {
         return format!("::{}", std::net::Ipv4Addr::from(tail));
     }
-    std::net::Ipv6Addr::from(bytes).to_string()
+    let address = std::net::Ipv6Addr::from(bytes);
+    if address.to_ipv4_mapped().is_some() {
+        return address.to_string();
+    }
+    let groups = address.segments();
+    let run = |from: usize| groups[from..].iter().take_while(|group| **group == 0).count();
+    let longest = (0..8).map(run).max().unwrap_or(0);
+    let list = |groups: &[u16]| groups.iter().map(|group| format!("{group:x}")).collect::<Vec<_>>().join(":");
+    match (0..8).find(|from| longest > 0 && run(*from) == longest) {
+        Some(from) => format!("{}::{}", list(&groups[..from]), list(&groups[from + longest..])),
+        None => list(&groups),
+    }
 }
 
 impl Encoding {
@@ -297,6 +309,16 @@ mod tests {
         assert_eq!(text(bytes(b""), Encoding::TextOf(FixedType::Inet6)), "'::'");
         assert_eq!(inet6_text(*b"\0\0\0\0\0\0\0\0\0\0\0\0\x01\x02\x03\x04"), "::1.2.3.4");
         assert_eq!(inet6_text(*b"\0\0\0\0\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04"), "::ffff:1.2.3.4");
+        let text = |text: &str| inet6_text(text.parse::<std::net::Ipv6Addr>().unwrap().octets());
+        for (address, shown) in [
+            ("0:2:3:4:5:6:7:8", "::2:3:4:5:6:7:8"),
+            ("0:1:0:1:0:1:0:1", "::1:0:1:0:1:0:1"),
+            ("1:0:0:1:0:0:0:1", "1:0:0:1::1"),
+            ("1:2:3:4:5:6:7:0", "1:2:3:4:5:6:7::"),
+            ("::", "::"),
+        ] {
+            assert_eq!(text(address), shown);
+        }
         assert_eq!(inet6_text(*b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"), "2001:db8::1");
     }
 

@@ -8,6 +8,7 @@ pub mod dump;
 pub mod engine;
 pub mod failpoint;
 pub mod fence;
+pub mod ill_formed;
 pub mod link;
 pub mod load;
 pub mod mapped;

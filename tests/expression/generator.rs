@@ -132,7 +132,10 @@ impl Maker {
             return self.pick(&list).to_owned();
         }
         let depth = depth - 1;
-        match self.rng.random_range(0..16) {
+        match self.rng.random_range(0..19) {
+            16 => format!("{}({}, {})", self.pick(&["ATAN", "ATAN2"]), self.number(depth), self.number(depth)),
+            17 => format!("INET_ATON({})", self.text(depth)),
+            18 => format!("LENGTH({}({}))", self.pick(&["SOUNDEX", "FROM_BASE64", "INET6_ATON"]), self.text(depth)),
             0 => format!("({} + {})", self.number(depth), self.number(depth)),
             1 => format!("({} - {})", self.number(depth), self.number(depth)),
             2 => format!("({} * {})", self.number(depth), self.number(depth)),
@@ -168,7 +171,11 @@ impl Maker {
         }
         let depth = depth - 1;
         let count = self.pick(&["0", "1", "2", "5", "-2"]);
-        match self.rng.random_range(0..14) {
+        match self.rng.random_range(0..18) {
+            14 => format!("MAKE_SET({}, {}, {})", self.number(depth), self.text(depth), self.text(depth)),
+            15 => format!("EXPORT_SET({}, {}, '-', '', 5)", self.number(depth), self.text(depth)),
+            16 => format!("INET_NTOA({})", self.number(depth)),
+            17 => format!("SOUNDEX({})", self.text(depth)),
             0 => format!("CONCAT({}, {})", self.text(depth), self.text(depth)),
             1 => format!("UPPER({})", self.text(depth)),
             2 => format!("LOWER({})", self.text(depth)),

@@ -104,7 +104,9 @@ impl Compiler<'_> {
             Ast::Like { value, pattern, escape, negated } => {
                 self.like(self.node(value)?, self.node(pattern)?, escape.as_deref(), *negated)?
             }
-            Ast::Regexp { value, pattern, negated } => self.regexp(self.node(value)?, self.node(pattern)?, *negated)?,
+            Ast::Regexp { value, pattern, negated } => {
+                super::regexp::operator(self, self.node(value)?, self.node(pattern)?, *negated)?
+            }
             Ast::Case { operand, branches, otherwise } => {
                 self.case(operand.as_deref(), branches, otherwise.as_deref())?
             }
@@ -277,18 +279,6 @@ impl Compiler<'_> {
             ty: boolean(),
             op: Op::Like(Box::new(like::LikeNode { value, pattern, escape, collation, negated })),
         })
-    }
-
-    fn regexp(&self, value: Node, pattern: Node, negated: bool) -> Built {
-        let (collation, _) = aggregate([&value.ty, &pattern.ty])?;
-        let Some(constant) = pattern.as_const() else {
-            return Err("the pattern of REGEXP must be a constant".into());
-        };
-        if constant.is_null() {
-            return Ok(Node::constant(boolean(), Val::Null));
-        }
-        let pattern = like::regexp(constant, &pattern.ty, collation.is_case_sensitive(), collation.is_binary())?;
-        Ok(Node { ty: boolean(), op: Op::Regexp(Box::new(like::RegexpNode { value, pattern, negated })) })
     }
 
     fn case(&self, operand: Option<&Ast>, branches: &[(Ast, Ast)], otherwise: Option<&Ast>) -> Built {

@@ -1,12 +1,9 @@
-//! LIKE and REGEXP.
+//! LIKE.
 
 use std::borrow::Cow;
 
-use regex::bytes::Regex;
-
 use super::{
     collation::{Collation, pieces},
-    convert,
     node::{Cx, Node},
     typed::{Evaluated, Val},
 };
@@ -49,6 +46,13 @@ impl LikeNode {
             _ => false,
         }
     }
+}
+
+/// Whether a text is like a pattern, character by character; a backslash escapes.
+pub fn holds(text: &[u8], pattern: &[u8]) -> bool {
+    let text: Vec<&[u8]> = pieces(text).collect();
+    let pattern: Vec<&[u8]> = pieces(pattern).collect();
+    matches(&text, &parse(&pattern, Some('\\')), |a, b| a == b)
 }
 
 enum Part<'a> {
@@ -108,35 +112,6 @@ fn matches(text: &[&[u8]], pattern: &[Part<'_>], same: impl Fn(&[u8], &[u8]) -> 
             None => return false,
         }
     }
-}
-
-/// `value REGEXP pattern`; the pattern is constant.
-pub struct RegexpNode {
-    pub value: Node,
-    pub pattern: Regex,
-    pub negated: bool,
-}
-
-impl RegexpNode {
-    pub fn eval<'a>(&'a self, cx: &Cx<'a>) -> Evaluated<'a> {
-        let Some(text) = self.value.text(cx)? else { return Ok(Val::Null) };
-        Ok(Val::Int((self.pattern.is_match(&text) != self.negated).into()))
-    }
-}
-
-/// Compiles a pattern. The error says why it can't be.
-pub fn regexp(pattern: &Val<'_>, ty: &super::typed::Type, sensitive: bool, binary: bool) -> Result<Regex, String> {
-    let text = convert::text(super::node::borrow(pattern), ty).unwrap_or_default();
-    let text = std::str::from_utf8(&text).map_err(|_| "a regular expression is no UTF-8 text")?;
-    if text.is_empty() {
-        return Err("a regular expression is empty".into());
-    }
-    regex::bytes::RegexBuilder::new(text)
-        .case_insensitive(!sensitive)
-        .unicode(!binary)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|e| format!("the regular expression is not supported: {}", e.to_string().replace('\n', " ")))
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ mod literal;
 mod node;
 mod number;
 mod parse;
+mod pattern;
+mod regexp;
 mod release;
 mod temporal;
 #[cfg(test)]

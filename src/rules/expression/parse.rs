@@ -243,8 +243,17 @@ impl Parser {
         if self.eat_word("REGEXP") || self.eat_word("RLIKE") {
             return Ok(Ast::Regexp { value, pattern: Box::new(self.bits(0)?), negated });
         }
-        if self.is_word(0, "SOUNDS") || self.is_word(0, "MEMBER") {
-            return Err("SOUNDS LIKE and MEMBER OF are not supported".into());
+        if self.is_word(0, "SOUNDS") && self.is_word(1, "LIKE") {
+            self.at += 2;
+            let soundex = |value| Box::new(Ast::Call("soundex".into(), vec![value]));
+            return Ok(Ast::Binary(Binary::Equal, soundex(*value), soundex(self.bits(0)?)));
+        }
+        if self.is_word(0, "MEMBER") && self.is_word(1, "OF") {
+            self.at += 2;
+            self.expect(&Token::LParen)?;
+            let list = self.expression()?;
+            self.expect(&Token::RParen)?;
+            return Ok(Ast::Call("member_of".into(), vec![*value, list]));
         }
         Ok(*value)
     }

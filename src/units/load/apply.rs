@@ -1,13 +1,20 @@
 //! Loads one data file: its rows in batches, each one transaction together with the file's progress.
 
-use std::{borrow::Cow, collections::HashSet, io::Read, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    io::Read,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use tokio::task::JoinHandle;
 
 use super::{
+    bytes,
     folder::{DataFile, agree_in_content, unreadable},
     progress::{Counters, TableProgress},
-    scan::{Batch, ScanError, Scanner},
+    scan::{Batch, InsertHead, ScanError, Scanner},
     sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
     store::{Part, Store},
 };
@@ -37,6 +44,8 @@ pub struct Shared {
     /// Target tables (schema, table) whose engine has no transactions.
     pub plain: HashSet<(String, String)>,
     pub counters: Arc<Counters>,
+    /// Columns of text that are bytes on the target, by the quoted name of the source's table.
+    pub bytes: BTreeMap<String, bytes::Texts>,
     /// The target executes comments meant for newer servers.
     pub tidb: bool,
 }
@@ -69,7 +78,7 @@ impl Worker {
         let mut position = file.row.position;
         let transactional =
             !self.shared.plain.contains(&(file.row.target_schema.clone(), file.row.target_table.clone()));
-        let writer = Arc::new(RowWriter::new(file, self.shared.tidb));
+        let writer = Arc::new(RowWriter::new(file, &self.shared));
         if let Some(facts) = file.facts.filter(|_| position == 0) {
             let path = file.path.clone();
             let looked = tokio::task::spawn_blocking(move || agree_in_content(&path, &facts)).await;
@@ -133,7 +142,7 @@ impl Worker {
     fn read_ahead(&self, mut input: Input, writer: &Arc<RowWriter>) -> Reading {
         let (bytes, writer) = (self.shared.batch_bytes, Arc::clone(writer));
         tokio::task::spawn_blocking(move || {
-            let batch = input.next_batch(bytes, &|out, row| writer.write(out, row));
+            let batch = input.next_batch(bytes, &|out, head, row| writer.write(out, head, row));
             (input, batch)
         })
     }
@@ -165,7 +174,7 @@ impl Worker {
                     match self.sender.stored(name, breaks).await? {
                         (stored, stored_done) if stored == to && stored_done == done => return Ok(Applied::Committed),
                         (stored, false) if stored == from && breaks < RECONNECTS => {}
-                        (stored, false) if stored == from => return Err(batch_error(file, from, to, &e)),
+                        (stored, false) if stored == from => return Err(batch_error(file, &part, batch, &e)),
                         (stored, stored_done) => return Ok(Applied::At(stored, stored_done)),
                     }
                 }
@@ -175,13 +184,13 @@ impl Worker {
                         return Ok(Applied::At(stored, stored_done));
                     }
                     // The fence holds now, so the overflow came from the rows themselves.
-                    return Err(batch_error(file, from, to, &e));
+                    return Err(batch_error(file, &part, batch, &e));
                 }
                 Sent::Refused(e) if sender::is_conflict(link::errno(&e)) && conflicts < CONFLICT_RETRIES => {
                     conflicts += 1;
                     sender::after_conflict(conflicts).await;
                 }
-                Sent::Refused(e) => return Err(batch_error(file, from, to, &e)),
+                Sent::Refused(e) => return Err(batch_error(file, &part, batch, &e)),
             }
         }
     }
@@ -190,21 +199,32 @@ impl Worker {
 /// How the rows of a file are written: with the values that the route adds, and as the target understands them.
 struct RowWriter {
     tail: Vec<u8>,
+    texts: bytes::Texts,
     tidb: bool,
 }
 
 impl RowWriter {
-    fn new(file: &DataFile, tidb: bool) -> Self {
+    fn new(file: &DataFile, shared: &Shared) -> Self {
+        let texts = shared.bytes.get(&file.table).cloned().unwrap_or_default();
+        RowWriter { texts, tidb: shared.tidb, ..RowWriter::of(file) }
+    }
+
+    fn of(file: &DataFile) -> Self {
         let mut tail = Vec::new();
         for ExtraColumn { value, .. } in &file.extra {
             tail.push(b',');
             tail.extend_from_slice(quote_text(value).as_bytes());
         }
-        RowWriter { tail, tidb }
+        RowWriter { tail, texts: bytes::Texts::new(), tidb: false }
     }
 
-    fn write(&self, out: &mut Vec<u8>, row: &[u8]) {
-        let row = if self.tidb { document::plain_text(row) } else { Cow::Borrowed(row) };
+    fn write(&self, out: &mut Vec<u8>, head: &InsertHead, row: &[u8]) {
+        let mut row = if self.tidb { document::plain_text(row) } else { Cow::Borrowed(row) };
+        if let Some(columns) = head.columns.as_ref().filter(|_| !self.texts.is_empty()) {
+            let mut with_bytes = Vec::with_capacity(row.len());
+            bytes::write(&mut with_bytes, &row, columns, &self.texts);
+            row = Cow::Owned(with_bytes);
+        }
         match row.split_last() {
             Some((end, row)) if !self.tail.is_empty() => {
                 out.extend_from_slice(row);
@@ -232,13 +252,10 @@ fn statement_head(verb: &str, file: &DataFile, batch: &Batch) -> Result<String> 
     }
 }
 
-fn batch_error(file: &DataFile, from: u64, to: u64, e: &mysql_async::Error) -> DmError {
-    let what = format!(
-        "load {} bytes {from}..{to} into {}.{}",
-        file.path.display(),
-        quote_name(&file.row.target_schema),
-        quote_name(&file.row.target_table)
-    );
+fn batch_error(file: &DataFile, part: &Part, batch: &Batch, e: &mysql_async::Error) -> DmError {
+    let Part { from, to, .. } = part;
+    let target = format!("{}.{}", quote_name(&file.row.target_schema), quote_name(&file.row.target_table));
+    let what = format!("load {} bytes {from}..{to} into {target}", file.path.display());
     let error = link::failed(Code::DBExecuteFailed, Scope::Downstream, &what, e);
     match link::errno(e) {
         1062 => error.workaround(
@@ -246,6 +263,14 @@ fn batch_error(file: &DataFile, from: u64, to: u64, e: &mysql_async::Error) -> D
              the row and resume the task.",
         ),
         1054 | 1136 => error.workaround("Please check that the target table has the source's columns, then resume the task."),
+        1253 | 1300 | 1366 => {
+            let columns: Vec<String> =
+                batch.head.columns.iter().flatten().chain(file.extra.iter().map(|extra| &extra.name)).cloned().collect();
+            match bytes::advice(e, &batch.text, &columns, &target) {
+                Some(advice) => error.workaround(advice),
+                None => error,
+            }
+        }
         1146 | 1049 => error.workaround("Please check that the dump has the table's schema file, or create the table."),
         errno => match sender::no_room(errno, error.raw_cause()) {
             Some(advice) => error.workaround(advice),
@@ -300,7 +325,7 @@ mod tests {
         let routed = file(&[("c", "it's")]);
         assert_eq!(head(&routed, &batch).unwrap(), "REPLACE INTO `s`.`t``` (`a`,`c`) VALUES ");
         let mut out = Vec::new();
-        RowWriter::new(&routed, false).write(&mut out, b"(1)");
+        RowWriter::of(&routed).write(&mut out, &batch.head, b"(1)");
         assert_eq!(out, b"(1,'it''s')");
         batch.head.columns = None;
         assert_eq!(head(&file(&[]), &batch).unwrap(), "REPLACE INTO `s`.`t``` VALUES ");

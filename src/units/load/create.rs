@@ -206,7 +206,7 @@ async fn execute(conn: &mut Conn, file: &SchemaFile, sql: String) -> Result<()> 
 }
 
 /// The CREATE statement in a file's text, without what stands before it and the semicolon behind it.
-fn create_text(text: &str) -> Option<&str> {
+pub fn create_text(text: &str) -> Option<&str> {
     let mut rest = text;
     loop {
         rest = skip_blanks(rest);

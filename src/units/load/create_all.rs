@@ -33,14 +33,22 @@ pub struct Wanted {
     pub large: bool,
 }
 
-/// Creates target tables. Returns for each whether it has no rows.
+/// The target tables after they were created.
+pub struct Created {
+    /// Whether a table has no rows.
+    pub empty: BTreeMap<Target, bool>,
+    /// Those that were there before, in lower case.
+    pub there: BTreeSet<Target>,
+}
+
+/// Creates target tables.
 pub async fn tables(
     config: &SubtaskConfig,
     session: &[(String, String)],
     conn: &mut Conn,
     wanted: Vec<Wanted>,
     how: &create::Creating<'_>,
-) -> Result<BTreeMap<Target, bool>> {
+) -> Result<Created> {
     let there = there(conn, wanted.iter().map(|wanted| wanted.file.target_schema.as_str()));
     let there = link::answered(&config.to, Scope::Downstream, "look for the target tables", there).await?;
     let count = (wanted.len() / TABLES_A_CONNECTION).min(MOST_CONNECTIONS);
@@ -49,14 +57,14 @@ pub async fn tables(
         more.push(link::connect(&config.to, session, Scope::Downstream).await?);
     }
     let left = Mutex::new(wanted.into_iter());
-    let (left, there) = (&left, &there);
+    let (left, known) = (&left, &there);
     let makers = std::iter::once(conn).chain(&mut more).map(|conn| async move {
         let mut made = Vec::new();
         loop {
             let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(Wanted { file, text, large }) = next else { return Ok::<_, DmError>(made) };
             let text = text.map_or_else(|| create::read(&file), Ok)?;
-            let known = there.contains(&(file.target_schema.to_lowercase(), file.target_table.to_lowercase()));
+            let known = known.contains(&(file.target_schema.to_lowercase(), file.target_table.to_lowercase()));
             let creating = async {
                 if known {
                     create::table(conn, &file, &text, how).await
@@ -69,7 +77,7 @@ pub async fn tables(
         }
     });
     let made: Vec<Vec<(Target, bool)>> = try_join_all(makers).await?;
-    Ok(made.into_iter().flatten().collect())
+    Ok(Created { empty: made.into_iter().flatten().collect(), there })
 }
 
 /// The tables of these schemas, in lower case: whether names differ in case is for the server to say.

@@ -4,6 +4,7 @@
 //! workers, finish. Each batch of rows and the file's position are one target transaction under the source's epoch.
 
 mod apply;
+pub mod bytes;
 pub(in crate::units) mod clear;
 pub(in crate::units) mod create;
 pub(in crate::units) mod create_all;
@@ -122,7 +123,7 @@ impl LoadUnit {
         failpoint::pass(&config.name, Place::LoadBeforeTables)?;
         self.create_schemas(&mut conn, &folder, &how).await?;
         objects::sequences(self, &mut conn, &folder.sequences).await?;
-        self.create_tables(&store, &mut conn, &session, &folder, &known, &how).await?;
+        let there = self.create_tables(&store, &mut conn, &session, &folder, &known, &how).await?;
         failpoint::pass(&config.name, Place::LoadAfterTables)?;
         let mut plain = HashSet::new();
         let targets = folder.tables.iter().map(|t| (t.target_schema.as_str(), t.target_table.as_str()));
@@ -137,9 +138,12 @@ impl LoadUnit {
             ));
         }
         resume(&mut folder, &known);
+        let (server, tidb) = (source.server, policy.target.tidb);
+        let bytes = bytes::of_folder(&mut conn, &folder, there.as_ref(), server, tidb);
+        let bytes = self.answered("read the target's columns", bytes).await?;
         let data = self.expect(&mut folder);
         self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
-        let shared = Shared { plain, tidb: policy.target.tidb, ..self.shared(&store, session, &mut conn).await? };
+        let shared = Shared { plain, bytes, tidb, ..self.shared(&store, session, &mut conn).await? };
         let session = shared.session.clone();
         self.load_files(data, shared).await?;
         let text = |file: &SchemaFile| ((file.target_schema.clone(), file.target_table.clone()), (file.clone(), None));
@@ -181,6 +185,7 @@ impl LoadUnit {
             batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
             counters: Arc::clone(&self.counters),
             plain: HashSet::new(),
+            bytes: BTreeMap::new(),
             tidb: false,
         })
     }
@@ -218,6 +223,7 @@ impl LoadUnit {
         Ok(())
     }
 
+    /// The target tables that were there before; None: an earlier run of this load may have made them.
     async fn create_tables(
         &self,
         store: &Store,
@@ -226,7 +232,7 @@ impl LoadUnit {
         folder: &Folder,
         known: &BTreeMap<String, FileRow>,
         how: &create::Creating<'_>,
-    ) -> Result<()> {
+    ) -> Result<Option<BTreeSet<create_all::Target>>> {
         // Several shards of this source may share a target table: the first look decides for all.
         let target = |file: &SchemaFile| (file.target_schema.clone(), file.target_table.clone());
         let stored = |file: &SchemaFile| known.get(&file.name).map(|row| (target(file), row.was_empty));
@@ -242,7 +248,8 @@ impl LoadUnit {
             text: None,
             large: sizes.get(&target(file)).is_some_and(|size| self.env.config.loader.indexes_follow(*size)),
         });
-        empty.extend(create_all::tables(&self.env.config, session, conn, first.collect(), how).await?);
+        let created = create_all::tables(&self.env.config, session, conn, first.collect(), how).await?;
+        empty.extend(created.empty);
         let row = |file: &SchemaFile| FileRow {
             file: file.name.clone(),
             target_schema: file.target_schema.clone(),
@@ -257,7 +264,8 @@ impl LoadUnit {
             folder.data.iter().map(|f| (f.row.target_schema.as_str(), f.row.target_table.as_str(), &f.extra[..]));
         self.answered("look at the tables", create::places(conn, data)).await?;
         rows.extend(folder.data.iter().filter(|f| !known.contains_key(&f.row.file)).map(|f| f.row.clone()));
-        self.answered("write the load progress", store.register(conn, &rows)).await
+        self.answered("write the load progress", store.register(conn, &rows)).await?;
+        Ok(known.is_empty().then_some(created.there))
     }
 
     /// Files that are left, those of the largest table first: the end is not left to one connection.

@@ -70,7 +70,7 @@ impl<R: Read> Scanner<R> {
     pub fn next_batch(
         &mut self,
         limit: usize,
-        write: &dyn Fn(&mut Vec<u8>, &[u8]),
+        write: &dyn Fn(&mut Vec<u8>, &InsertHead, &[u8]),
     ) -> Result<Option<Batch>, ScanError> {
         let mut batch = Batch { start: self.last_end, ..Batch::default() };
         loop {
@@ -95,7 +95,7 @@ impl<R: Read> Scanner<R> {
                     // Once: growing by doubling would take twice as much.
                     batch.text.reserve_exact(limit + limit / 16);
                 }
-                write(&mut batch.text, &self.buf[self.at..self.at + len]);
+                write(&mut batch.text, &batch.head, &self.buf[self.at..self.at + len]);
                 batch.rows += 1;
                 batch.end = row_end;
             }
@@ -367,7 +367,7 @@ mod tests {
         let mut scanner = Scanner::new(text.as_bytes(), position);
         let mut out = Vec::new();
         // A mark in front of each row.
-        let write = |out: &mut Vec<u8>, row: &[u8]| {
+        let write = |out: &mut Vec<u8>, _: &InsertHead, row: &[u8]| {
             out.push(1);
             out.extend_from_slice(row);
         };

@@ -184,9 +184,9 @@ impl StreamedLoad<'_> {
             // In this order: "running" without a ledger would be another program's.
             store.set_status(target, "init").await?;
             store.reset(target, "").await?;
-            let entries = tables::create(config, session, target, &plan, &how).await?;
+            let (entries, there) = tables::create(config, session, target, &plan, &how).await?;
             failpoint::pass(&config.name, Place::StreamAfterTables)?;
-            self.begin(&mut sides, plan, entries, &id).await?
+            self.begin(&mut sides, plan, (entries, there), &id).await?
         } else {
             self.go_on(&mut sides, plan, known).await?
         };
@@ -237,12 +237,19 @@ impl StreamedLoad<'_> {
         &self,
         sides: &mut Sides,
         plan: DumpPlan,
-        mut entries: Vec<Entry>,
+        (mut entries, there): (Vec<Entry>, BTreeSet<(String, String)>),
         id: &str,
     ) -> Result<Work, Failure> {
         let config = &self.unit.env.config;
         let planned: BTreeSet<_> = plan.tables.iter().map(|t| (t.schema.clone(), t.table.clone())).collect();
-        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, false);
+        let tables = tables::on_their_way(
+            &mut sides.target,
+            config,
+            plan,
+            &sides.router,
+            &entries,
+            (sides.server, Some(&there)),
+        );
         let tables = self.unit.answered("look at the target tables", tables).await?;
         let taken = self.snapshot(sides, &tables, tables.len().max(1) * 4).await?;
         failpoint::pass(&config.name, Place::StreamAfterSnapshot)?;
@@ -280,7 +287,8 @@ impl StreamedLoad<'_> {
             None if config.mode == TaskMode::All => return Err(missing().into()),
             None => Metadata::default(),
         };
-        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, true);
+        let tables =
+            tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, (sides.server, None));
         let tables = self.unit.answered("look at the target tables", tables).await?;
         self.clear_begun(sides, &tables, &mut entries).await?;
         let left = tables::chunks_left(&tables, &entries)?.len();

@@ -15,12 +15,16 @@ use super::{
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result, Scope},
-    rules::Router,
-    schema::model::quote_text,
+    rules::{ExtraColumn, Router},
+    schema::{ServerInfo, model::quote_text},
     units::{
-        dump::{names, plan, plan::DumpPlan},
+        dump::{
+            names, plan,
+            plan::{DumpPlan, TablePlan},
+            row::ColumnKind,
+        },
         link,
-        load::{self, create, create_all, folder::SchemaFile},
+        load::{self, bytes, create, create_all, folder::SchemaFile},
     },
 };
 
@@ -31,14 +35,14 @@ fn file(name: String, schema: &str, target_schema: String, target_table: String)
     SchemaFile { path: PathBuf::from(&name), name, schema: schema.to_owned(), target_schema, target_table }
 }
 
-/// Creates schemas and tables on the target, and gives the ledger's rows of them.
+/// Creates schemas and tables on the target, and gives the ledger's rows of them, and the tables that were there before.
 pub async fn create(
     config: &SubtaskConfig,
     session: &[(String, String)],
     conn: &mut Conn,
     plan: &DumpPlan,
     how: &create::Creating<'_>,
-) -> Result<Vec<Entry>> {
+) -> Result<(Vec<Entry>, BTreeSet<Name>)> {
     let mut entries = Vec::new();
     let mut schemas = BTreeSet::new();
     for (schema, sql) in &plan.schemas {
@@ -66,13 +70,13 @@ pub async fn create(
         }
         files.push((file, table.create_sql.clone()));
     }
-    let empty = create_all::tables(config, session, conn, wanted, how).await?;
+    let create_all::Created { empty, there } = create_all::tables(config, session, conn, wanted, how).await?;
     entries.extend(files.into_iter().map(|(file, detail)| {
         let SchemaFile { name, target_schema, target_table, .. } = file;
         let was_empty = empty.get(&(target_schema.clone(), target_table.clone())).copied().unwrap_or_default();
         Entry { name, target_schema, target_table, size: 0, position: 0, done: true, was_empty, detail }
     }));
-    Ok(entries)
+    Ok((entries, there))
 }
 
 /// What [`indexes::build`] wants to know.
@@ -86,15 +90,15 @@ pub fn texts(tables: &[Arc<StreamTable>]) -> BTreeMap<Name, (SchemaFile, Option<
     tables.iter().map(text).collect()
 }
 
-/// The tables on their way to their targets, in the plan's order. `newer`: the ledger's first snapshot is not this one, so
-/// a row may meet an older version of another one.
+/// The tables on their way to their targets, in the plan's order. `there`: the target tables that this load didn't make; None:
+/// an earlier run made some, and the ledger's first snapshot is not this one, so a row may meet an older version of another one.
 pub async fn on_their_way(
     conn: &mut Conn,
     config: &SubtaskConfig,
     plan: DumpPlan,
     router: &Router,
     entries: &[Entry],
-    newer: bool,
+    (server, there): (ServerInfo, Option<&BTreeSet<Name>>),
 ) -> Result<Vec<Arc<StreamTable>>> {
     let empty: BTreeMap<Name, bool> = entries.iter().filter_map(|e| Some((e.table_of()?, e.was_empty))).collect();
     let mut routed = Vec::with_capacity(plan.tables.len());
@@ -105,13 +109,14 @@ pub async fn on_their_way(
     }
     let places = routed.iter().map(|(_, (schema, table), extra)| (schema.as_str(), table.as_str(), &extra[..]));
     create::places(conn, places).await?;
+    read_as_bytes(conn, &mut routed, (server, there), entries).await?;
     let keyed = keyed_targets(conn, routed.iter().map(|(_, (schema, _), _)| schema.as_str())).await?;
     let targets = routed.iter().map(|(_, (schema, table), _)| (schema.as_str(), table.as_str()));
     let plain = load::create::without_transactions(conn, targets).await?;
     let given = load::verb(config);
     let tables = routed.into_iter().map(|(table, target, extra)| {
         let was_empty = empty.get(&(table.schema.clone(), table.table.clone())).copied().unwrap_or_default();
-        let verb = if newer && was_empty && given == "INSERT INTO" { "REPLACE INTO" } else { given };
+        let verb = if there.is_none() && was_empty && given == "INSERT INTO" { "REPLACE INTO" } else { given };
         // Names may differ in case only, by the target's rules.
         let has_key = keyed.contains(&(target.0.to_lowercase(), target.1.to_lowercase()));
         let whole = !(table.has_key && has_key);
@@ -119,6 +124,31 @@ pub async fn on_their_way(
         Arc::new(StreamTable { plain, ..StreamTable::new(table, target, &extra, verb, whole) })
     });
     Ok(tables.collect())
+}
+
+/// Texts whose target column holds bytes are read as bytes.
+async fn read_as_bytes(
+    conn: &mut Conn,
+    routed: &mut [(TablePlan, Name, Vec<ExtraColumn>)],
+    (server, there): (ServerInfo, Option<&BTreeSet<Name>>),
+    entries: &[Entry],
+) -> Result<()> {
+    let left: BTreeSet<Name> = entries.iter().filter(|e| !e.done).filter_map(Entry::chunk_of).collect();
+    let asked = |(table, target, _): &&(TablePlan, Name, Vec<ExtraColumn>)| match there {
+        Some(there) => there.contains(&(target.0.to_lowercase(), target.1.to_lowercase())),
+        None => left.contains(&(table.schema.clone(), table.table.clone())),
+    };
+    let targets: BTreeSet<Name> = routed.iter().filter(asked).map(|(_, target, _)| target.clone()).collect();
+    let bytes = bytes::columns(conn, &targets).await?;
+    for (table, target, _) in routed.iter_mut().filter(|_| !bytes.is_empty()) {
+        let texts = bytes::texts(&table.create_sql, server, target, &bytes).unwrap_or_default();
+        for (name, kind) in &mut table.columns {
+            if texts.contains_key(name) {
+                *kind = ColumnKind::Binary;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The target's tables with a primary or NOT NULL unique key, names in lower case.

@@ -17,6 +17,7 @@ use crate::{
     units::{
         failpoint::{self, Place},
         fence, link,
+        load::bytes,
         load::sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
     },
 };
@@ -165,7 +166,7 @@ impl Writer {
                         return self.again(chunk, step.from, &e);
                     }
                 }
-                Sent::Refused(e) => return Err(failure(chunk, &e)),
+                Sent::Refused(e) => return Err(refused(chunk, packet, &e)),
             }
         }
     }
@@ -174,6 +175,23 @@ impl Writer {
     fn again(&self, chunk: &Chunk, at: u64, e: &mysql_async::Error) -> Result<Outcome> {
         let error = failure(chunk, e);
         if at > 0 || chunk.tries >= CONFLICT_RETRIES { Err(error) } else { Ok(Outcome::Again(error)) }
+    }
+}
+
+/// The target refused a packet's rows.
+fn refused(chunk: &Chunk, packet: &[&[u8]], e: &mysql_async::Error) -> DmError {
+    let (table, error) = (&chunk.table, failure(chunk, e));
+    let rows = packet.iter().find_map(|part| part.strip_prefix(table.head.as_slice())).unwrap_or_default();
+    let mut columns: Vec<String> = table.plan.columns.iter().map(|(name, _)| name.clone()).collect();
+    // Those that a route adds.
+    columns.extend(std::iter::repeat_n(
+        String::new(),
+        bytes::values(&[b"(0", &*table.tail, b")"].concat()).len().saturating_sub(1),
+    ));
+    let target = format!("{}.{}", quote_name(&table.target_schema), quote_name(&table.target_table));
+    match bytes::advice(e, rows, &columns, &target) {
+        Some(advice) => error.workaround(advice),
+        None => error,
     }
 }
 

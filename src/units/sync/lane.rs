@@ -19,7 +19,10 @@ use super::{
 use crate::{
     error::{Code, DmError, Scope},
     mysql::{error::server_cause, sql_text::SqlText},
-    units::failpoint::{self, Place},
+    units::{
+        failpoint::{self, Place},
+        ill_formed,
+    },
 };
 
 /// behaviours.md 4: statements are sent again this often.
@@ -193,32 +196,12 @@ fn refused(change: &Change, error: &ServerError) -> DmError {
     if error.code == UNKNOWN_COLUMN && !table.lacking.is_empty() {
         return refused.workaround(format!("Add what {} lacks on the target: ``{}``.", table.target, table.lacking));
     }
-    if let Some(charset) = ill_formed(error) {
-        return refused.workaround(format!(
-            "A text of the row (columns {} of {}) holds bytes that are no {charset} text, and no statement brings such \
-             bytes into a text column of the target. Make the column VARBINARY or a BLOB there, which keeps the bytes as they \
-             are, and resume; or mend the row on the source, write it to the target as it should be, and leave this change \
-             out.",
-            table.text_columns(charset),
-            table.target
-        ));
+    if let Some(charset) = ill_formed::charset(error.code, &error.message) {
+        let (columns, target) = (table.text_columns(charset), table.target.to_string());
+        let mended = "write it to the target as it should be, and leave this change out";
+        return refused.workaround(ill_formed::advice(charset, &columns, &target, mended));
     }
     refused
-}
-
-/// The character set of which the target says that bytes are no text of it (decision 13: the literals are such that it
-/// refuses those bytes and never changes them).
-fn ill_formed(error: &ServerError) -> Option<&str> {
-    const INVALID_CHARACTER_STRING: u16 = 1300;
-    const INCORRECT_VALUE: u16 = 1366;
-    const NOT_OF_CHARSET: u16 = 1253;
-    match error.code {
-        // Of the literal of ASCII text (`mysql::literal`).
-        NOT_OF_CHARSET if error.message.ends_with("'ascii'") => Some("ascii"),
-        INVALID_CHARACTER_STRING => error.message.strip_prefix("Invalid ")?.split(' ').next(),
-        INCORRECT_VALUE if error.message.starts_with("Incorrect string value") => Some("valid"),
-        _ => None,
-    }
 }
 
 fn server_error(error: &ServerError) -> DmError {
@@ -228,26 +211,4 @@ fn server_error(error: &ServerError) -> DmError {
 /// The connection broke or could not be opened; the transaction isn't in.
 pub fn is_connection_trouble(error: &DmError) -> bool {
     matches!(error.code(), Code::DBBadConn | Code::DBInvalidConn | Code::DBDriverError)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_that_are_no_text_are_told_from_other_refusals() {
-        let of = |code: u16, message: &str| {
-            let error = ServerError { code, state: "HY000".to_owned(), message: message.to_owned() };
-            ill_formed(&error).map(str::to_owned)
-        };
-        assert_eq!(of(1300, "Invalid gbk character string: '81FF'").as_deref(), Some("gbk"));
-        assert_eq!(
-            of(1366, "Incorrect string value: '\\xFF' for column `d`.`t`.`a` at row 1").as_deref(),
-            Some("valid")
-        );
-        assert_eq!(of(1366, "Incorrect integer value: 'x' for column `d`.`t`.`a` at row 1"), None);
-        let ascii = of(1253, "COLLATION 'utf8mb4_bin' is not valid for CHARACTER SET 'ascii'");
-        assert_eq!(ascii.as_deref(), Some("ascii"));
-        assert_eq!(of(1062, "Duplicate entry 'Invalid gbk' for key 'PRIMARY'"), None);
-    }
 }

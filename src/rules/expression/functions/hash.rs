@@ -5,8 +5,9 @@ use sha2::Digest;
 
 use super::{Args, Topic, plain_text, string::to_hex};
 use crate::rules::expression::{
+    collation::Collation,
     node::{Cx, Node},
-    typed::{Evaluated, Type, Val},
+    typed::{Evaluated, Type, Val, strength},
 };
 
 const LOWER: &[u8; 16] = b"0123456789abcdef";
@@ -21,6 +22,7 @@ pub fn build(args: Args<'_>) -> Topic<'_> {
             args.call(1, 1, plain_text(), |_, args, cx| digest(args, cx, |bytes| sha1::Sha1::digest(bytes).to_vec()))
         }
         "sha2" => args.call(2, 2, plain_text(), sha2_hex),
+        "from_base64" => args.call(1, 1, Type::text(Collation::BINARY, strength::LITERAL), from_base64),
         "to_base64" => args.call(1, 1, plain_text(), to_base64),
         _ => return Err(args),
     })
@@ -61,4 +63,15 @@ fn to_base64<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
         let lines: Vec<&[u8]> = text.as_bytes().chunks(76).collect();
         Val::owned(lines.join(&b'\n'))
     }))
+}
+
+/// White space counts nowhere; NULL for what is no whole base64 text.
+fn from_base64<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    let Some(text) = super::text_arg(args, 0, cx)? else { return Ok(Val::Null) };
+    let digits: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b' ' | b'\t'..=b'\r')).collect();
+    let lenient = base64::engine::GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+    );
+    Ok(lenient.decode(digits).map_or(Val::Null, Val::owned))
 }

@@ -46,7 +46,7 @@ pub fn arrow(column: Node, path: Node, unquoted: bool, server: ServerInfo) -> Bu
 }
 
 /// Paths must be constant and readable.
-fn check_paths(args: &Args<'_>, from: usize) -> Result<(), String> {
+pub fn check_paths(args: &Args<'_>, from: usize) -> Result<(), String> {
     for node in args.nodes.iter().skip(from) {
         match node.as_const() {
             Some(Val::Text(text)) => {
@@ -63,7 +63,7 @@ fn check_paths(args: &Args<'_>, from: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn document<'a>(args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<Cow<'a, Value>>, Failure> {
+pub fn document<'a>(args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<Cow<'a, Value>>, Failure> {
     match value_arg(args, at, cx)? {
         Val::Null => Ok(None),
         Val::Json(value) => Ok(Some(value)),
@@ -75,7 +75,7 @@ fn document<'a>(args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<Cow<'
     }
 }
 
-fn legs<'a>(args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<Vec<Leg>>, Failure> {
+pub fn legs<'a>(args: &'a [Node], at: usize, cx: &Cx<'a>) -> Result<Option<Vec<Leg>>, Failure> {
     let text = super::text_arg(args, at, cx)?;
     Ok(text.and_then(|text| std::str::from_utf8(&text).ok().and_then(json::path)))
 }

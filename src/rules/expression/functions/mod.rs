@@ -1,14 +1,17 @@
 //! Functions, by topic. Each file says which names it knows, what type a call has, and how it is evaluated.
 
+mod address;
 pub mod cast;
 mod date;
 mod date_format;
+mod documents;
 pub mod flow;
 mod hash;
 pub mod interval;
 pub mod json;
 mod number;
 mod parts;
+mod sets;
 mod string;
 mod substring;
 
@@ -87,11 +90,26 @@ pub fn plain_text() -> Type {
 /// Builds a call. The error names a function that is not known.
 pub fn build(compiler: &Compiler<'_>, name: &str, nodes: Vec<Node>) -> Built {
     let mut args = Args { name, nodes, server: compiler.server };
-    for topic in [string::build, substring::build, number::build, date::build, parts::build, hash::build, json::build] {
+    for topic in [
+        string::build,
+        substring::build,
+        number::build,
+        date::build,
+        parts::build,
+        hash::build,
+        json::build,
+        address::build,
+        sets::build,
+        documents::build,
+    ] {
         match topic(args) {
             Ok(built) => return built,
             Err(given) => args = given,
         }
+    }
+    match super::regexp::function(compiler, args) {
+        Ok(built) => return built,
+        Err(given) => args = given,
     }
     match flow::build(compiler, args) {
         Ok(built) => built,

@@ -34,7 +34,10 @@ pub fn build(args: Args<'_>) -> Topic<'_> {
         "sin" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.sin()))),
         "cos" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.cos()))),
         "tan" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.tan()))),
-        "atan" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.atan()))),
+        "asin" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| (n.abs() <= 1.0).then(|| n.asin()))),
+        "acos" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| (n.abs() <= 1.0).then(|| n.acos()))),
+        "atan" | "atan2" => args.call(1, 2, double, atan),
+        "cot" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.tan().recip()))),
         "radians" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.to_radians()))),
         "degrees" => args.call(1, 1, double, |_, args, cx| real(args, cx, |n| Some(n.to_degrees()))),
         "pi" => args.call(0, 0, Type { scale: 6, ..double }, |_, _, _| Ok(Val::Real(std::f64::consts::PI))),
@@ -64,6 +67,14 @@ fn finite<'a>(n: Option<f64>) -> Evaluated<'a> {
 fn pow<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     let (Some(a), Some(b)) = (real_arg(args, 0, cx)?, real_arg(args, 1, cx)?) else { return Ok(Val::Null) };
     finite(Some(a.powf(b)))
+}
+
+fn atan<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
+    let Some(y) = real_arg(args, 0, cx)? else { return Ok(Val::Null) };
+    if args.len() == 1 {
+        return Ok(Val::Real(y.atan()));
+    }
+    Ok(real_arg(args, 1, cx)?.map_or(Val::Null, |x| Val::Real(y.atan2(x))))
 }
 
 fn log<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
@@ -190,7 +201,7 @@ fn cut<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>, round: bool) -> Evalua
 }
 
 /// As the server: by a power of ten, halves to even.
-fn cut_real(n: f64, digits: i32, round: bool) -> f64 {
+pub fn cut_real(n: f64, digits: i32, round: bool) -> f64 {
     let power = 10f64.powi(digits.abs());
     let scaled = if digits < 0 { n / power } else { n * power };
     if digits < 0 && power.is_infinite() {
