@@ -231,23 +231,47 @@ async fn shards_merge_and_duplicates_do_what_the_user_chose() {
     assert!(error.message().contains("d.t2."), "{error}");
 }
 
-/// A dump holds bytes that are no text, and a load that can't write them stops with the table's name: the row isn't there in
-/// another form, and the source's stays.
+/// Bytes that are no text: a load stops with table, column and the way out (the row isn't there in another form), and going
+/// that way, with files and streamed, all columns of bytes get what the source stores.
 #[tokio::test]
-async fn bytes_that_are_no_text_stop_the_load() {
+async fn bytes_that_are_no_text_reach_a_column_of_bytes() {
     let (source, dir) = (servers::mariadb(), tempfile::tempdir().unwrap());
     let table = "CREATE TABLE d.w (id INT PRIMARY KEY, c VARCHAR(20) CHARACTER SET utf8mb4)";
-    source.exec(&format!("CREATE DATABASE d; {table}; {ILL_FORMED}")).await;
+    let other = "CREATE TABLE d.g (id INT PRIMARY KEY, g VARCHAR(20) CHARACTER SET gbk, l TEXT CHARACTER SET latin1, \
+                 u VARCHAR(9) CHARACTER SET utf8mb4, e ENUM('ö') CHARACTER SET latin1, w CHAR(4) CHARACTER SET utf16, \
+                 t TEXT CHARACTER SET utf8mb4)";
+    let row = "INSERT INTO d.g VALUES (1, '中', 'é\\'', 'é', 'ö', '中', 'x'), (2, x'A2A0', '', NULL, NULL, 'a', '中')";
+    source.exec(&format!("CREATE DATABASE d; {table}; {ILL_FORMED}; SET NAMES utf8mb4; {other}; {row}")).await;
     for target in [servers::mysql(), servers::mariadb()] {
         let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
         config.name = format!("t{}", target.port);
-        run(UnitType::Dump, &config, 1).await.unwrap();
-        let error = run(UnitType::Load, &config, 1).await.unwrap_err();
-        let text = error.to_string();
-        assert!(error.raw_cause().starts_with("Error 1300 (HY000)"), "{text}");
-        assert!(text.contains("d.w") && !text.to_uppercase().contains("61FF62"), "{text}");
-        assert_eq!(target.text("SELECT COUNT(*) FROM d.w").await, "0");
-        units::remove_meta(&config).await.unwrap();
+        config.flavor = dm::config::Flavor::Mariadb;
+        for mode in ["logical", "stream"] {
+            config.loader.import_mode = mode.into();
+            let bytes = "e VARCHAR(9) CHARACTER SET utf8mb4, w BINARY(6), t BLOB";
+            let there =
+                format!("CREATE TABLE d.g (id INT PRIMARY KEY, g VARBINARY(20), l BLOB, u VARBINARY(40), {bytes})");
+            target.exec(&format!("CREATE DATABASE d; {there}")).await;
+            if mode == "logical" {
+                run(UnitType::Dump, &config, 1).await.unwrap();
+            }
+            let error = run(UnitType::Load, &config, 1).await.unwrap_err();
+            let text = error.to_string();
+            assert!(error.raw_cause().starts_with("Error 1300 (HY000)"), "{text}");
+            assert!(text.contains("w") && !text.to_uppercase().contains("61FF62"), "{text}");
+            let advice = error.workaround_text();
+            assert!(advice.contains("(columns `c` of `d`.`w`) holds bytes that are no utf8mb4 text"), "{advice}");
+            assert!(advice.contains("Make the column VARBINARY or a BLOB there"), "{advice}");
+            assert_eq!(target.text("SELECT COUNT(*) FROM d.w").await, "0");
+            target.exec("ALTER TABLE d.w MODIFY c VARBINARY(80)").await;
+            assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
+            assert_eq!(target.text("SELECT HEX(c) FROM d.w").await, "61FF62", "{mode}");
+            let hex = "GROUP_CONCAT(CONCAT_WS(' ', HEX(g), HEX(l), HEX(u), HEX(e), HEX(w), HEX(t)) ORDER BY id SEPARATOR '|')";
+            let want = "D6D0 E927 C3A9 C3B6 4E2D00000000 78|A2A0  006100000000 E4B8AD";
+            assert_eq!(target.text(&format!("SELECT {hex} FROM d.g")).await, want, "{mode}");
+            units::remove_meta(&config).await.unwrap();
+            target.exec("DROP DATABASE d").await;
+        }
     }
     assert_eq!(source.text("SELECT HEX(c) FROM d.w").await, "61FF62");
 }

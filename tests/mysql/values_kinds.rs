@@ -399,6 +399,11 @@ fn documents(release: Release, mysql: bool) -> Vec<Column> {
     .map(String::from)
     .to_vec();
     texts.extend([deep, wide]);
+    if mysql {
+        // More types than one query asks MySQL 5.7 for.
+        let four = "1.10, CAST('2024-02-29' AS DATE), 5e0, JSON_OBJECT('t', CAST('10:11:12' AS TIME), 'n', 7)";
+        texts.push(format!("JSON_ARRAY({})", [four; 400].join(", ")));
+    }
     if mysql_from(release, Release::Mysql80) {
         let table = |value: &str, kind: &str| {
             format!("JSON_ARRAY((SELECT v FROM JSON_TABLE({value}, '$[0]' COLUMNS (v {kind} PATH '$')) t))")

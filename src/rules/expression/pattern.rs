@@ -382,11 +382,20 @@ impl Translator<'_> {
         for _ in 0..skip + 2 {
             self.rest.next();
         }
-        let ascii = self.how.bytes || self.how.engine == Engine::Spencer;
         if self.how.engine != Engine::Icu && !self.how.sensitive && matches!(inside.as_str(), "upper" | "lower") {
             return Err(format!("the class `[:{inside}:]` where capitals count as small letters"));
         }
+        // Letters of a one-byte character set, for Spencer's library, are those of the set.
+        if self.how.engine == Engine::Spencer && !self.how.bytes && !matches!(inside.as_str(), "digit" | "xdigit") {
+            return Err(format!("the class `[:{inside}:]` over this character set"));
+        }
+        let ascii = self.how.bytes || self.how.engine == Engine::Spencer;
         Ok(match (inside.as_str(), self.how.engine, ascii) {
+            // It takes every byte of UTF-8 beyond ASCII as a letter, large and small.
+            ("alpha", Engine::Spencer, _) => r"A-Za-z\x80-\xfd",
+            ("alnum", Engine::Spencer, _) => r"0-9A-Za-z\x80-\xfd",
+            ("lower", Engine::Spencer, _) => r"a-z\x80-\xfd",
+            ("upper", Engine::Spencer, _) => r"A-Z\x80-\xfd",
             ("alpha", _, true) => "A-Za-z",
             ("digit", _, true) => "0-9",
             ("alnum", _, true) => "0-9A-Za-z",

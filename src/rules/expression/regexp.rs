@@ -207,6 +207,11 @@ impl RegexpNode {
                 Some(found) => Val::owned(text.get(found.start..found.end).unwrap_or_default()),
                 None => missing.map_or(Val::Null, Val::owned),
             }),
+            // An empty text has any place.
+            What::Instr { from, occurrence, .. } if text.is_empty() => {
+                let found = *occurrence == 1 && self.pattern.is_match(&text);
+                Ok(Val::Int(if found { *from as i64 + 1 } else { 0 }))
+            }
             What::Instr { from, occurrence, behind } => {
                 let found = self.occurrence(&text, *from, *occurrence)?;
                 let place = found.map(|found| if *behind { found.end } else { found.start });
@@ -227,9 +232,9 @@ impl RegexpNode {
         if self.is_bytes() { text.len() } else { pieces(text).count() }
     }
 
-    /// Where a character begins; the servers want it to be in the text, unless that is empty.
+    /// Where a character begins, which must be in the text.
     fn place(&self, text: &[u8], from: usize) -> Result<usize, Failure> {
-        if text.is_empty() {
+        if text.is_empty() && from == 0 {
             return Ok(0);
         }
         let at = if from == 0 || self.is_bytes() {
@@ -276,6 +281,9 @@ impl RegexpNode {
         until_empty: bool,
     ) -> Evaluated<'a> {
         let mut at = self.place(text, from)?;
+        if text.is_empty() {
+            return Ok(Val::owned(""));
+        }
         let (mut out, mut copied, mut number) = (Vec::new(), 0, 0);
         while let Some(found) = self.pattern.find_at(text, at) {
             if until_empty && found.start == found.end {

@@ -1,5 +1,7 @@
 //! JSON documents of a dump: text loses the types of decimals, dates and binary data, so the server is asked for them.
 
+pub mod parts;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -74,9 +76,10 @@ pub fn types_of(column: &str, by: TypesBy) -> String {
     }
 }
 
-/// What [`types_of`] gives for a document of more members or elements than numbers.
+/// What [`types_of`] gives for a document of more members or elements than numbers: its row is read again ([`parts`]).
 pub const TOO_MANY: &str = "*";
-const MOST_NUMBERS: u32 = 10_000;
+/// Each type costs a walk through the whole document.
+const MOST_NUMBERS: u32 = 1_000;
 
 const MEMBERS: &str = "$**.*";
 const ELEMENTS: &str = "$**[*]";
@@ -119,7 +122,12 @@ fn numbered(column: &str, path: &str) -> String {
 pub fn append(out: &mut Vec<u8>, text: &str, types: Option<&str>) {
     // MySQL 5.7 prints the line breaks of base64 data bare, which no server takes back.
     let text = text.replace('\n', "\\n");
-    let (typed, mut whole) = Node::parse(&text).map(|root| root.typed(&text, types)).unwrap_or_default();
+    let (typed, whole) = Node::parse(&text).map(|root| root.typed(&text, types)).unwrap_or_default();
+    literals(text, typed, whole, out);
+}
+
+/// Appends a document with what its text doesn't tell: typed scalars, and where doubles end that are printed as integers.
+fn literals(text: String, typed: Vec<TypedScalar>, mut whole: Vec<usize>, out: &mut Vec<u8>) {
     whole.sort_unstable();
     let text = pointed(text, &whole);
     let mut sql = String::with_capacity(text.len() + 32);
@@ -257,15 +265,7 @@ impl Node {
         let mut parts = types.unwrap_or_default().split('|');
         let mut list = || parts.next().filter(|p| !p.is_empty()).map(|p| p.split(',').collect()).unwrap_or_default();
         let root: Vec<&str> = list();
-        let mut walk = Walk {
-            text,
-            known: types.is_some(),
-            members: list(),
-            elements: list(),
-            at: [0, 0],
-            out: Vec::new(),
-            whole: Vec::new(),
-        };
+        let mut walk = Walk { members: list(), elements: list(), ..Walk::new(text, types.is_some()) };
         if let Node::Scalar(place) = self {
             walk.scalar("$", place, root.first().copied());
         }
@@ -308,7 +308,12 @@ struct Walk<'a> {
     whole: Vec<usize>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(text: &'a str, known: bool) -> Walk<'a> {
+        let (members, elements) = (Vec::new(), Vec::new());
+        Walk { text, known, members, elements, at: [0, 0], out: Vec::new(), whole: Vec::new() }
+    }
+
     /// All children of a container take their types before the children of the first child.
     fn children<'n>(&mut self, node: &'n Node, path: &str) {
         let children: Vec<(String, &'n Node, Option<&str>)> = match node {

@@ -12,6 +12,8 @@ use crate::{error::Result, schema::ServerInfo};
 pub struct SplitKey {
     pub index: String,
     pub columns: Vec<KeyColumn>,
+    /// These are all its columns: their values name one row.
+    pub whole: bool,
 }
 
 /// A column of a key.
@@ -144,7 +146,8 @@ fn split_key(parts: &[Part], types: Option<&ColumnTypes>) -> Option<SplitKey> {
         columns.push(KeyColumn { name, kind });
     }
     let index = parts.first().map(|part| part.index.clone())?;
-    (!columns.is_empty()).then_some(SplitKey { index, columns })
+    let whole = columns.len() == parts.len();
+    (!columns.is_empty()).then_some(SplitKey { index, columns, whole })
 }
 
 #[cfg(test)]

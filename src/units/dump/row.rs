@@ -2,7 +2,6 @@
 
 use super::document::{self, TypesBy};
 use crate::{
-    error::{Code, DmError, Scope},
     mysql::{
         literal::{Encoding, NO_UTF8, bytes_literal},
         rows::Fields,
@@ -125,21 +124,11 @@ pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnK
 pub enum NoRow {
     /// The bytes are none of these columns.
     Malformed,
-    /// The types in a JSON document can't be asked for.
+    /// The types in a JSON document are too many for one query.
     TooManyTypes,
 }
 
-impl NoRow {
-    /// An error that wants somebody to act; None: the connection is broken.
-    pub fn error(self, table: &str) -> Option<DmError> {
-        let why = "a JSON document of more than 10,000 members or elements holds decimals, dates or numbers whose types \
-                   MySQL before 8.0.14 doesn't tell: please dump from a replica of MySQL 8.0.14 or later";
-        (self == NoRow::TooManyTypes)
-            .then(|| DmError::new(Code::DBQueryFailed).scope(Scope::Upstream).msg(format!("table {table}: {why}")))
-    }
-}
-
-fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &ColumnKind) {
+pub(super) fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &ColumnKind) {
     match (kind, second) {
         (ColumnKind::Number, _) => out.extend_from_slice(bytes),
         (ColumnKind::Double | ColumnKind::Float, _) => {

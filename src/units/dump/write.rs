@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     csv,
+    document::parts::Later,
     files::FileFacts,
     options::{DumpOptions, FileType},
     output::{DataFiles, PIECE, unwritten},
@@ -68,23 +69,32 @@ async fn copy(conn: &mut RowConn, chunk: &Chunk, with: &Dumping<'_>, out: &mut D
     let failed =
         |e: mysql_async::Error| link::failed(Code::DBQueryFailed, Scope::Upstream, &format!("read {named}"), &e);
     let asked = std::time::Instant::now();
-    conn.query(&select(chunk, table, options)).await.map_err(failed)?;
+    let sql = select(chunk, table, options);
+    conn.query(&sql).await.map_err(failed)?;
     with.counters.waited_for_source(asked.elapsed());
     let csv = options.file_type == FileType::Csv;
     let head = row::insert_head(&table.table, &table.columns);
     // Bytes of the statement that are no longer in the piece.
     let mut statement = 0;
-    let (mut open, mut rows) = (false, 0);
+    let (mut open, mut rows, mut number) = (false, 0, 0);
+    let mut later = Later::new(table, &sql);
     while let Some(payload) = conn.next().await.map_err(failed)? {
         let text = &mut out.piece;
         rows += 1;
+        number += 1;
         if csv {
             csv::append_row(text, payload, &table.columns).ok_or_else(|| failed(malformed()))?;
         } else {
+            let before = text.len();
             text.extend_from_slice(if open { b",\n" } else { head.as_bytes() });
-            row::append_row(text, payload, &table.columns)
-                .map_err(|why| why.error(&named).unwrap_or_else(|| failed(malformed())))?;
-            open = true;
+            match row::append_row(text, payload, &table.columns) {
+                Ok(()) => open = true,
+                Err(row::NoRow::TooManyTypes) => {
+                    text.truncate(before);
+                    later.note(payload, number - 1);
+                }
+                Err(row::NoRow::Malformed) => return Err(failed(malformed())),
+            }
         }
         let full = text.len() >= PIECE;
         if open && statement + text.len() >= options.statement_size {
@@ -108,6 +118,15 @@ async fn copy(conn: &mut RowConn, chunk: &Chunk, with: &Dumping<'_>, out: &mut D
         out.piece.extend_from_slice(b";\n");
     }
     out.count(rows);
+    // Few and large: a statement each.
+    for place in &later.places {
+        if with.halt.is_cancelled() {
+            return Ok(false);
+        }
+        let row = later.row(conn, place).await.map_err(failed)?;
+        out.piece.extend([head.as_bytes(), &row, b";\n"].concat());
+        out.pause().await?;
+    }
     Ok(true)
 }
 

@@ -59,15 +59,13 @@ const CHUNK_BYTES: u64 = 2 << 20;
 const BATCH_BYTES: usize = 512 << 10;
 /// All batches on their way.
 const BUDGET_KIB: u32 = 32 << 10;
-/// A load that meets a DDL statement looks again this many times.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 3; // A load that meets a DDL statement looks again.
 
 /// Loads without files, for the load unit.
 pub(super) async fn load(unit: &LoadUnit) -> Result<()> {
     StreamedLoad { unit }.load().await
 }
 
-/// One run.
 struct StreamedLoad<'a> {
     unit: &'a LoadUnit,
 }
@@ -242,14 +240,8 @@ impl StreamedLoad<'_> {
     ) -> Result<Work, Failure> {
         let config = &self.unit.env.config;
         let planned: BTreeSet<_> = plan.tables.iter().map(|t| (t.schema.clone(), t.table.clone())).collect();
-        let tables = tables::on_their_way(
-            &mut sides.target,
-            config,
-            plan,
-            &sides.router,
-            &entries,
-            (sides.server, Some(&there)),
-        );
+        let known = (sides.server, Some(&there));
+        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, known);
         let tables = self.unit.answered("look at the target tables", tables).await?;
         let taken = self.snapshot(sides, &tables, tables.len().max(1) * 4).await?;
         failpoint::pass(&config.name, Place::StreamAfterSnapshot)?;
@@ -287,8 +279,8 @@ impl StreamedLoad<'_> {
             None if config.mode == TaskMode::All => return Err(missing().into()),
             None => Metadata::default(),
         };
-        let tables =
-            tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, (sides.server, None));
+        let known = (sides.server, None);
+        let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, known);
         let tables = self.unit.answered("look at the target tables", tables).await?;
         self.clear_begun(sides, &tables, &mut entries).await?;
         let left = tables::chunks_left(&tables, &entries)?.len();

@@ -18,7 +18,11 @@ use crate::{
     mysql::{RowConn, rows},
     schema::model::quote_name,
     units::{
-        dump::{self, document, plan, row},
+        dump::{
+            self,
+            document::{self, parts::Later},
+            plan, row,
+        },
         link,
     },
 };
@@ -132,14 +136,29 @@ async fn read(conn: &mut RowConn, chunk: &Chunk, out: &mut Out<'_>) -> Result<()
     let sql = select(table, chunk, &shared.options.condition);
     conn.query(&sql).await.map_err(failed)?;
     let mut text = Text::new(table, shared);
+    let (mut later, mut number) = (Later::new(&table.plan, &sql), 0);
     while let Some(row) = conn.next().await.map_err(failed)? {
-        let full = text
-            .add(row)
-            .map_err(|why| why.error(&table.name()).map_or_else(|| failed(rows::malformed()), Failure::from))?;
+        let full = match text.add(row) {
+            Ok(full) => full,
+            Err(row::NoRow::TooManyTypes) => {
+                later.note(row, number);
+                [None, None]
+            }
+            Err(row::NoRow::Malformed) => return Err(failed(rows::malformed())),
+        };
+        number += 1;
         for full in full.into_iter().flatten() {
             if !out.send(full).await {
                 // The connection is wanted for the next chunk.
                 return conn.finish().await.map_err(failed);
+            }
+        }
+    }
+    for place in &later.places {
+        let row = later.row(conn, place).await.map_err(failed)?;
+        for full in text.add_text(&row).into_iter().flatten() {
+            if !out.send(full).await {
+                return Ok(());
             }
         }
     }
@@ -179,15 +198,35 @@ impl<'a> Text<'a> {
 
     /// Adds a row; returns what is full. Err says why the bytes are no row.
     fn add(&mut self, payload: &[u8]) -> std::result::Result<[Option<Batch>; 2], row::NoRow> {
-        let mut out = [None, None];
         let before = self.text.len();
+        let start = self.begin();
+        if let Err(why) = row::append_row(&mut self.text, payload, &self.table.plan.columns) {
+            self.text.truncate(before);
+            return Err(why);
+        }
+        Ok(self.end_row(before, start))
+    }
+
+    /// Adds a row's text; returns what is full.
+    fn add_text(&mut self, row: &[u8]) -> [Option<Batch>; 2] {
+        let before = self.text.len();
+        let start = self.begin();
+        self.text.extend_from_slice(row);
+        self.end_row(before, start)
+    }
+
+    /// What stands before a row; where the row begins.
+    fn begin(&mut self) -> usize {
         if self.text.is_empty() {
             self.text.extend_from_slice(&self.table.head);
         } else {
             self.text.push(b',');
         }
-        let start = self.text.len();
-        row::append_row(&mut self.text, payload, &self.table.plan.columns)?;
+        self.text.len()
+    }
+
+    fn end_row(&mut self, before: usize, start: usize) -> [Option<Batch>; 2] {
+        let mut out = [None, None];
         if self.shared.tidb
             && let Cow::Owned(plain) = document::plain_text(&self.text[start..])
         {
@@ -214,7 +253,7 @@ impl<'a> Text<'a> {
         if self.text.len() >= self.limits.0 {
             out[1] = Some(self.take(false));
         }
-        Ok(out)
+        out
     }
 
     fn take(&mut self, last: bool) -> Batch {
@@ -238,7 +277,7 @@ mod tests {
 
     #[test]
     fn chunks_are_read_by_their_key() {
-        let key = SplitKey { index: "PRIMARY".into(), columns: Vec::new() };
+        let key = SplitKey { index: "PRIMARY".into(), columns: Vec::new(), whole: true };
         let columns = vec![("a".to_owned(), row::ColumnKind::Number)];
         let plan = TablePlan { schema: "s".into(), table: "t".into(), key: Some(key), columns, ..TablePlan::default() };
         let table = Arc::new(StreamTable::new(plan, ("d".into(), "t".into()), &[], "INSERT INTO", false));

@@ -15,7 +15,7 @@ use crate::rules::expression::{
     json::{self, Leg},
     like,
     node::{Cx, Function, Node},
-    release::MYSQL_57,
+    release::{MYSQL_57, MYSQL_80},
     typed::{Evaluated, Failure, Kind, Type, Val, strength},
 };
 
@@ -211,7 +211,11 @@ fn object<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     for at in (0..args.len()).step_by(2) {
         let key = text_arg(args, at, cx)?.ok_or_else(|| Failure("a key of JSON_OBJECT is NULL".into()))?;
         let key = String::from_utf8(key.into_owned()).map_err(|_| Failure("a text is no UTF-8".into()))?;
-        given.insert(key, member(args, at + 1, cx)?);
+        let value = member(args, at + 1, cx)?;
+        // Of two members of one name old servers keep the first.
+        if !(cx.mysql_before(MYSQL_80) && given.contains_key(&key)) {
+            given.insert(key, value);
+        }
     }
     let members = sorted(&given).into_iter().filter_map(|key| Some((key.to_owned(), given.get(key)?.clone())));
     Ok(Val::Json(Cow::Owned(Value::Object(members.collect()))))
