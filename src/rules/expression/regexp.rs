@@ -232,11 +232,9 @@ impl RegexpNode {
         if self.is_bytes() { text.len() } else { pieces(text).count() }
     }
 
-    /// Where a character begins, which must be in the text.
+    /// Where a character begins, or the text ends; further on is an error on the servers, for REGEXP_INSTR the end too.
     fn place(&self, text: &[u8], from: usize) -> Result<usize, Failure> {
-        if text.is_empty() && from == 0 {
-            return Ok(0);
-        }
+        let instr = matches!(self.what, What::Instr { .. });
         let at = if from == 0 || self.is_bytes() {
             Some(from)
         } else {
@@ -244,7 +242,8 @@ impl RegexpNode {
             let mut chars = pieces(text);
             (0..from).try_for_each(|_| chars.next().map(|c| at += c.len())).map(|()| at)
         };
-        let inside = at.filter(|at| *at < text.len());
+        let inside = at.filter(|at| *at < text.len() || *at == text.len() && !instr);
+        let inside = inside.or((from == 0).then_some(0));
         inside.ok_or_else(|| Failure("the place for a regular expression is behind the text's end".into()))
     }
 

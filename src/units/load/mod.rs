@@ -138,8 +138,8 @@ impl LoadUnit {
             ));
         }
         resume(&mut folder, &known);
-        let (server, tidb) = (source.server, policy.target.tidb);
-        let bytes = bytes::of_folder(&mut conn, &folder, there.as_ref(), server, tidb);
+        let tidb = policy.target.tidb;
+        let bytes = bytes::of_folder(&mut conn, &folder, there.as_ref(), source.server, tidb);
         let bytes = self.answered("read the target's columns", bytes).await?;
         let data = self.expect(&mut folder);
         self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
