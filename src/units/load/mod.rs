@@ -139,8 +139,7 @@ impl LoadUnit {
         }
         resume(&mut folder, &known);
         let tidb = policy.target.tidb;
-        let bytes = bytes::of_folder(&mut conn, &folder, there.as_ref(), source.server, tidb);
-        let bytes = self.answered("read the target's columns", bytes).await?;
+        let bytes = self.bytes(&mut conn, &folder, there, (source.server, tidb)).await?;
         let data = self.expect(&mut folder);
         self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
         let shared = Shared { plain, bytes, tidb, ..self.shared(&store, session, &mut conn).await? };
@@ -158,6 +157,17 @@ impl LoadUnit {
     /// A step on the target, which answers in time: a connection that is half open would never end.
     pub(in crate::units) async fn answered<T>(&self, what: &str, step: impl Future<Output = Result<T>>) -> Result<T> {
         link::answered(&self.env.config.to, Scope::Downstream, what, step).await
+    }
+
+    async fn bytes(
+        &self,
+        conn: &mut Conn,
+        folder: &Folder,
+        there: Option<BTreeSet<create_all::Target>>,
+        (server, tidb): (ServerInfo, bool),
+    ) -> Result<BTreeMap<String, bytes::Texts>> {
+        let bytes = bytes::of_folder(conn, folder, there.as_ref(), server, tidb);
+        self.answered("read the target's columns", bytes).await
     }
 
     /// A remark for query-status and the log, once.
