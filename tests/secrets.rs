@@ -31,7 +31,7 @@ fn cluster(keys: &str) -> Cluster {
         .into_iter()
         .chain(["-secret-key-path", &path, "-L", "debug"]);
     let node = Node::start("node", folder.path(), &master_addr, args.map(String::from).collect());
-    Cluster { master_addr, nodes: vec![node], folder, databases: HERE.into() }
+    Cluster { master_addr, nodes: vec![node], folder, databases: HERE.into(), flags: Vec::new() }
 }
 
 /// `dmctl encrypt -`, so that the text is in no list of processes.

@@ -43,8 +43,7 @@ pub struct Rig {
 
 impl Rig {
     /// A cluster in a network of its own and a task from so many sources that syncs.
-    pub async fn start(sources: usize, flags: &[&str]) -> Rig {
-        let mut lan = Lan::new().unwrap_or_else(|why| panic!("the rounds can't run here: {why}"));
+    pub async fn start(mut lan: Lan, sources: usize, flags: &[&str]) -> Rig {
         let (cluster, clocks) = cluster(&mut lan, flags);
         let open = ["--bind-address=*"];
         let target = Server::start(servers::Kind::Mariadb, &open);
@@ -232,7 +231,7 @@ fn lane_epochs(text: &str) -> Vec<(String, u64)> {
 fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallClock>) {
     let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
     let databases = lan.database_ip();
-    let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder, databases };
+    let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder, databases, flags: Vec::new() };
     let ips = MASTERS.map(|name| lan.add(name));
     let members: Vec<String> = (0..3).map(|i| format!("{}=http://{}:8291", MASTERS[i], ips[i])).collect();
     let mut clocks = BTreeMap::new();

@@ -58,9 +58,20 @@ impl Lan {
         try_run(&uplink).map_err(|why| format!("{needed}: {why}"))?;
         run(&format!("ip addr add {}/24 dev {cable}", lan.database_ip()));
         run(&format!("ip link set {cable} up"));
+        let lacks = |why| format!("the kernel lacks bridge, sch_ingress, cls_bpf or sch_tbf: {why}");
+        let inside = format!("nsenter -t {} -n", lan.switch.pid);
         for line in ["ip link add name br0 type bridge", "ip link set br0 up", "ip link set uplink master br0 up"] {
-            lan.in_switch(line);
+            try_run(&format!("{inside} {line}")).map_err(lacks)?;
         }
+        // Whether packets can be dropped and slowed down, before anything relies on it.
+        try_run(&format!("{inside} tc qdisc add dev br0 clsact")).map_err(lacks)?;
+        let (filter, all) =
+            (format!("{inside} tc filter add dev br0 ingress bpf da bytecode"), program(26, [].iter(), 0));
+        run_words(&mut filter.split(' ').chain([all.as_str()])).map_err(lacks)?;
+        try_run(&format!("{inside} tc qdisc add dev br0 root tbf rate 1gbit burst 1mb latency 300ms"))
+            .map_err(lacks)?;
+        try_run(&format!("{inside} tc qdisc del dev br0 clsact")).map_err(lacks)?;
+        try_run(&format!("{inside} tc qdisc del dev br0 root")).map_err(lacks)?;
         Ok(lan)
     }
 

@@ -159,6 +159,8 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// Where the nodes find the tests' databases.
     pub databases: String,
+    /// More flags for dmctl: its certificate.
+    pub flags: Vec<String>,
 }
 
 /// Databases of the nodes' own machine.
@@ -172,7 +174,7 @@ impl Cluster {
         let worker_addr = format!("127.0.0.1:{}", free_port());
         let args = ["standalone", "--data-dir", "data", "--master-addr", &master_addr, "--worker-addr", &worker_addr];
         let node = Node::start("node", folder.path(), &master_addr, args.map(String::from).to_vec());
-        let cluster = Cluster { master_addr, nodes: vec![node], folder, databases: HERE.into() };
+        let cluster = Cluster { master_addr, nodes: vec![node], folder, databases: HERE.into(), flags: Vec::new() };
         cluster.await_free_workers(1);
         cluster
     }
@@ -205,7 +207,8 @@ impl Cluster {
             &format!("master1={advertised}"),
         ];
         let master = Node::start("master1", folder.path(), &master_addr, args.map(String::from).to_vec());
-        let mut cluster = Cluster { master_addr, nodes: vec![master], folder, databases: HERE.into() };
+        let mut cluster =
+            Cluster { master_addr, nodes: vec![master], folder, databases: HERE.into(), flags: Vec::new() };
         for i in 1..=workers {
             cluster.add_worker(&format!("worker{i}"), ttl);
         }
@@ -221,7 +224,13 @@ impl Cluster {
     /// The same, where others reach the cluster port of master `i` at the port that `link(i, port)` returns.
     pub fn with_masters_behind(masters: usize, workers: usize, mut link: impl FnMut(usize, u16) -> u16) -> Cluster {
         let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
-        let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder, databases: HERE.into() };
+        let mut cluster = Cluster {
+            master_addr: String::new(),
+            nodes: Vec::new(),
+            folder,
+            databases: HERE.into(),
+            flags: Vec::new(),
+        };
         let peers: Vec<u16> = (0..masters).map(|_| free_port()).collect();
         let seen: Vec<String> =
             peers.iter().enumerate().map(|(i, port)| format!("http://127.0.0.1:{}", link(i + 1, *port))).collect();
@@ -269,7 +278,9 @@ impl Cluster {
     pub fn await_free_workers(&self, workers: usize) {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
-            let members = self.dmctl(&["list-member", "--worker"]);
+            // Masters of a busy machine may lose their leader for a moment.
+            let out = self.dmctl_output(&["list-member", "--worker"]);
+            let members = String::from_utf8_lossy(&out.stdout);
             if members.matches("\"stage\": \"free\"").count() >= workers {
                 return;
             }
@@ -295,7 +306,8 @@ impl Cluster {
     /// dmctl against these masters, to be run.
     pub fn dmctl_command(&self, masters: &str, args: &[&str]) -> Command {
         let mut command = Command::new(resolve("dmctl"));
-        command.args(["--master-addr", masters]).args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.args(["--master-addr", masters]).args(&self.flags).args(args);
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }
 

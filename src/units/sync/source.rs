@@ -36,6 +36,10 @@ pub const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 pub const ITEMS: usize = 256;
 pub const ITEM_BYTES: usize = 256 << 10;
 
+/// A source's first event comes at once. MariaDB first ends an earlier stream of the same server id, and waits for that as
+/// long as it can't be written to: until the source's `net_write_timeout`, when the replica was cut off.
+const FIRST_EVENT: Duration = Duration::from_secs(2);
+
 /// Where server ids are drawn from when the source's own is taken (config facts 4: `server-id`).
 const SERVER_IDS: std::ops::Range<u32> = 429_496_729..429_596_729;
 
@@ -66,12 +70,21 @@ impl SourceTask {
         let mut stream = self.open(&self.start, server_id).await?;
         let mut broken: Option<Instant> = None;
         let mut out = Vec::new();
+        let mut opened = true;
         loop {
             let asked = Instant::now();
             let event = tokio::select! {
                 event = stream.next() => event,
                 () = self.stop.cancelled(), if assembler.at_boundary() => return Ok(()),
+                () = tokio::time::sleep(FIRST_EVENT), if opened => {
+                    (server_id, opened) = (another_server_id(), false);
+                    let at = assembler.resume_at();
+                    tracing::warn!(location = %at, server_id, "the source sends nothing: asking as another replica");
+                    stream = self.open(&at, server_id).await?;
+                    continue;
+                }
             };
+            opened = false;
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
@@ -91,6 +104,7 @@ impl SourceTask {
                     stream = self.open(&at, server_id).await?;
                     // A transaction that was under way comes again from its beginning; `translate` knows it.
                     assembler.resume(at);
+                    opened = true;
                     continue;
                 }
             };
