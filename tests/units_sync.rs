@@ -144,7 +144,7 @@ impl Running {
 /// Waits until the target's schemas hold what the source's do.
 pub async fn until_equal(source: &Server, target: &Server, schemas: &[&str], running: &Running) {
     let (source, target) = (source.opts(), target.opts());
-    wait::until("equal data", Duration::from_secs(60), || async {
+    wait::while_moving("equal data", Duration::from_secs(60), || async {
         if running.task.is_finished() {
             return Ok(());
         }
