@@ -171,7 +171,7 @@ pub fn sent<'a>(value: Val<'a>, ty: &Type, server: ServerInfo) -> Val<'a> {
     let integers = ty.kind == Kind::Decimal && ty.scale == 0 && server.version < MYSQL_80;
     match value {
         Val::Year(year) if ty.kind == Kind::Int || integers => Val::UInt(year.into()),
-        Val::Int(_) | Val::UInt(_) | Val::Dec(_) | Val::Float(_) if ty.kind == Kind::Double => {
+        Val::Int(_) | Val::UInt(_) | Val::Dec(_) | Val::Float(_) | Val::Year(_) if ty.kind == Kind::Double => {
             real(&value).map_or(Val::Null, Val::Real)
         }
         value => value,

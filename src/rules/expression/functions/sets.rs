@@ -2,13 +2,13 @@
 
 use super::{Args, MAX_TEXT, Topic, int_arg, is_bytes, joined_arg, number::cut_real, plain_text, text_arg, value_arg};
 use crate::rules::expression::{
-    arith::{Numeric, numeric},
+    arith::{Numeric, check_computed, numeric},
     collation::pieces,
     compare, convert,
     node::{Cx, Node},
     number,
     release::MARIADB_1011,
-    typed::{Evaluated, Type, Val},
+    typed::{Evaluated, Failure, Type, Val},
 };
 
 pub fn build(args: Args<'_>) -> Topic<'_> {
@@ -103,9 +103,23 @@ fn soundex<'a>(_: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
     Ok(Val::owned(out))
 }
 
+/// The bits of the first argument: an integer of either sign, beyond which numbers are its ends.
+fn bits_arg<'a>(args: &'a [Node], cx: &Cx<'a>) -> Result<Option<u64>, Failure> {
+    let Some(arg) = args.first() else { return Ok(None) };
+    let value = arg.eval(cx)?;
+    check_computed(&value, arg, cx)?;
+    Ok(match value {
+        Val::UInt(bits) => Some(bits),
+        // A branch's decimal is the whole's double.
+        Val::Dec(_) if arg.ty.kind.is_real() => {
+            convert::real(&value).and_then(|n| convert::int64(&Val::Real(n))).map(|n| n as u64)
+        }
+        value => convert::int64(&value).map(|n| n as u64),
+    })
+}
+
 fn make_set<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
-    let Some(bits) = convert::integer(&value_arg(args, 0, cx)?) else { return Ok(Val::Null) };
-    let bits = bits as u64;
+    let Some(bits) = bits_arg(args, cx)? else { return Ok(Val::Null) };
     let mut chosen = Vec::new();
     for at in (1..args.len()).filter(|at| *at <= 64 && bits >> (at - 1) & 1 == 1) {
         chosen.extend(joined_arg(node, args, at, cx)?);
@@ -114,14 +128,14 @@ fn make_set<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> 
 }
 
 fn export_set<'a>(node: &'a Node, args: &'a [Node], cx: &Cx<'a>) -> Evaluated<'a> {
-    let bits = convert::integer(&value_arg(args, 0, cx)?);
+    let bits = bits_arg(args, cx)?;
     let (on, off) = (joined_arg(node, args, 1, cx)?, joined_arg(node, args, 2, cx)?);
     let separator = if args.len() > 3 { joined_arg(node, args, 3, cx)? } else { Some(b",".into()) };
     let count = if args.len() > 4 { int_arg(args, 4, cx)? } else { Some(64) };
     let (Some(bits), Some(on), Some(off), Some(separator), Some(count)) = (bits, on, off, separator, count) else {
         return Ok(Val::Null);
     };
-    let (bits, count) = (bits as u64, u64::try_from(count).map_or(64, |n| n.min(64)));
+    let count = u64::try_from(count).map_or(64, |n| n.min(64));
     let longest = on.len().max(off.len()) + separator.len();
     if longest.saturating_mul(64) > MAX_TEXT {
         return Ok(Val::Null);
