@@ -413,7 +413,7 @@ const PAIRS: [(Release, &[Release]); 7] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 7)]
 async fn every_value_of_every_release_arrives_exactly() {
-    let seeds: u64 = std::env::var("DM_VALUE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let seeds: Option<u64> = std::env::var("DM_VALUE_SEEDS").ok().and_then(|n| n.parse().ok());
     let start =
         |release| tokio::task::spawn_blocking(move || Arc::new(Server::of(release, &["--max-allowed-packet=64M"])));
     let servers = join_all(Release::ALL.map(start)).await;
@@ -423,8 +423,10 @@ async fn every_value_of_every_release_arrives_exactly() {
         let (source, targets) = (of(source), targets.iter().map(|t| of(*t)).collect::<Vec<_>>());
         tokio::spawn(async move {
             let mut out = Vec::new();
-            for seed in 0..=seeds {
-                for target in &targets {
+            for seed in 0..=seeds.unwrap_or(0) {
+                // Every day the first target of each and the last.
+                let chosen = |at: &usize| seeds.is_some() || *at == 0 || *at + 1 == targets.len();
+                for target in (0..targets.len()).filter(chosen).map(|at| &targets[at]) {
                     let tables = tables(source.release, target.release);
                     out.extend(pair(&source, target, tables, seed, if seed == 0 { 24 } else { 200 }).await);
                 }

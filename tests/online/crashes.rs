@@ -19,7 +19,8 @@ const PLACES: [Place; 8] = [
 
 #[tokio::test]
 async fn a_crash_at_every_step_of_a_run() {
-    for (source, target, gtid) in pairs() {
+    let all = std::env::var_os("DM_RELEASES").is_some();
+    for (number, (source, target, gtid)) in pairs().into_iter().enumerate() {
         let table =
             "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, a INT, b INT); INSERT INTO d.t VALUES (1,1,1)";
         source.exec(table).await;
@@ -31,6 +32,10 @@ async fn a_crash_at_every_step_of_a_run() {
         for (round, place) in PLACES.into_iter().enumerate() {
             // The first pass is that of the CREATE or of its flush, later ones are those of the ALTERs and the RENAME.
             for passes in 1..=3 {
+                // Every day each pair of servers has every other place and pass.
+                if !all && (round + passes as usize + number) % 2 == 0 {
+                    continue;
+                }
                 failpoint::arm(&config.name, place, passes);
                 let name = format!("c{round}_{passes}");
                 let alters = [format!("ADD COLUMN {name} INT DEFAULT 3, ADD KEY (a)"), "ADD KEY (b)".to_owned()];
@@ -56,7 +61,7 @@ async fn a_crash_at_every_step_of_a_run() {
                 ended_equal(&source, &target, &config, &mut running).await;
             }
         }
-        assert!(struck >= 14, "{struck} points struck");
+        assert!(struck >= if all { 14 } else { 7 }, "{struck} points struck");
         running.stop().await.unwrap();
     }
 }

@@ -29,8 +29,12 @@ async fn the_ddl_corpus_runs_between_rows() {
         None => long || TOPICS.contains(&topic.name.as_str()),
     };
     let mut problems = Vec::new();
-    for release in releases {
+    for (number, release) in releases.into_iter().enumerate() {
         for topic in corpus::topics().iter().filter(|topic| is_wanted(topic)) {
+            // Every day the last topic on the second release, the others on the first.
+            if !long && wanted.is_none() && (Some(&topic.name.as_str()) == TOPICS.last()) != (number == 1) {
+                continue;
+            }
             let found = follow(release, topic).await;
             problems.extend(found.map(|why| format!("{release:?} {}: {why}", topic.name)));
         }
