@@ -1,8 +1,11 @@
 //! Several masters and workers as real processes: who leads, who answers, who is refused.
 
 mod masters;
+mod measure;
 mod rig;
 mod rounds;
+mod rubbish;
+mod secured;
 mod workers;
 
 use std::time::{Duration, Instant};

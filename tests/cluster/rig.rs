@@ -242,7 +242,11 @@ fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallCloc
         lan.small_disk(name, &cluster.folder.path().join(format!("{name}.data")), DISK_MB);
         let (address, peer, data) = (format!("{ip}:8261"), format!("http://{ip}:8291"), format!("{name}.data"));
         let args = ["master", "--name", name, "--data-dir", &data, "--master-addr", &address, "--peer-urls", &peer];
-        let args = args.iter().chain(&["--initial-cluster", &members.join(",")]).map(ToString::to_string).collect();
+        let args = args
+            .iter()
+            .chain(&["--openapi", "--initial-cluster", &members.join(",")])
+            .map(ToString::to_string)
+            .collect();
         let before = [lan.enter(name, cluster.folder.path()), clocks[*name].worn()].concat();
         cluster.nodes.push(Node::launched(name, cluster.folder.path(), &address, before, args));
     }
