@@ -101,7 +101,7 @@ const ALLOW_INVALID_DATES: u64 = 1 << 25;
 
 /// The sql_mode under which a statement of the source is executed: the session's own, but with the source's reading, and
 /// with what its server does to dates when it copies a table (seen on all seven releases, tests/copied_dates.rs).
-pub fn ddl_sql_mode(own: &str, event: u64, source_is_mariadb: bool) -> String {
+pub fn ddl_sql_mode(own: &str, event: u64, source_is_mariadb: bool, target_is_mariadb: bool) -> String {
     let kept = without(&without(own, &DDL_MODES.map(|(_, name)| name)), &DATE_MODES);
     let mut modes: Vec<&str> = kept.split(',').filter(|mode| !mode.is_empty()).collect();
     modes.extend(DDL_MODES.iter().filter(|(bit, _)| event & bit != 0).map(|(_, name)| *name));
@@ -112,8 +112,9 @@ pub fn ddl_sql_mode(own: &str, event: u64, source_is_mariadb: bool) -> String {
     if !looks || event & ALLOW_INVALID_DATES != 0 {
         modes.push("ALLOW_INVALID_DATES");
     } else {
-        // Changes nothing by itself without strictness, but makes MariaDB look, too.
-        modes.push("NO_ZERO_DATE");
+        // Makes a MariaDB target look, too. MySQL looks anyway, and with it would refuse zero defaults, those of
+        // TIMESTAMP columns among them, that the source takes.
+        modes.extend((target_is_mariadb || event & NO_ZERO_DATE != 0).then_some("NO_ZERO_DATE"));
     }
     if looks && event & NO_ZERO_IN_DATE != 0 {
         modes.push("NO_ZERO_IN_DATE");
@@ -151,18 +152,23 @@ mod tests {
     #[test]
     fn a_statement_is_read_as_at_the_source() {
         assert_eq!(
-            ddl_sql_mode("IGNORE_SPACE", 2 | 8 | 1 << 25, false),
+            ddl_sql_mode("IGNORE_SPACE", 2 | 8 | 1 << 25, false, false),
             "PIPES_AS_CONCAT,IGNORE_SPACE,ALLOW_INVALID_DATES"
         );
         // Quotes are rewritten, so their modes never reach the target.
-        assert_eq!(ddl_sql_mode("", 4 | 1 << 20 | 1 << 25 | 1 << 29, true), "HIGH_NOT_PRECEDENCE,ALLOW_INVALID_DATES");
+        assert_eq!(
+            ddl_sql_mode("", 4 | 1 << 20 | 1 << 25 | 1 << 29, true, true),
+            "HIGH_NOT_PRECEDENCE,ALLOW_INVALID_DATES"
+        );
     }
 
     #[test]
     fn dates_are_copied_as_at_the_source() {
         let own = "NO_ENGINE_SUBSTITUTION,IGNORE_SPACE,ALLOW_INVALID_DATES";
-        let mode = |event, mariadb| ddl_sql_mode(own, event, mariadb).replace("NO_ENGINE_SUBSTITUTION,", "");
+        let mode = |event, mariadb| ddl_sql_mode(own, event, mariadb, true).replace("NO_ENGINE_SUBSTITUTION,", "");
         assert_eq!(mode(0, false), "NO_ZERO_DATE");
+        assert_eq!(ddl_sql_mode("", 0, false, false), "");
+        assert_eq!(ddl_sql_mode("", NO_ZERO_DATE, false, false), "NO_ZERO_DATE");
         assert_eq!(mode(0, true), "ALLOW_INVALID_DATES");
         assert_eq!(mode(1 << 24, true), "NO_ZERO_DATE");
         assert_eq!(mode(1 << 23, true), "NO_ZERO_DATE,NO_ZERO_IN_DATE");

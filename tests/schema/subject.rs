@@ -74,7 +74,10 @@ impl Sides {
             return Ok(Followed::default());
         }
         tracker.enter_session(&event.status);
-        let sql_mode = ddl_sql_mode("", event.status.sql_mode.unwrap_or_default(), self.server.is_mariadb());
+        let sql_mode = {
+            let mariadb = self.server.is_mariadb();
+            ddl_sql_mode("", event.status.sql_mode.unwrap_or_default(), mariadb, mariadb)
+        };
         // Names of unnamed foreign keys depend on it.
         let unchecked = event.status.flags2.is_some_and(|flags| flags & NO_FOREIGN_KEY_CHECKS != 0);
         let mut session = vec![format!("SET sql_mode='{sql_mode}', foreign_key_checks={}", u8::from(!unchecked))];

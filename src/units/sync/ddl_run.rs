@@ -390,7 +390,7 @@ impl ControlTask {
 
     async fn execute(&mut self, job: &DdlJob, statement: &DdlStatement, sql: &str) -> Result<(), MysqlError> {
         let own = self.target.sql_mode().to_owned();
-        let wanted = ddl_sql_mode(&own, job.sql_mode, job.source_is_mariadb);
+        let wanted = ddl_sql_mode(&own, job.sql_mode, job.source_is_mariadb, self.target.is_mariadb());
         let conn = match self.writer.connection().await {
             Ok(conn) => conn,
             // Looks like a broken connection to the caller, who then tries again.
