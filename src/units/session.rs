@@ -99,6 +99,10 @@ const NO_ZERO_IN_DATE: u64 = 1 << 23;
 const NO_ZERO_DATE: u64 = 1 << 24;
 const ALLOW_INVALID_DATES: u64 = 1 << 25;
 
+/// Makes MariaDB look at dates that it copies. It also makes both servers refuse zero defaults, those of TIMESTAMP columns
+/// among them, so a statement that fails at it is to be sent without.
+pub const LOOKS: &str = "NO_ZERO_DATE";
+
 /// The sql_mode under which a statement of the source is executed: the session's own, but with the source's reading, and
 /// with what its server does to dates when it copies a table (seen on all seven releases, tests/copied_dates.rs).
 pub fn ddl_sql_mode(own: &str, event: u64, source_is_mariadb: bool, target_is_mariadb: bool) -> String {
@@ -111,10 +115,9 @@ pub fn ddl_sql_mode(own: &str, event: u64, source_is_mariadb: bool, target_is_ma
     let looks = !strict && (!source_is_mariadb || event & (NO_ZERO_IN_DATE | NO_ZERO_DATE) != 0);
     if !looks || event & ALLOW_INVALID_DATES != 0 {
         modes.push("ALLOW_INVALID_DATES");
-    } else {
-        // Makes a MariaDB target look, too. MySQL looks anyway, and with it would refuse zero defaults, those of
-        // TIMESTAMP columns among them, that the source takes.
-        modes.extend((target_is_mariadb || event & NO_ZERO_DATE != 0).then_some("NO_ZERO_DATE"));
+    } else if target_is_mariadb {
+        // MySQL looks anyway.
+        modes.push(LOOKS);
     }
     if looks && event & NO_ZERO_IN_DATE != 0 {
         modes.push("NO_ZERO_IN_DATE");
@@ -122,7 +125,8 @@ pub fn ddl_sql_mode(own: &str, event: u64, source_is_mariadb: bool, target_is_ma
     modes.join(",")
 }
 
-fn without(modes: &str, removed: &[&str]) -> String {
+/// A list of modes without some, and without the one that stands for several.
+pub fn without(modes: &str, removed: &[&str]) -> String {
     let kept = modes.split(',').map(str::trim).filter(|m| !m.is_empty());
     let kept =
         kept.filter(|m| !removed.iter().any(|r| r.eq_ignore_ascii_case(m)) && !m.eq_ignore_ascii_case("TRADITIONAL"));
@@ -168,7 +172,7 @@ mod tests {
         let mode = |event, mariadb| ddl_sql_mode(own, event, mariadb, true).replace("NO_ENGINE_SUBSTITUTION,", "");
         assert_eq!(mode(0, false), "NO_ZERO_DATE");
         assert_eq!(ddl_sql_mode("", 0, false, false), "");
-        assert_eq!(ddl_sql_mode("", NO_ZERO_DATE, false, false), "NO_ZERO_DATE");
+        assert_eq!(ddl_sql_mode("", NO_ZERO_DATE, false, false), "");
         assert_eq!(mode(0, true), "ALLOW_INVALID_DATES");
         assert_eq!(mode(1 << 24, true), "NO_ZERO_DATE");
         assert_eq!(mode(1 << 23, true), "NO_ZERO_DATE,NO_ZERO_IN_DATE");

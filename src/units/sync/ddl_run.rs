@@ -15,6 +15,7 @@ use super::{
     ddl::DdlEvent,
     ddl_effect::{self, Rest},
     ddl_intent::{Intent, Known, SPLIT},
+    ddl_modes,
     ddl_watch::{self, Watch},
     location::{At, Transaction},
 };
@@ -419,11 +420,11 @@ impl ControlTask {
                 Err(other) => return Err(other),
             }
         }
-        conn.query_drop(format!("SET timestamp = {}, sql_mode = {}", job.timestamp, quote_text(&wanted))).await?;
+        conn.query_drop(format!("SET timestamp = {}", job.timestamp)).await?;
         if let Some(schema) = &statement.default_schema {
             conn.query_drop(format!("USE {}", quote_name(schema))).await?;
         }
-        let outcome = conn.query_drop(sql).await;
+        let outcome = ddl_modes::execute(conn, sql, &wanted).await;
         let reset = format!("SET timestamp = DEFAULT, time_zone = '+00:00', sql_mode = {}", quote_text(&own));
         match conn.query_drop(reset).await {
             Ok(()) => outcome,

@@ -18,6 +18,7 @@ mod ddl;
 mod ddl_effect;
 mod ddl_intent;
 mod ddl_lock;
+mod ddl_modes;
 mod ddl_object;
 mod ddl_renames;
 mod ddl_run;
