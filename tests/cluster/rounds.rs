@@ -226,15 +226,14 @@ async fn processes_in_a_network_live_through_rounds_of_faults() {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut rig = Rig::start(lan, if rounds > EVERY_DAY.len() { 3 } else { 2 }, &[]).await;
     let mut plan = Vec::new();
-    for i in 0..rounds {
-        if rounds <= EVERY_DAY.len() {
-            plan.push(EVERY_DAY[i]);
-        } else if i % ALL.len() == 0 {
-            // Each fault once before any comes again.
-            let mut next = ALL.to_vec();
-            next.shuffle(&mut rng);
-            plan.extend(next);
-        }
+    if rounds <= EVERY_DAY.len() {
+        plan.extend_from_slice(&EVERY_DAY[..rounds]);
+    }
+    while plan.len() < rounds {
+        // Each fault once before any comes again.
+        let mut next = ALL.to_vec();
+        next.shuffle(&mut rng);
+        plan.extend(next);
     }
     if let Some(only) = only {
         plan.fill(*ALL.iter().find(|fault| format!("{fault:?}") == only).expect("DM_CLUSTER_FAULT names a fault"));

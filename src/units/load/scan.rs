@@ -33,6 +33,9 @@ pub struct Batch {
     pub end: u64,
 }
 
+/// Puts a row of a file, below its head, into a statement.
+pub type PutRow<'a> = dyn Fn(&mut Vec<u8>, &InsertHead, &[u8]) + 'a;
+
 /// Reads rows from a file.
 pub struct Scanner<R> {
     input: R,
@@ -67,11 +70,7 @@ impl<R: Read> Scanner<R> {
 
     /// Rows of one statement up to about `limit` bytes (at least one row), each put down by `write`. None at the end of the
     /// file.
-    pub fn next_batch(
-        &mut self,
-        limit: usize,
-        write: &dyn Fn(&mut Vec<u8>, &InsertHead, &[u8]),
-    ) -> Result<Option<Batch>, ScanError> {
+    pub fn next_batch(&mut self, limit: usize, write: &PutRow<'_>) -> Result<Option<Batch>, ScanError> {
         let mut batch = Batch { start: self.last_end, ..Batch::default() };
         loop {
             if self.head.is_none() {
