@@ -208,11 +208,14 @@ async fn ours(source: &Server, target: &Server, mode: &str) -> Measured {
     }
 }
 
+/// A dump that takes longer has failed.
+const DUMP_LIMIT: Duration = Duration::from_secs(120);
+
 /// Only the dump, task-mode dump.
 async fn dump(source: &Server) -> Measured {
     let mut cluster = Cluster::with_workers(1, 60);
     cluster.create_source("src-1", source, true);
-    let dir = cluster.folder.path().join("dump");
+    let dir = cluster.folder.path().join("dumped");
     let yaml = format!(
         "name: {TASK}\ntask-mode: dump\ntarget-database: {{host: 127.0.0.1, port: {}, user: {USER}, password: \"{PASSWORD}\"}}\n\
          mysql-instances:\n- {{source-id: src-1, block-allow-list: b, loader-config-name: l}}\n\
@@ -225,7 +228,11 @@ async fn dump(source: &Server) -> Measured {
     let before = (cpu_seconds(pid), cpu_seconds(source.pid()));
     let started = Instant::now();
     cluster.dmctl_ok(&["start-task", &task]);
-    while !std::fs::read_dir(&dir).is_ok_and(|all| all.flatten().any(|entry| is_metadata(&entry.path()))) {
+    let ended = |folder: &std::path::Path| {
+        std::fs::read_dir(folder).is_ok_and(|all| all.flatten().any(|entry| is_metadata(&entry.path())))
+    };
+    while !ended(&dir) && !ended(cluster.folder.path()) {
+        assert!(started.elapsed() < DUMP_LIMIT, "no dump: {}", cluster.dmctl(&["query-status", TASK]));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Measured {
