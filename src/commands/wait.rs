@@ -46,12 +46,12 @@ where
     F: Fn(MasterClient<Channel>, Q) -> W,
     W: Future<Output = Result<Response<R>, Status>>,
 {
-    let task = TaskConfig::decode_yaml(request.yaml()).map(|task| task.name).unwrap_or_default();
-    let client = session.client().await?;
     let mut line = Line { terminal: stderr().is_terminal(), written: false };
     if !line.terminal && env::var_os(ALWAYS).is_none() {
         return session.rpc(request, send).await;
     }
+    let task = TaskConfig::decode_yaml(request.yaml()).map(|task| task.name).unwrap_or_default();
+    let client = session.client().await?;
     tokio::select! {
         reply = session.rpc(request, send) => reply,
         never = tell(client, &task, &mut line) => match never {},

@@ -11,13 +11,12 @@ use std::{
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The checks that this process makes now, with the names of their tasks. A check is ended by dropping it, so it leaves the
-/// list by itself.
+/// list by itself: what is left of it goes when the next begins.
 static NOW: Mutex<Vec<(String, Weak<Progress>)>> = Mutex::new(Vec::new());
 
 /// Of each check that is made now: its task, seconds since it began, and where it is.
 pub fn now() -> Vec<(String, u64, String)> {
-    let mut all = NOW.lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|(_, progress)| progress.strong_count() > 0);
+    let all = NOW.lock().unwrap_or_else(PoisonError::into_inner);
     let told = all.iter().filter_map(|(task, progress)| {
         let progress = progress.upgrade()?;
         Some((task.clone(), progress.begun.elapsed().as_secs(), progress.text()))
@@ -42,6 +41,7 @@ impl Progress {
     pub fn begin(task: &str) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         let mut all = NOW.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, progress)| progress.strong_count() > 0);
         all.push((task.to_owned(), Arc::downgrade(&progress)));
         progress
     }

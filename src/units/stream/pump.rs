@@ -5,7 +5,8 @@
 //!        └────────────── Batch, Batch, .. last ────────▲
 //! ```
 //! A reader goes on with the next chunk when it has handed on the last rows of one, so the source reads while the target
-//! commits. Small chunks are handed on together, and written in one transaction. Batches on their way count against one budget. The first failure ends all.
+//! commits. Small chunks are handed on together, and written in one transaction. Batches on their way count against one
+//! budget. The first failure ends all.
 
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 

@@ -71,12 +71,11 @@ struct Out<'a> {
 impl Out<'_> {
     /// Hands on a batch; false when nobody wants more of the chunk.
     async fn send(&mut self, mut batch: Batch) -> bool {
-        if let Some(mut job) = self.job.take() {
+        if let Some(job) = self.job.take() {
             if batch.last && job.chunk.can_wait() {
                 return self.put(job, batch).await;
             }
             // A table without transactions, or of many batches: its writer takes them as they come.
-            job.whole = None;
             if self.jobs.send(vec![job]).await.is_err() {
                 return false;
             }

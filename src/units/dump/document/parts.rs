@@ -34,17 +34,21 @@ pub enum Place {
 /// The rows of a query that are written after it.
 pub struct Later<'a> {
     table: &'a TablePlan,
-    /// `FROM ... WHERE ...` of the query.
-    from: String,
+    /// The query.
+    select: &'a str,
     pub places: Vec<Place>,
 }
 
 impl<'a> Later<'a> {
     /// `select`: the query, whose list of columns is `row::select_list`'s.
-    pub fn new(table: &'a TablePlan, select: &str) -> Later<'a> {
-        let head = format!("SELECT {} ", row::select_list(&table.columns));
-        let from = select.strip_prefix(head.as_str()).unwrap_or_default().to_owned();
-        Later { table, from, places: Vec::new() }
+    pub fn new(table: &'a TablePlan, select: &'a str) -> Later<'a> {
+        Later { table, select, places: Vec::new() }
+    }
+
+    /// `FROM ... WHERE ...` of the query.
+    fn from(&self) -> &str {
+        let head = format!("SELECT {} ", row::select_list(&self.table.columns));
+        self.select.strip_prefix(head.as_str()).unwrap_or_default()
     }
 
     /// Notes a row as the server sent it, the query's row number `number` from 0.
@@ -146,7 +150,7 @@ impl<'a> Later<'a> {
         let table = format!("{}.{}", quote_name(&self.table.schema), quote_name(&self.table.table));
         let sql = match place {
             Place::Key(condition) => format!("SELECT {list} FROM {table} WHERE {condition}"),
-            Place::Number(number) => format!("SELECT {list} {} LIMIT {number}, 1", self.from),
+            Place::Number(number) => format!("SELECT {list} {} LIMIT {number}, 1", self.from()),
         };
         conn.query(&sql).await?;
         let found = conn.next().await?.map(<[u8]>::to_vec);
