@@ -116,3 +116,21 @@ async fn a_new_owner_ends_the_idle_transaction_of_a_former_one() {
         a_former_owner_is_cut_off(servers::mariadb(), of(Release::Mysql57)),
     );
 }
+
+/// The transaction under way waits for a lock that nobody gives up: the end of the run waits as long as it was told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_a_lock_as_long_as_it_was_told() {
+    let (source, target, config, running) = rig(servers::mariadb(), servers::mariadb()).await;
+    let mut holder = target.conn().await;
+    holder.query_drop("BEGIN").await.unwrap();
+    holder.query_drop("SELECT v FROM d.t WHERE id = 1 FOR UPDATE").await.unwrap();
+    source.exec("BEGIN; UPDATE d.t SET v = v + 1; INSERT INTO d.k VALUES (1), (3); COMMIT").await;
+    until_held(&target).await;
+    running.unit.stop_within(Duration::ZERO);
+    let ended = tokio::time::timeout(Duration::from_secs(9), running.stop()).await.expect("the usual time is 10 s");
+    assert_eq!(ended.unwrap(), dm::units::Ended::Stopped);
+    holder.query_drop("ROLLBACK").await.unwrap();
+    let running = Running::start(&config, 2).at_epoch(&target, 2).await;
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+}

@@ -1,7 +1,7 @@
 //! What a command can ask of the cluster: implemented by the leader's scheduler (src/actors/scheduler), used by
 //! the gateway. Errors are DM's (`DmError`); a reply for dmctl is built by the command, not here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -91,11 +91,13 @@ pub trait Cluster: Send + Sync + 'static {
     async fn put_document(&self, key: &str, text: Option<String>) -> Result<()>;
 
     /// Pause, Resume, Delete or Stop (which keeps the config) of a task on the given sources (all when empty).
+    /// `limit`: what the end of a run may take, if not the usual time.
     async fn operate_task(
         &self,
         op: pb::TaskOp,
         task: &str,
         sources: &[String],
+        limit: Option<Duration>,
     ) -> Result<Vec<pb::CommonWorkerResponse>>;
 
     /// How a task stands on a source, and which event it failed on. 40054 when it isn't there.

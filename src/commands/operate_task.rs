@@ -130,7 +130,7 @@ async fn operate(cluster: &dyn Cluster, request: &pb::OperateTaskRequest) -> Res
         .map(|source| source_failed(source, "", format!("source {source} has no subtask of task {}", request.name)))
         .collect();
     if unknown.is_empty() || !known.is_empty() {
-        sources.extend(cluster.operate_task(op, &request.name, &known).await?);
+        sources.extend(cluster.operate_task(op, &request.name, &known, None).await?);
     }
     sources.sort_by(|a, b| a.source.cmp(&b.source));
     Ok(pb::OperateTaskResponse { op: request.op, result: true, msg: String::new(), sources })

@@ -1,6 +1,9 @@
 //! A cluster in memory: what the commands see of the leader, without actors or databases.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -182,6 +185,7 @@ impl Cluster for MemoryCluster {
         op: pb::TaskOp,
         task: &str,
         sources: &[String],
+        _limit: Option<Duration>,
     ) -> Result<Vec<pb::CommonWorkerResponse>> {
         let mut state = self.lock();
         let bindings = state.bindings.clone();

@@ -17,7 +17,7 @@ pub mod session;
 pub mod stream;
 pub mod sync;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,9 @@ pub struct UnitEnv {
     pub parked: Arc<dump::Parked>,
 }
 
+/// What the end of a run may take when the user gave no other time (behaviour facts 2).
+pub const STOP_LIMIT: Duration = Duration::from_secs(10);
+
 /// How a run ended without an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Ended {
@@ -72,8 +75,11 @@ pub trait Unit: Send + Sync + 'static {
     async fn is_finished(&self) -> Result<bool, DmError>;
 
     /// Works until done, failed, or `stop` is cancelled (then it ends at a safe point: for sync the end of
-    /// the transaction, at most 10 s). The caller may also drop the future at any await ("kill").
+    /// the transaction, at most `STOP_LIMIT`). The caller may also drop the future at any await ("kill").
     async fn run(&self, stop: CancellationToken) -> Result<Ended, DmError>;
+
+    /// How long the end of this run may take, said before or after `stop` is cancelled.
+    fn stop_within(&self, _limit: Duration) {}
 
     /// The unit's part of query-status, from counters; never waits for a database.
     fn status(&self) -> pb::sub_task_status::Status;

@@ -1,6 +1,8 @@
 //! What a worker's member actor understands. `MemberAsk` and `MemberReply` cross the network: they only grow by new
 //! variants at the end, and what is in them is never reordered.
 
+use std::time::Duration;
+
 use ractor::RpcReplyPort;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +17,9 @@ use crate::{
     rules::operator::Operator,
     units::sync::tracked::StructureRequest,
 };
+
+/// An order is answered within this, if the user gave no longer time; the leader waits a little longer.
+pub const ORDER_LIMIT: Duration = Duration::from_secs(30);
 
 /// Messages to the member actor.
 pub type MemberMsg = Post<MemberOwn>;
@@ -54,6 +59,8 @@ pub enum Order {
     Delete { task: String },
     /// Take note of operators; `resume`: and go on if it had failed.
     Operate { task: String, resume: bool },
+    /// Pause, and give up the transaction under way when it has not ended within `limit`.
+    PauseWithin { task: String, limit: Duration },
 }
 
 impl Order {
@@ -62,7 +69,7 @@ impl Order {
         match self {
             Order::Start { .. } => "Start",
             Order::Resume { .. } => "Resume",
-            Order::Pause { .. } => "Pause",
+            Order::Pause { .. } | Order::PauseWithin { .. } => "Pause",
             Order::Delete { .. } => "Delete",
             Order::Operate { .. } => "Update",
         }
@@ -72,13 +79,26 @@ impl Order {
     pub fn task(&self) -> &str {
         match self {
             Order::Start { task } | Order::Resume { task } | Order::Pause { task } | Order::Delete { task } => task,
-            Order::Operate { task, .. } => task,
+            Order::Operate { task, .. } | Order::PauseWithin { task, .. } => task,
         }
     }
 
     /// Whether it resumes a task that failed.
     pub fn resumes(&self) -> bool {
         !matches!(self, Order::Operate { resume: false, .. })
+    }
+
+    /// How long the run's end may take, where the user said so.
+    pub fn stop_limit(&self) -> Option<Duration> {
+        match self {
+            Order::PauseWithin { limit, .. } => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// How long the worker may take until the order is done.
+    pub fn limit(&self) -> Duration {
+        ORDER_LIMIT.saturating_add(self.stop_limit().unwrap_or_default())
     }
 }
 

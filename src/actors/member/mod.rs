@@ -14,7 +14,7 @@ use prost::Message as _;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent, pg};
 use serde_json::json;
 
-use messages::{Assignment, MemberAsk, MemberMsg, MemberOwn, MemberReply, Order};
+use messages::{Assignment, MemberAsk, MemberMsg, MemberOwn, MemberReply, ORDER_LIMIT, Order};
 use state::{Link, Say, Sources, Verdict};
 
 use super::{
@@ -32,8 +32,6 @@ use crate::{observe::events::OperateFailed, units::Fence};
 
 /// How often the member looks at its clock.
 const TICK: Duration = Duration::from_millis(100);
-/// An order is answered within this; the leader waits a little longer.
-pub const ORDER_LIMIT: Duration = Duration::from_secs(30);
 /// What a look at a structure, or its change, may take: it asks databases.
 pub const STRUCTURE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -249,13 +247,14 @@ impl MemberShell {
         let Some(actor) = self.actors.get(&assignment.source_id) else {
             return post::answer(reply, &MemberReply::NotBound);
         };
+        let limit = order.as_ref().map_or(ORDER_LIMIT, Order::limit);
         let (op, worker) = (order.as_ref().map_or("SourceBound", Order::name), self.args.name.clone());
         let (confirm, confirmed) = tokio::sync::oneshot::channel::<Confirmation>();
         if actor.send_message(SourceMsg::Follow { assignment, order, confirm: confirm.into() }).is_err() {
             return post::answer(reply, &MemberReply::NotBound);
         }
         tokio::spawn(async move {
-            let answer = match tokio::time::timeout(ORDER_LIMIT, confirmed).await {
+            let answer = match tokio::time::timeout(limit, confirmed).await {
                 Ok(Ok(Ok(()))) => MemberReply::Done,
                 Ok(Ok(Err(reason))) => {
                     OperateFailed { worker: &worker, op, error: &reason }.emit();

@@ -19,8 +19,8 @@ use crate::{
     actors::{
         QUERY_LIMIT, inspector,
         member::{
-            ORDER_LIMIT, STRUCTURE_LIMIT,
-            messages::{FailureReport, MemberAsk, MemberOwn, MemberReply, Order},
+            STRUCTURE_LIMIT,
+            messages::{FailureReport, MemberAsk, MemberOwn, MemberReply, ORDER_LIMIT, Order},
         },
         post::{self, Post},
     },
@@ -42,7 +42,7 @@ use crate::{
 /// What the scheduler itself may take: it never waits for anybody but the log.
 const SCHEDULER_LIMIT: Duration = Duration::from_secs(15);
 /// What an order may take, with the way there and back.
-const PUSH_LIMIT: Duration = Duration::from_secs(ORDER_LIMIT.as_secs() + 4);
+const PUSH_MARGIN: Duration = Duration::from_secs(4);
 
 /// How long a new leader's scheduler may take to start.
 const SEAT_LIMIT: Duration = Duration::from_secs(3);
@@ -143,7 +143,8 @@ impl SchedulerHandle {
         let end = Instant::now() + MOVE_LIMIT;
         loop {
             let (source_id, order) = (source.to_owned(), order.clone());
-            let pushed = self.ask(PUSH_LIMIT, |reply| SchedulerOwn::Push { source_id, order, reply }).await?;
+            let limit = order.limit().saturating_add(PUSH_MARGIN);
+            let pushed = self.ask(limit, |reply| SchedulerOwn::Push { source_id, order, reply }).await?;
             let soon = matches!(pushed, Pushed::NoWorker | Pushed::Moving) && !self.worker_of(source).is_empty();
             if !soon || Instant::now() >= end {
                 return Ok(pushed);
@@ -304,16 +305,21 @@ impl Cluster for SchedulerHandle {
         op: pb::TaskOp,
         task: &str,
         sources: &[String],
+        limit: Option<Duration>,
     ) -> Result<Vec<pb::CommonWorkerResponse>> {
         let state = self.ledger.state();
         let all = || state.tasks.get(task).map(|t| t.subtasks.keys().cloned().collect()).unwrap_or_default();
         let concerned: Vec<String> = if sources.is_empty() { all() } else { sources.to_vec() };
         let (name, sources) = (task.to_owned(), sources.to_vec());
         let set = |stage| ClusterChange::SetStage { task: name.clone(), sources: sources.clone(), stage };
+        let pause = match limit {
+            Some(limit) => Order::PauseWithin { task: name.clone(), limit },
+            None => Order::Pause { task: name.clone() },
+        };
         let (change, order) = match op {
-            pb::TaskOp::Pause => (set(ExpectedStage::Paused), Order::Pause { task: name.clone() }),
+            pb::TaskOp::Pause => (set(ExpectedStage::Paused), pause),
             pb::TaskOp::Resume => (set(ExpectedStage::Running), Order::Resume { task: name.clone() }),
-            pb::TaskOp::Stop => (set(ExpectedStage::Stopped), Order::Pause { task: name.clone() }),
+            pb::TaskOp::Stop => (set(ExpectedStage::Stopped), pause),
             pb::TaskOp::Delete => (
                 ClusterChange::RemoveSubtasks { task: name.clone(), sources: sources.clone() },
                 Order::Delete { task: name.clone() },

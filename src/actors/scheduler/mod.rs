@@ -28,10 +28,7 @@ use state::{Errand, Roster, assignment};
 
 use super::{
     SCHEDULERS,
-    member::{
-        ORDER_LIMIT,
-        messages::{MemberAsk, MemberOwn, MemberReply, Order},
-    },
+    member::messages::{MemberAsk, MemberOwn, MemberReply, Order},
     member_group,
     node::messages::NodeMsg,
     observe::{Board, Pin},
@@ -358,8 +355,8 @@ impl SchedulerShell {
         let Some(member) = self.member(&worker) else { return drop(reply.send(Pushed::NoWorker)) };
         let holding = assignment.holding();
         self.roster.sent(Instant::now(), &worker, holding.clone());
+        let limit = order.limit().saturating_add(Duration::from_secs(2));
         let request = MemberAsk::Follow { assignment, order: Some(order) };
-        let limit = ORDER_LIMIT + Duration::from_secs(2);
         let answer = post::ask::<MemberOwn, _, _>(&member, &request, limit);
         let me = me.clone();
         tokio::spawn(async move {

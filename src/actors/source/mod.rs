@@ -163,12 +163,16 @@ impl SourceShell {
             self.policy = policy(&self.args);
         }
         let (effects, when) = self.subtasks.follow(assignment.subtasks, order.as_ref());
+        let limit = order.as_ref().and_then(|o| Some((o.task().to_owned(), o.stop_limit()?)));
         let task = order.map(|o| o.task().to_owned()).unwrap_or_default();
         match when {
             Confirm::Now => drop(confirm.send(Ok(()))),
             Confirm::WhenGone => self.leaving.entry(task).or_default().push(confirm),
             // Taken from there by the first word to the subtask: below, or when it starts.
             Confirm::BySubtask => self.starting.entry(task).or_default().push(confirm),
+        }
+        if let Some((actor, limit)) = limit.and_then(|(task, limit)| Some((self.actors.get(&task)?, limit))) {
+            let _ = actor.send_message(SubtaskMsg::StopLimit(limit));
         }
         self.carry_out(me, effects).await;
     }

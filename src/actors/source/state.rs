@@ -111,9 +111,7 @@ impl Subtasks {
         match (order, self.slots.get(order.task())) {
             (Order::Delete { .. }, Some(Slot::Leaving { .. })) => Confirm::WhenGone,
             (Order::Operate { resume: false, .. }, _) => Confirm::Now,
-            (Order::Start { .. } | Order::Resume { .. } | Order::Pause { .. } | Order::Operate { .. }, Some(_)) => {
-                Confirm::BySubtask
-            }
+            (_, Some(_)) if !matches!(order, Order::Delete { .. }) => Confirm::BySubtask,
             _ => Confirm::Now,
         }
     }

@@ -1,6 +1,6 @@
 //! What a subtask actor understands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ractor::{Message, RpcReplyPort};
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub enum SubtaskMsg {
     Follow { expected: ExpectedStage, by_user: bool, confirm: Option<RpcReplyPort<Confirmation>> },
     /// What stands for binlog events from now on.
     Operators(Vec<Operator>),
+    /// How long the end of the present run may take.
+    StopLimit(Duration),
     /// The actor's end: at a safe point, or (`kill`) at once. It stops when its run is over.
     Retire { kill: bool },
     /// Fact: which unit comes next (none: all are finished), from the task that asked what is stored.

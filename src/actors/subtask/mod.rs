@@ -28,8 +28,6 @@ use crate::{
     units::UnitEnv,
 };
 
-/// Sync ends at the end of its transaction within 10 s; after that it is killed.
-const STOP_GRACE: Duration = Duration::from_secs(12);
 /// All units together may take this long to say how far they are.
 const PREPARE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -143,6 +141,12 @@ impl SubtaskShell {
                 self.tell_operators();
                 Vec::new()
             }
+            SubtaskMsg::StopLimit(limit) => {
+                if let Some(run) = &self.run {
+                    let _ = run.send_message(UnitMsg::StopLimit(limit));
+                }
+                Vec::new()
+            }
             SubtaskMsg::Retire { kill } => self.subtask.retire(kill),
             SubtaskMsg::Prepared { generation, result } => self.prepared(generation, result),
             SubtaskMsg::Ended { generation, outcome } => {
@@ -212,7 +216,7 @@ impl SubtaskShell {
             Effect::Prepare { generation, from, fresh } => self.prepare(me, generation, from, fresh),
             Effect::DropPreparation => self.preparation = None,
             Effect::Launch { generation, index } => self.launch(me, generation, index).await,
-            Effect::StopUnit => self.tell_run(me, UnitMsg::Stop { grace: STOP_GRACE }),
+            Effect::StopUnit => self.tell_run(me, UnitMsg::Stop),
             Effect::KillUnit => self.tell_run(me, UnitMsg::Kill),
             Effect::Gone => me.stop(None),
         }

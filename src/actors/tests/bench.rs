@@ -81,6 +81,7 @@ pub struct Script {
     acts: Mutex<VecDeque<Act>>,
     pub runs: Mutex<Vec<Fence>>,
     pub prepare_fails: Mutex<Option<Code>>,
+    stop_limits: Mutex<Vec<Duration>>,
 }
 
 impl Script {
@@ -91,6 +92,11 @@ impl Script {
 
     pub fn runs(&self) -> usize {
         self.runs.lock().unwrap().len()
+    }
+
+    /// What the units were told of it.
+    pub fn stop_limits(&self) -> Vec<Duration> {
+        self.stop_limits.lock().unwrap().clone()
     }
 }
 
@@ -126,6 +132,10 @@ impl Unit for Scripted {
                 Ok(Ended::Stopped)
             }
         }
+    }
+
+    fn stop_within(&self, limit: Duration) {
+        self.script.stop_limits.lock().unwrap().push(limit);
     }
 
     fn status(&self) -> pb::sub_task_status::Status {
@@ -191,7 +201,7 @@ impl Bench {
 
     /// The only answer of an operation on `s1`.
     pub async fn operate(&self, op: pb::TaskOp, task: &str) -> pb::CommonWorkerResponse {
-        self.cluster.operate_task(op, task, &[]).await.unwrap().remove(0)
+        self.cluster.operate_task(op, task, &[], None).await.unwrap().remove(0)
     }
 
     pub async fn status(&self, task: &str) -> pb::SubTaskStatus {

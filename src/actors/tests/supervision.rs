@@ -1,5 +1,7 @@
 //! Units that fail, panic, hang and end; orders; and what is seen of it.
 
+use std::time::Duration;
+
 use super::bench::{Act, Bench};
 use crate::{
     error::Code,
@@ -106,6 +108,26 @@ async fn a_unit_that_does_not_listen_is_killed() {
     let reply = bench.operate(TaskOp::Pause, "t").await;
     assert!(reply.result, "{reply:?}");
     assert!(bench.status("t").await.result.unwrap().errors.is_empty());
+    bench.node.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_says_how_long_the_end_may_take() {
+    let bench = Bench::new("patience").await;
+    bench.script.next([Act::Deaf]);
+    bench.start_task("t").await.unwrap();
+    // A time without end, until a second order has less patience.
+    let cluster = bench.cluster.clone();
+    let patient = async move { cluster.operate_task(TaskOp::Stop, "t", &[], Some(Duration::MAX)).await };
+    let patient = tokio::spawn(patient);
+    bench.until("the unit knows", || bench.script.stop_limits() == [Duration::MAX]).await;
+    bench.until_stage("t", Stage::Stopping).await;
+    let soon = bench.cluster.operate_task(TaskOp::Stop, "t", &[], Some(Duration::ZERO));
+    let replies = tokio::time::timeout(Duration::from_secs(10), soon).await.unwrap().unwrap();
+    assert!(replies[0].result, "{replies:?}");
+    assert_eq!(bench.script.stop_limits(), [Duration::MAX, Duration::ZERO]);
+    assert!(patient.await.unwrap().unwrap()[0].result);
+    bench.until_stage("t", Stage::Stopped).await;
     bench.node.stop().await;
 }
 

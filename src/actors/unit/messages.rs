@@ -9,8 +9,10 @@ use crate::{error::DmError, units::Ended};
 
 /// Messages to a unit actor.
 pub enum UnitMsg {
-    /// End at a safe point; after the grace the run is killed.
-    Stop { grace: Duration },
+    /// End at a safe point; some time after `StopLimit` the run is killed.
+    Stop,
+    /// How long its end may take; `STOP_LIMIT` without a word. Also counts for a stop that has begun.
+    StopLimit(Duration),
     /// End now: the run's future is dropped at its next await.
     Kill,
     /// Fact: the grace of the `Stop` is over.

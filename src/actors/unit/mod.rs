@@ -5,7 +5,10 @@ pub mod panics;
 mod report;
 pub mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::json;
@@ -19,7 +22,10 @@ use super::{
     observe::{Board, Pin},
     subtask::SubtaskMsg,
 };
-use crate::units::Unit;
+use crate::units::{STOP_LIMIT, Unit};
+
+/// What a run may take beyond the time its unit has to end.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs one unit once.
 pub struct UnitActor;
@@ -51,16 +57,27 @@ pub struct UnitShell {
     run: Run,
     stop: CancellationToken,
     task: AbortOnDrop,
-    grace: Duration,
+    limit: Duration,
+    /// A later word about the limit moves it.
+    kill_at: Option<Instant>,
     _pin: Pin,
 }
 
 impl UnitShell {
-    fn carry_out(&self, myself: &ActorRef<UnitMsg>, effects: Vec<Effect>) {
+    /// A unit ends by itself within the limit; the run of one that doesn't is killed.
+    fn start_grace(&mut self, myself: &ActorRef<UnitMsg>) {
+        let grace = self.limit.saturating_add(GRACE);
+        self.kill_at = Instant::now().checked_add(grace);
+        if self.kill_at.is_some() {
+            drop(myself.send_after(grace, || UnitMsg::GraceOver));
+        }
+    }
+
+    fn carry_out(&mut self, myself: &ActorRef<UnitMsg>, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::CancelToken => self.stop.cancel(),
-                Effect::StartGrace => drop(myself.send_after(self.grace, || UnitMsg::GraceOver)),
+                Effect::StartGrace => self.start_grace(myself),
                 Effect::Abort => {
                     tracing::warn!(unit = self.args.name, "kill unit");
                     self.task.0.abort();
@@ -94,7 +111,7 @@ impl Actor for UnitActor {
             let _ = me.send_message(UnitMsg::Done(outcome));
         });
         let pin = args.board.pin("unit", &args.name, &args.parent, &myself, UnitMsg::Report);
-        Ok(UnitShell { args, run: Run::new(), stop, task, grace: Duration::ZERO, _pin: pin })
+        Ok(UnitShell { args, run: Run::new(), stop, task, limit: STOP_LIMIT, kill_at: None, _pin: pin })
     }
 
     async fn handle(
@@ -104,11 +121,18 @@ impl Actor for UnitActor {
         shell: &mut UnitShell,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            UnitMsg::Stop { grace } => {
-                shell.grace = grace;
+            UnitMsg::Stop => {
                 let effects = shell.run.stop();
                 shell.carry_out(&myself, effects);
             }
+            UnitMsg::StopLimit(limit) => {
+                shell.args.unit.stop_within(limit);
+                shell.limit = limit;
+                if shell.run.phase == state::Phase::Stopping {
+                    shell.start_grace(&myself);
+                }
+            }
+            UnitMsg::GraceOver if shell.kill_at.is_some_and(|at| Instant::now() < at) => {}
             UnitMsg::Kill | UnitMsg::GraceOver => {
                 let effects = shell.run.kill();
                 shell.carry_out(&myself, effects);

@@ -121,7 +121,7 @@ async fn delete(service: &Service, source: &str, force: bool) -> Done {
     stored(service, source)?;
     if force {
         for (task, _) in tasks_of(service, source) {
-            service.cluster.operate_task(TaskOp::Delete, &task, &[source.to_owned()]).await?;
+            service.cluster.operate_task(TaskOp::Delete, &task, &[source.to_owned()], None).await?;
         }
     }
     service.cluster.remove_source(source).await?;
@@ -169,7 +169,7 @@ async fn switch(service: &Service, name: &str, enable: bool) -> Done {
         service.cluster.update_source(spec.clone()).await?;
     }
     for (task, _) in tasks {
-        for reply in service.cluster.operate_task(op, &task, &sources).await? {
+        for reply in service.cluster.operate_task(op, &task, &sources, None).await? {
             if !reply.result {
                 return Err(Fault::Text(reply.msg));
             }

@@ -1,5 +1,7 @@
 //! `/tasks...`.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     commands::start_task::{self, check_start_time},
-    config::{SubtaskConfig, TaskMode, rebuilt_task},
+    config::{GoDuration, SubtaskConfig, TaskMode, rebuilt_task},
     coordinator::state::{ExpectedStage, TaskRecord},
     error::{Code, DmError},
     gateway::master::Service,
@@ -35,7 +37,8 @@ pub async fn run(service: &Service, name: &str, call: Call) -> Done {
         "startTask" => start(service, task, &call.body).await,
         _ => {
             let sources = chosen(&stored(service, task)?, &call.body)?;
-            confirmed(service.cluster.operate_task(TaskOp::Stop, task, &sources).await?)
+            let limit = stop_limit(&call.body)?;
+            confirmed(service.cluster.operate_task(TaskOp::Stop, task, &sources, limit).await?)
         }
     }
 }
@@ -126,7 +129,7 @@ async fn delete(service: &Service, name: &str, call: &Call) -> Done {
             busy.join(" ")
         )));
     }
-    service.cluster.operate_task(TaskOp::Delete, name, &[]).await?;
+    service.cluster.operate_task(TaskOp::Delete, name, &[], None).await?;
     if call.switch("keep_meta") != Some(true)
         && let Some(subtask) = record.subtasks.values().next()
     {
@@ -151,6 +154,21 @@ fn chosen(record: &TaskRecord, body: &Value) -> Result<Vec<String>, Fault> {
             .into());
     }
     Ok(if wanted.is_empty() { record.subtasks.keys().cloned().collect() } else { wanted })
+}
+
+/// What the end of the transaction under way may take (`timeout_duration`).
+fn stop_limit(body: &Value) -> Result<Option<Duration>, Fault> {
+    let text = source_json::text(body, "timeout_duration");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<GoDuration>() {
+        Ok(limit) if limit.0 >= 0 => Ok(Some(limit.to_std())),
+        _ => Err(DmError::new(Code::OpenAPICommonError)
+            .msg(format!("timeout_duration {text:?} is not a duration"))
+            .workaround("Please give it as 30s or 5m, or leave it out (10s).")
+            .into()),
+    }
 }
 
 async fn start(service: &Service, name: &str, body: &Value) -> Done {
@@ -201,7 +219,7 @@ async fn start(service: &Service, name: &str, body: &Value) -> Done {
     if !changed.is_empty() {
         service.cluster.update_task(name, &record.yaml, changed).await?;
     }
-    confirmed(service.cluster.operate_task(TaskOp::Resume, name, &sources).await?)
+    confirmed(service.cluster.operate_task(TaskOp::Resume, name, &sources, None).await?)
 }
 
 fn confirmed(replies: Vec<pb::CommonWorkerResponse>) -> Done {

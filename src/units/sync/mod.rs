@@ -83,9 +83,13 @@ mod watchers;
 mod writer;
 mod xa;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
 
 use self::counters::Counters;
@@ -94,7 +98,7 @@ use crate::{
     error::{DmError, EventRef},
     pb,
     rules::operator::{Operator, Operators},
-    units::{Ended, Unit, UnitEnv},
+    units::{Ended, STOP_LIMIT, Unit, UnitEnv},
 };
 
 /// The unit of the incremental phase.
@@ -103,6 +107,7 @@ pub struct SyncUnit {
     counters: Arc<Counters>,
     operators: Arc<Operators>,
     failed: Mutex<Option<EventRef>>,
+    stop_limit: watch_channel::Sender<Duration>,
 }
 
 impl SyncUnit {
@@ -110,7 +115,13 @@ impl SyncUnit {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(env: UnitEnv) -> Box<dyn Unit> {
         let counters = Arc::new(Counters::new(&env));
-        Box::new(SyncUnit { env, counters, operators: Arc::default(), failed: Mutex::default() })
+        Box::new(SyncUnit {
+            env,
+            counters,
+            operators: Arc::default(),
+            failed: Mutex::default(),
+            stop_limit: watch_channel::Sender::new(STOP_LIMIT),
+        })
     }
 
     async fn begin_and_run(&self, stop: CancellationToken) -> Result<Ended, DmError> {
@@ -128,7 +139,7 @@ impl SyncUnit {
         }
         let watch = tokio::spawn(watch::watch(self.env.config.clone(), self.counters.clone()));
         let _watch = pipeline::AbortOnDrop(watch.abort_handle());
-        pipeline::run(&self.env, start, rules, self.counters.clone(), stop).await
+        pipeline::run(&self.env, start, rules, self.counters.clone(), stop, self.stop_limit.subscribe()).await
     }
 }
 
@@ -148,6 +159,10 @@ impl Unit for SyncUnit {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = error.event().cloned();
             advice::advise(error, &self.env.config)
         })
+    }
+
+    fn stop_within(&self, limit: Duration) {
+        self.stop_limit.send_replace(limit);
     }
 
     fn set_operators(&self, operators: Vec<Operator>) {

@@ -10,10 +10,13 @@
 //! Every channel is bounded, and row data counts against one memory budget from decoding to acknowledgement. Stages are
 //! spawned last first. The first error ends all: the others are aborted wherever they are, which is safe at any await.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -44,15 +47,13 @@ use super::{
 use crate::{
     error::{Code, DmError},
     schema::collation::SourceDefaults,
-    units::{Ended, UnitEnv},
+    units::{Ended, STOP_LIMIT, UnitEnv},
 };
 
 /// Messages between the stages before the lanes, each of up to 256 events or changes.
 const MESSAGES: usize = 4;
 /// What a packet has beside its rows, with room for statements' heads.
 const FENCE_BYTES: usize = 64 << 10;
-/// A graceful stop takes at most this long.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 type Stages = JoinSet<Result<(), DmError>>;
 type Stage = JoinHandle<Result<(), DmError>>;
@@ -72,6 +73,7 @@ pub async fn run(
     rules: Rules,
     counters: Arc<Counters>,
     stop: CancellationToken,
+    stop_limit: watch::Receiver<Duration>,
 ) -> Result<Ended, DmError> {
     let ledger = Arc::new(Ledger::new(start.lanes.len()));
     let shared = Shared { env, ledger, ends: Arc::new(Watermark::default()), counters };
@@ -90,7 +92,7 @@ pub async fn run(
     counters.watch("causality_input", &steps);
     stages.spawn(DispatchTask { task, steps: received, lanes, ledger, ends, counters }.run());
     spawn_readers(&shared, start, rules, steps, control.clone(), &stop, &mut stages);
-    supervise(stages, checkpoint, control, stop).await
+    supervise(stages, checkpoint, control, stop, stop_limit).await
 }
 
 fn writer(shared: &Shared<'_>, start: &Start, lane: i32, batch: u64) -> FencedWriter {
@@ -193,11 +195,9 @@ async fn supervise(
     mut checkpoint: Stage,
     control: mpsc::Sender<Request>,
     stop: CancellationToken,
+    stop_limit: watch::Receiver<Duration>,
 ) -> Result<Ended, DmError> {
-    let deadline = async {
-        stop.cancelled().await;
-        tokio::time::sleep(STOP_LIMIT).await;
-    };
+    let deadline = deadline(stop, stop_limit);
     tokio::pin!(deadline);
     let mut gone = None;
     loop {
@@ -226,6 +226,19 @@ async fn supervise(
         Err(_) => tracing::warn!("stopped while a statement runs on the target; it is looked for at the next start"),
     }
     Ok(Ended::Stopped)
+}
+
+/// Until a stop has lasted as long as it may; the limit may be told while it lasts.
+async fn deadline(stop: CancellationToken, mut limit: watch::Receiver<Duration>) {
+    stop.cancelled().await;
+    let begun = Instant::now();
+    loop {
+        let left = limit.borrow_and_update().saturating_sub(begun.elapsed());
+        tokio::select! {
+            () = tokio::time::sleep(left) => return,
+            Ok(()) = limit.changed() => {}
+        }
+    }
 }
 
 fn outcome(ended: Result<Result<(), DmError>, tokio::task::JoinError>) -> Result<(), DmError> {
