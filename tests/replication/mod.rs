@@ -9,6 +9,7 @@
 mod corpus;
 mod corpus_tidb;
 mod ddl;
+mod hot_rows;
 mod rolled_back;
 pub mod tables;
 pub mod traffic;
