@@ -199,18 +199,70 @@ async fn a_statement_that_runs_for_long_does_not_hold_up_the_snapshot_of_mariadb
     source.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1)").await;
     let mut busy = source.conn().await;
     let long = tokio::spawn(async move { busy.query_drop("SELECT SLEEP(60), a FROM d.t").await });
-    until("the long statement", Duration::from_secs(20), || async {
-        let n =
-            source.text("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%'").await;
-        if n == "0" { Err(n) } else { Ok(()) }
-    })
-    .await;
+    until_runs(&source, "SELECT SLEEP%").await;
     let config = subtask(&source, &target, dir.path(), TaskMode::Dump);
     let begun = std::time::Instant::now();
     run(UnitType::Dump, &config, 1).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert!(files::read_metadata(&dir.path().join("dump")).unwrap().exit.is_none());
     long.abort();
+}
+
+/// Waits until the source runs such a statement.
+async fn until_runs(source: &Server, like: &str) {
+    until_runs_for(source, like, 0).await;
+}
+
+async fn until_runs_for(source: &Server, like: &str, seconds: u32) {
+    let sql =
+        format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{like}' AND TIME >= {seconds}");
+    until("the statement", Duration::from_secs(60), || async {
+        let n = source.text(&sql).await;
+        if n == "0" { Err(n) } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lock_that_is_held_off_is_done_without() {
+    let (source, target, dir) = (Server::of(Release::Mysql56, &[]), servers::mariadb(), tempfile::tempdir().unwrap());
+    source
+        .exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1); CREATE TABLE d.keyless (a INT); \
+               SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON")
+        .await;
+    let mut busy = source.conn().await;
+    let long = tokio::spawn(async move { busy.query_drop("SELECT SLEEP(120), a FROM d.t").await });
+    until_runs_for(&source, "SELECT SLEEP%", 5).await;
+    let config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    run(UnitType::Dump, &config, 1).await.unwrap();
+    long.abort();
+    // The place of a new file: all that stands in the one before is committed, and none of it in the dump's future.
+    let meta = files::read_metadata(&dir.path().join("dump")).unwrap();
+    assert!(meta.location.binlog_name.ends_with(".000002") && meta.location.binlog_pos > 4, "{meta:?}");
+    let locks = "SELECT GROUP_CONCAT(argument) FROM mysql.general_log WHERE argument LIKE 'LOCK TABLES%'";
+    assert_eq!(source.text(locks).await, "LOCK TABLES `d`.`keyless` READ");
+    run(UnitType::Load, &config, 1).await.unwrap();
+    assert_equal(&source, &target).await;
+}
+
+#[tokio::test]
+async fn locked_tables_have_no_open_transactions() {
+    let (source, target, dir) = (Server::of(Release::Mysql56, &[]), servers::mariadb(), tempfile::tempdir().unwrap());
+    source.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1)").await;
+    let mut open = source.conn().await;
+    open.query_drop("BEGIN").await.unwrap();
+    open.query_drop("INSERT INTO d.t VALUES (2)").await.unwrap();
+    let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    config.mydumper.extra_args = "--consistency lock".into();
+    let dumped = tokio::spawn({
+        let config = config.clone();
+        async move { run(UnitType::Dump, &config, 1).await }
+    });
+    until_runs(&source, "LOCK TABLES%").await;
+    open.query_drop("COMMIT").await.unwrap();
+    dumped.await.unwrap().unwrap();
+    run(UnitType::Load, &config, 1).await.unwrap();
+    assert_eq!(target.text("SELECT GROUP_CONCAT(a) FROM d.t").await, "1,2");
 }
 
 /// A disk of 2 MiB that is freed by the operator.

@@ -13,6 +13,7 @@ pub mod link;
 pub mod load;
 pub mod mapped;
 pub mod remove_meta;
+pub mod senders;
 pub mod session;
 pub mod stream;
 pub mod sync;

@@ -43,7 +43,7 @@ const LITERAL_MODES: [&str; 11] = [
 /// meaning of literals are never taken over.
 pub fn target_session(config: &SubtaskConfig, facts: &ServerFacts) -> BTreeMap<String, String> {
     let mut out = config.to.session.clone();
-    if is_tidb3(&facts.target_version) {
+    if tidb_major(&facts.target_version) >= 3 {
         out.entry("tidb_txn_mode".into()).or_insert_with(|| "optimistic".into());
     }
     if !config.timezone.is_empty() {
@@ -64,6 +64,10 @@ pub fn load_session(config: &SubtaskConfig, facts: &ServerFacts) -> BTreeMap<Str
     let mut out = target_session(config, facts);
     if out.contains_key("tidb_txn_mode") {
         out.insert("tidb_txn_mode".into(), "optimistic".into());
+    }
+    if tidb_major(&facts.target_version) >= 4 {
+        // Else it writes each INSERT once more, without its values, to look for a plan that somebody has bound to it.
+        out.entry("tidb_use_plan_baselines".into()).or_insert_with(|| "0".into());
     }
     out.insert("foreign_key_checks".into(), "0".into());
     out.insert("time_zone".into(), "+00:00".into());
@@ -133,11 +137,11 @@ pub fn without(modes: &str, removed: &[&str]) -> String {
     kept.collect::<Vec<_>>().join(",")
 }
 
-fn is_tidb3(version: &str) -> bool {
+/// The major version of a TiDB; 0: it is none.
+fn tidb_major(version: &str) -> u32 {
     let text = version.to_ascii_lowercase();
-    let Some(at) = text.find("tidb-v") else { return false };
-    let major: String = text[at + 6..].chars().take_while(char::is_ascii_digit).collect();
-    major.parse::<u32>().is_ok_and(|major| major >= 3)
+    let Some((_, version)) = text.split_once("tidb-v") else { return 0 };
+    version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -185,8 +189,7 @@ mod tests {
 
     #[test]
     fn tidb_versions() {
-        assert!(is_tidb3("8.0.11-TiDB-v7.5.0"));
-        assert!(!is_tidb3("5.7.25-TiDB-v2.1.0"));
-        assert!(!is_tidb3("10.11.6-MariaDB"));
+        let versions = ["8.0.11-TiDB-v7.5.0", "5.7.25-TiDB-v2.1.0", "10.11.6-MariaDB", "8.0.11-TiDB-None"];
+        assert_eq!(versions.map(tidb_major), [7, 2, 0, 0]);
     }
 }

@@ -230,3 +230,36 @@ async fn streamed_into_tidb_while_sixteen_writers_work() {
         caught_up(&source, &target, &config, writers, 3).await;
     }
 }
+
+/// INSERT is tried first on TiDB: rows that are there make it REPLACE, within a packet and in a chunk of several.
+#[tokio::test]
+#[ignore = "tier: make test-tidb"]
+async fn rows_that_are_on_tidb_are_replaced() {
+    let (source, target) = (servers::mariadb(), Server::of(Release::Tidb, &[]));
+    let table = |name: &str| format!("CREATE TABLE d.{name} (id INT PRIMARY KEY, u INT UNIQUE, t TEXT)");
+    source.exec(&format!("CREATE DATABASE d; {}; {}; {}", table("small"), table("large"), table("fresh"))).await;
+    for (name, rows, bytes) in [("small", 50, 9), ("large", 4000, 1000), ("fresh", 2000, 500)] {
+        let rows = numbers(rows);
+        source.exec(&format!("INSERT INTO d.{name} SELECT n, n, REPEAT('x', {bytes}) FROM {rows} q")).await;
+    }
+    for import in ["stream", "logical"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = subtask(&source, &target, TaskMode::Full);
+        config.loader.import_mode = import.into();
+        config.loader.dir = dir.path().join("dump").display().to_string();
+        target
+            .exec(&format!("DROP DATABASE IF EXISTS d; CREATE DATABASE d; {}; {}", table("small"), table("large")))
+            .await;
+        // By the primary key, and by the other one.
+        target.exec("INSERT INTO d.small VALUES (7, 7, 'there'), (900, 9, 'there')").await;
+        target.exec("INSERT INTO d.large VALUES (3999, 1, 'there'), (4, 9000, 'there')").await;
+        for unit in [UnitType::Dump, UnitType::Load] {
+            let unit = units::build(unit, env(&config, 1)).unwrap();
+            if !unit.is_finished().await.unwrap() {
+                assert_eq!(unit.run(CancellationToken::new()).await.unwrap(), Ended::Finished);
+            }
+        }
+        assert_equal(&source, &target).await;
+        units::remove_meta(&config).await.unwrap();
+    }
+}

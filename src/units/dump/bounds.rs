@@ -69,22 +69,31 @@ fn between(columns: &[KeyColumn], cuts: &[Cut]) -> Vec<String> {
     out
 }
 
-/// `from <= key < to`.
+/// `from <= key < to`. Leading columns that are the same in both are compared once, so that the server reads nothing beside the range.
 fn range(columns: &[KeyColumn], from: Option<&Cut>, to: Option<&Cut>) -> String {
+    if let (Some([value, from @ ..]), Some([same, to @ ..]), Some((column, columns))) =
+        (from.map(Vec::as_slice), to.map(Vec::as_slice), columns.split_first())
+        && value == same
+        && !from.is_empty()
+        && !to.is_empty()
+    {
+        let rest = range(columns, Some(&from.to_vec()), Some(&to.to_vec()));
+        return format!("{} AND {rest}", column.compares("=", value));
+    }
     let from = from.map(|cut| compare(columns, cut, ">", ">="));
     let to = to.map(|cut| compare(columns, cut, "<", "<"));
     from.into_iter().chain(to).collect::<Vec<_>>().join(" AND ")
 }
 
-/// `key <last> cut`, column by column, with a bound on the first column that the optimizer sees.
+/// `key <last> cut`, column by column, as optimizers see one range of an index in it.
 fn compare(columns: &[KeyColumn], cut: &[String], strict: &str, last: &str) -> String {
     let (Some(column), Some(value)) = (columns.first(), cut.first()) else { return "1".into() };
-    let name = quote_name(&column.name);
     if cut.len() < 2 {
-        return format!("{name} {last} {value}");
+        return column.compares(last, value);
     }
-    let rest = compare(&columns[1..], &cut[1..], strict, last);
-    format!("({name} {strict}= {value} AND ({name} {strict} {value} OR {rest}))")
+    let rest = compare(columns.get(1..).unwrap_or_default(), cut.get(1..).unwrap_or_default(), strict, last);
+    let [bound, beyond, same] = [&format!("{strict}="), strict, "="].map(|operator| column.compares(operator, value));
+    format!("({bound} AND ({beyond} OR ({same} AND {rest})))")
 }
 
 struct Cutter<'a> {
@@ -148,8 +157,7 @@ impl Cutter<'_> {
 
     async fn is_large(&self, conn: &mut RowConn, from: Option<&Cut>, to: Option<&Cut>) -> Result<bool> {
         let columns = &self.key.columns;
-        let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
-        let (list, offset) = (names.join(","), self.rows.saturating_mul(LARGE));
+        let (list, offset) = (names(columns), self.rows.saturating_mul(LARGE));
         let condition = match range(columns, from, to) {
             all if all.is_empty() => all,
             some => format!(" WHERE {some}"),
@@ -208,8 +216,8 @@ impl Cutter<'_> {
     /// Every so many rows of the index a cut.
     async fn walk(&self, conn: &mut RowConn, start: Option<Cut>, end: Option<Cut>) -> Result<Vec<Cut>> {
         let columns = &self.key.columns;
-        let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
-        let list = names.join(",");
+        let values: Vec<String> = columns.iter().map(KeyColumn::value).collect();
+        let (values, list) = (values.join(","), names(columns));
         let mut out: Vec<Cut> = Vec::new();
         let mut last = start;
         let mut offset = self.rows;
@@ -219,7 +227,7 @@ impl Cutter<'_> {
             let to = end.as_ref().map(|cut| compare(columns, cut, "<", "<"));
             let given: Vec<String> = from.into_iter().chain(to).collect();
             let condition = if given.is_empty() { String::new() } else { format!(" WHERE {}", given.join(" AND ")) };
-            let sql = format!("SELECT {list} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
+            let sql = format!("SELECT {values} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
             let found = query(conn, &sql).await?;
             let Some(cut) = found.rows.first().and_then(|row| cut(columns, row)) else { break };
             // Rows that the literals don't tell apart: the next ones.
@@ -237,6 +245,10 @@ impl Cutter<'_> {
         }
         Ok(out)
     }
+}
+
+fn names(columns: &[KeyColumn]) -> String {
+    columns.iter().map(|column| quote_name(&column.name)).collect::<Vec<_>>().join(",")
 }
 
 /// A small result. The error doesn't quote the query, which holds values of keys.
@@ -271,7 +283,13 @@ mod tests {
         let cuts = [vec!["1".to_owned(), "2".to_owned()], vec!["7".to_owned()]];
         assert_eq!(
             between(&two, &cuts),
-            vec!["(`a` <= 1 AND (`a` < 1 OR `b` < 2))", "(`a` >= 1 AND (`a` > 1 OR `b` >= 2)) AND `a` < 7", "`a` >= 7"]
+            vec![
+                "(`a` <= 1 AND (`a` < 1 OR (`a` = 1 AND `b` < 2)))",
+                "(`a` >= 1 AND (`a` > 1 OR (`a` = 1 AND `b` >= 2))) AND `a` < 7",
+                "`a` >= 7"
+            ]
         );
+        let near = [vec!["1".to_owned(), "2".to_owned()], vec!["1".to_owned(), "5".to_owned()]];
+        assert_eq!(between(&two, &near)[1], "`a` = 1 AND `b` >= 2 AND `b` < 5");
     }
 }

@@ -9,6 +9,7 @@ pub mod document;
 pub mod files;
 mod filter;
 pub(in crate::units) mod keys;
+mod lock;
 pub mod metadata;
 pub mod names;
 pub(in crate::units) mod options;
@@ -42,7 +43,7 @@ use self::{
 use super::{
     Ended, Unit, UnitEnv,
     failpoint::{self, Place},
-    load,
+    load::{self, verb},
 };
 use crate::{
     config::{SubtaskConfig, subtask::TaskMode},
@@ -197,6 +198,7 @@ impl DumpUnit {
         let readers = snapshot::Readers {
             count: options.threads.min(plan.tables.len().max(1) * 4),
             consistency: options.consistency,
+            apart: verb::of_task(config) != verb::INSERT,
             limit: options.read_limit,
         };
         let started = now();

@@ -229,7 +229,14 @@ async fn read_structures(
         let Some(table) = by_name.get_mut(&key) else { continue };
         let (name, data_type, extra) = (text(&row, 2), text(&row, 3).to_lowercase(), text(&row, 4).to_uppercase());
         let (column_type, charset) = (text(&row, 5).to_lowercase(), text(&row, 6));
-        types.entry(key).or_default().insert(name.clone(), (data_type.clone(), charset.clone()));
+        types.entry(key).or_default().insert(
+            name.clone(),
+            keys::ColumnType {
+                data_type: data_type.clone(),
+                column_type: column_type.clone(),
+                charset: charset.clone(),
+            },
+        );
         if extra.replace("DEFAULT_GENERATED", "").contains("GENERATED") {
             continue;
         }

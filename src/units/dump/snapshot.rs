@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::{metadata::DumpLocation, options::Consistency, plan::TablePlan};
+use super::{lock, metadata::DumpLocation, options::Consistency, plan::TablePlan};
 use crate::{
     config::subtask::DbConfig,
     error::{Code, DmError, Result, Scope},
     mysql::RowConn,
-    schema::{ServerInfo, model::quote_name},
+    schema::{ServerInfo, model::quote_text},
     units::link,
 };
 
@@ -84,6 +84,8 @@ pub async fn run(conn: &mut RowConn, sql: &str) -> Result<()> {
 pub struct Readers {
     pub count: usize,
     pub consistency: Consistency,
+    /// Where no lock is granted, snapshots a few transactions apart do too.
+    pub apart: bool,
     /// Of one silence of the source.
     pub limit: Duration,
 }
@@ -98,125 +100,105 @@ pub async fn take(
 ) -> Result<Snapshot> {
     let mut conns = connections(db, server, readers.count, readers.limit).await?;
     let newer_command = !server.is_mariadb() && server.version >= 80_200;
-    let lock = lock(control, server, readers.consistency, tables).await?;
+    let held = lock::take(control, server, &readers, tables).await?;
     let taken: Result<_> = async {
-        let location = position(control, server, newer_command).await?;
+        let mut location = match held.everything {
+            true => position(control, server, newer_command).await?,
+            false => settled(control, server, newer_command).await?,
+        };
         for conn in &mut conns {
             run(conn, BEGIN).await?;
         }
-        let exit = if lock != Lock::None { None } else { Some(position(control, server, newer_command).await?) };
-        Ok((location, exit))
+        if held.everything {
+            return Ok((location, None));
+        }
+        if let (true, Some(first)) = (server.is_mariadb(), conns.first_mut()) {
+            let own = told(first).await?;
+            if !own.binlog_name.is_empty() {
+                location = DumpLocation { gtid: gtid_of(control, &own).await?.unwrap_or(location.gtid), ..own };
+            }
+        }
+        Ok((location, Some(position(control, server, newer_command).await?)))
     }
     .await;
-    match lock {
-        Lock::None => {}
-        Lock::Tables => execute(control, "UNLOCK TABLES").await?,
-        Lock::Stages => execute(control, "BACKUP STAGE END").await?,
-    }
+    lock::release(control, server, held.lock).await?;
     let (location, exit) = taken?;
     let exit = exit.filter(|exit| *exit != location);
     Ok(Snapshot { readers: conns, location, exit, newer_command })
 }
 
-/// What holds writers back while the snapshots are begun.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Lock {
-    None,
-    Tables,
-    /// MariaDB's backup locks: only commits wait, and no statement that runs already is waited for.
-    Stages,
+/// Where the binlog stands as a snapshot's own transaction sees it; an empty name: this server doesn't tell (MySQL).
+pub async fn told(conn: &mut RowConn) -> Result<DumpLocation> {
+    let sql = "SHOW STATUS LIKE 'binlog_snapshot_%'";
+    let told = conn.rows(sql).await.map_err(|e| query(&e, sql))?;
+    let mut at = DumpLocation::default();
+    for row in 0..told.rows.len() {
+        let (name, value) = (told.text(row, 0), told.text(row, 1));
+        match name.to_ascii_lowercase().as_str() {
+            "binlog_snapshot_file" => at.binlog_name = value,
+            "binlog_snapshot_position" => at.binlog_pos = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    Ok(at)
 }
 
-async fn lock(control: &mut Conn, server: &ServerInfo, consistency: Consistency, tables: &[TablePlan]) -> Result<Lock> {
-    let globally = "FLUSH TABLES WITH READ LOCK";
-    match consistency {
-        Consistency::None => return Ok(Lock::None),
-        Consistency::Lock => {
-            return lock_tables(control, tables).await.map(|()| Lock::Tables).map_err(|e| refused(&e, None));
-        }
-        Consistency::Auto if server.is_mariadb() && server.version >= BACKUP_STAGES => {
-            if stages(control).await? {
-                return Ok(Lock::Stages);
-            }
-        }
-        Consistency::Auto | Consistency::Flush => {}
-    }
-    let Err(first) = with_retry(control, globally).await else { return Ok(Lock::Tables) };
-    // 1045, 1227: not allowed to this user, or to anyone on a managed server.
-    if !matches!(link::errno(&first), 1045 | 1227) || consistency == Consistency::Flush {
-        return Err(refused(&first, None));
-    }
-    lock_tables(control, tables).await.map_err(|second| refused(&first, Some(&second)))?;
-    Ok(Lock::Tables)
+/// MariaDB's GTIDs up to a place; None when it doesn't know.
+pub async fn gtid_of(control: &mut Conn, at: &DumpLocation) -> Result<Option<String>> {
+    let sql = format!("SELECT BINLOG_GTID_POS({}, {})", quote_text(&at.binlog_name), at.binlog_pos);
+    let set: Option<Option<String>> = control.query_first(&sql).await.map_err(|e| query(&e, &sql))?;
+    Ok(set.flatten())
 }
 
-/// MariaDB from this version on has BACKUP STAGE.
-const BACKUP_STAGES: u32 = 100_401;
+/// What is in the binlog before this is given so long to become visible, where nothing better can be done.
+const SETTLES: Duration = Duration::from_secs(1);
 
-/// Blocks commits; false when this user may not, another backup runs, or something holds them up for too long.
-async fn stages(control: &mut Conn) -> Result<bool> {
-    for stage in ["START", "BLOCK_COMMIT"] {
-        let Err(e) = control.query_drop(format!("BACKUP STAGE {stage}")).await else { continue };
+/// A place of the binlog before which nothing is still on its way into the engine. What SHOW MASTER STATUS says is no such
+/// place: a transaction stands in the binlog before snapshots see it, and one that waits for a replica does so for seconds. MySQL
+/// begins a new binlog file only when all of the last one is committed, so it is asked to.
+async fn settled(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> Result<DumpLocation> {
+    let at = position(conn, server, newer_command).await?;
+    if at.binlog_name.is_empty() || server.is_mariadb() {
+        return Ok(at);
+    }
+    if let Err(e) = conn.query_drop("FLUSH LOCAL BINARY LOGS").await {
         if link::is_broken(&e) {
-            return Err(query(&e, "lock the source for a consistent snapshot"));
+            return Err(query(&e, "begin a new binlog file"));
         }
-        tracing::info!(error = %link::cause(&e), "no backup lock, the global read lock is tried");
-        if stage != "START" {
-            execute(control, "BACKUP STAGE END").await?;
+        tracing::info!(error = %link::cause(&e), "no new binlog file, what is being committed is given a second");
+        tokio::time::sleep(SETTLES).await;
+        return Ok(at);
+    }
+    let mut at = position(conn, server, newer_command).await?;
+    // The events that every file begins with.
+    let sql = format!("SHOW BINLOG EVENTS IN {} LIMIT 2", quote_text(&at.binlog_name));
+    let rows: Vec<Row> = match conn.query(&sql).await {
+        // Not allowed to: of MySQL 5.7 and later the set has only what is visible.
+        Err(e) if !link::is_broken(&e) => {
+            at.binlog_pos = FIRST_EVENT;
+            return Ok(at);
         }
-        return Ok(false);
-    }
-    Ok(true)
-}
-
-/// Waits for every transaction that changed one of the tables, so that what is committed is also in the binlog.
-async fn lock_tables(control: &mut Conn, tables: &[TablePlan]) -> std::result::Result<(), mysql_async::Error> {
-    if tables.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<String> =
-        tables.iter().map(|t| format!("{}.{} READ", quote_name(&t.schema), quote_name(&t.table))).collect();
-    with_retry(control, &format!("LOCK TABLES {}", names.join(", "))).await
-}
-
-/// How long a lock is waited for, in seconds, one time after the other. Short at first: the global lock and a transaction that
-/// another one's statement waits for hold each other up, until one of them gives in. Long at last, for long statements.
-const PATIENCE: [u64; 8] = [1, 1, 2, 3, 5, 10, 20, 20];
-
-/// Asks for a lock that statements hold off, with a pause for the others between the times.
-async fn with_retry(control: &mut Conn, sql: &str) -> std::result::Result<(), mysql_async::Error> {
-    let mut last = Ok(());
-    for seconds in PATIENCE {
-        control.query_drop(format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
-        last = control.query_drop(sql).await;
-        match &last {
-            Err(e) if link::errno(e) == 1205 => {
-                tracing::info!(seconds, "statements on the source hold off the lock of the snapshot");
-                tokio::time::sleep(Duration::from_secs(seconds.min(3))).await;
-            }
-            _ => break,
-        }
-    }
-    last
-}
-
-fn refused(first: &mysql_async::Error, second: Option<&mysql_async::Error>) -> DmError {
-    if link::is_broken(first) || second.is_some_and(link::is_broken) {
-        return query(second.unwrap_or(first), "lock the source for a consistent snapshot");
-    }
-    let also = second.map_or_else(String::new, |e| format!("; LOCK TABLES: {}", link::cause(e)));
-    let advice = if link::errno(first) == 1205 {
-        "Please let long statements and transactions on the source end (SHOW PROCESSLIST), or set `extra-args: \"--consistency \
-         none\"` in the mydumper configuration; then resume the task."
-    } else {
-        "Please grant the source's user RELOAD (or LOCK TABLES and SELECT on the tables), or set `extra-args: \"--consistency \
-         none\"` in the mydumper configuration; then resume the task."
+        rows => rows.map_err(|e| query(&e, &sql))?,
     };
-    DmError::new(Code::DumpUnitGlobalLock)
-        .msg(format!("the source refused the lock that a consistent dump needs (FLUSH TABLES WITH READ LOCK){also}"))
-        .scope(Scope::Upstream)
-        .cause(link::cause(first))
-        .workaround(advice)
+    (at.binlog_pos, at.gtid) = (FIRST_EVENT, String::new());
+    for row in rows {
+        match cell(&row, 2).as_str() {
+            "Format_desc" => at.binlog_pos = cell(&row, 4).parse().unwrap_or(FIRST_EVENT),
+            "Previous_gtids" => {
+                at.binlog_pos = cell(&row, 4).parse().unwrap_or(FIRST_EVENT);
+                at.gtid = cell(&row, 5).split_whitespace().collect();
+            }
+            _ => {}
+        }
+    }
+    Ok(at)
+}
+
+/// Where a binlog file's first event is.
+const FIRST_EVENT: u64 = 4;
+
+fn cell(row: &Row, at: usize) -> String {
+    row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default()
 }
 
 /// Where the source's binlog stands.
@@ -224,16 +206,14 @@ pub async fn position(conn: &mut Conn, server: &ServerInfo, newer_command: bool)
     let sql = if newer_command { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
     let row: Option<Row> = conn.query_first(sql).await.map_err(|e| query(&e, sql))?;
     let Some(row) = row else { return Ok(DumpLocation::default()) };
-    let text =
-        |row: &Row, at: usize| row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default();
-    let binlog_name = text(&row, 0);
+    let binlog_name = cell(&row, 0);
     let binlog_pos = row.get_opt::<u64, _>(1).and_then(std::result::Result::ok).unwrap_or(0);
     let gtid = if server.is_mariadb() {
         let sql = "SELECT @@GLOBAL.gtid_binlog_pos";
         let row: Option<Row> = conn.query_first(sql).await.map_err(|e| query(&e, sql))?;
-        row.map(|row| text(&row, 0)).unwrap_or_default()
+        row.map(|row| cell(&row, 0)).unwrap_or_default()
     } else {
-        text(&row, 4)
+        cell(&row, 4)
     };
     Ok(DumpLocation { binlog_name, binlog_pos, gtid: gtid.split_whitespace().collect() })
 }
@@ -243,6 +223,6 @@ pub async fn execute(conn: &mut Conn, sql: &str) -> Result<()> {
     conn.query_drop(sql).await.map_err(|e| link::failed(Code::DBExecuteFailed, Scope::Upstream, sql, &e))
 }
 
-fn query(e: &mysql_async::Error, what: &str) -> DmError {
+pub(super) fn query(e: &mysql_async::Error, what: &str) -> DmError {
     link::failed(Code::DBQueryFailed, Scope::Upstream, what, e)
 }

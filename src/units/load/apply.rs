@@ -17,6 +17,7 @@ use super::{
     scan::{Batch, InsertHead, ScanError, Scanner},
     sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
     store::{Part, Store},
+    verb,
 };
 use crate::{
     config::subtask::DbConfig,
@@ -27,6 +28,7 @@ use crate::{
         dump::{document, files},
         failpoint::{self, Place},
         fence, link,
+        senders::Senders,
     },
 };
 
@@ -37,7 +39,7 @@ pub struct Shared {
     pub store: Store,
     pub target: DbConfig,
     pub session: Vec<(String, String)>,
-    /// `REPLACE INTO`, `INSERT IGNORE INTO` or `INSERT INTO`.
+    /// What the task asks for: see [`verb`].
     pub verb: &'static str,
     /// Bytes of rows in a transaction.
     pub batch_bytes: usize,
@@ -48,6 +50,8 @@ pub struct Shared {
     pub bytes: BTreeMap<String, bytes::Texts>,
     /// The target executes comments meant for newer servers.
     pub tidb: bool,
+    /// Who may send now; None: all.
+    pub turns: Option<Senders>,
 }
 
 /// One worker.
@@ -68,7 +72,8 @@ type Reading = JoinHandle<(Input, Result<Option<Batch>, ScanError>)>;
 impl Worker {
     /// Connects when there is something to load.
     pub fn new(shared: Arc<Shared>) -> Self {
-        let sender = Sender::new(shared.store.clone(), shared.target.clone(), shared.session.clone());
+        let (store, target, session) = (shared.store.clone(), shared.target.clone(), shared.session.clone());
+        let sender = Sender::new(store, target, session, shared.turns.clone());
         Worker { shared, sender }
     }
 
@@ -96,11 +101,13 @@ impl Worker {
                 let sent = batch.unwrap_or_else(|| Batch { start: position, end: position, ..Batch::default() });
                 let to = if done { file.row.size.max(sent.end) } else { sent.end };
                 let part = Part { from: sent.start, to, done, transactional };
-                let stored = match self.apply(file, part, &sent).await? {
+                self.sender.turn().await;
+                let stored = match self.apply(file, table, part, &sent).await? {
                     Applied::Committed => (to, done),
                     Applied::At(stored, stored_done) => (stored, stored_done),
                 };
                 let rows = if stored == (to, done) { sent.rows } else { 0 };
+                self.sender.turn_ends(if rows > 0 { sent.text.len() as u64 } else { 0 });
                 self.shared.counters.add(table, stored.0.saturating_sub(position), rows);
                 position = stored.0;
                 if stored.1 {
@@ -148,16 +155,17 @@ impl Worker {
     }
 
     /// One transaction with these rows (may be none), until its outcome is known.
-    async fn apply(&mut self, file: &DataFile, part: Part, batch: &Batch) -> Result<Applied> {
+    async fn apply(&mut self, file: &DataFile, table: &TableProgress, part: Part, batch: &Batch) -> Result<Applied> {
         let name = &file.row.file;
         let Part { from, to, done, .. } = part;
         let (before, after) = self.sender.store.around_batch(name, &part);
-        let (head, between) = match batch.rows {
-            0 => (String::new(), ""),
-            _ => (statement_head(self.shared.verb, file, batch)?, "; "),
-        };
         let (mut breaks, mut conflicts) = (0, 0);
         loop {
+            let verb = verb::now(self.shared.verb, self.shared.tidb, table);
+            let (head, between) = match batch.rows {
+                0 => (String::new(), ""),
+                _ => (statement_head(verb, file, batch)?, "; "),
+            };
             failpoint::pass(&self.shared.task, Place::LoadBeforeBatch)?;
             match self
                 .sender
@@ -190,6 +198,7 @@ impl Worker {
                     conflicts += 1;
                     sender::after_conflict(conflicts).await;
                 }
+                Sent::Refused(e) if verb::replaces_now(verb, self.shared.verb, link::errno(&e), table) => {}
                 Sent::Refused(e) => return Err(batch_error(file, &part, batch, &e)),
             }
         }

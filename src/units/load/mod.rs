@@ -10,11 +10,13 @@ pub(in crate::units) mod create;
 pub(in crate::units) mod create_all;
 pub(in crate::units) mod folder;
 pub(in crate::units) mod indexes;
+mod left;
 mod objects;
 pub(in crate::units) mod progress;
 mod scan;
 pub(in crate::units) mod sender;
 pub(in crate::units) mod store;
+pub(in crate::units) mod verb;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     apply::{Shared, Worker},
     folder::{DataFile, Folder, SchemaFile},
+    left::Left,
     progress::{Counters, TableProgress},
     store::{Claimed, FileRow, Store, absent_is_none},
 };
@@ -142,7 +145,7 @@ impl LoadUnit {
         let bytes = self.bytes(&mut conn, &folder, there, (source.server, tidb)).await?;
         let data = self.expect(&mut folder);
         self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
-        let shared = Shared { plain, bytes, tidb, ..self.shared(&store, session, &mut conn).await? };
+        let shared = Shared { plain, bytes, ..self.shared(&store, session, &mut conn, (tidb, data.len())).await? };
         let session = shared.session.clone();
         self.load_files(data, shared).await?;
         let text = |file: &SchemaFile| ((file.target_schema.clone(), file.target_table.clone()), (file.clone(), None));
@@ -152,6 +155,11 @@ impl LoadUnit {
         self.answered("write the load state", store.finish(&mut conn, folder.metadata.as_ref())).await?;
         failpoint::pass(&config.name, Place::LoadAfterFinish)?;
         clean_after_load(config)
+    }
+
+    /// Connections that write rows, at most.
+    pub(in crate::units) fn writers(&self) -> usize {
+        self.env.config.loader.pool_size.clamp(1, 256)
     }
 
     /// A step on the target, which answers in time: a connection that is half open would never end.
@@ -179,7 +187,13 @@ impl LoadUnit {
         }
     }
 
-    async fn shared(&self, store: &Store, session: Vec<(String, String)>, conn: &mut Conn) -> Result<Shared> {
+    async fn shared(
+        &self,
+        store: &Store,
+        session: Vec<(String, String)>,
+        conn: &mut Conn,
+        (tidb, files): (bool, usize),
+    ) -> Result<Shared> {
         let config = &self.env.config;
         let sql = "SELECT @@max_allowed_packet";
         let packet: Option<u64> = mysql::within(config.to.answer_limit(), conn.query_first(sql))
@@ -191,12 +205,13 @@ impl LoadUnit {
             store: store.clone(),
             target: config.to.clone(),
             session,
-            verb: verb(config),
+            verb: verb::of_task(config),
             batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
             counters: Arc::clone(&self.counters),
             plain: HashSet::new(),
             bytes: BTreeMap::new(),
-            tidb: false,
+            tidb,
+            turns: sender::turns(tidb, self.writers().min(files)),
         })
     }
 
@@ -302,7 +317,7 @@ impl LoadUnit {
     }
 
     async fn load_files(&self, left: VecDeque<(DataFile, Arc<TableProgress>)>, shared: Shared) -> Result<()> {
-        let workers = self.env.config.loader.pool_size.clamp(1, 256).min(left.len());
+        let workers = self.writers().min(left.len());
         let most = if shared.tidb { usize::MAX } else { stream::WRITERS_OF_A_TABLE };
         let left = Arc::new(Mutex::new(Left { files: left, of_table: BTreeMap::new(), most }));
         let shared = Arc::new(shared);
@@ -325,39 +340,6 @@ impl LoadUnit {
             ended.map_err(|e| DmError::new(Code::LoadUnitDispatchSQLFromFile).msg("a load worker died").cause(e))??;
         }
         Ok(())
-    }
-}
-
-/// Files that nobody has begun with.
-struct Left {
-    files: VecDeque<(DataFile, Arc<TableProgress>)>,
-    /// Workers of each table.
-    of_table: BTreeMap<String, usize>,
-    most: usize,
-}
-
-impl Left {
-    fn next(&mut self) -> Option<(DataFile, Arc<TableProgress>)> {
-        let room = |table: &TableProgress| self.of_table.get(&table.name).is_none_or(|count| *count < self.most);
-        let at = self.files.iter().position(|(_, table)| room(table))?;
-        let (file, table) = self.files.remove(at)?;
-        *self.of_table.entry(table.name.clone()).or_default() += 1;
-        Some((file, table))
-    }
-
-    fn ended(&mut self, table: &TableProgress) {
-        if let Some(count) = self.of_table.get_mut(&table.name) {
-            *count = count.saturating_sub(1);
-        }
-    }
-}
-
-/// How rows are written, by `on-duplicate-logical`.
-pub(in crate::units) fn verb(config: &SubtaskConfig) -> &'static str {
-    match config.loader.on_duplicate_logical.as_str() {
-        "ignore" => "INSERT IGNORE INTO",
-        "error" => "INSERT INTO",
-        _ => "REPLACE INTO",
     }
 }
 

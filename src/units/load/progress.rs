@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -32,6 +32,7 @@ pub struct TableProgress {
     rows: AtomicU64,
     chunks: AtomicU64,
     chunks_done: AtomicU64,
+    duplicates: AtomicBool,
 }
 
 impl TableProgress {
@@ -51,6 +52,16 @@ impl TableProgress {
     /// Bytes that aren't loaded yet.
     pub fn left(&self) -> u64 {
         self.total.load(Relaxed).saturating_sub(self.finished.load(Relaxed))
+    }
+
+    /// Rows with the same keys were on the target.
+    pub fn met_duplicates(&self) {
+        self.duplicates.store(true, Relaxed);
+    }
+
+    /// Whether that has happened in this run.
+    pub fn has_duplicates(&self) -> bool {
+        self.duplicates.load(Relaxed)
     }
 
     fn is_done(&self) -> bool {

@@ -9,7 +9,10 @@ use crate::{
     config::subtask::DbConfig,
     error::{Result, Scope},
     mysql::RowConn,
-    units::link,
+    units::{
+        link,
+        senders::{self, Senders, Turn},
+    },
 };
 
 /// A target that doesn't answer for so long ends the run (and is resumed by the supervisor).
@@ -22,7 +25,18 @@ pub struct Sender {
     pub store: Store,
     pub target: DbConfig,
     pub session: Vec<(String, String)>,
+    turns: Option<Senders>,
+    turn: Option<Turn>,
     conn: Option<RowConn>,
+}
+
+/// Who may send to TiDB at first: two cores are busy with them, and what more would do is found out.
+const FIRST_SENDERS: usize = 4;
+
+/// The writers' turns. For TiDB only: its CPU for the same rows grows with the transactions that are open side by side (a third
+/// more for sixteen than for four), and how many pay depends on how large the cluster is. None: all may send.
+pub fn turns(tidb: bool, writers: usize) -> Option<Senders> {
+    tidb.then(|| Senders::of_load(FIRST_SENDERS, writers))
 }
 
 /// What is known of a packet of statements.
@@ -36,19 +50,47 @@ pub enum Sent {
 
 impl Sender {
     /// Connects when there is something to send.
-    pub fn new(store: Store, target: DbConfig, session: Vec<(String, String)>) -> Self {
-        Sender { store, target, session, conn: None }
+    pub fn new(store: Store, target: DbConfig, session: Vec<(String, String)>, turns: Option<Senders>) -> Self {
+        Sender { store, target, session, turns, turn: None, conn: None }
+    }
+
+    /// Waits until this writer may send a transaction; [`Sender::turn_ends`] when its end is known.
+    pub async fn turn(&mut self) {
+        if let (Some(turns), None) = (&self.turns, &self.turn) {
+            self.turn = Some(turns.turn().await);
+        }
+    }
+
+    /// So many bytes are committed; none: what became of them is another matter.
+    pub fn turn_ends(&mut self, bytes: u64) {
+        let (Some(turn), Some(turns)) = (self.turn.take(), &self.turns) else { return };
+        if bytes > 0 {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            turn.done(&senders::Sent { rows: 0, bytes, more: turns.are_all_taken() });
+        }
     }
 
     /// Leaves the connection, and with it the transaction that is open.
     pub fn leave(&mut self) {
         self.conn = None;
+        self.turn = None;
     }
 
     /// Sends statements as one packet and waits for all answers.
     pub async fn send(&mut self, parts: &[&[u8]]) -> Result<Sent> {
         let mut conn = self.connection().await?;
-        let Err(e) = conn.run(parts).await else {
+        let sent = match &mut self.turn {
+            None => conn.run(parts).await,
+            Some(turn) => {
+                let mut sent = std::pin::pin!(conn.run(parts));
+                tokio::select! {
+                    biased;
+                    sent = &mut sent => sent,
+                    () = turn.expire() => sent.await,
+                }
+            }
+        };
+        let Err(e) = sent else {
             self.conn = Some(conn);
             return Ok(Sent::Done);
         };

@@ -22,7 +22,9 @@ pub struct StreamTable {
     pub plan: TablePlan,
     pub target_schema: String,
     pub target_table: String,
-    /// `INSERT INTO ... VALUES ` with its columns.
+    /// What its rows are written with, by the task and the load: see [`crate::units::load::verb`].
+    pub verb: &'static str,
+    /// What stands between that and the rows: the table and its columns.
     pub head: Vec<u8>,
     /// What a route adds to each row: `,'value'`.
     pub tail: Vec<u8>,
@@ -46,11 +48,17 @@ const TOGETHER_BYTES: u64 = 512 << 10;
 
 impl StreamTable {
     /// A table on its way to its target.
-    pub fn new(plan: TablePlan, target: (String, String), extra: &[ExtraColumn], verb: &str, whole: bool) -> Self {
+    pub fn new(
+        plan: TablePlan,
+        target: (String, String),
+        extra: &[ExtraColumn],
+        verb: &'static str,
+        whole: bool,
+    ) -> Self {
         let columns = plan.columns.iter().map(|(name, _)| name).chain(extra.iter().map(|extra| &extra.name));
         let columns: Vec<String> = columns.map(|name| quote_name(name)).collect();
         let (schema, table) = (quote_name(&target.0), quote_name(&target.1));
-        let head = format!("{verb} {schema}.{table} ({}) VALUES ", columns.join(",")).into_bytes();
+        let head = format!(" {schema}.{table} ({}) VALUES ", columns.join(",")).into_bytes();
         let mut tail = Vec::new();
         for extra in extra {
             tail.push(b',');
@@ -61,7 +69,7 @@ impl StreamTable {
         let progress = TableProgress::new(name, plan.estimated_rows);
         let unread = AtomicUsize::new(0);
         let long = whole || plan.key.is_none();
-        StreamTable { plan, target_schema, target_table, head, tail, whole, long, plain: false, unread, progress }
+        StreamTable { plan, target_schema, target_table, verb, head, tail, whole, long, plain: false, unread, progress }
     }
 
     /// The source's name of it, for people.
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn rows_go_to_the_target_with_the_routes_columns() {
         let table = table(&[ExtraColumn { name: "c".into(), value: "it's".into() }]);
-        assert_eq!(table.head, b"REPLACE INTO `d`.`t``` (`c`) VALUES ");
+        assert_eq!(table.head, b" `d`.`t``` (`c`) VALUES ");
         assert_eq!(table.tail, b",'it''s'");
     }
 

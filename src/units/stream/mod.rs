@@ -4,6 +4,7 @@
 //! chunks, finish. See docs/full/stream.md.
 
 mod chunk;
+mod cut;
 pub mod ledger;
 mod pump;
 mod reader;
@@ -17,14 +18,11 @@ pub const WRITERS_OF_A_TABLE: usize = tables::PARTS;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
 use mysql_async::{Conn, prelude::Queryable};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::sync::Semaphore;
 
 use self::{
     chunk::{Chunk, Queue, StreamTable},
@@ -34,13 +32,14 @@ use self::{
 };
 use super::{
     dump::{
-        self, DumpOptions, Metadata, bounds, names,
+        self, DumpOptions, Metadata,
         plan::{self, DumpPlan},
     },
     engine,
     failpoint::{self, Place},
     link,
-    load::{self, LoadUnit, clear, create, indexes, progress::Counters, store::Store},
+    load::{self, LoadUnit, clear, create, indexes, progress::Counters, sender, store::Store, verb},
+    senders::Senders,
     session,
 };
 use crate::{
@@ -85,6 +84,8 @@ pub struct Shared {
     pub buffers: Buffers,
     pub budget_kib: u32,
     pub tidb: bool,
+    /// Who may send now; None: all.
+    pub turns: Option<Senders>,
     pub counters: Arc<Counters>,
     pub queue: Queue,
 }
@@ -256,7 +257,7 @@ impl StreamedLoad<'_> {
         if now.into_iter().map(|t| (t.schema, t.table)).collect::<BTreeSet<_>>() != planned {
             return Err(Failure::StructureChanged("a schema".into()));
         }
-        let (readers, chunks) = cut(taken.readers, &tables, &sides.options).await?;
+        let (readers, chunks) = cut::cut(taken.readers, &tables, &sides.options).await?;
         entries.extend(chunks);
         ledger::register(&sides.store, &mut sides.target, &entries).await?;
         failpoint::pass(&config.name, Place::StreamBeforeComplete)?;
@@ -332,17 +333,18 @@ impl StreamedLoad<'_> {
 
     async fn snapshot(&self, sides: &mut Sides, tables: &[Arc<StreamTable>], most: usize) -> Result<Taken> {
         let Sides { source, server, options, .. } = sides;
+        let config = &self.unit.env.config;
         let exact = tables.iter().any(|table| table.whole);
-        let plans: Vec<_> = tables.iter().map(|table| table.plan.clone()).collect();
+        let keyed = |table: &Arc<StreamTable>| dump::plan::TablePlan { has_key: !table.whole, ..table.plan.clone() };
+        let plans: Vec<_> = tables.iter().map(keyed).collect();
         let readers = dump::snapshot::Readers {
             count: options.threads.min(most).max(1),
             consistency: options.consistency,
+            // Where a duplicate is an error, snapshots a few transactions apart must not make one.
+            apart: verb::of_task(config) != verb::INSERT,
             limit: options.read_limit,
         };
-        let config = &self.unit.env.config;
-        // Where a duplicate is an error, snapshots a few transactions apart must not make one.
-        let apart = load::verb(config) != "INSERT INTO";
-        let wanted = snapshot::Wanted { readers, exact, apart };
+        let wanted = snapshot::Wanted { readers, exact };
         snapshot::take(&config.from, source, server, &plans, wanted).await
     }
 
@@ -358,7 +360,8 @@ impl StreamedLoad<'_> {
             .await
             .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read max_allowed_packet", &e))?;
         let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
-        let left = chunks.len();
+        let writers = self.unit.writers().min(chunks.len());
+        let tidb = how.policy.target.tidb;
         let shared = Shared {
             task: config.name.clone(),
             store: sides.store.clone(),
@@ -370,11 +373,11 @@ impl StreamedLoad<'_> {
             budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
             buffers: Buffers::default(),
             budget_kib: BUDGET_KIB,
-            tidb: how.policy.target.tidb,
+            tidb,
+            turns: sender::turns(tidb, writers),
             counters: Arc::clone(&self.unit.counters),
-            queue: Queue::new(chunks, if how.policy.target.tidb { usize::MAX } else { tables::PARTS }),
+            queue: Queue::new(chunks, if tidb { usize::MAX } else { tables::PARTS }),
         };
-        let writers = config.loader.pool_size.clamp(1, 256).min(left);
         let pumped = pump::run(std::mem::take(&mut work.readers), writers, Arc::new(shared));
         let from = &work.metadata.location;
         if config.mode == TaskMode::All && !from.binlog_name.is_empty() {
@@ -433,60 +436,6 @@ impl StreamedLoad<'_> {
             ));
         }
     }
-}
-
-/// Finds the chunks of all tables with all readers, under their snapshots.
-async fn cut(
-    readers: Vec<Reader>,
-    tables: &[Arc<StreamTable>],
-    options: &DumpOptions,
-) -> Result<(Vec<Reader>, Vec<Entry>), Failure> {
-    let next = Arc::new(AtomicUsize::new(0));
-    let tables: Arc<[Arc<StreamTable>]> = tables.into();
-    let most = options.rows.max(1);
-    let mut tasks: JoinSet<Result<(Reader, Vec<Entry>), Failure>> = JoinSet::new();
-    for mut reader in readers {
-        let (next, tables) = (next.clone(), tables.clone());
-        tasks.spawn(async move {
-            let mut out = Vec::new();
-            while let Some(table) = tables.get(next.fetch_add(1, Ordering::AcqRel)) {
-                out.extend(chunks_of(&mut reader, table, most).await?);
-            }
-            Ok((reader, out))
-        });
-    }
-    let (mut readers, mut entries) = (Vec::new(), Vec::new());
-    while let Some(done) = tasks.join_next().await {
-        let died = |e| DmError::new(Code::DumpUnitRuntime).msg("a reader died").cause(e);
-        let (reader, more) = done.map_err(died)??;
-        readers.push(reader);
-        entries.extend(more);
-    }
-    Ok((readers, entries))
-}
-
-async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> Result<Vec<Entry>, Failure> {
-    let plan = &table.plan;
-    let failed = |e: DmError| {
-        if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
-    };
-    let (mut conditions, mut size) = (vec![String::new()], plan.estimated_bytes);
-    if !table.whole {
-        let of_row = bounds::row_bytes(&mut reader.conn, plan).await.map_err(failed)?;
-        let rows = (CHUNK_BYTES / of_row.max(1)).clamp(1, most_rows);
-        conditions = bounds::conditions(&mut reader.conn, plan, rows).await.map_err(failed)?;
-        let most = of_row.saturating_mul(rows);
-        size = if conditions.len() > 1 { most } else { size.min(most) };
-    }
-    let entry = |(number, detail)| Entry {
-        name: names::data_file(&plan.schema, &plan.table, number, None),
-        target_schema: table.target_schema.clone(),
-        target_table: table.target_table.clone(),
-        size,
-        detail,
-        ..Entry::default()
-    };
-    Ok(conditions.into_iter().enumerate().map(entry).collect())
 }
 
 /// Where the first snapshot of the load stands, and up to where chunks may be newer.

@@ -88,7 +88,8 @@ pub async fn run(readers: Vec<Reader>, writers: usize, shared: Arc<Shared>) -> R
     let received = Arc::new(Mutex::new(received));
     let mut tasks: JoinSet<Result<(), Failure>> = JoinSet::new();
     for _ in 0..writers.max(1) {
-        let sender = Sender::new(shared.store.clone(), shared.target.clone(), shared.session.clone());
+        let (store, target, session) = (shared.store.clone(), shared.target.clone(), shared.session.clone());
+        let sender = Sender::new(store, target, session, shared.turns.clone());
         let writer = Writer { shared: shared.clone(), sender };
         tasks.spawn(write(writer, received.clone()));
     }

@@ -24,6 +24,7 @@ use crate::{
             plan, row,
         },
         link,
+        load::verb,
     },
 };
 
@@ -217,11 +218,17 @@ impl<'a> Text<'a> {
     /// What stands before a row; where the row begins.
     fn begin(&mut self) -> usize {
         if self.text.is_empty() {
-            self.text.extend_from_slice(&self.table.head);
+            self.head();
         } else {
             self.text.push(b',');
         }
         self.text.len()
+    }
+
+    fn head(&mut self) {
+        let verb = verb::now(self.table.verb, self.shared.tidb, &self.table.progress);
+        self.text.extend_from_slice(verb.as_bytes());
+        self.text.extend_from_slice(&self.table.head);
     }
 
     fn end_row(&mut self, before: usize, start: usize) -> [Option<Batch>; 2] {
@@ -241,7 +248,7 @@ impl<'a> Text<'a> {
             let row = self.text.split_off(before + 1);
             self.text.pop();
             out[0] = Some(self.take(false));
-            self.text.extend_from_slice(&self.table.head);
+            self.head();
             self.text.extend_from_slice(&row);
         }
         self.rows += 1;

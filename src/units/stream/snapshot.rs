@@ -4,21 +4,18 @@
 //! few transactions apart, and sync squares what lies between. MySQL doesn't tell: there a lock is held while the snapshots
 //! are begun, as for a dump; where the rights for it lack, the binlog's place before and after is taken.
 
-use mysql_async::{Conn, prelude::Queryable};
+use mysql_async::Conn;
 
 use crate::{
     config::subtask::DbConfig,
-    error::{Code, Result, Scope},
-    mysql::{RowConn, quote_text},
+    error::{Code, Result},
+    mysql::RowConn,
     schema::ServerInfo,
-    units::{
-        dump::{
-            DumpLocation,
-            options::Consistency,
-            plan::TablePlan,
-            snapshot::{self, Readers, Snapshot},
-        },
-        link,
+    units::dump::{
+        DumpLocation,
+        options::Consistency,
+        plan::TablePlan,
+        snapshot::{self, Readers, Snapshot},
     },
 };
 
@@ -46,8 +43,6 @@ pub struct Wanted {
     pub readers: Readers,
     /// Each reader's own place must be known.
     pub exact: bool,
-    /// They may be a few transactions apart although there is a lock.
-    pub apart: bool,
 }
 
 /// Begins the readers' snapshots.
@@ -58,10 +53,10 @@ pub async fn take(
     tables: &[TablePlan],
     wanted: Wanted,
 ) -> Result<Taken> {
-    let Wanted { readers, exact, apart } = wanted;
+    let Wanted { readers, exact } = wanted;
     let consistency = readers.consistency;
     if server.is_mariadb()
-        && (apart || consistency == Consistency::None)
+        && (readers.apart || consistency == Consistency::None)
         && matches!(consistency, Consistency::Auto | Consistency::None)
         && let Some(taken) = self_told(db, control, server, readers, exact).await?
     {
@@ -102,17 +97,7 @@ async fn self_told(
     let mut out: Vec<Reader> = Vec::with_capacity(readers.count);
     for mut conn in snapshot::connections(db, server, readers.count, readers.limit).await? {
         snapshot::run(&mut conn, snapshot::BEGIN).await?;
-        let sql = "SHOW STATUS LIKE 'binlog_snapshot_%'";
-        let told = conn.rows(sql).await.map_err(|e| query(&e, sql))?;
-        let mut at = DumpLocation::default();
-        for row in 0..told.rows.len() {
-            let (name, value) = (told.text(row, 0), told.text(row, 1));
-            match name.to_ascii_lowercase().as_str() {
-                "binlog_snapshot_file" => at.binlog_name = value,
-                "binlog_snapshot_position" => at.binlog_pos = value.parse().unwrap_or(0),
-                _ => {}
-            }
-        }
+        let at = snapshot::told(&mut conn).await?;
         if at.binlog_name.is_empty() {
             // No binlog, or a server that doesn't tell.
             let now = snapshot::position(control, server, false).await?;
@@ -133,17 +118,11 @@ async fn self_told(
             reader.at.gtid.clone_from(&known.gtid);
             continue;
         }
-        let sql = format!("SELECT BINLOG_GTID_POS({}, {})", quote_text(place.0), place.1);
-        let set: Option<Option<String>> = control.query_first(&sql).await.map_err(|e| query(&e, &sql))?;
-        let Some(Some(set)) = set else { return Ok(None) };
+        let Some(set) = snapshot::gtid_of(control, &reader.at).await? else { return Ok(None) };
         reader.at.gtid = set;
         known = Some(reader.at.clone());
     }
     let end = |reader: Option<&Reader>| reader.map(|r| r.at.clone()).unwrap_or_default();
     let (location, exit) = (end(out.first()), end(out.last()));
     Ok(Some(Taken { readers: out, location, exit }))
-}
-
-fn query(e: &mysql_async::Error, what: &str) -> crate::error::DmError {
-    link::failed(Code::DBQueryFailed, Scope::Upstream, what, e)
 }

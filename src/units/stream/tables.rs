@@ -24,7 +24,7 @@ use crate::{
             row::ColumnKind,
         },
         link,
-        load::{self, bytes, create, create_all, folder::SchemaFile},
+        load::{self, bytes, create, create_all, folder::SchemaFile, verb},
     },
 };
 
@@ -113,10 +113,10 @@ pub async fn on_their_way(
     let keyed = keyed_targets(conn, routed.iter().map(|(_, (schema, _), _)| schema.as_str())).await?;
     let targets = routed.iter().map(|(_, (schema, table), _)| (schema.as_str(), table.as_str()));
     let plain = load::create::without_transactions(conn, targets).await?;
-    let given = load::verb(config);
+    let given = verb::of_task(config);
     let tables = routed.into_iter().map(|(table, target, extra)| {
         let was_empty = empty.get(&(table.schema.clone(), table.table.clone())).copied().unwrap_or_default();
-        let verb = if there.is_none() && was_empty && given == "INSERT INTO" { "REPLACE INTO" } else { given };
+        let verb = if there.is_none() && was_empty && given == verb::INSERT { verb::REPLACE } else { given };
         // Names may differ in case only, by the target's rules.
         let has_key = keyed.contains(&(target.0.to_lowercase(), target.1.to_lowercase()));
         let whole = !(table.has_key && has_key);

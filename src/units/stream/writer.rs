@@ -19,6 +19,7 @@ use crate::{
         fence, link,
         load::bytes,
         load::sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
+        load::verb,
     },
 };
 
@@ -53,6 +54,8 @@ enum Outcome {
     /// Another run of this task has written the whole chunk.
     Done,
     Again(DmError),
+    /// A duplicate met the transaction, which is rolled back: its rows are to be sent as REPLACE.
+    Replace,
 }
 
 impl Writer {
@@ -61,11 +64,12 @@ impl Writer {
         let shared = self.shared.clone();
         let chunk = &job.chunk.clone();
         let (mut from, mut to, mut rows, mut open) = (0, 0, 0, false);
-        while let Some(Batch { text, rows: more, last, held }) = job.next().await {
+        while let Some(Batch { mut text, rows: more, last, held }) = job.next().await {
             let commits = last || chunk.table.long;
             to += text.len() as u64;
             let (mut before, mut after) = (String::new(), String::new());
             if !open {
+                self.sender.turn().await;
                 before = ledger::open(&shared.store, &chunk.name, from, chunk.table.plain);
             }
             if commits {
@@ -79,11 +83,22 @@ impl Writer {
             if commits {
                 failpoint::pass(&shared.task, Place::StreamBeforeCommit)?;
             }
-            match self.send(chunk, &[before.as_bytes(), &text, after.as_bytes()], &step).await? {
+            let mut outcome = self.send(chunk, &[before.as_bytes(), &text, after.as_bytes()], &step).await?;
+            if let Outcome::Replace = outcome {
+                text.splice(..verb::INSERT.len(), verb::REPLACE.bytes());
+                outcome = self.send(chunk, &[before.as_bytes(), &text, after.as_bytes()], &step).await?;
+            }
+            if commits || !matches!(outcome, Outcome::Ok) {
+                let bytes = if let Outcome::Ok = outcome { to - from } else { 0 };
+                self.sender.turn_ends(bytes);
+            }
+            match outcome {
                 Outcome::Ok if commits => failpoint::pass(&shared.task, Place::StreamCommitted)?,
                 Outcome::Ok => {}
                 Outcome::Done => return Ok(Written::Done { bytes: to, rows }),
                 Outcome::Again(error) => return Ok(Written::Again { error, read: last }),
+                // Never twice: what is refused is no INSERT any more.
+                Outcome::Replace => return Ok(Written::Abandoned),
             }
             shared.buffers.give(text);
             drop(held);
@@ -166,6 +181,9 @@ impl Writer {
                         return self.again(chunk, step.from, &e);
                     }
                 }
+                Sent::Refused(e) if replaces_now(chunk, packet, link::errno(&e)) => {
+                    return if alone { Ok(Outcome::Replace) } else { self.again(chunk, step.from, &e) };
+                }
                 Sent::Refused(e) => return Err(refused(chunk, packet, &e)),
             }
         }
@@ -178,10 +196,19 @@ impl Writer {
     }
 }
 
+fn replaces_now(chunk: &Chunk, packet: &[&[u8]], errno: u16) -> bool {
+    let inserts = packet.iter().any(|part| part.starts_with(verb::INSERT.as_bytes()));
+    inserts && verb::replaces_now(verb::INSERT, chunk.table.verb, errno, &chunk.table.progress)
+}
+
 /// The target refused a packet's rows.
 fn refused(chunk: &Chunk, packet: &[&[u8]], e: &mysql_async::Error) -> DmError {
     let (table, error) = (&chunk.table, failure(chunk, e));
-    let rows = packet.iter().find_map(|part| part.strip_prefix(table.head.as_slice())).unwrap_or_default();
+    let rows_of = |part: &'_ [u8]| -> Option<Vec<u8>> {
+        let rows = [table.verb, verb::INSERT].iter().find_map(|verb| part.strip_prefix(verb.as_bytes()))?;
+        Some(rows.strip_prefix(table.head.as_slice())?.to_vec())
+    };
+    let rows = packet.iter().find_map(|part| rows_of(part)).unwrap_or_default();
     let mut columns: Vec<String> = table.plan.columns.iter().map(|(name, _)| name.clone()).collect();
     // Those that a route adds.
     columns.extend(std::iter::repeat_n(
@@ -189,7 +216,7 @@ fn refused(chunk: &Chunk, packet: &[&[u8]], e: &mysql_async::Error) -> DmError {
         bytes::values(&[b"(0", &*table.tail, b")"].concat()).len().saturating_sub(1),
     ));
     let target = format!("{}.{}", quote_name(&table.target_schema), quote_name(&table.target_table));
-    match bytes::advice(e, rows, &columns, &target) {
+    match bytes::advice(e, &rows, &columns, &target) {
         Some(advice) => error.workaround(advice),
         None => error,
     }

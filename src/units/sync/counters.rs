@@ -14,7 +14,6 @@ use std::{
 use super::{
     change::{Change, Kind},
     clock::{Clock, Part},
-    senders::Senders,
     stall::Stall,
     tables::Tables,
 };
@@ -23,7 +22,7 @@ use crate::{
     observe::metrics::{ADMIN_QUEUE, Cost, JobKind, Node, SyncMetrics},
     pb,
     schema::model::TableId,
-    units::{UnitEnv, mapped::MappedCollations},
+    units::{UnitEnv, mapped::MappedCollations, senders::Senders},
 };
 
 /// `no matching record` warnings are written at most this often.

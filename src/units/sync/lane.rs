@@ -12,7 +12,6 @@ use super::{
     ledger::{Lane, Ledger},
     location::{At, shorten},
     queue::Waiting,
-    senders::{Senders, Sent},
     target::is_retryable,
     writer::{FencedWriter, Order, Refused},
 };
@@ -22,6 +21,7 @@ use crate::{
     units::{
         failpoint::{self, Place},
         ill_formed,
+        senders::{Senders, Sent},
     },
 };
 

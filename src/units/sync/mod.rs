@@ -61,7 +61,6 @@ mod relations;
 mod replay;
 mod safe_mode;
 mod savepoints;
-mod senders;
 mod source;
 mod source_row;
 mod source_state;

@@ -36,7 +36,6 @@ use super::{
     progress::CONTROL_LANE,
     queue::{LaneQueue, queue},
     safe_mode::SafeMode,
-    senders::Senders,
     source::SourceTask,
     start::Start,
     structure::Structures,
@@ -47,7 +46,7 @@ use super::{
 use crate::{
     error::{Code, DmError},
     schema::collation::SourceDefaults,
-    units::{Ended, STOP_LIMIT, UnitEnv},
+    units::{Ended, STOP_LIMIT, UnitEnv, senders::Senders},
 };
 
 /// Messages between the stages before the lanes, each of up to 256 events or changes.

@@ -12,13 +12,12 @@ use super::{
         clock::{Part, Spent},
         ledger::Ledger,
         queue::LaneQueue,
-        senders::Senders,
         stall::{Mark, STALL},
         tables::Loaded,
     },
     Counters, lock,
 };
-use crate::{observe::metrics::queue_label, pb};
+use crate::{observe::metrics::queue_label, pb, units::senders::Senders};
 
 /// Without an event for this long, and with nothing in flight, the source has nothing for us.
 const QUIET: Duration = Duration::from_millis(500);

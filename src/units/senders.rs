@@ -1,4 +1,4 @@
-//! How many lanes may have a transaction on its way at once, and who of them may now.
+//! How many writers (lanes of sync, writers of a load) may have a transaction on its way at once, and who of them may now.
 //!
 //! A target that is near works off a few transactions side by side as fast as many, and cheaper, for those who wait for
 //! their turn gather larger ones. A distant one wants as many as there are lanes. Which of both it is shows in what becomes
@@ -18,8 +18,10 @@ mod limit;
 
 /// A transaction that takes longer, behind a lock of somebody else's for example, no longer keeps others from sending.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Of a load, whose transactions are large and meet nobody else's.
+const PATIENCE_OF_A_LOAD: Duration = Duration::from_secs(10);
 
-/// The lanes' turns. Cheap to clone.
+/// The writers' turns. Cheap to clone.
 #[derive(Clone)]
 pub struct Senders {
     turns: Arc<Semaphore>,
@@ -57,10 +59,23 @@ pub struct Sent {
 impl Senders {
     /// For so many lanes: at first all of them may send.
     pub fn new(lanes: usize) -> Senders {
-        let limit = SendLimit::new(lanes);
+        Senders::within(SendLimit::new(lanes), PATIENCE)
+    }
+
+    /// For a load with so many writers, of whom `first` may send at first.
+    pub fn of_load(first: usize, writers: usize) -> Senders {
+        Senders::within(SendLimit::at(first, writers), PATIENCE_OF_A_LOAD)
+    }
+
+    fn within(limit: SendLimit, patience: Duration) -> Senders {
         let turns = limit.now();
         let state = State { limit, turns, span: Span::default(), passing: 0, since: Instant::now(), seen: (0.0, 0.0) };
-        Senders { turns: Arc::new(Semaphore::new(turns)), state: Arc::new(Mutex::new(state)), patience: PATIENCE }
+        Senders { turns: Arc::new(Semaphore::new(turns)), state: Arc::new(Mutex::new(state)), patience }
+    }
+
+    /// Every turn is taken: somebody may wait for one.
+    pub fn are_all_taken(&self) -> bool {
+        self.turns.available_permits() == 0
     }
 
     /// Waits for a turn. Whoever has one must wait for nobody but the target.

@@ -1,0 +1,68 @@
+//! Cuts the tables of a load into chunks.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::task::JoinSet;
+
+use super::{CHUNK_BYTES, Failure, chunk::StreamTable, ledger::Entry, snapshot::Reader};
+use crate::{
+    error::{Code, DmError},
+    units::dump::{self, DumpOptions, bounds, names},
+};
+
+/// Finds the chunks of all tables with all readers, under their snapshots.
+pub async fn cut(
+    readers: Vec<Reader>,
+    tables: &[Arc<StreamTable>],
+    options: &DumpOptions,
+) -> Result<(Vec<Reader>, Vec<Entry>), Failure> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let tables: Arc<[Arc<StreamTable>]> = tables.into();
+    let most = options.rows.max(1);
+    let mut tasks: JoinSet<Result<(Reader, Vec<Entry>), Failure>> = JoinSet::new();
+    for mut reader in readers {
+        let (next, tables) = (next.clone(), tables.clone());
+        tasks.spawn(async move {
+            let mut out = Vec::new();
+            while let Some(table) = tables.get(next.fetch_add(1, Ordering::AcqRel)) {
+                out.extend(chunks_of(&mut reader, table, most).await?);
+            }
+            Ok((reader, out))
+        });
+    }
+    let (mut readers, mut entries) = (Vec::new(), Vec::new());
+    while let Some(done) = tasks.join_next().await {
+        let died = |e| DmError::new(Code::DumpUnitRuntime).msg("a reader died").cause(e);
+        let (reader, more) = done.map_err(died)??;
+        readers.push(reader);
+        entries.extend(more);
+    }
+    Ok((readers, entries))
+}
+
+async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> Result<Vec<Entry>, Failure> {
+    let plan = &table.plan;
+    let failed = |e: DmError| {
+        if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
+    };
+    let (mut conditions, mut size) = (vec![String::new()], plan.estimated_bytes);
+    if !table.whole {
+        let of_row = bounds::row_bytes(&mut reader.conn, plan).await.map_err(failed)?;
+        let rows = (CHUNK_BYTES / of_row.max(1)).clamp(1, most_rows);
+        conditions = bounds::conditions(&mut reader.conn, plan, rows).await.map_err(failed)?;
+        let most = of_row.saturating_mul(rows);
+        size = if conditions.len() > 1 { most } else { size.min(most) };
+    }
+    let entry = |(number, detail)| Entry {
+        name: names::data_file(&plan.schema, &plan.table, number, None),
+        target_schema: table.target_schema.clone(),
+        target_table: table.target_table.clone(),
+        size,
+        detail,
+        ..Entry::default()
+    };
+    Ok(conditions.into_iter().enumerate().map(entry).collect())
+}
