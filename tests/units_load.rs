@@ -251,7 +251,9 @@ async fn bytes_that_are_no_text_reach_a_column_of_bytes() {
             let bytes = "e VARCHAR(9) CHARACTER SET utf8mb4, w BINARY(6), t BLOB";
             let there =
                 format!("CREATE TABLE d.g (id INT PRIMARY KEY, g VARBINARY(20), l BLOB, u VARBINARY(40), {bytes})");
-            target.exec(&format!("CREATE DATABASE d; {there}")).await;
+            // A column of another character set can't hold them.
+            let other = "CREATE TABLE d.w (id INT PRIMARY KEY, c VARCHAR(20) CHARACTER SET latin1)";
+            target.exec(&format!("CREATE DATABASE d; {there}; {other}")).await;
             if mode == "logical" {
                 run(UnitType::Dump, &config, 1).await.unwrap();
             }

@@ -15,6 +15,9 @@ use crate::schema::ddl::decode_bytes;
 /// would cut them there and only warn, unless the session is strict; with this it refuses them, too (error 1253).
 pub const NO_UTF8: &str = " /*T! COLLATE ascii_bin */";
 
+/// The same behind `_ascii x'..'`: MySQL 8.0 and later would cut the value there and only warn; with this they refuse it.
+pub const NO_ASCII: &str = " /*!80000 COLLATE utf8mb4_bin */";
+
 /// What must be known of a column to write its values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Encoding {
@@ -195,8 +198,7 @@ pub fn bytes_literal(bytes: &[u8], encoding: &Encoding, out: &mut String) {
         (Encoding::Charset(_) | Encoding::Ascii, Ok(text)) if text.is_ascii() => quoted(text, out),
         (Encoding::Ascii, _) => {
             introduced("ascii", out);
-            // MySQL 8.0 and later would cut the value here and only warn; with this they refuse it.
-            out.push_str(" /*!80000 COLLATE utf8mb4_bin */");
+            out.push_str(NO_ASCII);
         }
         (Encoding::Charset(charset) | Encoding::Wide(charset), _) => introduced(charset, out),
         (Encoding::Decoded(charset), _) => match decode_bytes(charset, bytes) {

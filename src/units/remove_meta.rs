@@ -2,7 +2,7 @@
 
 use mysql_async::prelude::Queryable;
 
-use super::{dump::files, link};
+use super::{dump::files, ill_formed::Keeper, link};
 use crate::{
     config::{SubtaskConfig, subtask::TaskMode},
     error::{Code, Result, Scope},
@@ -40,6 +40,16 @@ pub async fn remove_meta(config: &SubtaskConfig) -> Result<()> {
         .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "look for the meta schema", &e))?;
     let mut statements = vec![format!("DROP DATABASE IF EXISTS {lightning}")];
     if known.is_some() {
+        // Those through which ill-formed text goes, by their columns' types.
+        let texts: Vec<String> = conn
+            .exec(
+                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'BASE TABLE'",
+                (&config.meta_schema,),
+            )
+            .await
+            .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "look for the meta tables", &e))?;
+        let own = texts.iter().filter(|name| Keeper::is_stage(&config.name, name));
+        statements.extend(own.map(|name| format!("DROP TABLE IF EXISTS {schema}.{}", quote_name(name))));
         statements.extend(tables.iter().map(|table| format!("DROP TABLE IF EXISTS {table}")));
     }
     for sql in statements {

@@ -6,7 +6,7 @@ use super::{
     table_map::{Column, column_type as ty},
 };
 use crate::mysql::{
-    literal::Encoding,
+    literal::{Encoding, NO_ASCII},
     sql_text::{DecimalLayout, Integer, Pen, SqlText},
 };
 
@@ -200,7 +200,7 @@ impl Print {
         };
         let counted = |bytes: u8| match encoding {
             Encoding::Text => Print::Utf8(bytes),
-            Encoding::Ascii => charset(bytes, "ascii", true, " /*!80000 COLLATE utf8mb4_bin */"),
+            Encoding::Ascii => charset(bytes, "ascii", true, NO_ASCII),
             Encoding::Charset(name) => charset(bytes, name, true, ""),
             Encoding::Wide(name) => charset(bytes, name, false, ""),
             Encoding::TextOf(_) | Encoding::Decoded(_) => Print::Value,

@@ -173,6 +173,7 @@ impl Worker {
                 .await?
             {
                 Sent::Done => {
+                    self.sender.keep(false);
                     failpoint::pass(&self.shared.task, Place::LoadCommitted)?;
                     return Ok(Applied::Committed);
                 }
@@ -199,6 +200,7 @@ impl Worker {
                     sender::after_conflict(conflicts).await;
                 }
                 Sent::Refused(e) if verb::replaces_now(verb, self.shared.verb, link::errno(&e), table) => {}
+                Sent::Refused(e) if self.sender.may_keep(&e) => self.sender.keep(true),
                 Sent::Refused(e) => return Err(batch_error(file, &part, batch, &e)),
             }
         }

@@ -8,8 +8,9 @@ use super::store::Store;
 use crate::{
     config::subtask::DbConfig,
     error::{Result, Scope},
-    mysql::RowConn,
+    mysql::{RowConn, within},
     units::{
+        ill_formed::{self, Keeper},
         link,
         senders::{self, Senders, Turn},
     },
@@ -28,6 +29,9 @@ pub struct Sender {
     turns: Option<Senders>,
     turn: Option<Turn>,
     conn: Option<RowConn>,
+    /// Rows hold bytes that are no text: they go through `keeper`.
+    keeping: bool,
+    keeper: Option<Keeper>,
 }
 
 /// Who may send to TiDB at first: two cores are busy with them, and what more would do is found out.
@@ -51,7 +55,7 @@ pub enum Sent {
 impl Sender {
     /// Connects when there is something to send.
     pub fn new(store: Store, target: DbConfig, session: Vec<(String, String)>, turns: Option<Senders>) -> Self {
-        Sender { store, target, session, turns, turn: None, conn: None }
+        Sender { store, target, session, turns, turn: None, conn: None, keeping: false, keeper: None }
     }
 
     /// Waits until this writer may send a transaction; [`Sender::turn_ends`] when its end is known.
@@ -74,10 +78,47 @@ impl Sender {
     pub fn leave(&mut self) {
         self.conn = None;
         self.turn = None;
+        self.keeper = None;
+    }
+
+    /// Whether the next packets bring in bytes that are no text of their columns.
+    pub fn keep(&mut self, keeping: bool) {
+        self.keeping = keeping;
+    }
+
+    /// Whether a packet that was refused may go again so that the bytes are kept.
+    pub fn may_keep(&self, refused: &Error) -> bool {
+        !self.keeping && ill_formed::is_refusal(refused)
+    }
+
+    async fn send_keeping(&mut self, packet: &[u8]) -> Result<Sent> {
+        let mut keeper = match self.keeper.take() {
+            Some(keeper) => keeper,
+            None => {
+                let conn = link::connect(&self.target, &self.session, Scope::Downstream).await?;
+                let aside = link::connect(&self.target, &self.session, Scope::Downstream).await?;
+                match Keeper::new(conn, aside, &self.store.meta).await? {
+                    Ok(keeper) => keeper,
+                    Err(e) => return Ok(Sent::Refused(e)),
+                }
+            }
+        };
+        Ok(match within(self.target.answer_limit(), keeper.run(packet, &mut Vec::new())).await {
+            Ok(()) => {
+                self.keeper = Some(keeper);
+                Sent::Done
+            }
+            Err(e) if link::is_broken(&e) => Sent::Unknown(e),
+            // The server rolls back what the session began, which ends here.
+            Err(e) => Sent::Refused(e),
+        })
     }
 
     /// Sends statements as one packet and waits for all answers.
     pub async fn send(&mut self, parts: &[&[u8]]) -> Result<Sent> {
+        if self.keeping {
+            return self.send_keeping(&parts.concat()).await;
+        }
         let mut conn = self.connection().await?;
         let sent = match &mut self.turn {
             None => conn.run(parts).await,

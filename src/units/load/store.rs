@@ -14,7 +14,7 @@ use crate::{
     config::{Flavor, SubtaskConfig},
     error::{Code, DmError, Result, Scope},
     mysql::{RowConn, ServerInfo, within},
-    schema::model::{quote_name, quote_text},
+    schema::model::{TableId, quote_name, quote_text},
     units::{
         Fence,
         dump::{DumpLocation, Metadata},
@@ -25,6 +25,8 @@ use crate::{
 /// Names of the meta tables of one task, and the source whose rows are meant.
 #[derive(Clone, Debug)]
 pub struct Store {
+    /// The schema of the meta tables, and the task's name.
+    pub meta: TableId,
     pub schema: String,
     list: String,
     pub state: String,
@@ -89,6 +91,7 @@ impl Store {
         let schema = quote_name(&config.meta_schema);
         let table = |suffix: &str| format!("{schema}.{}", quote_name(&format!("{}{suffix}", config.name)));
         Store {
+            meta: TableId::new(&config.meta_schema, &config.name),
             list: table("_lightning_checkpoint_list"),
             state: table("_load_state"),
             progress: table("_load_progress"),

@@ -95,6 +95,8 @@ pub struct Chunk {
     pub size: u64,
     /// How often it was read in vain.
     pub tries: u32,
+    /// It holds bytes that are no text of their columns.
+    pub kept: bool,
 }
 
 impl Chunk {
@@ -213,7 +215,8 @@ mod tests {
     #[tokio::test]
     async fn readers_wait_for_what_may_come_back() {
         let table = table(&[]);
-        let chunk = Chunk { table: table.clone(), name: "n".into(), condition: String::new(), size: 1, tries: 0 };
+        let chunk =
+            Chunk { table: table.clone(), name: "n".into(), condition: String::new(), size: 1, tries: 0, kept: false };
         let queue = Arc::new(Queue::new(vec![chunk], 1));
         let first = queue.next().await.unwrap().remove(0);
         let other = queue.clone();
@@ -237,6 +240,7 @@ mod tests {
             condition: String::new(),
             size: 1 << 20,
             tries: 0,
+            kept: false,
         };
         let queue = Queue::new(vec![chunk(&one, "a"), chunk(&one, "b"), chunk(&two, "c")], 1);
         let names = |all: Option<Vec<Chunk>>| all.unwrap().into_iter().map(|c| c.name).collect::<Vec<_>>();
@@ -259,6 +263,7 @@ mod tests {
             condition: String::new(),
             size,
             tries: 0,
+            kept: false,
         };
         let few = 16 << 10;
         let mut chunks = vec![chunk("big", 2 << 20, false), chunk("a", few, false), chunk("b", few, false)];

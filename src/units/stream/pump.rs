@@ -128,13 +128,14 @@ fn ended(shared: &Shared, mut job: Job, written: Written) {
             shared.counters.chunk_done(table, Some((job.chunk.size, bytes)));
             shared.queue.ended(&job.chunk.table, None);
         }
-        Written::Again { error, read } => {
+        Written::Again { error, read, kept } => {
             if drain(&mut job) || read {
                 job.chunk.table.unread.fetch_add(1, Ordering::AcqRel);
             }
             tracing::warn!(chunk = %job.chunk.name, %error, "a chunk is read again");
             let Job { mut chunk, .. } = job;
             chunk.tries += 1;
+            chunk.kept = kept;
             shared.queue.ended(&chunk.table.clone(), Some(chunk));
         }
         Written::Abandoned => shared.queue.ended(&job.chunk.table, None),

@@ -293,6 +293,7 @@ mod tests {
             condition: condition.into(),
             size: 0,
             tries: 0,
+            kept: false,
         };
         assert_eq!(select(&table, &chunk(""), "a > 1"), "SELECT `a` FROM `s`.`t` WHERE (a > 1)");
         let want = "SELECT `a` FROM `s`.`t` FORCE INDEX (`PRIMARY`) WHERE (a OR b) AND (`a` < 5)";

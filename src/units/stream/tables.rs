@@ -187,6 +187,7 @@ pub fn chunks_left(tables: &[Arc<StreamTable>], entries: &[Entry]) -> Result<Vec
             condition: entry.detail.clone(),
             size: entry.size,
             tries: 0,
+            kept: false,
         });
     }
     Ok(spread(out))

@@ -16,7 +16,7 @@ use crate::{
     schema::model::quote_name,
     units::{
         failpoint::{self, Place},
-        fence, link,
+        fence, ill_formed, link,
         load::bytes,
         load::sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
         load::verb,
@@ -34,7 +34,8 @@ pub enum Written {
     /// All its rows are in the target; bytes and rows that this run wrote.
     Done { bytes: u64, rows: u64 },
     /// Nothing of it is in the target: it must be read again. `read`: it had been read to its end.
-    Again { error: DmError, read: bool },
+    /// `kept`: it holds bytes that are no text.
+    Again { error: DmError, read: bool, kept: bool },
     /// Its reader gave up.
     Abandoned,
 }
@@ -53,7 +54,10 @@ enum Outcome {
     Ok,
     /// Another run of this task has written the whole chunk.
     Done,
-    Again(DmError),
+    Again {
+        error: DmError,
+        kept: bool,
+    },
     /// A duplicate met the transaction, which is rolled back: its rows are to be sent as REPLACE.
     Replace,
 }
@@ -64,6 +68,7 @@ impl Writer {
         let shared = self.shared.clone();
         let chunk = &job.chunk.clone();
         let (mut from, mut to, mut rows, mut open) = (0, 0, 0, false);
+        self.sender.keep(chunk.kept);
         while let Some(Batch { mut text, rows: more, last, held }) = job.next().await {
             let commits = last || chunk.table.long;
             to += text.len() as u64;
@@ -96,7 +101,7 @@ impl Writer {
                 Outcome::Ok if commits => failpoint::pass(&shared.task, Place::StreamCommitted)?,
                 Outcome::Ok => {}
                 Outcome::Done => return Ok(Written::Done { bytes: to, rows }),
-                Outcome::Again(error) => return Ok(Written::Again { error, read: last }),
+                Outcome::Again { error, kept } => return Ok(Written::Again { error, read: last, kept }),
                 // Never twice: what is refused is no INSERT any more.
                 Outcome::Replace => return Ok(Written::Abandoned),
             }
@@ -124,6 +129,7 @@ impl Writer {
         let names: Vec<(&str, u64)> =
             all.iter().map(|(chunk, batch)| (chunk.name.as_str(), batch.text.len() as u64)).collect();
         let before = ledger::together(&shared.store, &names);
+        self.sender.keep(false);
         let mut packet: Vec<&[u8]> = vec![before.as_bytes()];
         for (_, batch) in all.iter().filter(|(_, batch)| batch.rows > 0) {
             packet.extend([batch.text.as_slice(), b"; "]);
@@ -148,7 +154,10 @@ impl Writer {
         let alone = step.begins && step.commits;
         loop {
             match self.sender.send(packet).await? {
-                Sent::Done => return Ok(Outcome::Ok),
+                Sent::Done => {
+                    self.sender.keep(chunk.kept);
+                    return Ok(Outcome::Ok);
+                }
                 Sent::Unknown(e) => {
                     breaks += 1;
                     tracing::warn!(chunk = %chunk.name, error = %link::cause(&e), "connection to the target lost while loading");
@@ -184,6 +193,12 @@ impl Writer {
                 Sent::Refused(e) if replaces_now(chunk, packet, link::errno(&e)) => {
                     return if alone { Ok(Outcome::Replace) } else { self.again(chunk, step.from, &e) };
                 }
+                Sent::Refused(e) if self.sender.may_keep(&e) => {
+                    if !alone {
+                        return self.again(chunk, step.from, &e);
+                    }
+                    self.sender.keep(true);
+                }
                 Sent::Refused(e) => return Err(refused(chunk, packet, &e)),
             }
         }
@@ -192,7 +207,10 @@ impl Writer {
     /// The chunk is to be read again; not if a part of it is in the target: only a fresh run removes that.
     fn again(&self, chunk: &Chunk, at: u64, e: &mysql_async::Error) -> Result<Outcome> {
         let error = failure(chunk, e);
-        if at > 0 || chunk.tries >= CONFLICT_RETRIES { Err(error) } else { Ok(Outcome::Again(error)) }
+        if at > 0 || chunk.tries >= CONFLICT_RETRIES {
+            return Err(error);
+        }
+        Ok(Outcome::Again { error, kept: chunk.kept || ill_formed::is_refusal(e) })
     }
 }
 

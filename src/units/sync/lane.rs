@@ -100,11 +100,25 @@ impl LaneTask {
                 // Row by row, to name the culprit exactly and to bring in what stands before it.
                 for change in batch {
                     let one = std::slice::from_ref(change);
-                    self.commit(one, false).await.map_err(|f| f.into_error(one))?;
+                    let done = self.commit(one, false).await;
+                    self.kept(one, done).await.map_err(|f| f.into_error(one))?;
                 }
                 Ok(())
             }
-            other => other.map_err(|f| f.into_error(batch)),
+            other => self.kept(batch, other).await.map_err(|f| f.into_error(batch)),
+        }
+    }
+
+    /// Brings a change in that was refused for bytes which are no text.
+    async fn kept(&mut self, one: &[Change], outcome: Result<(), Failure>) -> Result<(), Failure> {
+        match outcome {
+            Err(Failure::Change { error, .. }) if ill_formed::charset(error.code, &error.message).is_some() => {
+                self.writer.keep(true);
+                let done = self.commit(one, false).await;
+                self.writer.keep(false);
+                done
+            }
+            other => other,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     schema::{
         ServerInfo,
         collation::{Catalog, CollationPolicy},
+        model::TableId,
     },
     units::{link, session},
 };
@@ -116,6 +117,11 @@ impl Target {
     /// The task's name.
     pub fn task(&self) -> &str {
         &self.0.config.name
+    }
+
+    /// The schema of the task's tables on the target, and the task's name.
+    pub fn meta(&self) -> TableId {
+        TableId::new(&self.0.config.meta_schema, &self.0.config.name)
     }
 
     /// What stands on the target for the source's collations.

@@ -20,6 +20,7 @@ use crate::{
         Fence,
         failpoint::{self, Place},
         fence::FENCE_ERRNO,
+        ill_formed::Keeper,
     },
 };
 
@@ -65,6 +66,9 @@ pub struct FencedWriter {
     keep: usize,
     /// Of a lane of rows: nothing but its transactions runs on its connection.
     rows_only: bool,
+    /// Rows hold bytes that are no text: they go through `keeper`.
+    keeping: bool,
+    keeper: Option<(Keeper, Instant)>,
 }
 
 /// Why a transaction isn't in.
@@ -94,7 +98,14 @@ impl FencedWriter {
             packet: SqlText::new(),
             keep: LARGE_PACKET,
             rows_only: false,
+            keeping: false,
+            keeper: None,
         }
+    }
+
+    /// Whether the next transactions bring in bytes that are no text of their columns.
+    pub fn keep(&mut self, keeping: bool) {
+        self.keeping = keeping;
     }
 
     /// For a lane of rows: lets go of buffers after packets of more than so many bytes, the driver's too, and doesn't wait
@@ -150,7 +161,8 @@ impl FencedWriter {
             }
             Err(Sent::NotConnected(error)) => Err(Refused::Other(error)),
             Err(Sent::Unknown(error)) => {
-                let silent = self.conn.take().filter(|_| is_silence(&error)).map(|(conn, _)| conn.id());
+                let silent =
+                    self.conn.take().filter(|_| is_silence(&error) && !self.keeping).map(|(conn, _)| conn.id());
                 if let Some(session) = silent {
                     self.end(session).await;
                 }
@@ -216,9 +228,17 @@ impl FencedWriter {
             return Err(Sent::Unknown(MysqlError::Driver(mysql_async::DriverError::ConnectionClosed)));
         }
         let limit = self.target.answer_limit();
-        let conn = self.connection().await.map_err(Sent::NotConnected)?;
         let mut affected = Vec::new();
-        if let Err(error) = within(limit, results(conn, packet, &mut affected)).await {
+        let outcome = if self.keeping {
+            let mut keeper = self.keeper(order).await?;
+            let outcome = within(limit, keeper.run(packet, &mut affected)).await;
+            self.keeper = outcome.is_ok().then(|| (keeper, Instant::now()));
+            outcome
+        } else {
+            let conn = self.connection().await.map_err(Sent::NotConnected)?;
+            within(limit, results(conn, packet, &mut affected)).await
+        };
+        if let Err(error) = outcome {
             return match error {
                 // "Connection was killed", "Server shutdown in progress": it may have been said after the COMMIT.
                 error if is_connection_lost(&error) => Err(Sent::Unknown(error)),
@@ -238,6 +258,21 @@ impl FencedWriter {
         affected.truncate(own);
         affected.drain(..head);
         Ok(affected)
+    }
+
+    /// A session for bytes that are no text.
+    async fn keeper(&mut self, order: Order) -> Result<Keeper, Sent> {
+        if let Some((keeper, _)) = self.keeper.take().filter(|(_, used)| used.elapsed() < MAX_IDLE) {
+            return Ok(keeper);
+        }
+        let conn = self.target.connect_lane().await.map_err(Sent::NotConnected)?;
+        let aside = self.target.connect().await.map_err(Sent::NotConnected)?;
+        match Keeper::new(conn, aside, &self.target.meta()).await.map_err(Sent::NotConnected)? {
+            Ok(keeper) => Ok(keeper),
+            // It is the rows that want it.
+            Err(MysqlError::Server(error)) => Err(Sent::Refused { index: order.frame().0, error }),
+            Err(error) => Err(Sent::NotConnected(self.target.exec_error("open a session", &error))),
+        }
     }
 
     async fn roll_back(&mut self) {

@@ -1,4 +1,12 @@
-//! Bytes that are no text of their character set: how a target says so, and what can be done (decision 38).
+//! Bytes that are no text of their character set: how a target says so, how they are brought in all the same, and what can
+//! be done where that is not possible (decision 38).
+
+mod events;
+mod keeper;
+mod plan;
+mod statement;
+
+pub use keeper::Keeper;
 
 /// The character set of which the target says that bytes are no text of it (decision 13: the literals are such that it
 /// refuses those bytes and never changes them).
@@ -16,12 +24,17 @@ pub fn charset(code: u16, message: &str) -> Option<&str> {
     }
 }
 
+/// Whether a target refuses rows for bytes that are no text.
+pub fn is_refusal(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(server) if charset(server.code, &server.message).is_some())
+}
+
 /// What to do about columns (their quoted names) of a target table; `mended` is said of a row that was mended on the source.
 pub fn advice(charset: &str, columns: &str, table: &str, mended: &str) -> String {
     format!(
-        "A text of the row (columns {columns} of {table}) holds bytes that are no {charset} text, and no statement brings such \
-         bytes into a text column of the target. Make the column VARBINARY or a BLOB there, which keeps the bytes as they \
-         are, and resume; or mend the row on the source, {mended}."
+        "A text of the row (columns {columns} of {table}) holds bytes that are no {charset} text, and the target's column of text \
+         doesn't keep them: the cause says why, and what to grant where only a right is missing. Make the column VARBINARY or a \
+         BLOB there, which keeps the bytes as they are, and resume; or mend the row on the source, {mended}."
     )
 }
 
