@@ -10,16 +10,34 @@ pub fn head(columns: &[(String, ColumnKind)]) -> String {
     names.join(",") + "\n"
 }
 
-/// Appends a line of a row as the server sent it. None: the bytes are no row of these columns.
-pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnKind)]) -> Option<()> {
+/// Why there is no line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoLine {
+    /// The bytes are no row of these columns.
+    Malformed,
+    /// A value that would not come back from its text: characters that UTF-8 lacks, bytes that are no text, the error value of
+    /// an ENUM that also has an empty member.
+    Inexact,
+}
+
+/// Appends a line of a row as the server sent it.
+pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnKind)]) -> Result<(), NoLine> {
     let mut fields = Fields(payload);
     for (i, (_, kind)) in columns.iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        let first = fields.next()??;
-        if kind.has_second() {
-            fields.next()??;
+        let mut next = || fields.next().flatten().ok_or(NoLine::Malformed);
+        let first = next()?;
+        let second = if kind.has_second() { next()? } else { None };
+        let whole = match kind {
+            ColumnKind::EmptyEnum => second != Some(b"1"),
+            ColumnKind::Charset(_) => second.is_none(),
+            ColumnKind::Text => first.is_none_or(|bytes| simdutf8::basic::from_utf8(bytes).is_ok()),
+            _ => true,
+        };
+        if !whole {
+            return Err(NoLine::Inexact);
         }
         match (first, kind) {
             (None, _) => out.extend_from_slice(b"\\N"),
@@ -42,7 +60,7 @@ pub fn append_row(out: &mut Vec<u8>, payload: &[u8], columns: &[(String, ColumnK
         }
     }
     out.push(b'\n');
-    Some(())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -61,6 +79,15 @@ mod tests {
         append_row(&mut out, b"\x011\x05it\"\n,\x02\0\xff", &columns).unwrap();
         append_row(&mut out, b"\xfb\x00\xfb", &columns).unwrap();
         assert_eq!(out, b"1,\"it\"\"\n,\",00FF\n\\N,\"\",\\N\n");
-        assert_eq!(append_row(&mut out, b"\x05", &columns), None);
+        assert_eq!(append_row(&mut out, b"\x05", &columns), Err(NoLine::Malformed));
+        let one = |kind| vec![("a".to_owned(), kind)];
+        let inexact = [
+            (&b"\x01\xff"[..], ColumnKind::Text),
+            (b"\x01?\x02\xa2\xa0", ColumnKind::Charset("gbk".into())),
+            (b"\0\x011", ColumnKind::EmptyEnum),
+        ];
+        for (row, kind) in inexact {
+            assert_eq!(append_row(&mut out, row, &one(kind)), Err(NoLine::Inexact));
+        }
     }
 }

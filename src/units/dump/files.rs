@@ -191,14 +191,6 @@ fn is_tool_file(path: &Path) -> bool {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
     matches!(name, MARKER | MANIFEST | "metadata.partial" | "tidb_lightning_checkpoint.pb")
         || (name.ends_with(".sql") && name.contains("-schema"))
-        || is_csv(name)
-}
-
-/// Rows as CSV: `<db>.<table>.<digits>.csv`, compressed or not.
-fn is_csv(name: &str) -> bool {
-    let plain = names::COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
-    let digits = plain.strip_suffix(".csv").and_then(|stem| stem.rsplit_once('.')).map(|(_, digits)| digits);
-    digits.is_some_and(|d| d.len() >= 9 && d.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// An error of the dump folder, with what an operator can do.

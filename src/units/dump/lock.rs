@@ -204,6 +204,8 @@ async fn with_retry(control: &mut Conn, sql: &str, patience: &[u64]) -> std::res
         last = control.query_drop(sql).await;
         match &last {
             Err(e) if is_held_off(e) => {
+                // What a failed LOCK TABLES got of InnoDB's locks stays with the transaction.
+                control.query_drop("ROLLBACK").await?;
                 tracing::info!(seconds, "statements on the source hold off the lock of the snapshot");
                 tokio::time::sleep(Duration::from_secs((*seconds).min(3))).await;
             }

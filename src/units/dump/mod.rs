@@ -34,7 +34,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     files::Manifest,
-    options::FileType,
     plan::{DumpPlan, TablePlan},
     progress::Counters,
     work::Unfinished,
@@ -85,11 +84,6 @@ impl DumpUnit {
     async fn dump(&self, stop: &CancellationToken) -> Result<Ended> {
         let config = &self.env.config;
         let options = DumpOptions::new(&config.mydumper, &config.from)?;
-        if options.file_type == FileType::Csv && config.mode != TaskMode::Dump {
-            return Err(DmError::new(Code::DumpUnitRuntime)
-                .msg("--filetype csv is for task-mode dump: the load unit reads SQL files only")
-                .workaround("Please take it out of `extra-args`, or set `task-mode: dump`."));
-        }
         let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
             .map_err(|e| DmError::new(Code::DumpUnitGenBAList).msg(e.message()).cause(e.raw_cause()))?;
         for attempt in 1.. {

@@ -93,7 +93,7 @@ pub fn unread(name: &str) -> Option<(String, String, &'static str)> {
         (".snappy", "compressed with Snappy"),
         (".lz4", "compressed with LZ4"),
         (".xz", "compressed with XZ"),
-        (".csv", "CSV"),
+        (".csv", "CSV without its part's number"),
         (".parquet", "Parquet"),
         (".dat", "fields without quotes (LOAD DATA)"),
     ];
@@ -107,6 +107,14 @@ pub fn unread(name: &str) -> Option<(String, String, &'static str)> {
     }
 }
 
+/// Of a part's number in the name of a CSV file, at least.
+const CSV_DIGITS: usize = 5;
+
+/// Whether a data file has CSV.
+pub fn is_csv(name: &str) -> bool {
+    COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name).ends_with(".csv")
+}
+
 /// Endings of compressed files.
 pub const COMPRESSED: [&str; 2] = [".gz", ".zst"];
 
@@ -116,7 +124,16 @@ pub fn parse(name: &str) -> FileKind {
         return FileKind::Metadata;
     }
     if let Some(stem) = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)) {
-        return if stem.ends_with(".sql") { parse(stem) } else { FileKind::Other };
+        return if stem.ends_with(".sql") || stem.ends_with(".csv") { parse(stem) } else { FileKind::Other };
+    }
+    if let Some(stem) = name.strip_suffix(".csv") {
+        // Only of a dump: with the part's number.
+        return match parse(&format!("{stem}.sql")) {
+            FileKind::Data { schema, table, order } if order.len() >= CSV_DIGITS => {
+                FileKind::Data { schema, table, order }
+            }
+            _ => FileKind::Other,
+        };
     }
     let Some(stem) = name.strip_suffix(".sql") else { return FileKind::Other };
     if let Some(schema) = stem.strip_suffix("-schema-create") {
@@ -185,13 +202,18 @@ mod tests {
         assert_eq!(parse("db.t.00001.sql.gz"), data("00001"));
         assert_eq!(parse("db.t.sql.zst"), data(""));
         assert_eq!(parse("db.t-schema.sql.gz"), FileKind::TableCreate { schema: "db".into(), table: "t".into() });
-        for other in ["db.t.00001.gz", "metadata.gz", "db.t.csv", "db.t.00001.sql.gz.zst"] {
+        assert_eq!(parse("db.t.00001.csv"), data("00001"));
+        assert_eq!(parse("db.t.000000000.csv.zst"), data("000000000"));
+        assert!(is_csv("db.t.000000000.csv.gz") && !is_csv("db.csv.00001.sql"));
+        for other in
+            ["db.t.00001.gz", "metadata.gz", "db.t.csv", "db-schema.csv", "db.t-schema.csv", "db.t.00001.sql.gz.zst"]
+        {
             assert_eq!(parse(other), FileKind::Other, "{other}");
         }
         let form = |name: &str| unread(name).map(|(schema, table, form)| (schema + "." + &table, form));
         for (name, wanted) in [
-            ("db.t.000000000.csv", "CSV"),
-            ("db.t.0000000000000.csv.zst", "CSV"),
+            ("db.t.csv", "CSV without its part's number"),
+            ("db.t.1.csv.zst", "CSV without its part's number"),
             ("db.t.000000000.sql.snappy", "compressed with Snappy"),
             ("db.t.csv.snappy", "compressed with Snappy"),
             ("db.t-schema.sql.lz4", "compressed with LZ4"),

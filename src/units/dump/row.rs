@@ -128,7 +128,7 @@ pub enum NoRow {
     TooManyTypes,
 }
 
-pub(super) fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &ColumnKind) {
+pub(in crate::units) fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Option<&[u8]>, kind: &ColumnKind) {
     match (kind, second) {
         (ColumnKind::Number, _) => out.extend_from_slice(bytes),
         (ColumnKind::Double | ColumnKind::Float, _) => {

@@ -104,7 +104,8 @@ pub async fn take(
     let taken: Result<_> = async {
         let mut location = match held.everything {
             true => position(control, server, newer_command).await?,
-            false => settled(control, server, newer_command).await?,
+            // By another connection: FLUSH would end the transaction that holds MySQL 5.6's locks.
+            false => settled(&mut another(db, server).await?, server, newer_command).await?,
         };
         for conn in &mut conns {
             run(conn, BEGIN).await?;

@@ -83,7 +83,10 @@ async fn copy(conn: &mut RowConn, chunk: &Chunk, with: &Dumping<'_>, out: &mut D
         rows += 1;
         number += 1;
         if csv {
-            csv::append_row(text, payload, &table.columns).ok_or_else(|| failed(malformed()))?;
+            csv::append_row(text, payload, &table.columns).map_err(|why| match why {
+                csv::NoLine::Malformed => failed(malformed()),
+                csv::NoLine::Inexact => inexact(&named),
+            })?;
         } else {
             let before = text.len();
             text.extend_from_slice(if open { b",\n" } else { head.as_bytes() });
@@ -128,6 +131,12 @@ async fn copy(conn: &mut RowConn, chunk: &Chunk, with: &Dumping<'_>, out: &mut D
         out.pause().await?;
     }
     Ok(true)
+}
+
+fn inexact(table: &str) -> DmError {
+    DmError::new(Code::DumpUnitRuntime)
+        .msg(format!("{table} has a value that CSV in UTF-8 doesn't bring back (bytes that are no text, or an ENUM's error value)"))
+        .workaround("Please take `--filetype csv` out of `extra-args`: INSERT statements bring back every value; then resume the task.")
 }
 
 fn select(chunk: &Chunk, table: &TablePlan, options: &DumpOptions) -> String {

@@ -12,9 +12,10 @@ use tokio::task::JoinHandle;
 
 use super::{
     bytes,
+    csv::{self, CsvScanner},
     folder::{DataFile, agree_in_content, unreadable},
     progress::{Counters, TableProgress},
-    scan::{Batch, InsertHead, ScanError, Scanner},
+    scan::{Batch, InsertHead, PutRow, ScanError, Scanner},
     sender::{self, CONFLICT_RETRIES, RECONNECTS, Sender, Sent},
     store::{Part, Store},
     verb,
@@ -25,7 +26,7 @@ use crate::{
     rules::ExtraColumn,
     schema::model::{quote_name, quote_text},
     units::{
-        dump::{document, files},
+        dump::{document, files, names},
         failpoint::{self, Place},
         fence, link,
         senders::Senders,
@@ -48,6 +49,8 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     /// Columns of text that are bytes on the target, by the quoted name of the source's table.
     pub bytes: BTreeMap<String, bytes::Texts>,
+    /// Tables whose rows are CSV, by the same name.
+    pub csv: csv::Tables,
     /// The target executes comments meant for newer servers.
     pub tidb: bool,
     /// Who may send now; None: all.
@@ -66,7 +69,23 @@ enum Applied {
     At(u64, bool),
 }
 
-type Input = Scanner<Box<dyn Read + Send>>;
+type Text = Box<dyn Read + Send>;
+
+/// A file that is read.
+enum Input {
+    Sql(Scanner<Text>),
+    Csv(CsvScanner<Text>),
+}
+
+impl Input {
+    fn next_batch(&mut self, limit: usize, write: &PutRow<'_>) -> Result<Option<Batch>, ScanError> {
+        match self {
+            Input::Sql(scanner) => scanner.next_batch(limit, write),
+            Input::Csv(scanner) => scanner.next_batch(limit, write),
+        }
+    }
+}
+
 type Reading = JoinHandle<(Input, Result<Option<Batch>, ScanError>)>;
 
 impl Worker {
@@ -91,7 +110,11 @@ impl Worker {
         }
         'reopen: loop {
             let input = files::reader(&file.path).map_err(|e| unreadable(&file.path, e))?;
-            let (mut batch, mut reading) = self.read(file, Scanner::new(input, position), &writer).await?;
+            let input = match self.shared.csv.get(&file.table).filter(|_| names::is_csv(&file.row.file)) {
+                Some(table) => Input::Csv(CsvScanner::new(input, position, Arc::clone(table))),
+                None => Input::Sql(Scanner::new(input, position)),
+            };
+            let (mut batch, mut reading) = self.read(file, input, &writer).await?;
             loop {
                 let mut next = None;
                 if let Some(ahead) = reading.take() {
@@ -301,6 +324,12 @@ fn scan_error(file: &DataFile, e: ScanError) -> DmError {
         ScanError::Malformed(at, words) => DmError::new(Code::LoadUnitInvalidInsertSQL)
             .msg(format!("{}: no INSERT as dump tools write it at byte {at}: {words:?}", path.display()))
             .workaround(again),
+        ScanError::Record(at) => DmError::new(Code::LoadUnitInvalidInsertSQL)
+            .msg(format!("{}: at byte {at} is no CSV record of the table's columns", path.display()))
+            .workaround(
+                "Please check that the file's first line names columns of the table and that each record has as many fields \
+                 (comma, double quotes, \\N for NULL), or dump again (start the task with `--remove-meta`).",
+            ),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod bytes;
 pub(in crate::units) mod clear;
 pub(in crate::units) mod create;
 pub(in crate::units) mod create_all;
+mod csv;
 pub(in crate::units) mod folder;
 pub(in crate::units) mod indexes;
 mod left;
@@ -142,10 +143,10 @@ impl LoadUnit {
         }
         resume(&mut folder, &known);
         let tidb = policy.target.tidb;
-        let bytes = self.bytes(&mut conn, &folder, there, (source.server, tidb)).await?;
+        let (bytes, csv) = self.columns(&mut conn, &folder, there, (source.server, tidb)).await?;
         let data = self.expect(&mut folder);
         self.answered("write the load state", store.set_status(&mut conn, "running")).await?;
-        let shared = Shared { plain, bytes, ..self.shared(&store, session, &mut conn, (tidb, data.len())).await? };
+        let shared = Shared { plain, bytes, csv, ..self.shared(&store, session, &mut conn, (tidb, data.len())).await? };
         let session = shared.session.clone();
         self.load_files(data, shared).await?;
         let text = |file: &SchemaFile| ((file.target_schema.clone(), file.target_table.clone()), (file.clone(), None));
@@ -167,15 +168,18 @@ impl LoadUnit {
         link::answered(&self.env.config.to, Scope::Downstream, what, step).await
     }
 
-    async fn bytes(
+    /// Columns of bytes for text, and those of CSV files.
+    async fn columns(
         &self,
         conn: &mut Conn,
         folder: &Folder,
         there: Option<BTreeSet<create_all::Target>>,
         (server, tidb): (ServerInfo, bool),
-    ) -> Result<BTreeMap<String, bytes::Texts>> {
+    ) -> Result<(BTreeMap<String, bytes::Texts>, csv::Tables)> {
         let bytes = bytes::of_folder(conn, folder, there.as_ref(), server, tidb);
-        self.answered("read the target's columns", bytes).await
+        let bytes = self.answered("read the target's columns", bytes).await?;
+        let csv = csv::tables(conn, folder, Path::new(&self.env.config.loader.dir), server);
+        Ok((bytes, self.answered("read the columns of CSV files", csv).await?))
     }
 
     /// A remark for query-status and the log, once.
@@ -210,6 +214,7 @@ impl LoadUnit {
             counters: Arc::clone(&self.counters),
             plain: HashSet::new(),
             bytes: BTreeMap::new(),
+            csv: csv::Tables::new(),
             tidb,
             turns: sender::turns(tidb, self.writers().min(files)),
         })

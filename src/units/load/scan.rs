@@ -11,6 +11,8 @@ pub enum ScanError {
     Truncated(u64),
     /// Not an INSERT as dump tools write it; the beginning of the statement.
     Malformed(u64, String),
+    /// No CSV record of the columns.
+    Record(u64),
 }
 
 /// `INSERT INTO table (columns) VALUES`, as the file has it.
