@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-cluster test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables fuzz demo servers build ddl-report
+.PHONY: verify fix test test-long test-cluster test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables bench-cluster fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -70,6 +70,11 @@ bench-tables:     ## the structures of 20,000 tables out of a real MariaDB and a
 	scripts/servers.sh mariadb mysql
 	cargo build --release --example bench
 	target/release/examples/bench --tables 20000 $(ARGS)
+
+bench-cluster:    ## three masters with 10, 100 and 1,000 sources and ten times as many subtasks, workers simulated; ARGS: see examples/bench_cluster/main.rs
+	scripts/servers.sh mariadb
+	cargo build --release --bins --example bench_cluster
+	target/release/examples/bench_cluster $(ARGS)
 
 FUZZ_SECONDS ?= 60
 fuzz:             ## every fuzz target for FUZZ_SECONDS each; needs a nightly toolchain (docs/fuzzing.md)

@@ -63,7 +63,7 @@ pub async fn apply(cluster: &dyn Cluster, request: pb::CheckTaskRequest) -> pb::
 
 async fn report(cluster: &dyn Cluster, request: &pb::CheckTaskRequest) -> Result<String> {
     let task = TaskConfig::from_yaml(&request.task)?;
-    let sources = stored_sources(cluster)?;
+    let sources = stored_sources(cluster, &task)?;
     let mut subtasks = task.expand(&sources)?;
     fill_start_points(&mut subtasks, &sources, &request.start_time).await?;
     let options = CheckOptions { error_limit: request.err_cnt, warn_limit: request.warn_cnt };

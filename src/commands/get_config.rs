@@ -115,7 +115,7 @@ pub fn subtasks(cluster: &dyn Cluster, task: &str) -> pb::GetSubTaskCfgResponse 
         return pb::GetSubTaskCfgResponse::refused(format!("task {task} has no source or not exist"));
     };
     let hidden = || crate::config::Secret(crate::config::MASK.to_owned());
-    let shown = |subtask: &crate::coordinator::state::SubtaskRecord| {
+    let shown = |subtask: &std::sync::Arc<crate::coordinator::state::SubtaskRecord>| {
         let mut config = subtask.config.clone();
         (config.from.password, config.to.password) = (hidden(), hidden());
         for db in [&mut config.from, &mut config.to] {

@@ -170,7 +170,7 @@ struct Prepared {
 
 async fn prepare(cluster: &dyn Cluster, request: &pb::StartTaskRequest) -> Result<Prepared> {
     let task = TaskConfig::from_yaml(&request.task)?;
-    let sources = stored_sources(cluster)?;
+    let sources = stored_sources(cluster, &task)?;
     let mut subtasks = task.expand(&sources)?;
     let strangers: Vec<_> = request
         .sources
@@ -204,10 +204,12 @@ fn start_time_warning(mode: TaskMode) -> Option<String> {
     }
 }
 
-/// The cluster's sources, parsed.
-pub fn stored_sources(cluster: &dyn Cluster) -> Result<BTreeMap<String, SourceConfig>> {
+/// The cluster's sources that a task names, parsed.
+pub fn stored_sources(cluster: &dyn Cluster, task: &TaskConfig) -> Result<BTreeMap<String, SourceConfig>> {
     let state = cluster.state();
-    state.sources.iter().map(|(id, record)| Ok((id.clone(), SourceConfig::from_yaml(&record.yaml)?))).collect()
+    let instances = task.mysql_instances.iter().flatten();
+    let named = instances.filter_map(|instance| state.sources.get_key_value(&instance.source_id));
+    named.map(|(id, record)| Ok((id.clone(), SourceConfig::from_yaml(&record.yaml)?))).collect()
 }
 
 /// An incremental task without a start point begins where its source's binlog ends now.

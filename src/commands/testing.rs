@@ -125,7 +125,7 @@ impl Cluster for MemoryCluster {
         let taken: Vec<String> = state.bindings.values().map(|b| b.worker.clone()).collect();
         let free = state.workers.keys().rev().find(|name| !taken.contains(name)).cloned();
         let id = spec.source_id.clone();
-        state.sources.insert(id.clone(), SourceRecord { source_id: id.clone(), yaml: spec.yaml });
+        state.sources.insert(id.clone(), Arc::new(SourceRecord { source_id: id.clone(), yaml: spec.yaml }));
         let chosen = worker.or(free).unwrap_or_default();
         if !chosen.is_empty() {
             state.bindings.insert(id, Binding { worker: chosen.clone(), epoch: 1 });
@@ -136,7 +136,7 @@ impl Cluster for MemoryCluster {
     async fn update_source(&self, spec: SourceSpec) -> Result<String> {
         let mut state = self.lock();
         let record = state.sources.get_mut(&spec.source_id).ok_or_else(|| missing(&spec.source_id))?;
-        record.yaml = spec.yaml;
+        Arc::make_mut(record).yaml = spec.yaml;
         Ok(state.bindings.get(&spec.source_id).map(|b| b.worker.clone()).unwrap_or_default())
     }
 
@@ -166,8 +166,10 @@ impl Cluster for MemoryCluster {
         }
         let stage = if task.stopped { ExpectedStage::Stopped } else { ExpectedStage::Running };
         let subtasks = task.subtasks.into_iter();
-        let subtasks = subtasks.map(|config| (config.source_id.clone(), SubtaskRecord::new(config, stage))).collect();
-        state.tasks.insert(task.name.clone(), TaskRecord { name: task.name, yaml: task.yaml, subtasks });
+        let record = |config: SubtaskConfig| (config.source_id.clone(), Arc::new(SubtaskRecord::new(config, stage)));
+        let subtasks = subtasks.map(record).collect();
+        let record = TaskRecord { name: task.name.clone(), yaml: task.yaml, subtasks };
+        state.tasks.insert(task.name, Arc::new(record));
         Ok(sources.iter().map(|s| source_done(s, state.bindings.get(s).map_or("", |b| b.worker.as_str()))).collect())
     }
 
@@ -189,7 +191,7 @@ impl Cluster for MemoryCluster {
     ) -> Result<Vec<pb::CommonWorkerResponse>> {
         let mut state = self.lock();
         let bindings = state.bindings.clone();
-        let Some(record) = state.tasks.get_mut(task) else { return Ok(Vec::new()) };
+        let Some(record) = state.tasks.get_mut(task).map(Arc::make_mut) else { return Ok(Vec::new()) };
         let wanted = |source: &String| sources.is_empty() || sources.contains(source);
         let done: Vec<String> = record.subtasks.keys().filter(|s| wanted(s)).cloned().collect();
         for source in &done {
@@ -204,7 +206,7 @@ impl Cluster for MemoryCluster {
                         _ => ExpectedStage::Running,
                     };
                     if let Some(subtask) = record.subtasks.get_mut(source) {
-                        subtask.stage = stage;
+                        Arc::make_mut(subtask).stage = stage;
                     }
                 }
             }

@@ -3,7 +3,7 @@
 //! `ClusterState::apply` is pure, deterministic and total: the same entries in the same order give the same state on
 //! every node and after every restart; an entry that makes no sense is rejected and changes nothing.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,26 @@ pub enum ClusterChange {
     RemoveMaster { name: String },
     /// Like `Bind`, to a worker that may have other sources. Rejected when either is unknown.
     Assign { source_id: String, worker: String },
+    /// What the scheduler decided at once: each takes effect as if it came alone, and those that are rejected don't.
+    Decided { decisions: Vec<Decision> },
+}
+
+/// A decision of the scheduler. A type of its own: a change within a change could be nested without end.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Decision {
+    PutWorker { name: String, address: String },
+    Assign { source_id: String, worker: String },
+    Unbind { source_id: String },
+}
+
+impl From<Decision> for ClusterChange {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::PutWorker { name, address } => ClusterChange::PutWorker { name, address },
+            Decision::Assign { source_id, worker } => ClusterChange::Assign { source_id, worker },
+            Decision::Unbind { source_id } => ClusterChange::Unbind { source_id },
+        }
+    }
 }
 
 /// One line without YAML, which holds passwords: openraft prints entries in its own log.
@@ -93,6 +113,7 @@ impl fmt::Debug for ClusterChange {
             ClusterChange::PutMaster { master } => write!(f, "PutMaster {master:?}"),
             ClusterChange::RemoveMaster { name } => write!(f, "RemoveMaster {name}"),
             ClusterChange::Assign { source_id, worker } => write!(f, "Assign {source_id} to {worker}"),
+            ClusterChange::Decided { decisions } => f.debug_list().entries(decisions).finish(),
         }
     }
 }
@@ -149,6 +170,12 @@ impl ClusterState {
                 return self.bind(source_id, worker);
             }
             ClusterChange::Assign { source_id, worker } => return self.bind(source_id, worker),
+            ClusterChange::Decided { decisions } => {
+                for decision in decisions {
+                    // Alone, a rejected one changes nothing either; the scheduler decides anew from what became of it.
+                    let _ = self.try_apply(decision.into());
+                }
+            }
             ClusterChange::PutMaster { master } => {
                 named("master", &master.name)?;
                 self.masters.insert(master.name.clone(), master);
@@ -189,10 +216,11 @@ impl ClusterState {
         if !running.is_empty() {
             return Err(Rejection::SubtasksRun { task: name, sources: running });
         }
+        let task = Arc::make_mut(task);
         task.yaml = yaml;
         for config in subtasks {
             if let Some(record) = task.subtasks.get_mut(&config.source_id) {
-                record.config = config;
+                Arc::make_mut(record).config = config;
             }
         }
         Ok(())
@@ -225,7 +253,7 @@ impl ClusterState {
         if self.sources.contains_key(&source.source_id) {
             return Err(Rejection::SourceExists { source_id: source.source_id });
         }
-        self.sources.insert(source.source_id.clone(), source);
+        self.sources.insert(source.source_id.clone(), Arc::new(source));
         Ok(())
     }
 
@@ -235,7 +263,7 @@ impl ClusterState {
         if !tasks.is_empty() {
             return Err(Rejection::SourceHasRunningTasks { source_id: source.source_id, tasks });
         }
-        self.sources.insert(source.source_id.clone(), source);
+        self.sources.insert(source.source_id.clone(), Arc::new(source));
         Ok(())
     }
 
@@ -277,14 +305,11 @@ impl ClusterState {
                 return Err(Rejection::SubtasksExist { task: name, sources });
             }
         }
-        let task = self.tasks.entry(name.clone()).or_insert_with(|| TaskRecord {
-            name,
-            yaml: String::new(),
-            subtasks: Default::default(),
-        });
+        let empty = |name| Arc::new(TaskRecord { name, yaml: String::new(), subtasks: Default::default() });
+        let task = Arc::make_mut(self.tasks.entry(name.clone()).or_insert_with(|| empty(name)));
         task.yaml = yaml;
         for config in subtasks {
-            task.subtasks.insert(config.source_id.clone(), SubtaskRecord::new(config, stage));
+            task.subtasks.insert(config.source_id.clone(), Arc::new(SubtaskRecord::new(config, stage)));
         }
         Ok(())
     }
@@ -306,8 +331,8 @@ impl ClusterState {
     fn set_stage(&mut self, task: String, sources: Vec<String>, stage: ExpectedStage) -> Result<(), Rejection> {
         let record = self.named_subtasks(&task, &sources)?;
         for (source, subtask) in &mut record.subtasks {
-            if sources.is_empty() || sources.contains(source) {
-                subtask.stage = stage;
+            if subtask.stage != stage && (sources.is_empty() || sources.contains(source)) {
+                Arc::make_mut(subtask).stage = stage;
             }
         }
         Ok(())
@@ -335,7 +360,7 @@ impl ClusterState {
             return Err(Rejection::UnknownTask { task: task.to_owned() });
         };
         let unknown = || Rejection::UnknownSubtasks { task: task.to_owned(), sources: vec![source_id.clone()] };
-        record.subtasks.get_mut(&source_id).ok_or_else(unknown)
+        Arc::make_mut(record).subtasks.get_mut(&source_id).map(Arc::make_mut).ok_or_else(unknown)
     }
 
     fn bind(&mut self, source_id: String, worker: String) -> Result<Applied, Rejection> {
@@ -360,7 +385,7 @@ impl ClusterState {
 
     /// The names of the tasks with a matching subtask on a source, in order.
     pub fn tasks_of(&self, source_id: &str, matching: impl Fn(&SubtaskRecord) -> bool) -> Vec<String> {
-        let has = |t: &&TaskRecord| t.subtasks.get(source_id).is_some_and(&matching);
+        let has = |t: &&Arc<TaskRecord>| t.subtasks.get(source_id).is_some_and(|subtask| matching(subtask));
         self.tasks.values().filter(has).map(|t| t.name.clone()).collect()
     }
 
@@ -379,7 +404,7 @@ impl ClusterState {
         if !missing.is_empty() {
             return Err(Rejection::UnknownSubtasks { task: task.to_owned(), sources: missing });
         }
-        Ok(record)
+        Ok(Arc::make_mut(record))
     }
 }
 

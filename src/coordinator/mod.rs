@@ -15,5 +15,5 @@ pub mod samples;
 pub mod schedule;
 pub mod state;
 
-pub use change::{Applied, ClusterChange};
+pub use change::{Applied, ClusterChange, Decision};
 pub use rejection::Rejection;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    change::{ClusterChange, Rejection},
+    change::{Decision, Rejection},
     state::ClusterState,
 };
 
@@ -28,6 +28,22 @@ pub struct Move {
     pub source_id: String,
     pub from: String,
     pub to: String,
+}
+
+/// The workers that can take one source more.
+struct Room<'a> {
+    /// How many sources each has.
+    loads: BTreeMap<&'a str, usize>,
+    fewest: usize,
+    /// The first with so few.
+    idlest: &'a str,
+}
+
+impl<'a> Room<'a> {
+    fn of(loads: BTreeMap<&'a str, usize>) -> Option<Room<'a>> {
+        let (idlest, fewest) = loads.iter().min_by_key(|(_, load)| **load).map(|(worker, load)| (*worker, *load))?;
+        Some(Room { loads, fewest, idlest })
+    }
 }
 
 impl<'a> View<'a> {
@@ -63,12 +79,15 @@ impl<'a> View<'a> {
     /// The worker for a source that is new or lost its worker: 1 one that holds files of its unfinished load, 2 of
     /// those with the fewest sources (free ones, while there are any) the last bound one, 3 any of them.
     pub fn worker_for_source(&self, source_id: &str) -> Option<&'a str> {
-        let room = self.with_room();
-        let fewest = room.values().min().copied()?;
-        let holder = room.keys().find(|w| self.holds_files(source_id, w));
-        let mut idle = room.iter().filter(|(_, load)| **load == fewest).map(|(worker, _)| worker);
-        let last = || idle.clone().find(|w| self.was_last(source_id, w));
-        holder.or_else(last).or_else(|| idle.next()).copied()
+        self.choose(source_id, &Room::of(self.with_room())?)
+    }
+
+    fn choose(&self, source_id: &str, room: &Room<'a>) -> Option<&'a str> {
+        let mut holders = self.load_files.get(source_id).into_iter().flatten();
+        let last = || self.state.last_bound.get(source_id).and_then(|last| room.loads.get_key_value(&*last.worker));
+        let holder = holders.find_map(|holder| room.loads.get_key_value(holder.as_str()));
+        let chosen = holder.or_else(|| last().filter(|(_, load)| **load == room.fewest));
+        chosen.map(|(worker, _)| *worker).or(Some(room.idlest))
     }
 
     /// A worker asked for by name (`operate-source create -w`, `transfer-source`): it must be known (46004), and free
@@ -88,18 +107,23 @@ impl<'a> View<'a> {
     }
 
     /// What becomes of a source whose worker (no longer in `online`) went away: it goes to another, or waits unbound.
-    pub fn leave_worker(&self, source_id: &str) -> ClusterChange {
+    pub fn leave_worker(&self, source_id: &str) -> Decision {
         match self.worker_for_source(source_id) {
             Some(successor) => bind(source_id, successor),
-            None => ClusterChange::Unbind { source_id: source_id.to_owned() },
+            None => Decision::Unbind { source_id: source_id.to_owned() },
         }
     }
 
     /// The next source to bind while both a source and a worker wait, whichever of them came last: 1 a worker with
     /// the files of the source's unfinished load, 2 a source's last worker, 3 any of each. Asked again after each
     /// commit, it comes to an end.
-    pub fn next_binding(&self) -> Option<ClusterChange> {
-        let pairs = self.unbound_sources().into_iter().filter_map(|s| Some((s, self.worker_for_source(s)?)));
+    pub fn next_binding(&self) -> Option<Decision> {
+        let unbound = self.unbound_sources();
+        if unbound.is_empty() {
+            return None;
+        }
+        let room = Room::of(self.with_room())?;
+        let pairs = unbound.into_iter().filter_map(|s| Some((s, self.choose(s, &room)?)));
         let rank =
             |(source, worker): &(&str, &str)| match (self.holds_files(source, worker), self.was_last(source, worker)) {
                 (true, _) => 0,
@@ -136,8 +160,8 @@ impl<'a> View<'a> {
     }
 }
 
-fn bind(source_id: &str, worker: &str) -> ClusterChange {
-    ClusterChange::Assign { source_id: source_id.to_owned(), worker: worker.to_owned() }
+fn bind(source_id: &str, worker: &str) -> Decision {
+    Decision::Assign { source_id: source_id.to_owned(), worker: worker.to_owned() }
 }
 
 #[cfg(test)]

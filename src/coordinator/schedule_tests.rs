@@ -2,7 +2,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::*;
 use crate::coordinator::{
-    change::Applied,
+    change::{Applied, ClusterChange},
     samples::{bind, put_source, put_worker, state, unbind},
 };
 
@@ -65,9 +65,12 @@ fn a_source_goes_to_its_files_then_to_its_last_worker_then_anywhere() {
 fn busy_workers_share_what_free_ones_cannot_take() {
     let busy = || vec![bind("s1", "w1"), bind("s2", "w1")];
     let c = Cluster::new(&["w1", "w2"], busy()).taking(MANY);
-    assert_eq!(c.view().next_binding(), Some(bind("s3", "w2")));
-    assert_eq!(Cluster::new(&["w1"], busy()).taking(MANY).view().next_binding(), Some(bind("s3", "w1")));
-    assert_eq!(Cluster::new(&["w1"], busy()).taking(2).view().next_binding(), None);
+    assert_eq!(c.view().next_binding().map(ClusterChange::from), Some(bind("s3", "w2")));
+    assert_eq!(
+        Cluster::new(&["w1"], busy()).taking(MANY).view().next_binding().map(ClusterChange::from),
+        Some(bind("s3", "w1"))
+    );
+    assert_eq!(Cluster::new(&["w1"], busy()).taking(2).view().next_binding().map(ClusterChange::from), None);
 }
 
 #[test]
@@ -84,23 +87,27 @@ fn a_worker_asked_for_by_name_must_be_online_and_free() {
 #[test]
 fn the_source_of_a_lost_worker_moves_or_waits() {
     let c = Cluster::new(&["w2"], vec![bind("s1", "w1")]);
-    assert_eq!(c.view().leave_worker("s1"), bind("s1", "w2"));
+    assert_eq!(ClusterChange::from(c.view().leave_worker("s1")), bind("s1", "w2"));
     let nobody = Cluster::new(&["w2"], vec![bind("s1", "w1"), bind("s2", "w2")]);
-    assert_eq!(nobody.view().leave_worker("s1"), unbind("s1"));
-    assert_eq!(nobody.taking(2).view().leave_worker("s1"), bind("s1", "w2"));
+    assert_eq!(ClusterChange::from(nobody.view().leave_worker("s1")), unbind("s1"));
+    assert_eq!(ClusterChange::from(nobody.taking(2).view().leave_worker("s1")), bind("s1", "w2"));
 }
 
 #[test]
 fn whoever_waits_is_paired_by_files_then_by_the_last_worker_then_anyhow() {
     let history = || vec![bind("s2", "w1"), unbind("s2")];
     let c = Cluster::new(&["w1"], history());
-    assert_eq!(c.view().next_binding(), Some(bind("s2", "w1")), "its last one, though s1 waits as well");
+    assert_eq!(
+        c.view().next_binding().map(ClusterChange::from),
+        Some(bind("s2", "w1")),
+        "its last one, though s1 waits as well"
+    );
     let c = Cluster::new(&["w1"], history()).with_files("s3", "w1");
-    assert_eq!(c.view().next_binding(), Some(bind("s3", "w1")));
-    assert_eq!(Cluster::new(&["w3"], history()).view().next_binding(), Some(bind("s1", "w3")));
-    assert_eq!(Cluster::new(&[], history()).view().next_binding(), None);
+    assert_eq!(c.view().next_binding().map(ClusterChange::from), Some(bind("s3", "w1")));
+    assert_eq!(Cluster::new(&["w3"], history()).view().next_binding().map(ClusterChange::from), Some(bind("s1", "w3")));
+    assert_eq!(Cluster::new(&[], history()).view().next_binding().map(ClusterChange::from), None);
     let all_bound = Cluster::new(&["w1"], vec![bind("s1", "w1"), bind("s2", "w2"), bind("s3", "w3")]);
-    assert_eq!(all_bound.view().next_binding(), None);
+    assert_eq!(all_bound.view().next_binding().map(ClusterChange::from), None);
 }
 
 #[test]
@@ -144,7 +151,7 @@ fn settle(c: &mut Cluster) -> usize {
             Some(source) => Some(view.leave_worker(&source)),
             None => view.next_binding().or_else(moved),
         };
-        let Some(change) = change else { return steps };
+        let Some(change) = change.map(ClusterChange::from) else { return steps };
         let epochs = c.state.last_bound.clone();
         let applied = c.state.apply(change.clone());
         assert!(!matches!(applied, Applied::Rejected(_)), "{change:?}: {applied:?}");

@@ -1,6 +1,6 @@
 //! ClusterState: all that must survive. It changes only by `ClusterChange` entries of the replicated log.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ pub struct TaskRecord {
     pub name: String,
     pub yaml: String,
     /// By source id.
-    pub subtasks: BTreeMap<String, SubtaskRecord>,
+    pub subtasks: BTreeMap<String, Arc<SubtaskRecord>>,
 }
 
 /// Prints no YAML: it holds passwords.
@@ -90,14 +90,15 @@ pub struct Binding {
     pub epoch: u64,
 }
 
-/// Everything the cluster remembers.
+/// Everything the cluster remembers. Each change makes a new one, so what is large is shared between them; what has
+/// not changed is the same `Arc`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ClusterState {
     /// Random, set once at bootstrap.
     pub cluster_id: u64,
     pub workers: BTreeMap<String, WorkerRecord>,
-    pub sources: BTreeMap<String, SourceRecord>,
-    pub tasks: BTreeMap<String, TaskRecord>,
+    pub sources: BTreeMap<String, Arc<SourceRecord>>,
+    pub tasks: BTreeMap<String, Arc<TaskRecord>>,
     /// By source id.
     pub bindings: BTreeMap<String, Binding>,
     /// The last worker of each source, and the highest epoch ever given.

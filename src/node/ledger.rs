@@ -1,6 +1,6 @@
 //! The replicated log as the scheduler sees it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -28,6 +28,10 @@ impl Ledger for Consensus {
 
     fn leader(&self) -> Leader {
         Consensus::leader(self)
+    }
+
+    fn steps_down_after(&self) -> Duration {
+        Consensus::steps_down_after(self)
     }
 
     async fn masters(&self) -> Vec<MasterView> {

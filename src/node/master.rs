@@ -55,17 +55,20 @@ pub async fn run_master(config: MasterConfig) -> i32 {
 async fn serve(config: &MasterConfig) -> Result<()> {
     let mut signals = Signals::listen()?;
     start::check_tls(Code::MasterTLSConfigNotValid, &config.security).await?;
+    let listen = peer_listen(&config.peer_urls)?;
+    start::check_guard(listen, &config.cluster_secret, &config.security)?;
     let cookie = start::cookie(&config.cluster_secret, &config.security)?;
     let links = Arc::new(GroupLinks::new(group_scope(&cookie)));
     let log = open(config, &config.name, links.clone()).await?;
-    let ran = run(config, cookie, &log, &links, &mut signals).await;
+    let name = NodeOptions { name: config.name.clone(), listen, cookie, security: config.security.clone() };
+    let ran = run(config, name, &log, &links, &mut signals).await;
     log.shutdown().await;
     ran
 }
 
 async fn run(
     config: &MasterConfig,
-    cookie: String,
+    name: NodeOptions,
     log: &Consensus,
     links: &GroupLinks,
     signals: &mut Signals,
@@ -73,8 +76,6 @@ async fn run(
     // The port is taken before anything runs, so that a second master on this machine fails at once.
     let listener = port::listen(&config.master_addr, Code::MasterStartService).await?;
     let (leading, leads) = watch::channel(false);
-    let listen = peer_listen(&config.peer_urls)?;
-    let name = NodeOptions { name: config.name.clone(), listen, cookie, security: config.security.clone() };
     let node = node::start_master(name, options(log, leads)).await?;
     links.attach(node.drops_sessions());
     let ran = tokio::select! {
@@ -123,7 +124,7 @@ pub(super) async fn open(config: &MasterConfig, name: &str, links: Arc<GroupLink
         tracing::warn!("{warning}");
     }
     let me = Voter { name: name.to_owned(), peer_urls: record(config).peer_urls };
-    Consensus::open(Path::new(&config.data_dir), me, links).await
+    Consensus::open(Path::new(&config.data_dir), me, links, config.heartbeat()).await
 }
 
 /// Where this master is found.

@@ -27,7 +27,7 @@ use crate::{
     error::{Code, DmError, Result},
 };
 
-pub use self::{master::run_master, standalone::run_standalone, worker::run_worker};
+pub use self::{master::run_master, standalone::run_standalone, start::cookie, worker::run_worker};
 
 /// A wrong command line, a failed start of a master, a failed join.
 const EXIT_START: i32 = 2;

@@ -1,6 +1,6 @@
 //! What every role does first: log, panics, metrics, TLS provider, and the lines that say what runs.
 
-use std::{panic, time::Duration};
+use std::{net::SocketAddr, panic, time::Duration};
 
 use serde_json::Value;
 
@@ -92,14 +92,28 @@ pub async fn check_tls(code: Code, security: &Security) -> Result<()> {
     })
 }
 
+/// What `cluster-secret` says of a cluster port that is open on purpose.
+const OPEN: &str = "none";
+
+/// A cluster port that others reach needs TLS or a secret (or its owner's word that it is to be open): 38037.
+pub fn check_guard(listen: SocketAddr, configured: &str, security: &Security) -> Result<()> {
+    if !configured.is_empty() || listen.ip().is_loopback() || crate::transport::tls::wanted(security) {
+        return Ok(());
+    }
+    Err(DmError::new(Code::MasterGenEmbedEtcdConfigFail)
+        .msg(format!("the cluster port {listen} is reached from other machines, and has neither TLS nor a `cluster-secret`"))
+        .workaround(
+            "Please write the same `cluster-secret` (a text, ${NAME} or file:PATH) into the configuration of every master \
+             and worker, or set ssl-ca, ssl-cert and ssl-key. `cluster-secret = \"none\"` lets everybody in who reaches the port.",
+        ))
+}
+
 /// The secret of a cluster's connections: `cluster-secret`, of which a `${NAME}` or `file:PATH` is looked up. Without
 /// one it is the same everywhere, and whoever reaches the port can be a node, unless TLS keeps it out.
 pub fn cookie(configured: &str, security: &Security) -> Result<String> {
-    if configured.is_empty() {
-        if !crate::transport::tls::wanted(security) {
-            tracing::warn!(
-                "the cluster port has neither TLS nor a `cluster-secret`: whoever reaches it can join the cluster"
-            );
+    if configured.is_empty() || configured == OPEN {
+        if configured == OPEN && !crate::transport::tls::wanted(security) {
+            tracing::warn!("`cluster-secret` is \"none\": whoever reaches the cluster port can join the cluster");
         }
         return Ok(COOKIE.to_owned());
     }
@@ -123,6 +137,19 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(read(&["-config".to_owned(), file.path().display().to_string()]), read(&[]));
+    }
+
+    #[test]
+    fn a_port_for_other_machines_needs_a_guard() {
+        let (here, everywhere) = (([127, 0, 0, 1], 8291).into(), ([0, 0, 0, 0], 8291).into());
+        let none = Security::default();
+        assert!(check_guard(here, "", &none).is_ok());
+        let error = check_guard(everywhere, "", &none).expect_err("open").to_string();
+        assert!(error.starts_with("[code=38037") && error.contains("cluster-secret"), "{error}");
+        for said in ["a secret", OPEN] {
+            assert!(check_guard(everywhere, said, &none).is_ok());
+        }
+        assert_eq!(cookie(OPEN, &none).expect("open"), COOKIE);
     }
 
     #[test]

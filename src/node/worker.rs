@@ -112,16 +112,35 @@ impl WorkerView for View {
     }
 }
 
+/// Of the three times that a worker may be silent the shortest: DM's are upper bounds of ours.
+fn lease(config: &WorkerConfig) -> Duration {
+    let bound = |seconds: i64| u64::try_from(seconds).unwrap_or(u64::MAX).max(1);
+    let bounds = [bound(config.keepalive_ttl), bound(config.relay_keepalive_ttl), config.lease_ttl];
+    Duration::from_secs(bounds.into_iter().min().unwrap_or(config.lease_ttl))
+}
+
 /// What the actors need of a worker's settings.
 pub(super) fn options(config: &WorkerConfig, masters: FindMasters) -> WorkerOptions {
     WorkerOptions {
         names: vec![config.name.clone()],
         advertise_addr: config.advertise_addr.clone(),
         masters,
-        keepalive_ttl: Duration::from_secs(
-            u64::try_from(config.keepalive_ttl).unwrap_or(60).max(1).min(config.lease_ttl),
-        ),
+        keepalive_ttl: lease(config),
         max_sources: u32::try_from(config.max_sources).unwrap_or(u32::MAX),
         config_toml: config.to_toml(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_originals_times_bound_the_lease() {
+        let of = |keepalive_ttl, relay_keepalive_ttl, lease_ttl| {
+            lease(&WorkerConfig { keepalive_ttl, relay_keepalive_ttl, lease_ttl, ..WorkerConfig::default() }).as_secs()
+        };
+        assert_eq!((of(60, 1800, 3), of(2, 1800, 3), of(60, 1, 3), of(60, 1800, 120)), (3, 2, 1, 60));
+        assert_eq!((of(0, 1800, 3), of(-1, -1, 3)), (1, 3));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Certificates are read from their files again for every new connection, so renewing them needs no restart.
 
+mod budget;
 mod certificate;
 pub mod dial;
 pub mod serve;

@@ -1,5 +1,5 @@
 //! Serving HTTP/1, HTTP/2 and gRPC on one port, within limits: connections in all and of one address, requests a
-//! second of one connection, the time for a handshake and for a request's head.
+//! second of one connection, the memory of all requests together, the time for a handshake and for a request's head.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::codegen::Service;
 
-use super::{dial::Duplex, tls};
+use super::{budget::Budget, dial::Duplex, tls};
 use crate::config::Security;
 
 /// What one port takes.
@@ -42,6 +42,8 @@ pub struct Limits {
     pub requests: f64,
     /// Requests at once.
     pub burst: f64,
+    /// Bytes of all requests' bodies that are held at once.
+    pub bodies: usize,
     /// For a TLS handshake.
     pub handshake: Duration,
     /// From the connection, or the last reply, to the end of a request's head.
@@ -55,6 +57,7 @@ impl Default for Limits {
             connections_of_one: 512,
             requests: 500.0,
             burst: 2000.0,
+            bodies: 128 << 20,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
         }
@@ -81,7 +84,14 @@ pub async fn run(
     limits: Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let shared = Arc::new(Port { router, security, limits, open: Mutex::default(), stop: stop.clone() });
+    let shared = Arc::new(Port {
+        router,
+        security,
+        limits,
+        bodies: Budget::new(limits.bodies),
+        open: Mutex::default(),
+        stop: stop.clone(),
+    });
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -119,6 +129,7 @@ struct Port {
     router: Router,
     security: Security,
     limits: Limits,
+    bodies: Arc<Budget>,
     open: Mutex<Open>,
     stop: CancellationToken,
 }
@@ -172,12 +183,13 @@ impl Port {
         let router = self.router.clone();
         let service = service_fn(|request: Request<Incoming>| {
             let allowed = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
-            let mut router = router.clone();
+            let (mut router, share) = (router.clone(), self.bodies.share());
             async move {
                 if !allowed {
                     return Ok(too_many(request.headers()));
                 }
-                router.call(request.map(Body::new)).await
+                // Held until there is an answer, whoever keeps the body meanwhile.
+                router.call(request.map(|body| share.body(Body::new(body)))).await
             }
         });
         let mut builder = Builder::new(TokioExecutor::new());

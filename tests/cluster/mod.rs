@@ -1,5 +1,6 @@
 //! Several masters and workers as real processes: who leads, who answers, who is refused.
 
+mod away;
 mod masters;
 mod measure;
 mod rig;

@@ -233,6 +233,8 @@ fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallCloc
     let databases = lan.database_ip();
     let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder, databases, flags: Vec::new() };
     let ips = MASTERS.map(|name| lan.add(name));
+    // A port that other machines reach is guarded.
+    let config = cluster.file("secret.toml", "cluster-secret = \"of the tests\"\n");
     let members: Vec<String> = (0..3).map(|i| format!("{}=http://{}:8291", MASTERS[i], ips[i])).collect();
     let mut clocks = BTreeMap::new();
     for name in MASTERS.iter().chain(&WORKERS) {
@@ -244,7 +246,7 @@ fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallCloc
         let args = ["master", "--name", name, "--data-dir", &data, "--master-addr", &address, "--peer-urls", &peer];
         let args = args
             .iter()
-            .chain(&["--openapi", "--initial-cluster", &members.join(",")])
+            .chain(&["--openapi", "--config", &config, "--initial-cluster", &members.join(",")])
             .map(ToString::to_string)
             .collect();
         let before = [lan.enter(name, cluster.folder.path()), clocks[*name].worn()].concat();
@@ -256,8 +258,8 @@ fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallCloc
         let address = format!("{}:8262", lan.add(name));
         let folder = cluster.folder.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let args = ["worker", "--name", name, "--worker-addr", &address, "--join", &cluster.master_addr];
-        let args = args.iter().chain(flags).map(ToString::to_string).collect();
+        let args = ["worker", "--name", name, "--config", &config, "--worker-addr", &address, "--join"];
+        let args = args.iter().chain(&[cluster.master_addr.as_str()]).chain(flags).map(ToString::to_string).collect();
         let before = [lan.enter(name, &folder), clocks[name].worn()].concat();
         let mut node = Node::launched(name, &folder, &address, before, args);
         node.listens();

@@ -2,7 +2,7 @@
 //! and the workers. It runs in the caller's task, so it may wait; every wait has a limit.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -436,8 +436,12 @@ impl Cluster for SchedulerHandle {
 }
 
 fn worker_rows(state: &ClusterState, online: &BTreeSet<String>) -> Vec<pb::WorkerInfo> {
+    let mut sources = BTreeMap::<&str, Vec<&str>>::new();
+    for (source, binding) in &state.bindings {
+        sources.entry(&binding.worker).or_default().push(source);
+    }
     let row = |w: &crate::coordinator::state::WorkerRecord| {
-        let source = state.sources_of(&w.name).collect::<Vec<_>>().join(",");
+        let source = sources.get(w.name.as_str()).map(|all| all.join(",")).unwrap_or_default();
         let stage = match (online.contains(&w.name), source.is_empty()) {
             (false, _) => "offline",
             (true, true) => "free",

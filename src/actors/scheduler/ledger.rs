@@ -1,6 +1,6 @@
 //! What the scheduler needs of the replicated log.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -24,6 +24,11 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Who leads.
     fn leader(&self) -> Leader;
+
+    /// A leader that was deposed without knowing it calls itself one for no longer than this.
+    fn steps_down_after(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Every master.
     async fn masters(&self) -> Vec<MasterView>;

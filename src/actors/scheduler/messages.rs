@@ -105,6 +105,28 @@ pub enum SchedulerOwn {
     Report(RpcReplyPort<Value>),
 }
 
+impl SchedulerOwn {
+    /// Whether something may be due after it. Questions and confirmations change nothing by themselves.
+    pub fn is_news(&self) -> bool {
+        match self {
+            SchedulerOwn::Push { .. }
+            | SchedulerOwn::Locate { .. }
+            | SchedulerOwn::Online(_)
+            | SchedulerOwn::Report(_)
+            | SchedulerOwn::Delivered { reply: Ok(MemberReply::Done), .. } => false,
+            SchedulerOwn::Tick
+            | SchedulerOwn::Changed
+            | SchedulerOwn::Committed { .. }
+            | SchedulerOwn::Delivered { .. }
+            | SchedulerOwn::Register { .. }
+            | SchedulerOwn::AddSource { .. }
+            | SchedulerOwn::Transfer { .. }
+            | SchedulerOwn::MayMove { .. }
+            | SchedulerOwn::LetGo { .. } => true,
+        }
+    }
+}
+
 /// What follows a commit.
 pub enum Then {
     Nothing,

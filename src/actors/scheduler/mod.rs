@@ -9,6 +9,7 @@ mod shown;
 #[cfg(test)]
 mod simulation_tests;
 pub mod state;
+mod wanted;
 
 use std::{
     collections::VecDeque,
@@ -24,7 +25,7 @@ pub use ledger::Ledger;
 pub use messages::SchedulerOwn;
 use messages::{Pushed, SchedulerAsk, SchedulerMsg, SchedulerReply, Then};
 use shown::Shown;
-use state::{Errand, Roster, assignment};
+use state::{Beat, Errand, Roster};
 
 use super::{
     SCHEDULERS,
@@ -35,7 +36,12 @@ use super::{
     post::{self, NoReply, Post},
 };
 use crate::{
-    coordinator::{ClusterChange, masters::Leader, schedule::View, state::SourceRecord},
+    coordinator::{
+        ClusterChange,
+        masters::Leader,
+        schedule::View,
+        state::{ClusterState, SourceRecord},
+    },
     error::{Code, DmError, Result},
     observe::events::BecameLeader,
 };
@@ -99,6 +105,10 @@ pub struct SchedulerShell {
     placing: Vec<(String, RpcReplyPort<Result<String>>)>,
     /// No source is moved for the balance before this: the cluster is to be calm first.
     balance_at: Instant,
+    /// The state that the roster follows.
+    seen: Arc<ClusterState>,
+    /// Something came that decisions depend on.
+    news: bool,
     /// What was last said of each worker and binding.
     shown: Shown,
     _pin: Pin,
@@ -120,14 +130,17 @@ impl Actor for SchedulerActor {
         let now = Instant::now();
         pg::monitor_scope(args.board.scope(), me.get_cell());
         me.send_interval(TICK, || Post::Own(SchedulerOwn::Tick));
+        let roster = Roster::new(now, args.ledger.steps_down_after());
         Ok(SchedulerShell {
             args,
-            roster: Roster::new(now),
+            roster,
             busy: false,
             queue: VecDeque::new(),
             retry_at: now,
             placing: Vec::new(),
             balance_at: now + CALM,
+            seen: Arc::default(),
+            news: true,
             shown: Shown::default(),
             _pin: pin,
         })
@@ -152,7 +165,10 @@ impl Actor for SchedulerActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Post::Ask(bytes, reply) => shell.heard(&bytes, reply),
-            Post::Own(own) => shell.own(&me, own),
+            Post::Own(own) => {
+                shell.news |= own.is_news();
+                shell.own(&me, own);
+            }
         }
         shell.pump(&me);
         Ok(())
@@ -169,6 +185,7 @@ impl Actor for SchedulerActor {
         {
             tracing::info!(worker, "the connection to a worker closed");
             shell.roster.closed(Instant::now(), worker, incarnation);
+            shell.news = true;
             shell.pump(&me);
         }
         Ok(())
@@ -187,19 +204,20 @@ impl SchedulerShell {
                 Ok(()) => {
                     tracing::info!(worker = hello.name, address = hello.address, "a worker is online");
                     self.balance_at = now + CALM;
+                    self.news = true;
                     SchedulerReply::Accepted
                 }
                 Err(reason) => SchedulerReply::Refused { reason },
             },
             Ok(SchedulerAsk::Beat { name, incarnation, running }) => {
-                match self.roster.beat(now, &name, incarnation, running) {
-                    true => SchedulerReply::Accepted,
-                    false => SchedulerReply::WhoAreYou,
-                }
+                let beat = self.roster.beat(now, &name, incarnation, running);
+                self.news |= beat == Beat::News;
+                if beat == Beat::Unknown { SchedulerReply::WhoAreYou } else { SchedulerReply::Accepted }
             }
             Ok(SchedulerAsk::Leave { name, incarnation }) => {
                 tracing::info!(worker = name, "a worker is about to end, its sources go to others");
                 self.roster.leave(&name, incarnation);
+                self.news = true;
                 SchedulerReply::Accepted
             }
             Err(error) => {
@@ -254,13 +272,18 @@ impl SchedulerShell {
         }
     }
 
-    /// Does what is due: one proposal at a time, then the errands.
+    /// Does what is due: one proposal at a time, then the errands. It looks at everything, so it is for news only: most
+    /// words of workers only say that they live, and what has to be said again is said at a tick.
     fn pump(&mut self, me: &ActorRef<SchedulerMsg>) {
+        if !std::mem::take(&mut self.news) {
+            return;
+        }
         let (now, state) = (Instant::now(), self.args.ledger.state());
         if !self.busy {
             let own = || {
-                let change = (now >= self.retry_at).then(|| self.roster.next_change(now, &state)).flatten()?;
-                Some(Job { changes: vec![change], then: Then::Nothing })
+                let due = (now >= self.retry_at).then(|| self.roster.next_decisions(now, &state));
+                let decisions = due.filter(|decisions| !decisions.is_empty())?;
+                Some(Job { changes: vec![ClusterChange::Decided { decisions }], then: Then::Nothing })
             };
             match self.queue.pop_front().or_else(own) {
                 Some(job) => self.propose(me, job),
@@ -274,6 +297,16 @@ impl SchedulerShell {
         for errand in self.roster.errands(now, &state) {
             self.run_errand(me, errand);
         }
+    }
+
+    /// The committed state, of which the roster has taken note.
+    fn follow_state(&mut self) -> Arc<ClusterState> {
+        let state = self.args.ledger.state();
+        if !Arc::ptr_eq(&state, &self.seen) {
+            self.roster.follow(&state);
+            self.seen = state.clone();
+        }
+        state
     }
 
     fn propose(&mut self, me: &ActorRef<SchedulerMsg>, job: Job) {
@@ -349,8 +382,8 @@ impl SchedulerShell {
     }
 
     fn push(&mut self, me: &ActorRef<SchedulerMsg>, source_id: &str, order: Order, reply: RpcReplyPort<Pushed>) {
-        let state = self.args.ledger.state();
-        let found = assignment(&state, source_id).zip(state.bindings.get(source_id).map(|b| b.worker.clone()));
+        let state = self.follow_state();
+        let found = self.roster.assignment(source_id).zip(state.bindings.get(source_id).map(|b| b.worker.clone()));
         let Some((assignment, worker)) = found else { return drop(reply.send(Pushed::NoWorker)) };
         let Some(member) = self.member(&worker) else { return drop(reply.send(Pushed::NoWorker)) };
         let holding = assignment.holding();
@@ -367,10 +400,9 @@ impl SchedulerShell {
     }
 
     fn run_errand(&mut self, me: &ActorRef<SchedulerMsg>, errand: Errand) {
-        let state = self.args.ledger.state();
         let (worker, request, holding) = match errand {
             Errand::Follow { worker, source_id, .. } => {
-                let Some(assignment) = assignment(&state, &source_id) else { return };
+                let Some(assignment) = self.roster.assignment(&source_id) else { return };
                 let holding = assignment.holding();
                 (worker, MemberAsk::Follow { assignment, order: None }, holding)
             }

@@ -17,10 +17,11 @@ pub struct Shown {
 impl Shown {
     /// Says what changed since the last call.
     pub fn show(&mut self, state: &ClusterState, online: &BTreeSet<String>) {
-        let stage = |name: &str| match (online.contains(name), state.sources_of(name).next()) {
+        let bound: BTreeSet<&str> = state.bindings.values().map(|binding| binding.worker.as_str()).collect();
+        let stage = |name: &str| match (online.contains(name), bound.contains(name)) {
             (false, _) => WorkerState::Offline,
-            (true, None) => WorkerState::Free,
-            (true, Some(_)) => WorkerState::Bound,
+            (true, false) => WorkerState::Free,
+            (true, true) => WorkerState::Bound,
         };
         let now: BTreeMap<String, WorkerState> = state.workers.keys().map(|w| (w.clone(), stage(w))).collect();
         for (worker, state) in &now {

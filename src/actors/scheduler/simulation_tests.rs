@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
     messages::{Hello, Holding, SchedulerReply},
-    state::{Errand, Roster, assignment},
+    state::{Beat, Errand, Roster, assignment},
 };
 use crate::{
     actors::{
@@ -25,6 +25,7 @@ use crate::{
         post::NoReply,
     },
     coordinator::{
+        ClusterChange,
         samples::{put_source, put_task},
         state::ClusterState,
     },
@@ -155,7 +156,7 @@ impl World {
             if self.majority(leader) {
                 let master = &mut self.masters[leader];
                 // One that had ceased to believe in itself, or began anew, before another was elected.
-                master.roster.get_or_insert_with(|| Roster::new(now));
+                master.roster.get_or_insert_with(|| Roster::new(now, Duration::from_millis(CONFIRMED)));
                 (master.confirmed, master.seen) = (t, self.state.clone());
                 self.elect_at = t + self.rng.random_range(ELECTION);
             } else if t >= self.elect_at {
@@ -166,7 +167,8 @@ impl World {
             self.leader = (0..MASTERS).find(|m| self.majority(*m));
             if let Some(leader) = self.leader {
                 let master = &mut self.masters[leader];
-                (master.roster, master.confirmed, master.seen) = (Some(Roster::new(now)), t, self.state.clone());
+                (master.roster, master.confirmed, master.seen) =
+                    (Some(Roster::new(now, Duration::from_millis(CONFIRMED))), t, self.state.clone());
             }
         }
         for master in &mut self.masters {
@@ -189,9 +191,12 @@ impl World {
             let Some(mut roster) = self.masters[m].roster.take() else { continue };
             roster.tick(now);
             while self.leader == Some(m) && self.majority(m) {
-                let Some(change) = roster.next_change(now, &self.state) else { break };
+                let decisions = roster.next_decisions(now, &self.state);
+                if decisions.is_empty() {
+                    break;
+                }
                 let before = self.state.last_bound.clone();
-                self.state.apply(change);
+                self.state.apply(ClusterChange::Decided { decisions });
                 for (source, bound) in &self.state.last_bound {
                     let earlier = before.get(source).map_or(0, |b| b.epoch);
                     assert!(bound.epoch >= earlier, "epochs only grow");
@@ -286,8 +291,8 @@ impl World {
                 Err(reason) => SchedulerReply::Refused { reason },
             },
             Word::Beat(running) => match roster.beat(now, &name, letter.incarnation, running) {
-                true => SchedulerReply::Accepted,
-                false => SchedulerReply::WhoAreYou,
+                Beat::Unknown => SchedulerReply::WhoAreYou,
+                Beat::Same | Beat::News => SchedulerReply::Accepted,
             },
             Word::Did(holding) => return roster.delivered(&name, holding),
             _ => return,

@@ -7,24 +7,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::messages::{Hello, Holding};
+use super::{
+    messages::{Hello, Holding},
+    wanted::Wanted,
+};
 use crate::{
-    actors::member::messages::{Assignment, SubtaskSpec},
+    actors::member::messages::Assignment,
     coordinator::{
-        ClusterChange,
+        Applied, Decision,
         schedule::{Move, View},
         state::ClusterState,
     },
-    wire,
 };
 
 /// A worker whose connection closed has this long to come back (less when its ttl is shorter).
 const CLOSED_GRACE: Duration = Duration::from_secs(1);
 /// A new leader waits this long for the workers to report before it takes sources from absent ones: longer than a
-/// worker's lease, and than a deposed leader may have gone on granting it (docs/cluster.md).
-const ADOPT_GRACE: Duration = Duration::from_millis(4500);
+/// worker's lease. To it comes how long a deposed leader may have gone on granting leases (docs/cluster.md).
+const ADOPT_GRACE: Duration = Duration::from_millis(3300);
 /// The same assignment is not sent again before this.
 const RESEND: Duration = Duration::from_secs(3);
+/// Decisions that are proposed together at most.
+const MOST_DECISIONS: usize = 500;
 /// A gap between two ticks that means: this process slept, the workers could not be heard.
 const SLEPT: Duration = Duration::from_secs(2);
 
@@ -66,6 +70,17 @@ impl Live {
     }
 }
 
+/// What a heartbeat says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beat {
+    /// Nothing but that it lives.
+    Same,
+    /// It holds something else than before, or its connection is back.
+    News,
+    /// The worker is not known (any more), it has to present itself.
+    Unknown,
+}
+
 /// Something to tell a worker.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Errand {
@@ -81,14 +96,24 @@ pub struct Roster {
     workers: BTreeMap<String, Live>,
     /// Sources whose worker was asked to let go of them, so that they can move.
     moving: BTreeSet<String>,
+    /// What each worker is to hold.
+    wanted: Wanted,
+    adopt_grace: Duration,
     started: Instant,
     last_tick: Instant,
 }
 
 impl Roster {
-    /// A leader has just started; nobody reported yet.
-    pub fn new(now: Instant) -> Self {
-        Roster { workers: BTreeMap::new(), moving: BTreeSet::new(), started: now, last_tick: now }
+    /// A leader has just started; nobody reported yet. `deposed`: for how long its predecessor may still call itself one.
+    pub fn new(now: Instant, deposed: Duration) -> Self {
+        Roster {
+            workers: BTreeMap::new(),
+            moving: BTreeSet::new(),
+            wanted: Wanted::default(),
+            adopt_grace: ADOPT_GRACE + deposed,
+            started: now,
+            last_tick: now,
+        }
     }
 
     /// A worker presents itself. An error is the reason to refuse it: the name belongs to a living worker elsewhere.
@@ -132,14 +157,15 @@ impl Roster {
         }
     }
 
-    /// A heartbeat. False: the worker is not known (any more), it has to present itself.
-    pub fn beat(&mut self, now: Instant, name: &str, incarnation: u64, running: Vec<Holding>) -> bool {
+    /// A heartbeat.
+    pub fn beat(&mut self, now: Instant, name: &str, incarnation: u64, running: Vec<Holding>) -> Beat {
         match self.workers.get_mut(name).filter(|w| w.incarnation == incarnation) {
             Some(live) => {
+                let news = live.closed.is_some() || live.running != running;
                 (live.heard, live.closed, live.running) = (now, None, running);
-                true
+                if news { Beat::News } else { Beat::Same }
             }
-            None => false,
+            None => Beat::Unknown,
         }
     }
 
@@ -220,27 +246,39 @@ impl Roster {
         self.workers.get(worker).map(|w| w.incarnation)
     }
 
-    /// The next change that is due; asked again after each commit.
-    pub fn next_change(&self, now: Instant, state: &ClusterState) -> Option<ClusterChange> {
+    /// What is due, each decided after the one before; asked again after each commit.
+    pub fn next_decisions(&self, now: Instant, state: &ClusterState) -> Vec<Decision> {
+        let Some(first) = self.next_decision(now, state) else { return Vec::new() };
+        let (mut after, mut decisions) = (state.clone(), vec![first.clone()]);
+        let mut applied = after.apply(first.into());
+        while !matches!(applied, Applied::Rejected(_))
+            && decisions.len() < MOST_DECISIONS
+            && let Some(next) = self.next_decision(now, &after)
+        {
+            decisions.push(next.clone());
+            applied = after.apply(next.into());
+        }
+        decisions
+    }
+
+    /// The next of them.
+    fn next_decision(&self, now: Instant, state: &ClusterState) -> Option<Decision> {
         let (online, load_files) = (self.takers(), BTreeMap::new());
         let view = View { state, online: &online, load_files: &load_files };
         for (name, live) in &self.workers {
             if state.workers.get(name).is_none_or(|record| record.address != live.address) {
-                return Some(ClusterChange::PutWorker { name: name.clone(), address: live.address.clone() });
+                return Some(Decision::PutWorker { name: name.clone(), address: live.address.clone() });
             }
         }
         for (source_id, binding) in &state.bindings {
             match self.workers.get(&binding.worker) {
                 Some(live) if live.shuns(source_id, binding.epoch) => {
-                    return Some(ClusterChange::Assign {
-                        source_id: source_id.clone(),
-                        worker: binding.worker.clone(),
-                    });
+                    return Some(Decision::Assign { source_id: source_id.clone(), worker: binding.worker.clone() });
                 }
                 Some(live) if live.leaving && live.running.iter().all(|h| h.source_id != *source_id) => {
                     return Some(view.leave_worker(source_id));
                 }
-                None if now.saturating_duration_since(self.started) >= ADOPT_GRACE => {
+                None if now.saturating_duration_since(self.started) >= self.adopt_grace => {
                     return Some(view.leave_worker(source_id));
                 }
                 _ => {}
@@ -251,6 +289,7 @@ impl Roster {
 
     /// Who must be told something now; remembered as told for a while.
     pub fn errands(&mut self, now: Instant, state: &ClusterState) -> Vec<Errand> {
+        self.wanted.update(state);
         let mut errands = Vec::new();
         for (worker, live) in &mut self.workers {
             let incarnation = live.incarnation;
@@ -267,16 +306,25 @@ impl Roster {
             if live.leaving {
                 continue;
             }
-            for source in state.sources_of(worker).filter(|source| !self.moving.contains(*source)) {
-                let Some(wanted) = assignment(state, source).map(|a| a.holding()) else { continue };
-                let shunned = live.shuns(source, wanted.epoch);
-                if !shunned && !live.running.contains(&wanted) && live.is_news(now, wanted) {
-                    let source_id = source.to_owned();
+            for wanted in self.wanted.of(worker).filter(|wanted| !self.moving.contains(&wanted.source_id)) {
+                let shunned = live.shuns(&wanted.source_id, wanted.epoch);
+                if !shunned && !live.running.contains(wanted) && live.is_news(now, wanted.clone()) {
+                    let source_id = wanted.source_id.clone();
                     errands.push(Errand::Follow { worker: worker.clone(), incarnation, source_id });
                 }
             }
         }
         errands
+    }
+
+    /// Takes note of the committed state.
+    pub fn follow(&mut self, state: &ClusterState) {
+        self.wanted.update(state);
+    }
+
+    /// Everything that a worker must know to run a source, as followed. None when the source is unknown or unbound.
+    pub fn assignment(&self, source_id: &str) -> Option<Assignment> {
+        self.wanted.assignment(source_id)
     }
 
     /// An assignment is on its way to a worker for another reason (an order).
@@ -309,22 +357,11 @@ impl Roster {
 }
 
 /// Everything a worker must know to run a source, as committed. None when the source is unknown or unbound.
+#[cfg(test)]
 pub fn assignment(state: &ClusterState, source_id: &str) -> Option<Assignment> {
-    let binding = state.bindings.get(source_id)?;
-    let source = state.sources.get(source_id)?;
-    let records = state.tasks.values().filter_map(|task| task.subtasks.get(source_id));
-    let mut assignment = Assignment {
-        cluster_id: state.cluster_id,
-        source_id: source_id.to_owned(),
-        source_yaml: source.yaml.clone(),
-        epoch: binding.epoch,
-        subtasks: records
-            .map(|r| SubtaskSpec { config: r.config.clone(), expected: r.stage, operators: r.operators.clone() })
-            .collect(),
-        digest: 0,
-    };
-    assignment.digest = xxhash_rust::xxh3::xxh3_64(&wire::encode(&assignment)).max(1);
-    Some(assignment)
+    let mut wanted = Wanted::default();
+    wanted.update(state);
+    wanted.assignment(source_id)
 }
 
 impl Assignment {

@@ -1,5 +1,7 @@
 //! dm-master: TOML keys and flags.
 
+use std::{ops::RangeInclusive, time::Duration};
+
 use super::{
     InlineTls, NodeConfig, Parsed, StartCodes, check_tls, from_args, is_dialable, log_settings,
     settings::{Setting, Slot, setting, to_toml},
@@ -15,6 +17,10 @@ const MIN_QUOTA: i64 = 500 << 20;
 /// Where peers listen when nothing is written.
 const DEFAULT_PEER_URLS: &str = "http://127.0.0.1:8291";
 
+/// What `heartbeat-interval` may be.
+const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(5);
+
+const HEARTBEAT: &str = "ours: between two heartbeats of the leader; longer than the way between two masters and back";
 const ADVERTISE: &str = "address told to others, master-addr when empty";
 const NAME: &str = "name of this master, dm-master-<hostname> when empty";
 const DATA_DIR: &str = "folder of the cluster's state, default.<name> when empty";
@@ -55,6 +61,8 @@ pub struct MasterConfig {
     pub secret_key_path: String,
     /// Ours: what every node of the cluster must know to use the cluster port. As written.
     pub cluster_secret: String,
+    /// Ours: between two heartbeats of the leading master, and what a request between masters may take: a duration.
+    pub heartbeat_interval: String,
     /// What that file holds.
     pub secret_keys: SecretKeys,
     /// What the operator should know, to be logged at start.
@@ -102,6 +110,7 @@ impl Default for MasterConfig {
             security: Security::default(),
             secret_key_path: String::new(),
             cluster_secret: String::new(),
+            heartbeat_interval: "150ms".into(),
             secret_keys: SecretKeys::default(),
             warnings: Vec::new(),
             inline_tls: InlineTls::default(),
@@ -123,6 +132,11 @@ impl MasterConfig {
         Ok(config)
     }
 
+    /// `heartbeat-interval`; zero when it is not a duration.
+    pub fn heartbeat(&self) -> Duration {
+        self.heartbeat_interval.parse::<GoDuration>().map(GoDuration::to_std).unwrap_or_default()
+    }
+
     /// The text for `-h`.
     pub fn help() -> String {
         super::help::<MasterConfig>()
@@ -135,8 +149,8 @@ impl MasterConfig {
             copy.inline_tls.key = MASK.into();
         }
         let mut settings = copy.settings();
-        // Ours, and a secret.
-        settings.retain(|s| s.key != "cluster-secret");
+        // Ours, and a secret one.
+        settings.retain(|s| s.key != "cluster-secret" && s.key != "heartbeat-interval");
         to_toml(&settings) + "\n[experimental]\n"
     }
 
@@ -236,6 +250,7 @@ impl NodeConfig for MasterConfig {
         let mut all = log_settings(&mut self.log_level, &mut self.log_file, &mut self.log_format, &mut self.log_rotate);
         all.extend([
             setting("cluster-secret", "", "", Text(&mut self.cluster_secret)),
+            setting("heartbeat-interval", "heartbeat-interval", HEARTBEAT, Text(&mut self.heartbeat_interval)),
             setting("rpc-timeout", "", "", Text(&mut self.rpc_timeout)),
             setting("rpc-rate-limit", "", "", Float(&mut self.rpc_rate_limit)),
             setting("rpc-rate-burst", "", "", Int(&mut self.rpc_rate_burst)),
@@ -279,6 +294,11 @@ impl NodeConfig for MasterConfig {
             return Err(DmError::new(Code::MasterConfigTimeoutParse)
                 .msg(format!("rpc-timeout {:?} is not a duration (allowed: such as 30s or 1m)", self.rpc_timeout))
                 .cause(e));
+        }
+        if !HEARTBEATS.contains(&self.heartbeat()) {
+            let text = &self.heartbeat_interval;
+            return Err(DmError::new(Code::MasterConfigTimeoutParse)
+                .msg(format!("heartbeat-interval {text:?} is not a duration from 50ms to 5s")));
         }
         if self.quota_backend_bytes < MIN_QUOTA {
             self.warnings.push(format!("quota-backend-bytes {} is raised to {MIN_QUOTA}", self.quota_backend_bytes));

@@ -36,7 +36,7 @@ pub struct WorkerConfig {
     pub config_file: String,
     /// Seconds without a sign of life after which the scheduler gives the source to another worker.
     pub keepalive_ttl: i64,
-    /// The same while pulling relay, seconds.
+    /// Another upper bound (in DM it holds while pulling relay), seconds.
     pub relay_keepalive_ttl: i64,
     /// Ours: the same for every worker, seconds. The ttls above are upper bounds of it.
     pub lease_ttl: u64,

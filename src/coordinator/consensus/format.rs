@@ -3,7 +3,7 @@
 //! 1: snapshots are the bare state of one master. 2: a snapshot begins with a mark and its version; masters are known.
 //! Entries of the log are enum variants that only grow, so they are the same in every version.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use serde::Deserialize;
 
@@ -23,8 +23,8 @@ const MARK: &[u8] = b"dm-state";
 struct StateV1 {
     cluster_id: u64,
     workers: BTreeMap<String, WorkerRecord>,
-    sources: BTreeMap<String, SourceRecord>,
-    tasks: BTreeMap<String, TaskRecord>,
+    sources: BTreeMap<String, Arc<SourceRecord>>,
+    tasks: BTreeMap<String, Arc<TaskRecord>>,
     bindings: BTreeMap<String, Binding>,
     last_bound: BTreeMap<String, Binding>,
     documents: BTreeMap<String, String>,

@@ -8,9 +8,7 @@ use tokio::sync::watch;
 use super::{
     COMMIT_LIMIT, Consensus, NodeId, Peer, Voter,
     messages::{VoterAsk, VoterReply, What},
-    no_majority,
-    serve::CONFIRM_LIMIT,
-    stopped,
+    no_majority, stopped,
 };
 use crate::{
     coordinator::{
@@ -58,7 +56,7 @@ impl Consensus {
 
     /// Whether this new leader has applied all that was ever confirmed.
     async fn take_over(&self) -> bool {
-        let confirmed = tokio::time::timeout(CONFIRM_LIMIT * 3, self.raft.ensure_linearizable()).await;
+        let confirmed = tokio::time::timeout(self.confirm_limit() * 3, self.raft.ensure_linearizable()).await;
         matches!(confirmed, Ok(Ok(_))) && self.bootstrap().await.is_ok()
     }
 

@@ -71,8 +71,10 @@ const KEEP_ENTRIES: u64 = 100;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long a change may take to reach a majority.
 const COMMIT_LIMIT: Duration = Duration::from_secs(8);
-/// A leader that a majority has not confirmed for this long does not call itself one.
-const CONFIRMED: Duration = Duration::from_millis(1200);
+/// A leader that a majority has not confirmed for so many heartbeats does not call itself one.
+const CONFIRMED: u32 = 8;
+/// Between two heartbeats of the leader, unless `heartbeat-interval` says otherwise.
+pub const HEARTBEAT: Duration = Duration::from_millis(150);
 /// How long `shutdown` waits for the file to be closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -84,6 +86,7 @@ pub struct Consensus {
     state: watch::Receiver<Arc<ClusterState>>,
     path: PathBuf,
     file: watch::Receiver<()>,
+    heartbeat: Duration,
     links: Arc<dyn Links>,
     /// Others' requests are answered from the moment on when this node's place in the cluster is known.
     admitted: Arc<AtomicBool>,
@@ -94,7 +97,7 @@ pub struct Consensus {
 impl Consensus {
     /// Opens the log below `data_dir`. It takes no part in anything before `form`. 38038 when the directory is in use,
     /// damaged, or another master's.
-    pub async fn open(data_dir: &Path, me: Voter, links: Arc<dyn Links>) -> Result<Consensus> {
+    pub async fn open(data_dir: &Path, me: Voter, links: Arc<dyn Links>, heartbeat: Duration) -> Result<Consensus> {
         let path = data_dir.join(FILE);
         let (dir, name) = (data_dir.to_owned(), me.name.clone());
         let opened = tokio::task::spawn_blocking(move || {
@@ -105,18 +108,18 @@ impl Consensus {
         // A panic while opening (the store's own check of a torn file) is a damaged file, not a crash.
         let (store, machine) = opened.await.map_err(|e| store::damaged(&path, e))??;
         let (file, state) = (store.open_guard(), machine.watch());
-        let config = config().map_err(|reason| stopped(&path, reason))?;
+        let config = config(heartbeat).map_err(|reason| stopped(&path, reason))?;
         let network = Network { links: links.clone(), state: state.clone() };
         let raft = Raft::new(me.id(), config, network, store, machine).await.map_err(|e| stopped(&path, e))?;
         let (admitted, hints) = (Arc::default(), Arc::default());
-        Ok(Consensus { raft, me, state, path, file, links, admitted, hints })
+        Ok(Consensus { raft, me, state, path, file, heartbeat, links, admitted, hints })
     }
 
     /// A cluster of this one voter, made when the directory is empty: returns once every entry that was ever confirmed
     /// is applied again.
     pub async fn alone(data_dir: &Path, name: &str) -> Result<Consensus> {
         let me = Voter { name: name.to_owned(), peer_urls: Vec::new() };
-        let consensus = Consensus::open(data_dir, me.clone(), Arc::new(NoLinks)).await?;
+        let consensus = Consensus::open(data_dir, me.clone(), Arc::new(NoLinks), HEARTBEAT).await?;
         match consensus.form(Plan::Found(vec![me])).await {
             Ok(()) => Ok(consensus),
             Err(e) => {
@@ -171,7 +174,7 @@ impl Consensus {
         if metrics.state == ServerState::Leader {
             let alone = metrics.membership_config.membership().voter_ids().count() == 1;
             let silent = metrics.millis_since_quorum_ack.map(Duration::from_millis);
-            let confirmed = alone || silent.is_some_and(|silent| silent < CONFIRMED);
+            let confirmed = alone || silent.is_some_and(|silent| silent < self.steps_down_after());
             return if confirmed { Leader::Me } else { Leader::Nobody };
         }
         let node = |id| metrics.membership_config.membership().get_node(&id).map(|n| Voter::of(n).name);
@@ -182,6 +185,11 @@ impl Consensus {
             }
             None => Leader::Nobody,
         }
+    }
+
+    /// A leader that no majority confirms calls itself one for no longer than this.
+    pub fn steps_down_after(&self) -> Duration {
+        self.heartbeat * CONFIRMED
     }
 
     /// The voters, and those that are about to be.
@@ -233,13 +241,15 @@ impl Consensus {
     }
 }
 
-fn config() -> Result<Arc<Config>, String> {
+fn config(heartbeat: Duration) -> Result<Arc<Config>, String> {
+    let heartbeat = u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX / 4).max(1);
     let config = Config {
         cluster_name: "dm".into(),
-        // A follower elects 600 ms (no vote is given before) and 300 to 600 ms more after the last heartbeat.
-        heartbeat_interval: 150,
-        election_timeout_min: 300,
-        election_timeout_max: 600,
+        // A request to another master may take as long, too. A follower elects 4 (no vote is given before) and 2 to 4
+        // heartbeats more after the last one.
+        heartbeat_interval: heartbeat,
+        election_timeout_min: heartbeat * 2,
+        election_timeout_max: heartbeat * 4,
         install_snapshot_timeout: 5000,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
         max_in_snapshot_log_to_keep: KEEP_ENTRIES,

@@ -13,10 +13,15 @@ use crate::{
     wire,
 };
 
-/// How long a leader may take to show that it still is one.
-pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(1);
+/// How long a leader may take to show that it still is one, if heartbeats are not slow.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(1);
 
 impl Consensus {
+    /// How long a leader may take to show that it still is one.
+    pub(super) fn confirm_limit(&self) -> Duration {
+        CONFIRM_LIMIT.max(self.steps_down_after())
+    }
+
     /// Answers one request; bytes in, bytes out. Rubbish is refused.
     pub async fn serve(&self, request: &[u8]) -> Vec<u8> {
         let reply = match wire::decode::<VoterAsk>(request) {
@@ -62,7 +67,8 @@ impl Consensus {
             Ok(true) => {}
             _ => return Standing::Fresh,
         }
-        let confirmed = matches!(tokio::time::timeout(CONFIRM_LIMIT, self.raft.ensure_linearizable()).await, Ok(Ok(_)));
+        let confirmed =
+            matches!(tokio::time::timeout(self.confirm_limit(), self.raft.ensure_linearizable()).await, Ok(Ok(_)));
         let state = self.state();
         if state.cluster_id == 0 {
             return Standing::Forming;

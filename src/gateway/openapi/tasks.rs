@@ -1,6 +1,6 @@
 //! `/tasks...`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub async fn run(service: &Service, name: &str, call: Call) -> Done {
         }
         "startTask" => start(service, task, &call.body).await,
         _ => {
-            let sources = chosen(&stored(service, task)?, &call.body)?;
+            let sources = chosen(&*stored(service, task)?, &call.body)?;
             let limit = stop_limit(&call.body)?;
             confirmed(service.cluster.operate_task(TaskOp::Stop, task, &sources, limit).await?)
         }
@@ -44,7 +44,7 @@ pub async fn run(service: &Service, name: &str, call: Call) -> Done {
 }
 
 /// A task's record; 46018 without one.
-pub fn stored(service: &Service, task: &str) -> Result<TaskRecord, Fault> {
+pub fn stored(service: &Service, task: &str) -> Result<Arc<TaskRecord>, Fault> {
     let state = service.cluster.state();
     let record = state.tasks.get(task).filter(|record| !record.subtasks.is_empty()).cloned();
     record
