@@ -45,6 +45,8 @@ fn with_common_pages(router: Router) -> Router {
         .route("/metrics", get(async || text(METRICS_TYPE, observe::metrics::render())))
         .route("/healthz", get(async || "ok\n"))
         .route("/log-level", get(level).put(set_level))
+        .route("/debug/pprof/profile", get(async || elsewhere("CPU", "perf record -g -p PID -- sleep 30; perf report")))
+        .route("/debug/pprof/heap", get(async || elsewhere("heap", "heaptrack -p PID, and heaptrack_print on its file")))
         .route("/debug/log", get(async || text("text/plain; charset=utf-8", observe::log::last_lines())))
 }
 
@@ -79,6 +81,13 @@ fn leads(members: &[pb::Members]) -> bool {
         }
     }
     leader
+}
+
+/// The answer where the original has a profile of its runtime: this program has none inside, and says what makes one.
+fn elsewhere(what: &str, how: &str) -> (StatusCode, String) {
+    let how = how.replace("PID", &std::process::id().to_string());
+    let text = format!("This process makes no {what} profile by itself. On its machine: {how}\n");
+    (StatusCode::NOT_IMPLEMENTED, text)
 }
 
 /// A body with its type.

@@ -36,7 +36,8 @@ pub async fn run(service: &Service, name: &str, call: Call) -> Done {
         }
         "startTask" => start(service, task, &call.body).await,
         _ => {
-            let sources = chosen(&*stored(service, task)?, &call.body)?;
+            let record = stored(service, task)?;
+            let sources = chosen(&record, &call.body)?;
             let limit = stop_limit(&call.body)?;
             confirmed(service.cluster.operate_task(TaskOp::Stop, task, &sources, limit).await?)
         }
