@@ -237,7 +237,7 @@ impl Cluster {
         let addresses: Vec<String> = (0..masters).map(|_| format!("127.0.0.1:{}", free_port())).collect();
         let members: Vec<String> = seen.iter().enumerate().map(|(i, url)| format!("master{}={url}", i + 1)).collect();
         for i in 0..masters {
-            let more = ["--advertise-peer-urls", &seen[i], "--initial-cluster", &members.join(",")];
+            let more = ["--openapi", "--advertise-peer-urls", &seen[i], "--initial-cluster", &members.join(",")];
             let more = more.map(str::to_owned);
             let node = cluster.master(&format!("master{}", i + 1), &addresses[i], peers[i], &more);
             cluster.nodes.push(node);
