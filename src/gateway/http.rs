@@ -46,7 +46,10 @@ fn with_common_pages(router: Router) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/log-level", get(level).put(set_level))
         .route("/debug/pprof/profile", get(async || elsewhere("CPU", "perf record -g -p PID -- sleep 30; perf report")))
-        .route("/debug/pprof/heap", get(async || elsewhere("heap", "heaptrack -p PID, and heaptrack_print on its file")))
+        .route(
+            "/debug/pprof/heap",
+            get(async || elsewhere("heap", "heaptrack -p PID, and heaptrack_print on its file")),
+        )
         .route("/debug/log", get(async || text("text/plain; charset=utf-8", observe::log::last_lines())))
 }
 
