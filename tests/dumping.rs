@@ -236,7 +236,7 @@ async fn a_lock_that_is_held_off_is_done_without() {
     let mut busy = source.conn().await;
     let long = tokio::spawn(async move { busy.query_drop("SELECT SLEEP(120), a FROM d.t").await });
     until_runs_for(&source, "SELECT SLEEP%", 5).await;
-    let config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    let config = subtask(&source, &target, dir.path(), TaskMode::All);
     run(UnitType::Dump, &config, 1).await.unwrap();
     long.abort();
     // The place of a new file: all that stands in the one before is committed, and none of it in the dump's future.

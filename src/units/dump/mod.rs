@@ -192,7 +192,7 @@ impl DumpUnit {
         let readers = snapshot::Readers {
             count: options.threads.min(plan.tables.len().max(1) * 4),
             consistency: options.consistency,
-            apart: verb::of_task(config) != verb::INSERT,
+            apart: verb::lets_snapshots_differ(config),
             limit: options.read_limit,
         };
         let started = now();

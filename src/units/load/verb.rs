@@ -5,7 +5,7 @@
 //! sent again as REPLACE, as are all that follow of the table.
 
 use super::progress::TableProgress;
-use crate::config::SubtaskConfig;
+use crate::config::{SubtaskConfig, subtask::TaskMode};
 
 pub const INSERT: &str = "INSERT INTO";
 pub const REPLACE: &str = "REPLACE INTO";
@@ -19,6 +19,12 @@ pub fn of_task(config: &SubtaskConfig) -> &'static str {
         "error" => INSERT,
         _ => REPLACE,
     }
+}
+
+/// Whether readers' snapshots may be a few transactions apart: what lies between is squared by sync, which must follow, and two of them
+/// may have the same value of a unique key.
+pub fn lets_snapshots_differ(config: &SubtaskConfig) -> bool {
+    config.mode == TaskMode::All && of_task(config) != INSERT
 }
 
 /// What a table's next rows are sent with.
@@ -38,6 +44,17 @@ pub fn replaces_now(used: &str, wanted: &str, errno: u16, table: &TableProgress)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn snapshots_differ_only_before_sync() {
+        let mut config = SubtaskConfig { mode: TaskMode::All, ..SubtaskConfig::default() };
+        assert!(lets_snapshots_differ(&config));
+        config.loader.on_duplicate_logical = "error".into();
+        assert!(!lets_snapshots_differ(&config));
+        for mode in [TaskMode::Full, TaskMode::Dump] {
+            assert!(!lets_snapshots_differ(&SubtaskConfig { mode, ..SubtaskConfig::default() }));
+        }
+    }
 
     #[test]
     fn a_table_is_inserted_into_until_it_meets_a_duplicate() {

@@ -291,6 +291,12 @@ impl StreamedLoad<'_> {
             ledger::newer_snapshot(&sides.store, &mut sides.target, &taken.exit).await?;
             tracing::info!(task = %config.name, chunks = left, exit = %taken.exit, "the load goes on under a newer snapshot");
             metadata.exit = Some(taken.exit);
+            if config.mode != TaskMode::All {
+                self.unit.note(format!(
+                    "{left} chunks are read under a newer snapshot than the others, and no sync follows that would square what was \
+                     written meanwhile: the copy is consistent if nothing was"
+                ));
+            }
             readers = taken.readers;
         }
         Ok(Work { tables, entries, readers, metadata })
@@ -340,8 +346,7 @@ impl StreamedLoad<'_> {
         let readers = dump::snapshot::Readers {
             count: options.threads.min(most).max(1),
             consistency: options.consistency,
-            // Where a duplicate is an error, snapshots a few transactions apart must not make one.
-            apart: verb::of_task(config) != verb::INSERT,
+            apart: verb::lets_snapshots_differ(config),
             limit: options.read_limit,
         };
         let wanted = snapshot::Wanted { readers, exact };

@@ -70,13 +70,14 @@ pub async fn take(
     let unlocked = Readers { consistency: Consistency::None, ..readers };
     for _ in 0..QUIET_ATTEMPTS {
         let taken = snapshot::take(db, control, server, unlocked, tables).await?;
-        if !exact || taken.exit.is_none() {
+        if (!exact && readers.apart) || taken.exit.is_none() {
             return Ok(together(taken));
         }
     }
     Err(refused.workaround(
-        "Tables without a key are only exact when their snapshot's place is known. Please grant the source's user RELOAD (or \
-         LOCK TABLES and SELECT on the tables), or give those tables a primary key, or leave them out; then resume the task.",
+        "Without a lock all snapshots must stand at one place for tables without a key, and for all tables where no sync follows \
+         (task-mode full) or a duplicate is an error. Please grant the source's user RELOAD (or LOCK TABLES and SELECT on the \
+         tables), or give those tables a primary key, or leave them out, or use task-mode all; then resume the task.",
     ))
 }
 
