@@ -174,7 +174,9 @@ async fn goes_through(source: &Server, targets: &[Server]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ill_formed_text_comes_as_it_is() {
-    let targets = Release::chosen(&[Release::Mysql97, Release::Mariadb1011], &Release::ALL);
+    // MySQL 5.6 can't change a row whose primary key is such text (error 1032).
+    let (_, newer) = Release::ALL.split_first().unwrap();
+    let targets = Release::chosen(&[Release::Mysql97, Release::Mariadb1011], newer);
     let targets: Vec<Server> = targets.into_iter().map(|release| Server::of(release, &[])).collect();
     for release in Release::chosen(&[Release::Mariadb1011], &Release::ALL) {
         goes_through(&Server::of(release, &[]), &targets).await;

@@ -281,7 +281,7 @@ impl Keeper {
         }
         let right = match (self.session.server.is_mariadb(), self.session.server.version) {
             (true, _) => "BINLOG REPLAY",
-            (false, 80_000..) => "REPLICATION_APPLIER and SESSION_VARIABLES_ADMIN",
+            (false, 80_000..) => "REPLICATION_APPLIER",
             _ => "SUPER",
         };
         let suspect = Suspect { place: 0..0, charset: "such".to_owned(), bytes: Vec::new() };

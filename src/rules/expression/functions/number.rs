@@ -127,6 +127,15 @@ fn rounding(args: Args<'_>, function: Function) -> super::Built {
     }
     let given = args.ty(0);
     let digits = if args.nodes.len() == 1 { Some(0) } else { args.constant_int(1) };
+    let computed = args.nodes.first().is_some_and(|arg| !arg.is_column() && arg.as_const().is_none());
+    let stays = args.name == "truncate" && digits == Some(0);
+    if args.mysql_before(MYSQL_80) && computed && !stays && numeric(&given) == Numeric::Integer && given.whole >= 20 {
+        // It has 22 digits by the server's count, or fewer.
+        return Err(format!(
+            "{} of a computed BIGINT is an integer or a decimal on MySQL before 8.0, by digits that it might have; it is not supported",
+            args.name.to_uppercase()
+        ));
+    }
     // MariaDB and old MySQL show as many digits as they were told.
     let shown = args.is_old();
     // MariaDB rounds an integer of ten digits or more to a decimal, for it may need one more.

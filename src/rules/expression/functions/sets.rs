@@ -2,7 +2,7 @@
 
 use super::{Args, MAX_TEXT, Topic, int_arg, is_bytes, joined_arg, number::cut_real, plain_text, text_arg, value_arg};
 use crate::rules::expression::{
-    arith::{Numeric, check_computed, numeric},
+    arith::{Numeric, check_computed, is_large_computed, numeric},
     collation::pieces,
     compare, convert,
     node::{Cx, Node},
@@ -109,6 +109,8 @@ fn bits_arg<'a>(args: &'a [Node], cx: &Cx<'a>) -> Result<Option<u64>, Failure> {
     let value = arg.eval(cx)?;
     check_computed(&value, arg, cx)?;
     Ok(match value {
+        // Old servers take it as the least one.
+        value if is_large_computed(&value, arg, cx) => Some(1 << 63),
         Val::UInt(bits) => Some(bits),
         // A branch's decimal is the whole's double.
         Val::Dec(_) if arg.ty.kind.is_real() => {
