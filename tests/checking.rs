@@ -200,6 +200,14 @@ async fn rights_on_the_schemas_that_are_written_are_enough() {
     assert!(said(&checked(&[config.clone()]).await, name)[0].1.contains("lack of CREATE"));
     target.exec("GRANT ALL ON `dm\\_meta`.* TO 'w'@'%'").await;
     assert_eq!(said(&checked(&[config.clone()]).await, name), []);
+    // Nothing is there where a long row could be tried.
+    source.exec("CREATE TABLE d.wide (a VARCHAR(1000) CHARACTER SET latin1 PRIMARY KEY)").await;
+    let found = said(&checked(&[config.clone()]).await, STRUCTURE);
+    let untried =
+        |text: &str| text.contains("`d`.`wide`") && text.contains("can't be tried with a temporary table (no schema");
+    assert!(found.iter().any(|(s, text)| *s == State::Warn && untried(text)), "{found:?}");
+    target.exec("CREATE DATABASE d").await;
+    assert_eq!(said(&checked(&[config.clone()]).await, STRUCTURE), []);
     // The target's own word on a schema where nothing is granted.
     config.block_allow_list.do_dbs = vec!["e".into()];
     source.exec("CREATE DATABASE e; CREATE TABLE e.t (a INT PRIMARY KEY)").await;

@@ -1,6 +1,6 @@
 //! Rows and keys that are too long for the target. A server finds that only while it creates a table, so a temporary one is made
 //! of what may be too long, which lives in our session, is in no binlog, and is dropped at once. Without the right to it, or a
-//! schema to make it in, nothing is known.
+//! schema to make it in, nothing is known, which the check says.
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -20,10 +20,25 @@ pub async fn home<'a>(target: &mut Conn, schemas: impl Iterator<Item = &'a str>)
     wanted.find(|name| there.iter().any(|own| own == name)).map(str::to_owned)
 }
 
-/// Why the table of a CREATE TABLE (which names `schema`) is too long; None: it isn't, or that can't be tried. Temporary tables
-/// have no partitions, foreign keys and full-text keys: other refusals say nothing.
-pub async fn too_long(target: &mut Conn, sql: &str, schema: &str, home: &str) -> Result<Option<mysql_async::Error>> {
-    let Some(sql) = temporary(sql, schema, home) else { return Ok(None) };
+/// What came of a temporary table.
+pub enum Tried {
+    /// It fits, or was refused for something that says nothing of its size: temporary tables have no partitions, foreign keys and
+    /// full-text keys.
+    Fits,
+    TooLong(mysql_async::Error),
+    /// Why it could not be tried.
+    Untried(String),
+}
+
+/// Not allowed to this user: in the schema, on the table, or at all; a server that only reads.
+const DENIED: [u16; 5] = [1044, 1142, 1227, 1290, 1836];
+
+/// Tries whether the table of a CREATE TABLE (which names `schema`) is too long.
+pub async fn too_long(target: &mut Conn, sql: &str, schema: &str, home: Option<&str>) -> Result<Tried> {
+    let Some(home) = home else { return Ok(Tried::Untried("no schema that is there".into())) };
+    let Some(sql) = temporary(sql, schema, home) else {
+        return Ok(Tried::Untried("its CREATE TABLE isn't understood".into()));
+    };
     let answered = target.query_drop(sql).await;
     // Or the session ends, and the table with it.
     let _ = target.query_drop(format!("DROP TEMPORARY TABLE IF EXISTS {}.`dm_check`", quote_name(home))).await;
@@ -31,8 +46,9 @@ pub async fn too_long(target: &mut Conn, sql: &str, schema: &str, home: &str) ->
         Err(e) if link::is_broken(&e) => {
             Err(link::failed(Code::DBQueryFailed, Scope::Downstream, "ask the target for its limits", &e))
         }
-        Err(e) if ERRORS.contains(&link::errno(&e)) => Ok(Some(e)),
-        _ => Ok(None),
+        Err(e) if ERRORS.contains(&link::errno(&e)) => Ok(Tried::TooLong(e)),
+        Err(e) if DENIED.contains(&link::errno(&e)) => Ok(Tried::Untried(link::cause(&e))),
+        _ => Ok(Tried::Fits),
     }
 }
 

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use mysql_async::{Conn, prelude::Queryable};
 
 use super::{
-    limits,
+    limits::{self, Tried},
     report::{Outcome, State},
     source::Source,
     structure::PLACEHOLDER,
@@ -66,6 +66,7 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
         facts.and_then(|facts| facts.structure.as_ref()).is_some_and(|structure| structure.long)
     };
     let refused: BTreeSet<&(String, &str)> = suspects.iter().map(|(key, _)| **key).collect();
+    let mut untried = Vec::new();
     let home = limits::home(&mut target, asked.keys().map(|(schema, _)| schema.as_str())).await;
     for (key, names) in &asked {
         let (suspect, long) = (refused.contains(key), long(names));
@@ -73,15 +74,22 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
         // The text was made from the catalogue: what the load sends is what the source shows.
         let shown = plan::show_create(&mut source.conn, schema, table).await?;
         let Some(sql) = rewritten(&how, schema, &key.0, &shown) else { continue };
-        let error = match (suspect, &home) {
-            (true, _) => prepare(&mut target, &sql).await?,
-            (false, Some(home)) => limits::too_long(&mut target, &sql, &key.0, home).await?,
-            (false, None) => None,
+        let error = match suspect {
+            true => prepare(&mut target, &sql).await?,
+            false => match limits::too_long(&mut target, &sql, &key.0, home.as_deref()).await? {
+                Tried::Fits => None,
+                Tried::TooLong(error) => Some(error),
+                Tried::Untried(why) => {
+                    untried.push((format!("{}.{}", quote_name(schema), quote_name(table)), why));
+                    None
+                }
+            },
         };
         if let Some(error) = error {
             cannot(&mut target, &router, names, &error, out).await?;
         }
     }
+    say_untried(&untried, out);
     if policy.target.tidb {
         for (name, _) in tables.iter().filter(|(_, facts)| facts.structure.as_ref().is_some_and(|s| s.fulltext)) {
             let name = format!("{}.{}", quote_name(&name.0), quote_name(&name.1));
@@ -93,6 +101,21 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
         }
     }
     Ok(())
+}
+
+/// Says that nobody knows whether long rows and keys fit.
+fn say_untried(untried: &[(String, String)], out: &mut Outcome) {
+    let Some((first, why)) = untried.first() else { return };
+    out.add(
+        State::Warn,
+        format!(
+            "the rows or keys of {} table structure(s), {first} for one, may be too long for the target, and that can't be tried with a \
+             temporary table ({why})",
+            untried.len()
+        ),
+        "Please create these tables on the target by hand to see whether it takes them, or give its user CREATE TEMPORARY TABLES \
+         on one of the task's target schemas, which must be there.",
+    );
 }
 
 /// Says that tables of one structure, those that aren't on the target already, can't be created.
