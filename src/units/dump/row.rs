@@ -84,6 +84,8 @@ pub fn select_list(columns: &[(String, ColumnKind)]) -> String {
             ),
             ColumnKind::EmptyEnum => format!("CONVERT({name} USING utf8mb4),{name} = 0"),
             ColumnKind::Json(Some(by)) => format!("{name},{}", document::types_of(&name, *by)),
+            // MySQL 5.7 takes a column of this name for all columns, in quotes too, unless it stands in an expression.
+            _ if name == "`*`" => format!("COALESCE({name})"),
             _ => name,
         }
     };
@@ -285,6 +287,7 @@ mod tests {
             ("e".to_owned(), ColumnKind::EmptyEnum),
         ];
         assert_eq!(select_list(&columns), "`a`,`f``` * 1e0,CONVERT(`e` USING utf8mb4),`e` = 0");
+        assert_eq!(select_list(&[("*".to_owned(), ColumnKind::Text)]), "COALESCE(`*`)");
         assert_eq!(insert_head("t", &columns), "INSERT INTO `t` (`a`,`f```,`e`) VALUES\n");
     }
 }

@@ -119,7 +119,7 @@ pub async fn take(
                 location = DumpLocation { gtid: gtid_of(control, &own).await?.unwrap_or(location.gtid), ..own };
             }
         }
-        Ok((location, Some(position(control, server, newer_command).await?)))
+        Ok((location.clone(), Some(passed(db, control, server, &location).await?)))
     }
     .await;
     lock::release(control, server, held.lock).await?;
@@ -151,6 +151,27 @@ pub async fn gtid_of(control: &mut Conn, at: &DumpLocation) -> Result<Option<Str
     Ok(set.flatten())
 }
 
+/// A place of the binlog behind all that snapshots see by now, in files and in GTIDs: MySQL shows a transaction before its GTID counts as
+/// executed. Where nothing was written since `location` it is that.
+async fn passed(
+    db: &DbConfig,
+    control: &mut Conn,
+    server: &ServerInfo,
+    location: &DumpLocation,
+) -> Result<DumpLocation> {
+    let newer_command = !server.is_mariadb() && server.version >= 80_200;
+    let now = position(control, server, newer_command).await?;
+    if now == *location || now.binlog_name.is_empty() || server.is_mariadb() {
+        return Ok(now);
+    }
+    let mut other = another(db, server).await?;
+    if let Some(file) = new_file(&mut other, server, newer_command).await? {
+        return Ok(file);
+    }
+    tokio::time::sleep(SETTLES).await;
+    position(control, server, newer_command).await
+}
+
 /// What is in the binlog before this is given so long to become visible, where nothing better can be done.
 const SETTLES: Duration = Duration::from_secs(1);
 
@@ -162,13 +183,21 @@ async fn settled(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> R
     if at.binlog_name.is_empty() || server.is_mariadb() {
         return Ok(at);
     }
+    if let Some(file) = new_file(conn, server, newer_command).await? {
+        return Ok(file);
+    }
+    tokio::time::sleep(SETTLES).await;
+    Ok(at)
+}
+
+/// Begins a new binlog file, and gives its beginning; None: not allowed to.
+async fn new_file(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> Result<Option<DumpLocation>> {
     if let Err(e) = conn.query_drop("FLUSH LOCAL BINARY LOGS").await {
         if link::is_broken(&e) {
             return Err(query(&e, "begin a new binlog file"));
         }
         tracing::info!(error = %link::cause(&e), "no new binlog file, what is being committed is given a second");
-        tokio::time::sleep(SETTLES).await;
-        return Ok(at);
+        return Ok(None);
     }
     let mut at = position(conn, server, newer_command).await?;
     // The events that every file begins with.
@@ -177,7 +206,7 @@ async fn settled(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> R
         // Not allowed to: of MySQL 5.7 and later the set has only what is visible.
         Err(e) if !link::is_broken(&e) => {
             at.binlog_pos = FIRST_EVENT;
-            return Ok(at);
+            return Ok(Some(at));
         }
         rows => rows.map_err(|e| query(&e, &sql))?,
     };
@@ -192,7 +221,7 @@ async fn settled(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> R
             _ => {}
         }
     }
-    Ok(at)
+    Ok(Some(at))
 }
 
 /// Where a binlog file's first event is.
