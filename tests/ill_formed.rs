@@ -174,11 +174,11 @@ async fn goes_through(source: &Server, targets: &[Server]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ill_formed_text_comes_as_it_is() {
-    // MySQL 5.6 can't change a row whose primary key is such text (error 1032).
+    // MySQL 5.6 can't change a row whose primary key is such text (error 1032), as a source or a target.
     let (_, newer) = Release::ALL.split_first().unwrap();
     let targets = Release::chosen(&[Release::Mysql97, Release::Mariadb1011], newer);
     let targets: Vec<Server> = targets.into_iter().map(|release| Server::of(release, &[])).collect();
-    for release in Release::chosen(&[Release::Mariadb1011], &Release::ALL) {
+    for release in Release::chosen(&[Release::Mariadb1011], newer) {
         goes_through(&Server::of(release, &[]), &targets).await;
     }
 }
@@ -197,7 +197,7 @@ async fn ill_formed_text_comes_into_tidb_as_it_is() {
     let refused = keeper.run(two, &mut Vec::new()).await.unwrap_err();
     assert!(refused.to_string().contains("in a unique key"), "{refused}");
     let targets = [target];
-    for release in Release::chosen(&[Release::Mariadb1011, Release::Mysql80], &Release::ALL) {
+    for release in Release::chosen(&[Release::Mariadb1011, Release::Mysql80], &Release::ALL[1..]) {
         goes_through(&Server::of(release, &[]), &targets).await;
     }
 }
