@@ -57,7 +57,7 @@ async fn longest_gap(rig: &Rig, from: &str) -> f64 {
 async fn how_long_rows_and_commands_are_away() {
     let rounds: u32 = std::env::var("DM_CLUSTER_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let lan = Lan::new().unwrap_or_else(|why| panic!("this can't run here: {why}"));
-    let mut rig = Rig::start(lan, 1, &[]).await;
+    let mut rig = Rig::start(lan, 1, "").await;
     tick(&rig).await;
     let last = |rig: &Rig| {
         let target = rig.target.opts();

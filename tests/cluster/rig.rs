@@ -42,9 +42,10 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A cluster in a network of its own and a task from so many sources that syncs.
-    pub async fn start(mut lan: Lan, sources: usize, flags: &[&str]) -> Rig {
-        let (cluster, clocks) = cluster(&mut lan, flags);
+    /// A cluster in a network of its own and a task from so many sources that syncs; `config` is written into the
+    /// masters' configuration.
+    pub async fn start(mut lan: Lan, sources: usize, config: &str) -> Rig {
+        let (cluster, clocks) = cluster(&mut lan, config);
         let open = ["--bind-address=*"];
         let target = Server::start(servers::Kind::Mariadb, &open);
         let mut all = Vec::new();
@@ -228,13 +229,15 @@ fn lane_epochs(text: &str) -> Vec<(String, u64)> {
 }
 
 /// Three masters with small disks and three workers, each in namespaces and with a clock of its own.
-fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallClock>) {
+fn cluster(lan: &mut Lan, config: &str) -> (Cluster, BTreeMap<String, WallClock>) {
     let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
     let databases = lan.database_ip();
     let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder, databases, flags: Vec::new() };
     let ips = MASTERS.map(|name| lan.add(name));
     // A port that other machines reach is guarded.
-    let config = cluster.file("secret.toml", "cluster-secret = \"of the tests\"\n");
+    let secret = "cluster-secret = \"of the tests\"\n";
+    let (of_masters, of_workers) = (format!("{secret}{config}"), cluster.file("worker.toml", secret));
+    let of_masters = cluster.file("master.toml", &of_masters);
     let members: Vec<String> = (0..3).map(|i| format!("{}=http://{}:8291", MASTERS[i], ips[i])).collect();
     let mut clocks = BTreeMap::new();
     for name in MASTERS.iter().chain(&WORKERS) {
@@ -246,7 +249,7 @@ fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallCloc
         let args = ["master", "--name", name, "--data-dir", &data, "--master-addr", &address, "--peer-urls", &peer];
         let args = args
             .iter()
-            .chain(&["--openapi", "--config", &config, "--initial-cluster", &members.join(",")])
+            .chain(&["--openapi", "--config", &of_masters, "--initial-cluster", &members.join(",")])
             .map(ToString::to_string)
             .collect();
         let before = [lan.enter(name, cluster.folder.path()), clocks[*name].worn()].concat();
@@ -258,8 +261,8 @@ fn cluster(lan: &mut Lan, flags: &[&str]) -> (Cluster, BTreeMap<String, WallCloc
         let address = format!("{}:8262", lan.add(name));
         let folder = cluster.folder.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let args = ["worker", "--name", name, "--config", &config, "--worker-addr", &address, "--join"];
-        let args = args.iter().chain(&[cluster.master_addr.as_str()]).chain(flags).map(ToString::to_string).collect();
+        let args = ["worker", "--name", name, "--config", &of_workers, "--worker-addr", &address, "--join"];
+        let args = args.iter().chain(&[cluster.master_addr.as_str()]).map(ToString::to_string).collect();
         let before = [lan.enter(name, &folder), clocks[name].worn()].concat();
         let mut node = Node::launched(name, &folder, &address, before, args);
         node.listens();

@@ -115,7 +115,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let (about, bytes) = (meta.clone(), snapshot.into_inner());
         let bytes =
             self.store.blocking(move |s| s.put_snapshot(&about, &bytes).map(|()| bytes)).await.map_err(failed)?;
-        self.replace(meta.clone(), &bytes).map_err(failed)
+        self.replace(meta.clone(), &bytes).map_err(failed)?;
+        tracing::info!(upto = meta.last_log_id.map_or(0, |id| id.index), "the state came as a snapshot of the leader");
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Stored<Option<Snapshot<TypeConfig>>> {
