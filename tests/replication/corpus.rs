@@ -98,14 +98,27 @@ async fn has_geometry(conn: &mut Conn, table: &str) -> bool {
     columns.iter().any(|row| kinds.iter().any(|known| kind(row).starts_with(known)))
 }
 
+/// The user's schemas.
+const SCHEMAS: &str = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ('mysql', 'sys', 'test', \
+                       'information_schema', 'performance_schema')";
+
 pub(super) async fn differences(source: &Server, target: &Server) -> Vec<String> {
     let (mut from, mut to) = (source.conn().await, target.conn().await);
-    let sql = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ('mysql', 'sys', 'test', \
-               'information_schema', 'performance_schema')";
-    let schemas: Vec<String> = from.query(sql).await.unwrap();
+    let schemas: Vec<String> = from.query(SCHEMAS).await.unwrap();
     let mut found = Vec::new();
     for schema in schemas {
         found.extend(compare::schema_differences(&mut from, &schema, &mut to, &schema).await);
+    }
+    found
+}
+
+/// Rows that one side has more often than the other.
+pub(super) async fn rows_that_differ(source: &Server, target: &Server) -> Vec<String> {
+    let (mut from, mut to) = (source.conn().await, target.conn().await);
+    let schemas: Vec<String> = from.query(SCHEMAS).await.unwrap();
+    let mut found = Vec::new();
+    for schema in schemas {
+        found.extend(compare::rows_that_differ(&mut from, &mut to, &schema).await);
     }
     found
 }
