@@ -145,7 +145,9 @@ async fn goes_through(source: &Server, targets: &[Server]) {
         }
         loads(source, target, dir.path()).await;
         let lists = config.block_allow_list;
-        let config = SubtaskConfig { block_allow_list: lists, ..units_sync::subtask(source, target, false) };
+        let mut config = SubtaskConfig { block_allow_list: lists, ..units_sync::subtask(source, target, false) };
+        // A source ends the connection of a replica when another comes with its number.
+        config.server_id += units.len() as u32;
         units.push((target, Running::start(&config, 1).started(target).await));
     }
     let changes = "UPDATE d.one SET n = n + 1 WHERE id IN (1, 10); UPDATE d.one SET id = 20 WHERE id = 11; \
