@@ -28,9 +28,12 @@ async fn write(server: &Server, sql: &str) {
 }
 
 /// Tables with a key of numbers, with one of such text, and without one.
-fn tables(release: Release) -> String {
-    let computed = match release {
+fn tables(source: Release, targets: &[Server]) -> String {
+    // MySQL 5.7 as a target refuses such VARCHARs beside generated columns (decision 38).
+    let refuse = targets.iter().any(|target| target.release == Release::Mysql57);
+    let computed = match source {
         Release::Mysql56 | Release::Mysql57 => "",
+        _ if refuse => "",
         _ => ", bytes INT AS (LENGTH(v)) STORED, also INT AS (LENGTH(v)) VIRTUAL, KEY (also)",
     };
     let text = "v VARCHAR(20) CHARACTER SET utf8mb4, c CHAR(9) CHARACTER SET utf8mb4, t TEXT CHARACTER SET utf8mb4, \
@@ -133,7 +136,7 @@ async fn goes_through(source: &Server, targets: &[Server]) {
             sql.replace(&format!("_{other} "), "_utf8mb4 ").replace(&format!("SET {other}"), "SET utf8mb4")
         })
     };
-    source.exec(&plain(tables(source.release))).await;
+    source.exec(&plain(tables(source.release, targets))).await;
     write(source, &plain(rows(1))).await;
     let dir = tempfile::tempdir().unwrap();
     let mut units = Vec::new();
@@ -179,9 +182,12 @@ async fn ill_formed_text_comes_as_it_is() {
     // MySQL 5.6 can't change a row whose primary key is such text (error 1032), as a source or a target.
     let (_, newer) = Release::ALL.split_first().unwrap();
     let targets = Release::chosen(&[Release::Mysql97, Release::Mariadb1011], newer);
-    let targets: Vec<Server> = targets.into_iter().map(|release| Server::of(release, &[])).collect();
+    let targets = targets.into_iter().map(|release| Server::of(release, &[]));
+    let (old, new): (Vec<Server>, Vec<Server>) = targets.partition(|target| target.release == Release::Mysql57);
     for release in Release::chosen(&[Release::Mariadb1011], newer) {
-        goes_through(&Server::of(release, &[]), &targets).await;
+        for targets in [new.as_slice(), &old].into_iter().filter(|targets| !targets.is_empty()) {
+            goes_through(&Server::of(release, &[]), targets).await;
+        }
     }
 }
 

@@ -103,7 +103,15 @@ async fn equal(source: &Server, target: &Server, running: &mut Running) {
 /// Both sides hold the same, in the same structure, and nothing is kept any more.
 async fn ended_equal(source: &Server, target: &Server, config: &SubtaskConfig, running: &mut Running) {
     equal(source, target, running).await;
-    assert_eq!(structure(source, "d").await, structure(target, "d").await);
+    // The last statement may change no row.
+    let alike = wait::until("the same structure", Duration::from_secs(30), || async {
+        let (wanted, found) = (structure(source, "d").await, structure(target, "d").await);
+        if found == wanted { Ok(()) } else { Err(format!("{found}\ninstead of\n{wanted}")) }
+    });
+    tokio::select! {
+        () = alike => {}
+        error = running.ended() => panic!("the unit ended: {error}"),
+    }
     let none = wait::until("nothing is kept", Duration::from_secs(10), || async {
         let kept = kept(target, config).await;
         if kept.is_empty() { Ok(()) } else { Err(kept) }

@@ -22,7 +22,7 @@ async fn followed(from: Release, onto: Release, gtid: bool, seconds: u64, seed: 
     source.exec(writer::TABLES).await;
     target.exec(writer::TABLES).await;
     let mut config = subtask(&source, &target, gtid);
-    config.syncer.compact = seed % 2 == 0;
+    config.syncer.compact = seed.is_multiple_of(2);
     config.syncer.batch = [1, 100][(seed / 2 % 2) as usize];
     let running = Running::start(&config, 1).started(&target).await;
     let writers = Writers::start(&source, 16, Duration::from_millis(1), seed);
@@ -49,7 +49,7 @@ async fn hot_rows_are_followed_from_every_release() {
         for from in Release::chosen(&Release::ALL, &Release::ALL) {
             followed(from, Release::Mariadb1011, seed % 2 == 1 && from != Release::Mysql56, seconds, seed).await;
             if !matches!(from, Release::Mariadb105 | Release::Mariadb1011 | Release::Mariadb118) {
-                followed(from, Release::Mysql97, seed % 2 == 0, seconds, seed + 1).await;
+                followed(from, Release::Mysql97, seed.is_multiple_of(2), seconds, seed + 1).await;
             }
         }
     }
