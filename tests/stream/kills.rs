@@ -216,7 +216,7 @@ async fn streamed_into_tidb_while_sixteen_writers_work() {
         let target = Server::of(Release::Tidb, &[]);
         filled(&source).await;
         let config = config(&source, &target);
-        let writers = Writers::start(&source, 16, Duration::from_millis(20), 5);
+        let writers = Writers::start(&source, 16, Duration::from_millis(100), 5);
         // Once through, and once more from a kill in the middle.
         let unit = units::build(UnitType::Load, env(&config, 1)).unwrap();
         let ended = tokio::select! {

@@ -41,7 +41,7 @@ pub async fn take(control: &mut Conn, server: &ServerInfo, readers: &Readers, ta
     match readers.consistency {
         Consistency::None => return Ok(Held { lock: Lock::None, everything: false }),
         Consistency::Lock => {
-            let locked = lock_tables(control, server, tables.iter()).await;
+            let locked = lock_tables(control, server, tables.iter(), &PATIENCE).await;
             return locked.map(|()| all(Lock::Tables)).map_err(|e| refused(&e, None));
         }
         Consistency::Flush => {
@@ -66,7 +66,7 @@ pub async fn take(control: &mut Conn, server: &ServerInfo, readers: &Readers, ta
         LOCK_WAIT => {}
         _ => return Err(refused(&first, None)),
     }
-    match lock_tables(control, server, tables.iter()).await {
+    match lock_tables(control, server, tables.iter(), &PATIENCE).await {
         Ok(()) => Ok(all(Lock::Tables)),
         Err(second) if apart && is_held_off(&second) => keyless(control, server, tables, Some(&second)).await,
         Err(second) => Err(refused(&first, Some(&second))),
@@ -103,8 +103,22 @@ async fn keyless(
         error = first.map(link::cause).unwrap_or_default(),
         "statements on the source hold off its lock, or would: snapshots are taken without, and sync begins in safe mode"
     );
-    let locked = lock_tables(control, server, tables.iter().filter(|table| !table.has_key)).await;
-    locked.map_err(|second| refused(first.unwrap_or(&second), first.and(Some(&second))))?;
+    // Hot rows may hold off this lock as well: then both are tried in turn.
+    let mut globally = first.is_some_and(is_held_off);
+    let mut last = Ok(());
+    for seconds in PATIENCE {
+        last = lock_tables(control, server, tables.iter().filter(|table| !table.has_key), &[seconds]).await;
+        if !last.as_ref().is_err_and(is_held_off) {
+            break;
+        }
+        if globally {
+            match with_retry(control, GLOBALLY, &[seconds]).await {
+                Ok(()) => return Ok(Held { lock: Lock::Tables, everything: true }),
+                Err(e) => globally = is_held_off(&e),
+            }
+        }
+    }
+    last.map_err(|second| refused(first.unwrap_or(&second), first.and(Some(&second))))?;
     Ok(Held { lock: if count > 0 { Lock::Tables } else { Lock::None }, everything: false })
 }
 
@@ -167,6 +181,7 @@ async fn lock_tables<'a>(
     control: &mut Conn,
     server: &ServerInfo,
     tables: impl Iterator<Item = &'a TablePlan>,
+    patience: &[u64],
 ) -> std::result::Result<(), mysql_async::Error> {
     let names: Vec<String> =
         tables.map(|t| format!("{}.{} READ", quote_name(&t.schema), quote_name(&t.table))).collect();
@@ -176,16 +191,17 @@ async fn lock_tables<'a>(
     if waits_for_statements_only(server) {
         control.query_drop("SET SESSION autocommit = 0, innodb_table_locks = 1").await?;
     }
-    let locked = with_retry(control, &format!("LOCK TABLES {}", names.join(", ")), &PATIENCE).await;
+    let locked = with_retry(control, &format!("LOCK TABLES {}", names.join(", ")), patience).await;
     if locked.is_err() && waits_for_statements_only(server) {
         control.query_drop("SET SESSION autocommit = 1").await?;
     }
     locked
 }
 
-/// How long a lock is waited for, in seconds, one time after the other. Short at first: the global lock and a transaction that
-/// another one's statement waits for hold each other up, until one of them gives in. Long at last, for long statements.
-const PATIENCE: [u64; 8] = [1, 1, 2, 3, 5, 10, 20, 20];
+/// How long a lock is waited for, in seconds, one time after the other. Mostly short: the lock and a transaction that another
+/// one's statement waits for hold each other up until one of them gives in, and the next moment may be a better one. Some
+/// long ones, for long statements and transactions.
+const PATIENCE: [u64; 15] = [1, 1, 2, 1, 3, 1, 1, 5, 1, 1, 10, 1, 1, 2, 20];
 /// Where there is another way: writers stand still behind a pending lock.
 const BRIEFLY: [u64; 3] = [1, 1, 2];
 const LOCK_WAIT: u16 = 1205;
