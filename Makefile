@@ -26,7 +26,7 @@ ddl-report: servers ## DDL of every release followed and compared; writes docs/d
 test-long: servers ## 200 rounds of faults, and random workloads between all releases (about an hour and a half; ROUNDS, SEEDS)
 	DM_FAULT_ROUNDS=$(or $(ROUNDS),200) cargo test --test integration faults::
 	DM_REPLICATION_SEEDS=$(or $(SEEDS),3) cargo test --test integration replication::
-	DM_RELEASES=all cargo test --test integration -- binlog:: rolled_back online::crashes::
+	DM_RELEASES=all cargo test --test integration -- binlog:: rolled_back online::crashes:: ill_formed::
 	DM_FOLD_EVERY=1 DM_TABLES=1000 cargo test --test integration -- folding:: many_tables
 	DM_STREAM_ROUNDS=$(or $(ROUNDS),100) cargo test --test integration stream::kills:: -- --include-ignored
 	DM_RELEASES=all cargo test --test integration -- stream::zoo:: hot_rows --include-ignored
