@@ -366,7 +366,7 @@ pub(super) async fn pair(source: &Server, target: &Server, tables: Vec<Table>, s
         write(&mut at_source, table, &rows).await;
     }
     let title = format!("{} to {}", source.release.title(), target.release.title());
-    let mut out: Vec<String> = match load(&format!("{name}_l"), source, target).await {
+    let mut out: Vec<String> = match load(&format!("{name}_l{seed}"), source, target).await {
         Ok(()) => differences(source, target, Way::Load, &tables, seed).await,
         Err(e) => vec![e.to_string()],
     };
