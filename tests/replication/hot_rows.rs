@@ -47,7 +47,7 @@ async fn hot_rows_are_followed_from_every_release() {
     let seeds = variable("DM_HOT_SEEDS").unwrap_or(1);
     for seed in 0..seeds {
         for from in Release::chosen(&Release::ALL, &Release::ALL) {
-            followed(from, Release::Mariadb1011, seed % 2 == 1 && from != Release::Mysql56, seconds, seed).await;
+            followed(from, Release::Mariadb1011, seed % 2 == 1, seconds, seed).await;
             if !matches!(from, Release::Mariadb105 | Release::Mariadb1011 | Release::Mariadb118) {
                 followed(from, Release::Mysql97, seed.is_multiple_of(2), seconds, seed + 1).await;
             }

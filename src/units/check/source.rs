@@ -128,7 +128,7 @@ impl<'a> Source<'a> {
 
     /// What tells where the binlog stands.
     pub fn status_command(&self) -> &'static str {
-        let newer = !self.server.is_mariadb() && self.server.version >= 80_200;
+        let newer = crate::units::dump::snapshot::has_newer_command(&self.server);
         if newer { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
     }
 

@@ -60,7 +60,7 @@ pub async fn conditions(conn: &mut RowConn, table: &TablePlan, rows: u64) -> Res
 /// The conditions of the chunks between cuts.
 fn between(columns: &[KeyColumn], cuts: &[Cut]) -> Vec<String> {
     let mut out = Vec::with_capacity(cuts.len() + 1);
-    let mut from: Option<&Cut> = None;
+    let mut from: Option<&[String]> = None;
     for cut in cuts {
         out.push(range(columns, from, Some(cut)));
         from = Some(cut);
@@ -70,14 +70,14 @@ fn between(columns: &[KeyColumn], cuts: &[Cut]) -> Vec<String> {
 }
 
 /// `from <= key < to`. Leading columns that are the same in both are compared once, so that the server reads nothing beside the range.
-fn range(columns: &[KeyColumn], from: Option<&Cut>, to: Option<&Cut>) -> String {
+fn range(columns: &[KeyColumn], from: Option<&[String]>, to: Option<&[String]>) -> String {
     if let (Some([value, from @ ..]), Some([same, to @ ..]), Some((column, columns))) =
-        (from.map(Vec::as_slice), to.map(Vec::as_slice), columns.split_first())
+        (from, to, columns.split_first())
         && value == same
         && !from.is_empty()
         && !to.is_empty()
     {
-        let rest = range(columns, Some(&from.to_vec()), Some(&to.to_vec()));
+        let rest = range(columns, Some(from), Some(to));
         return format!("{} AND {rest}", column.compares("=", value));
     }
     let from = from.map(|cut| compare(columns, cut, ">", ">="));
@@ -146,7 +146,7 @@ impl Cutter<'_> {
         for to in cuts.into_iter().map(Some).chain([None]) {
             let distinct = value(to.as_ref(), max + 1) - value(from.as_ref(), min);
             let few = self.key.columns.len() == 1 && distinct <= most;
-            if !few && self.is_large(conn, from.as_ref(), to.as_ref()).await? {
+            if !few && self.is_large(conn, from.as_deref(), to.as_deref()).await? {
                 out.extend(self.walk(conn, from.take(), to.clone()).await?);
             }
             out.extend(to.clone());
@@ -155,7 +155,7 @@ impl Cutter<'_> {
         Ok(out)
     }
 
-    async fn is_large(&self, conn: &mut RowConn, from: Option<&Cut>, to: Option<&Cut>) -> Result<bool> {
+    async fn is_large(&self, conn: &mut RowConn, from: Option<&[String]>, to: Option<&[String]>) -> Result<bool> {
         let columns = &self.key.columns;
         let (list, offset) = (names(columns), self.rows.saturating_mul(LARGE));
         let condition = match range(columns, from, to) {

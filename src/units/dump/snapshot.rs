@@ -99,7 +99,7 @@ pub async fn take(
     tables: &[TablePlan],
 ) -> Result<Snapshot> {
     let mut conns = connections(db, server, readers.count, readers.limit).await?;
-    let newer_command = !server.is_mariadb() && server.version >= 80_200;
+    let newer_command = has_newer_command(server);
     let held = lock::take(control, server, &readers, tables).await?;
     let taken: Result<_> = async {
         let mut location = match held.everything {
@@ -126,6 +126,11 @@ pub async fn take(
     let (location, exit) = taken?;
     let exit = exit.filter(|exit| *exit != location);
     Ok(Snapshot { readers: conns, location, exit, newer_command })
+}
+
+/// Whether the server says SHOW BINARY LOG STATUS.
+pub fn has_newer_command(server: &ServerInfo) -> bool {
+    !server.is_mariadb() && server.version >= 80_200
 }
 
 /// Where the binlog stands as a snapshot's own transaction sees it; an empty name: this server doesn't tell (MySQL).
@@ -159,7 +164,7 @@ async fn passed(
     server: &ServerInfo,
     location: &DumpLocation,
 ) -> Result<DumpLocation> {
-    let newer_command = !server.is_mariadb() && server.version >= 80_200;
+    let newer_command = has_newer_command(server);
     let now = position(control, server, newer_command).await?;
     if now == *location || now.binlog_name.is_empty() || server.is_mariadb() {
         return Ok(now);

@@ -117,7 +117,7 @@ impl Keeper {
             let found = self.execute(&plan.sql).await?;
             affected.push(found);
             let Some(statement) = statement::read(sql) else { continue };
-            let info = self.table(&statement.table, &suspects).await?;
+            let info = self.table(&statement.table, statement::charset(&suspects)).await?;
             for row in plan.rows.iter().filter(|_| !plan.updates || found > 0) {
                 self.fill(&info, row, plan.ignores).await?;
             }
@@ -133,13 +133,13 @@ impl Keeper {
         Ok(affected)
     }
 
-    pub(super) async fn table(&mut self, id: &TableId, suspects: &[Suspect]) -> Result<Arc<TableInfo>> {
+    pub(super) async fn table(&mut self, id: &TableId, charset: &str) -> Result<Arc<TableInfo>> {
         if let Some(info) = self.tables.get(id) {
             return Ok(info.clone());
         }
         let found = fetch(&mut self.aside, &self.session, id).await;
         let info =
-            found.ok().flatten().ok_or_else(|| impossible(suspects, "the table's structure was not understood"))?;
+            found.ok().flatten().ok_or_else(|| impossible(charset, "the table's structure was not understood"))?;
         let info = Arc::new(info);
         self.tables.insert(id.clone(), info.clone());
         Ok(info)
@@ -151,9 +151,7 @@ impl Keeper {
         for cell in &row.cells {
             let Some(column) = info.columns.get(cell.column) else { continue };
             let charset = column.charset.clone().unwrap_or_default();
-            let why = |reason: &str| {
-                impossible(&[Suspect { place: 0..0, charset: charset.to_string(), bytes: Vec::new() }], reason)
-            };
+            let why = |reason: &str| impossible(&charset, reason);
             let name = quote_name(&column.name);
             let marked = format!("{name} = {}", quote_text(&cell.marker));
             let condition = row.key.as_ref().map_or_else(|| marked.clone(), |key| format!("({key}) AND {marked}"));
@@ -201,8 +199,7 @@ impl Keeper {
             // Of a TEXT BINLOG doesn't take the bytes either.
             let most = 65_000 / max_bytes(charset).max(1);
             if cell.bytes.len() > 65_000 {
-                let suspect = Suspect { place: 0..0, charset: charset.to_owned(), bytes: Vec::new() };
-                return Err(impossible(&[suspect], "MySQL takes 65,000 of them in a TEXT at most"));
+                return Err(impossible(charset, "MySQL takes 65,000 of them in a TEXT at most"));
             }
             ty = ColumnType::with_length(BaseType::VarChar, most);
         }
@@ -248,8 +245,7 @@ impl Keeper {
 
     /// By changing the row itself.
     async fn change(&mut self, info: &TableInfo, cell: &Cell, by_key: bool, condition: &str) -> Result<()> {
-        let suspect = Suspect { place: 0..0, charset: "such".to_owned(), bytes: Vec::new() };
-        let why = |reason: &str| impossible(std::slice::from_ref(&suspect), reason);
+        let why = |reason: &str| impossible("such", reason);
         let simple = |column: &usize| info.columns.get(*column).is_some_and(|c| canonical(c).is_some());
         let key = info.row_key().filter(|key| by_key && key.iter().all(simple)).unwrap_or_else(|| vec![cell.column]);
         let shown: Vec<String> = key.iter().filter_map(|at| canonical(info.columns.get(*at)?)).collect();
@@ -284,8 +280,7 @@ impl Keeper {
             (false, 80_000..) => "REPLICATION_APPLIER",
             _ => "SUPER",
         };
-        let suspect = Suspect { place: 0..0, charset: "such".to_owned(), bytes: Vec::new() };
-        impossible(&[suspect], &format!("the task's user lacks a right on the target: GRANT {right} ON *.*"))
+        impossible("such", &format!("the task's user lacks a right on the target: GRANT {right} ON *.*"))
     }
 }
 
@@ -296,8 +291,7 @@ const IMPOSSIBLE: u16 = 1300;
 const DUPLICATE: u16 = 1062;
 
 /// Such bytes can't be brought in.
-pub(super) fn impossible(suspects: &[Suspect], reason: &str) -> Error {
-    let charset = suspects.first().map_or("such", |suspect| suspect.charset.as_str());
+pub(super) fn impossible(charset: &str, reason: &str) -> Error {
     Error::Server(ServerError {
         code: IMPOSSIBLE,
         message: format!("Invalid {charset} character string, not kept as it is: {reason}"),

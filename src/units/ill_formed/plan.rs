@@ -7,7 +7,7 @@ use mysql_async::Error;
 use super::{
     events,
     keeper::{Keeper, impossible},
-    statement::{self, Kind, Suspect, by_bytes, hex},
+    statement::{self, Kind, Suspect, by_bytes, charset, hex},
 };
 use crate::{
     mysql::ident::quote_text,
@@ -43,11 +43,12 @@ pub(super) struct Plan {
 impl Keeper {
     /// What is sent instead of a statement.
     pub(super) async fn plan(&mut self, sql: &[u8], suspects: &[Suspect]) -> Result<Plan> {
-        let read = statement::read(sql).ok_or_else(|| unknown(suspects))?;
-        let info = self.table(&read.table, suspects).await?;
+        let charset = charset(suspects);
+        let read = statement::read(sql).ok_or_else(|| unknown(charset))?;
+        let info = self.table(&read.table, charset).await?;
         match read.kind {
             Kind::Delete => {
-                let sql = by_bytes(sql, 0..sql.len(), suspects).ok_or_else(|| unknown(suspects))?;
+                let sql = by_bytes(sql, 0..sql.len(), suspects).ok_or_else(|| unknown(charset))?;
                 Ok(Plan { sql, ..Plan::default() })
             }
             Kind::Update { assigned, condition } => self.plan_update(&info, sql, suspects, &assigned, condition),
@@ -56,7 +57,7 @@ impl Keeper {
                     true => Some((0..info.columns.len()).collect()),
                     false => columns.iter().map(|name| info.column_offset(name)).collect(),
                 };
-                let offsets = offsets.ok_or_else(|| unknown(suspects))?;
+                let offsets = offsets.ok_or_else(|| unknown(charset))?;
                 let mut plan = Plan { ignores, ..Plan::default() };
                 let mut from = 0;
                 for row in flat.chunks(offsets.len().max(1)) {
@@ -84,8 +85,9 @@ impl Keeper {
     /// TiDB's collations other than the binary ones take texts for equal that differ in such bytes: a REPLACE would remove
     /// rows of others.
     pub(super) async fn look_at_keys(&mut self, sql: &[u8], suspects: &[Suspect]) -> Result<()> {
-        let read = statement::read(sql).ok_or_else(|| unknown(suspects))?;
-        let info = self.table(&read.table, suspects).await?;
+        let charset = charset(suspects);
+        let read = statement::read(sql).ok_or_else(|| unknown(charset))?;
+        let info = self.table(&read.table, charset).await?;
         let columns: Vec<usize> = match &read.kind {
             Kind::Delete => Vec::new(),
             Kind::Update { assigned, .. } => {
@@ -105,7 +107,7 @@ impl Keeper {
         let unique = |at: &usize| info.unique_keys().iter().any(|key| key.columns.contains(at));
         match columns.iter().any(|at| unique(at) && !binary(at)) {
             true => Err(impossible(
-                suspects,
+                charset,
                 "in a unique key TiDB takes such texts for equal unless the collation is a binary one",
             )),
             false => Ok(()),
@@ -120,17 +122,18 @@ impl Keeper {
         assigned: &[(String, Range<usize>)],
         condition: Range<usize>,
     ) -> Result<Plan> {
+        let charset = charset(suspects);
         let mut plan = Plan { updates: true, ..Plan::default() };
         let places = assigned.iter().filter_map(|(name, place)| Some((place.clone(), info.column_offset(name)?)));
         let mut from = 0;
         let cells = self.mark(info, sql, suspects, places, &mut from, &mut plan.sql)?;
-        let rest = by_bytes(sql, from..sql.len(), suspects).ok_or_else(|| unknown(suspects))?;
+        let rest = by_bytes(sql, from..sql.len(), suspects).ok_or_else(|| unknown(charset))?;
         plan.sql.extend_from_slice(&rest);
         let key = info.row_key().unwrap_or_default();
         let moves = |name: &String| info.column_offset(name).is_some_and(|at| key.contains(&at));
         let stays = !key.is_empty() && !assigned.iter().any(|(name, _)| moves(name));
         let condition = by_bytes(sql, condition, suspects).and_then(|sql| String::from_utf8(sql).ok());
-        let key = condition.ok_or_else(|| unknown(suspects))?;
+        let key = condition.ok_or_else(|| unknown(charset))?;
         plan.rows.push(Target { cells, key: stays.then_some(key) });
         Ok(plan)
     }
@@ -159,7 +162,7 @@ impl Keeper {
 
     /// The cell of a literal in a column; None: the literal may stay. An error when the column can't hold the bytes.
     fn cell(&mut self, info: &TableInfo, column: usize, suspect: &Suspect) -> Result<Option<Cell>> {
-        let why = |reason: &str| impossible(std::slice::from_ref(suspect), reason);
+        let why = |reason: &str| impossible(&suspect.charset, reason);
         let Some(found) = info.columns.get(column) else { return Ok(None) };
         let (base, charset) = (found.ty.base, found.charset.as_deref().unwrap_or_default());
         let text = base.is_text() || matches!(base, BaseType::Char | BaseType::VarChar);
@@ -194,8 +197,8 @@ impl Keeper {
     }
 }
 
-fn unknown(suspects: &[Suspect]) -> Error {
-    impossible(suspects, "the statement's form is not known")
+fn unknown(charset: &str) -> Error {
+    impossible(charset, "the statement's form is not known")
 }
 
 /// Whether text of one is, byte by byte, text of the other.

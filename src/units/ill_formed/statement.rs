@@ -78,6 +78,11 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
+/// The character set that an error about a statement names: that of its first literal.
+pub fn charset(suspects: &[Suspect]) -> &str {
+    suspects.first().map_or("such", |suspect| suspect.charset.as_str())
+}
+
 /// The literals of a statement of which a server may say that they are no text.
 pub fn suspects(sql: &[u8]) -> Vec<Suspect> {
     let (mut out, mut at, mut word) = (Vec::new(), 0, false);

@@ -399,7 +399,7 @@ impl StreamedLoad<'_> {
         let plain = |table: &Arc<StreamTable>| !engine::is_transactional(&table.plan.engine);
         if work.tables.iter().any(plain) {
             // Their rows are of when they were read, not of a snapshot.
-            let newer = !sides.server.is_mariadb() && sides.server.version >= 80_200;
+            let newer = crate::units::dump::snapshot::has_newer_command(&sides.server);
             work.metadata.exit = Some(dump::snapshot::position(&mut sides.source, &sides.server, newer).await?);
         }
         failpoint::pass(&config.name, Place::StreamBeforeFinish)?;

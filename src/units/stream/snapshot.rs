@@ -4,6 +4,8 @@
 //! few transactions apart, and sync squares what lies between. MySQL doesn't tell: there a lock is held while the snapshots
 //! are begun, as for a dump; where the rights for it lack, the binlog's place before and after is taken.
 
+use std::time::Duration;
+
 use mysql_async::Conn;
 
 use crate::{
@@ -34,8 +36,10 @@ pub struct Taken {
     pub exit: DumpLocation,
 }
 
-/// Without a lock: how often a moment is looked for in which nothing is written.
-const QUIET_ATTEMPTS: usize = 20;
+/// Without a lock: how often a moment is looked for in which nothing is written, and how long a look takes. Looking costs
+/// the source nothing; beginning the snapshots may cost it a binlog file.
+const QUIET_LOOKS: usize = 200;
+const QUIET: Duration = Duration::from_millis(50);
 
 /// What the snapshots must be.
 #[derive(Clone, Copy, Debug)]
@@ -68,9 +72,13 @@ pub async fn take(
     };
     tracing::warn!(error = %refused, "no lock on the source, the snapshot is taken without");
     let unlocked = Readers { consistency: Consistency::None, ..readers };
-    for _ in 0..QUIET_ATTEMPTS {
+    let one_place = exact || !readers.apart;
+    for _ in 0..QUIET_LOOKS {
+        if one_place && !is_quiet(control, server).await? {
+            continue;
+        }
         let taken = snapshot::take(db, control, server, unlocked, tables).await?;
-        if (!exact && readers.apart) || taken.exit.is_none() {
+        if !one_place || taken.exit.is_none() {
             return Ok(together(taken));
         }
     }
@@ -79,6 +87,14 @@ pub async fn take(
          (task-mode full) or a duplicate is an error. Please grant the source's user RELOAD (or LOCK TABLES and SELECT on the \
          tables), or give those tables a primary key, or leave them out, or use task-mode all; then resume the task.",
     ))
+}
+
+/// Whether nothing was written for a moment.
+async fn is_quiet(control: &mut Conn, server: &ServerInfo) -> Result<bool> {
+    let newer_command = snapshot::has_newer_command(server);
+    let before = snapshot::position(control, server, newer_command).await?;
+    tokio::time::sleep(QUIET).await;
+    Ok(snapshot::position(control, server, newer_command).await? == before)
 }
 
 fn together(taken: Snapshot) -> Taken {

@@ -58,8 +58,6 @@ enum Outcome {
         error: DmError,
         kept: bool,
     },
-    /// A duplicate met the transaction, which is rolled back: its rows are to be sent as REPLACE.
-    Replace,
 }
 
 impl Writer {
@@ -88,11 +86,7 @@ impl Writer {
             if commits {
                 failpoint::pass(&shared.task, Place::StreamBeforeCommit)?;
             }
-            let mut outcome = self.send(chunk, &[before.as_bytes(), &text, after.as_bytes()], &step).await?;
-            if let Outcome::Replace = outcome {
-                text.splice(..verb::INSERT.len(), verb::REPLACE.bytes());
-                outcome = self.send(chunk, &[before.as_bytes(), &text, after.as_bytes()], &step).await?;
-            }
+            let outcome = self.send(chunk, &before, &mut text, &after, &step).await?;
             if commits || !matches!(outcome, Outcome::Ok) {
                 let bytes = if let Outcome::Ok = outcome { to - from } else { 0 };
                 self.sender.turn_ends(bytes);
@@ -102,8 +96,6 @@ impl Writer {
                 Outcome::Ok => {}
                 Outcome::Done => return Ok(Written::Done { bytes: to, rows }),
                 Outcome::Again { error, kept } => return Ok(Written::Again { error, read: last, kept }),
-                // Never twice: what is refused is no INSERT any more.
-                Outcome::Replace => return Ok(Written::Abandoned),
             }
             shared.buffers.give(text);
             drop(held);
@@ -148,12 +140,20 @@ impl Writer {
         }
     }
 
-    /// Sends a packet, until its outcome is known.
-    async fn send(&mut self, chunk: &Chunk, packet: &[&[u8]], step: &Step) -> Result<Outcome> {
+    /// Sends rows and what stands around them in one packet, until its outcome is known. An INSERT that met a duplicate
+    /// becomes a REPLACE where the table's rows may.
+    async fn send(
+        &mut self,
+        chunk: &Chunk,
+        before: &str,
+        rows: &mut Vec<u8>,
+        after: &str,
+        step: &Step,
+    ) -> Result<Outcome> {
         let (mut breaks, mut conflicts) = (0, 0);
         let alone = step.begins && step.commits;
         loop {
-            match self.sender.send(packet).await? {
+            match self.sender.send(&[before.as_bytes(), rows, after.as_bytes()]).await? {
                 Sent::Done => {
                     self.sender.keep(chunk.kept);
                     return Ok(Outcome::Ok);
@@ -190,8 +190,11 @@ impl Writer {
                         return self.again(chunk, step.from, &e);
                     }
                 }
-                Sent::Refused(e) if replaces_now(chunk, packet, link::errno(&e)) => {
-                    return if alone { Ok(Outcome::Replace) } else { self.again(chunk, step.from, &e) };
+                Sent::Refused(e) if replaces_now(chunk, rows, link::errno(&e)) => {
+                    if !alone {
+                        return self.again(chunk, step.from, &e);
+                    }
+                    rows.splice(..verb::INSERT.len(), verb::REPLACE.bytes());
                 }
                 Sent::Refused(e) if self.sender.may_keep(&e) => {
                     if !alone {
@@ -199,7 +202,7 @@ impl Writer {
                     }
                     self.sender.keep(true);
                 }
-                Sent::Refused(e) => return Err(refused(chunk, packet, &e)),
+                Sent::Refused(e) => return Err(refused(chunk, rows, &e)),
             }
         }
     }
@@ -214,19 +217,16 @@ impl Writer {
     }
 }
 
-fn replaces_now(chunk: &Chunk, packet: &[&[u8]], errno: u16) -> bool {
-    let inserts = packet.iter().any(|part| part.starts_with(verb::INSERT.as_bytes()));
-    inserts && verb::replaces_now(verb::INSERT, chunk.table.verb, errno, &chunk.table.progress)
+fn replaces_now(chunk: &Chunk, rows: &[u8], errno: u16) -> bool {
+    rows.starts_with(verb::INSERT.as_bytes())
+        && verb::replaces_now(verb::INSERT, chunk.table.verb, errno, &chunk.table.progress)
 }
 
 /// The target refused a packet's rows.
-fn refused(chunk: &Chunk, packet: &[&[u8]], e: &mysql_async::Error) -> DmError {
+fn refused(chunk: &Chunk, rows: &[u8], e: &mysql_async::Error) -> DmError {
     let (table, error) = (&chunk.table, failure(chunk, e));
-    let rows_of = |part: &'_ [u8]| -> Option<Vec<u8>> {
-        let rows = [table.verb, verb::INSERT].iter().find_map(|verb| part.strip_prefix(verb.as_bytes()))?;
-        Some(rows.strip_prefix(table.head.as_slice())?.to_vec())
-    };
-    let rows = packet.iter().find_map(|part| rows_of(part)).unwrap_or_default();
+    let values = [table.verb, verb::INSERT].iter().find_map(|verb| rows.strip_prefix(verb.as_bytes()));
+    let values = values.and_then(|values| values.strip_prefix(table.head.as_slice())).unwrap_or_default();
     let mut columns: Vec<String> = table.plan.columns.iter().map(|(name, _)| name.clone()).collect();
     // Those that a route adds.
     columns.extend(std::iter::repeat_n(
@@ -234,7 +234,7 @@ fn refused(chunk: &Chunk, packet: &[&[u8]], e: &mysql_async::Error) -> DmError {
         bytes::values(&[b"(0", &*table.tail, b")"].concat()).len().saturating_sub(1),
     ));
     let target = format!("{}.{}", quote_name(&table.target_schema), quote_name(&table.target_table));
-    match bytes::advice(e, &rows, &columns, &target) {
+    match bytes::advice(e, values, &columns, &target) {
         Some(advice) => error.workaround(advice),
         None => error,
     }
