@@ -191,6 +191,42 @@ async fn ill_formed_text_comes_as_it_is() {
     }
 }
 
+/// The task says which right it lacks, and goes on once it has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_without_the_right_for_it_is_told_which() {
+    let source = Server::of(Release::Mariadb1011, &[]);
+    source.exec("CREATE DATABASE own; CREATE DATABASE d").await;
+    source.exec("CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(20) CHARACTER SET utf8mb4)").await;
+    for (release, right) in [(Release::Mysql97, "REPLICATION_APPLIER"), (Release::Mariadb1011, "BINLOG REPLAY")] {
+        let target = Server::of(release, &[]);
+        target
+            .exec("CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(20) CHARACTER SET utf8mb4)")
+            .await;
+        let rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER, PROCESS";
+        target.exec(&format!("CREATE USER plain IDENTIFIED BY 'plain'; GRANT {rights} ON *.* TO plain")).await;
+        let mut config = units_sync::subtask(&source, &target, false);
+        // Not the tables of ours that `write` makes on the source.
+        config.block_allow_list =
+            subtask(&source, &target, std::path::Path::new(""), TaskMode::Incremental).block_allow_list;
+        config.to.user = "plain".into();
+        config.to.password = dm::config::Secret("plain".into());
+        let unit = Running::start(&config, 1).started(&target).await;
+        write(&source, "INSERT INTO `d`.`t` (`id`,`v`) VALUES (1,_utf8mb4 x'61ff62' /*T! COLLATE ascii_bin */)").await;
+        let error = unit.error().await.to_string();
+        assert!(error.contains(&format!("GRANT {right} ON *.*")), "{release:?}: {error}");
+        target.exec(&format!("GRANT {right} ON *.* TO plain")).await;
+        let unit = Running::start(&config, 2);
+        wait::until("the row arrives", std::time::Duration::from_secs(30), || async {
+            unit.goes_on();
+            let found = target.text("SELECT IFNULL(MAX(CONCAT(id, HEX(v))), '') FROM d.t").await;
+            if found == "161FF62" { Ok(()) } else { Err(found) }
+        })
+        .await;
+        unit.stop().await.unwrap();
+        source.exec("DELETE FROM d.t").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "tier: make test-tidb"]
 async fn ill_formed_text_comes_into_tidb_as_it_is() {

@@ -139,7 +139,7 @@ impl Keeper {
         }
         let found = fetch(&mut self.aside, &self.session, id).await;
         let info =
-            found.ok().flatten().ok_or_else(|| impossible(charset, "the table's structure was not understood"))?;
+            found.ok().flatten().ok_or_else(|| impossible(charset, "the structure of the table was not understood"))?;
         let info = Arc::new(info);
         self.tables.insert(id.clone(), info.clone());
         Ok(info)
@@ -256,7 +256,7 @@ impl Keeper {
         for (place, at) in key.iter().enumerate() {
             let text: Option<String> = row.as_ref().and_then(|row| row.get(place));
             let value = text.zip(info.columns.get(*at)).and_then(|(text, column)| image(&text, column));
-            before.push((*at, value.ok_or_else(|| why("the row's key was not understood"))?));
+            before.push((*at, value.ok_or_else(|| why("the key of the row was not understood"))?));
         }
         before.sort_by_key(|(at, _)| *at);
         let last = before.iter().map(|(at, _)| *at).max().unwrap_or(0).max(cell.column);
@@ -280,7 +280,7 @@ impl Keeper {
             (false, 80_000..) => "REPLICATION_APPLIER",
             _ => "SUPER",
         };
-        impossible("such", &format!("the task's user lacks a right on the target: GRANT {right} ON *.*"))
+        impossible("such", &format!("the user of the task lacks a right on the target: GRANT {right} ON *.*"))
     }
 }
 
@@ -290,7 +290,7 @@ const IMPOSSIBLE: u16 = 1300;
 /// Said of the bytes as it would be of a text: whoever sent the statement knows what to do.
 const DUPLICATE: u16 = 1062;
 
-/// Such bytes can't be brought in.
+/// Such bytes can't be brought in. The reason has no apostrophe: errors hide from there on what may be a value.
 pub(super) fn impossible(charset: &str, reason: &str) -> Error {
     Error::Server(ServerError {
         code: IMPOSSIBLE,

@@ -185,9 +185,7 @@ impl Keeper {
             && self.session.server.version < 80_000
             && info.columns.iter().any(|c| c.generated.is_some())
         {
-            return Err(why(
-                "MySQL before 8.0 doesn't compute the table's generated columns when BINLOG changes a row",
-            ));
+            return Err(why("MySQL before 8.0 does not compute generated columns when BINLOG changes a row"));
         }
         let limit = if base.is_text() { 24 } else { found.ty.length.unwrap_or(1) as usize };
         self.markers += 1;
@@ -198,7 +196,7 @@ impl Keeper {
 }
 
 fn unknown(charset: &str) -> Error {
-    impossible(charset, "the statement's form is not known")
+    impossible(charset, "the form of the statement is not known")
 }
 
 /// Whether text of one is, byte by byte, text of the other.
