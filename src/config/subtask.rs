@@ -29,6 +29,7 @@ pub enum Flavor {
 
 /// TLS of a database connection; inline bytes win over paths.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Security {
     pub ssl_ca: String,
     pub ssl_cert: String,
@@ -57,6 +58,7 @@ impl fmt::Debug for Security {
 
 /// How to reach a database.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DbConfig {
     pub host: String,
     pub port: u16,
@@ -105,6 +107,7 @@ pub enum TaskMode {
 
 /// Where an incremental task starts when there is no checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Meta {
     pub binlog_name: String,
     pub binlog_pos: u32,
@@ -113,6 +116,7 @@ pub struct Meta {
 
 /// A table name in do-tables/ignore-tables; both parts may be patterns.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TableName {
     pub db_name: String,
     pub tbl_name: String,
@@ -120,6 +124,7 @@ pub struct TableName {
 
 /// Block-allow list (config facts 6.3).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct BlockAllowList {
     pub do_dbs: Vec<String>,
     pub do_tables: Vec<TableName>,
@@ -129,6 +134,7 @@ pub struct BlockAllowList {
 
 /// One extract-table/schema/source rule.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Extract {
     pub target_column: String,
     pub regexp: String,
@@ -136,6 +142,7 @@ pub struct Extract {
 
 /// One table route (config facts 6.1).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RouteRule {
     pub schema_pattern: String,
     pub table_pattern: String,
@@ -148,6 +155,7 @@ pub struct RouteRule {
 
 /// One binlog event filter rule (config facts 6.2).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FilterRule {
     pub schema_pattern: String,
     pub table_pattern: String,
@@ -159,6 +167,7 @@ pub struct FilterRule {
 
 /// One expression filter (config facts 6.4).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ExpressionFilter {
     pub schema: String,
     pub table: String,
@@ -170,6 +179,7 @@ pub struct ExpressionFilter {
 
 /// Dump settings (config facts 7.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MydumperConfig {
     pub mydumper_path: String,
     pub threads: usize,
@@ -183,6 +193,7 @@ pub struct MydumperConfig {
 
 /// Load settings (config facts 7.2); the physical ones are kept for `get-config` only.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LoaderConfig {
     pub pool_size: usize,
     /// Already has `.<task>` appended in modes that dump.
@@ -221,6 +232,7 @@ impl LoaderConfig {
 
 /// Sync settings (config facts 7.3).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SyncerConfig {
     pub meta_file: String,
     /// Lanes. 0 in what was read from a task file that doesn't say; filled in for a subtask.
@@ -266,6 +278,7 @@ impl SyncerConfig {
 
 /// Validator settings (config facts 7.4).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ValidatorConfig {
     pub mode: String,
     pub worker_count: i64,
@@ -280,6 +293,7 @@ pub struct ValidatorConfig {
 
 /// One task on one source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SubtaskConfig {
     pub name: String,
     pub mode: TaskMode,

@@ -33,7 +33,13 @@ pub enum ClusterChange {
     RemoveSource { source_id: String },
     /// Stores subtasks under a task, which is made when missing; `yaml` replaces the task's.
     /// Rejected as a whole when one exists (46014) or names an unknown source (46008).
-    PutTask { name: String, yaml: String, subtasks: Vec<SubtaskConfig>, stage: ExpectedStage },
+    PutTask {
+        name: String,
+        yaml: String,
+        #[serde(with = "crate::wire::named")]
+        subtasks: Vec<SubtaskConfig>,
+        stage: ExpectedStage,
+    },
     /// Removes a task's subtasks on these sources (all when empty); the last one takes the task along.
     RemoveSubtasks { task: String, sources: Vec<String> },
     /// What the task's subtasks on these sources (all when empty) should be doing.
@@ -50,7 +56,12 @@ pub enum ClusterChange {
     /// Stores a document of the HTTP API, or forgets it.
     PutDocument { key: String, text: Option<String> },
     /// Replaces the configs of subtasks that are there and not expected to run (46017, 46035); `yaml` replaces the task's.
-    UpdateTask { name: String, yaml: String, subtasks: Vec<SubtaskConfig> },
+    UpdateTask {
+        name: String,
+        yaml: String,
+        #[serde(with = "crate::wire::named")]
+        subtasks: Vec<SubtaskConfig>,
+    },
     /// Where a master is found now.
     PutMaster { master: MasterRecord },
     /// Forgets a master. Forgetting an unknown one is fine.
@@ -59,6 +70,9 @@ pub enum ClusterChange {
     Assign { source_id: String, worker: String },
     /// What the scheduler decided at once: each takes effect as if it came alone, and those that are rejected don't.
     Decided { decisions: Vec<Decision> },
+    /// Whether the task's load of a source stands on files of the worker to which the source is bound; what it says holds
+    /// until that worker, or one to which the source is bound later, says something else. Rejected from any other worker.
+    LoadFiles { source_id: String, task: String, worker: String, held: bool },
 }
 
 /// A decision of the scheduler. A type of its own: a change within a change could be nested without end.
@@ -67,6 +81,7 @@ pub enum Decision {
     PutWorker { name: String, address: String },
     Assign { source_id: String, worker: String },
     Unbind { source_id: String },
+    LoadFiles { source_id: String, task: String, worker: String, held: bool },
 }
 
 impl From<Decision> for ClusterChange {
@@ -75,6 +90,9 @@ impl From<Decision> for ClusterChange {
             Decision::PutWorker { name, address } => ClusterChange::PutWorker { name, address },
             Decision::Assign { source_id, worker } => ClusterChange::Assign { source_id, worker },
             Decision::Unbind { source_id } => ClusterChange::Unbind { source_id },
+            Decision::LoadFiles { source_id, task, worker, held } => {
+                ClusterChange::LoadFiles { source_id, task, worker, held }
+            }
         }
     }
 }
@@ -114,6 +132,9 @@ impl fmt::Debug for ClusterChange {
             ClusterChange::RemoveMaster { name } => write!(f, "RemoveMaster {name}"),
             ClusterChange::Assign { source_id, worker } => write!(f, "Assign {source_id} to {worker}"),
             ClusterChange::Decided { decisions } => f.debug_list().entries(decisions).finish(),
+            ClusterChange::LoadFiles { source_id, task, worker, held } => {
+                write!(f, "LoadFiles of {task} on {source_id}: {held} at {worker}")
+            }
         }
     }
 }
@@ -199,6 +220,9 @@ impl ClusterState {
                 };
             }
             ClusterChange::UpdateTask { name, yaml, subtasks } => self.update_task(name, yaml, subtasks)?,
+            ClusterChange::LoadFiles { source_id, task, worker, held } => {
+                self.load_files(source_id, task, worker, held)?;
+            }
         }
         Ok(Applied::Done)
     }
@@ -243,9 +267,32 @@ impl ClusterState {
             return Err(Rejection::WorkerInUse { source_id, worker: name });
         }
         match self.workers.remove(&name) {
-            Some(_) => Ok(()),
-            None => Err(Rejection::UnknownWorker { worker: name }),
+            Some(_) => {}
+            None => return Err(Rejection::UnknownWorker { worker: name }),
         }
+        self.forget_loads(|_, _, holder| *holder == name);
+        Ok(())
+    }
+
+    fn load_files(&mut self, source_id: String, task: String, worker: String, held: bool) -> Result<(), Rejection> {
+        self.subtask(&task, &source_id)?;
+        if self.bindings.get(&source_id).is_none_or(|b| b.worker != worker) {
+            let reason = format!("worker {worker} speaks of {source_id}, which is not bound to it");
+            return Err(Rejection::Malformed { reason });
+        }
+        match held {
+            true => drop(self.loads.entry(source_id).or_default().insert(task, worker)),
+            false => self.forget_loads(|source, of, _| *source == source_id && *of == task),
+        }
+        Ok(())
+    }
+
+    /// Whose machine holds files of a load, as `(source, task, worker)`: forgets those.
+    fn forget_loads(&mut self, which: impl Fn(&String, &String, &String) -> bool) {
+        self.loads.retain(|source, loads| {
+            loads.retain(|task, worker| !which(source, task, worker));
+            !loads.is_empty()
+        });
     }
 
     fn put_source(&mut self, source: SourceRecord) -> Result<(), Rejection> {
@@ -325,6 +372,7 @@ impl ClusterState {
         if record.subtasks.is_empty() {
             self.tasks.remove(&task);
         }
+        self.forget_loads(|source, of, _| *of == task && (sources.is_empty() || sources.contains(source)));
         Ok(())
     }
 
@@ -353,6 +401,14 @@ impl ClusterState {
         let at = operators.partition_point(|known| known.position < operator.position);
         operators.insert(at, operator);
         Ok(())
+    }
+
+    fn subtask(&self, task: &str, source_id: &str) -> Result<&SubtaskRecord, Rejection> {
+        let Some(record) = self.tasks.get(task) else {
+            return Err(Rejection::UnknownTask { task: task.to_owned() });
+        };
+        let unknown = || Rejection::UnknownSubtasks { task: task.to_owned(), sources: vec![source_id.to_owned()] };
+        record.subtasks.get(source_id).map(Arc::as_ref).ok_or_else(unknown)
     }
 
     fn subtask_mut(&mut self, task: &str, source_id: String) -> Result<&mut SubtaskRecord, Rejection> {

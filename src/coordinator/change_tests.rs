@@ -219,3 +219,40 @@ fn operators_are_one_a_position_in_order_and_end_where_the_checkpoint_passed() {
     assert!(matches!(s.apply(remove("u", 300)), Applied::Rejected(Rejection::UnknownTask { .. })));
     assert_eq!(s.tasks["t"].subtasks["s1"].operators, [operator(300, &[])]);
 }
+
+#[test]
+fn files_of_loads_are_noted_by_the_bound_worker_and_forgotten_with_what_they_belong_to() {
+    let begin =
+        || state([put_worker("w1"), put_worker("w2"), put_source("s1"), put_task("t", &["s1"]), bind("s1", "w1")]);
+    let files = |worker: &str, held| ClusterChange::LoadFiles {
+        source_id: "s1".into(),
+        task: "t".into(),
+        worker: worker.into(),
+        held,
+    };
+    let holder = |state: &ClusterState| state.loads.get("s1").and_then(|loads| loads.get("t")).cloned();
+    let mut now = begin();
+    assert!(matches!(now.apply(files("w2", true)), Applied::Rejected(_)), "it is not bound there");
+    assert_eq!(now.apply(files("w1", true)), Applied::Done);
+    assert_eq!(holder(&now).as_deref(), Some("w1"));
+    // Another worker that takes it over and has not begun changes nothing; once it has, the files are there.
+    now.apply(bind("s1", "w2"));
+    assert_eq!(holder(&now).as_deref(), Some("w1"));
+    now.apply(files("w2", true));
+    assert_eq!(holder(&now).as_deref(), Some("w2"));
+    now.apply(files("w2", false));
+    assert!(now.loads.is_empty(), "{:?}", now.loads);
+
+    let ends: [(&str, Vec<ClusterChange>); 2] = [
+        ("task", vec![ClusterChange::RemoveSubtasks { task: "t".into(), sources: vec!["s1".into()] }]),
+        ("worker", vec![bind("s1", "w2"), ClusterChange::RemoveWorker { name: "w1".into() }]),
+    ];
+    for (what, changes) in ends {
+        let mut now = begin();
+        now.apply(files("w1", true));
+        changes.into_iter().for_each(|change| drop(now.apply(change)));
+        assert!(now.loads.is_empty(), "{what}: {:?}", now.loads);
+    }
+    let mut without_task = state([put_worker("w1"), put_source("s1"), bind("s1", "w1")]);
+    assert!(matches!(without_task.apply(files("w1", true)), Applied::Rejected(_)));
+}

@@ -18,8 +18,6 @@ pub struct View<'a> {
     pub state: &'a ClusterState,
     /// The workers whose session is alive, and how many sources each takes at most.
     pub online: &'a BTreeMap<String, usize>,
-    /// By source: the workers that hold files of an unfinished load of it (they can't be moved to another machine).
-    pub load_files: &'a BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A source that goes to another worker although nothing is wrong with its own.
@@ -83,7 +81,7 @@ impl<'a> View<'a> {
     }
 
     fn choose(&self, source_id: &str, room: &Room<'a>) -> Option<&'a str> {
-        let mut holders = self.load_files.get(source_id).into_iter().flatten();
+        let mut holders = self.state.loads.get(source_id).into_iter().flat_map(BTreeMap::values);
         let last = || self.state.last_bound.get(source_id).and_then(|last| room.loads.get_key_value(&*last.worker));
         let holder = holders.find_map(|holder| room.loads.get_key_value(holder.as_str()));
         let chosen = holder.or_else(|| last().filter(|(_, load)| **load == room.fewest));
@@ -156,7 +154,7 @@ impl<'a> View<'a> {
     }
 
     fn holds_files(&self, source_id: &str, worker: &str) -> bool {
-        self.load_files.get(source_id).is_some_and(|holders| holders.contains(worker))
+        self.state.loads.get(source_id).is_some_and(|loads| loads.values().any(|holder| holder == worker))
     }
 }
 

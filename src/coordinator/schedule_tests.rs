@@ -3,7 +3,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use super::*;
 use crate::coordinator::{
     change::{Applied, ClusterChange},
-    samples::{bind, put_source, put_worker, state, unbind},
+    samples::{bind, put_source, put_task, put_worker, state, unbind},
 };
 
 const MANY: usize = usize::MAX;
@@ -11,7 +11,6 @@ const MANY: usize = usize::MAX;
 struct Cluster {
     state: ClusterState,
     online: BTreeMap<String, usize>,
-    load_files: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Cluster {
@@ -20,7 +19,7 @@ impl Cluster {
         let sources = ["s1", "s2", "s3"].map(put_source);
         let state = state(workers.into_iter().chain(sources).chain(changes));
         let online = online.iter().map(|w| (w.to_string(), 1)).collect();
-        Cluster { state, online, load_files: BTreeMap::new() }
+        Cluster { state, online }
     }
 
     fn taking(mut self, most: usize) -> Self {
@@ -29,12 +28,12 @@ impl Cluster {
     }
 
     fn with_files(mut self, source: &str, worker: &str) -> Self {
-        self.load_files.entry(source.into()).or_default().insert(worker.into());
+        self.state.loads.entry(source.into()).or_default().insert("t".into(), worker.into());
         self
     }
 
     fn view(&self) -> View<'_> {
-        View { state: &self.state, online: &self.online, load_files: &self.load_files }
+        View { state: &self.state, online: &self.online }
     }
 }
 
@@ -127,7 +126,7 @@ fn happen(rng: &mut StdRng, c: &mut Cluster, names: (&[String], &[String]), most
     let (workers, sources) = names;
     let worker = workers.choose(rng).unwrap().clone();
     let source = sources.choose(rng).unwrap();
-    match rng.random_range(0..6) {
+    match rng.random_range(0..9) {
         0 | 1 => {
             c.state.apply(put_worker(&worker));
             c.online.insert(worker, most);
@@ -135,7 +134,35 @@ fn happen(rng: &mut StdRng, c: &mut Cluster, names: (&[String], &[String]), most
         2 => drop(c.online.remove(&worker)),
         3 => drop(c.state.apply(put_source(source))),
         4 => drop(c.state.apply(ClusterChange::RemoveSource { source_id: source.clone() })),
-        _ => drop(c.state.apply(ClusterChange::RemoveWorker { name: worker })),
+        5 => drop(c.state.apply(ClusterChange::RemoveWorker { name: worker })),
+        6 => drop(c.state.apply(put_task(source, &[source]))),
+        7 => drop(c.state.apply(ClusterChange::RemoveSubtasks { task: source.clone(), sources: Vec::new() })),
+        _ => {
+            // Its load begins, or has ended; only where it is bound and has a task.
+            let worker = c.state.bindings.get(source).map(|b| b.worker.clone()).unwrap_or_default();
+            let (source_id, task, held) = (source.clone(), source.clone(), rng.random());
+            drop(c.state.apply(ClusterChange::LoadFiles { source_id, task, worker, held }));
+        }
+    }
+}
+
+/// Whether a worker that can take the source holds files of its load.
+fn holder_has_room(view: &View<'_>, source: &str) -> bool {
+    view.with_room().keys().any(|worker| view.holds_files(source, worker))
+}
+
+/// A decision goes by who holds files, before anything else.
+fn follows_files(view: &View<'_>, change: &ClusterChange, moves: bool) {
+    let ClusterChange::Assign { source_id, worker } = change else { return };
+    if moves {
+        let from = &view.state.bindings[source_id].worker;
+        return assert!(!view.holds_files(source_id, from), "{source_id} left its files at {from}");
+    }
+    assert!(view.holds_files(source_id, worker) || !holder_has_room(view, source_id), "{source_id} to {worker}");
+    let waits = |source: &str| !view.state.bindings.contains_key(source);
+    if waits(source_id) && !view.holds_files(source_id, worker) {
+        let first = view.unbound_sources().into_iter().find(|source| holder_has_room(view, source));
+        assert_eq!(first, None, "it comes before {source_id}");
     }
 }
 
@@ -146,12 +173,14 @@ fn settle(c: &mut Cluster) -> usize {
         let absent = |b: &crate::coordinator::state::Binding| !c.online.contains_key(&b.worker);
         let orphan = c.state.bindings.iter().find(|(_, b)| absent(b)).map(|(source, _)| source.clone());
         let view = c.view();
-        let moved = || view.next_move().map(|m| super::bind(&m.source_id, &m.to));
-        let change = match orphan {
+        let moved = view.next_move().map(|m| super::bind(&m.source_id, &m.to));
+        let due = match orphan {
             Some(source) => Some(view.leave_worker(&source)),
-            None => view.next_binding().or_else(moved),
+            None => view.next_binding(),
         };
-        let Some(change) = change.map(ClusterChange::from) else { return steps };
+        let moves = due.is_none();
+        let Some(change) = due.or(moved).map(ClusterChange::from) else { return steps };
+        follows_files(&view, &change, moves);
         let epochs = c.state.last_bound.clone();
         let applied = c.state.apply(change.clone());
         assert!(!matches!(applied, Applied::Rejected(_)), "{change:?}: {applied:?}");
@@ -174,7 +203,7 @@ fn random_lives_keep_the_rules() {
         let names = |kind: &str, n: usize| (0..n).map(|i| format!("{kind}{i}")).collect::<Vec<_>>();
         let (workers, sources) = (names("w", rng.random_range(1..6)), names("s", rng.random_range(1..9)));
         let most = *[1, 1, 2, MANY].choose(&mut rng).unwrap();
-        let mut c = Cluster { state: ClusterState::default(), online: BTreeMap::new(), load_files: BTreeMap::new() };
+        let mut c = Cluster { state: ClusterState::default(), online: BTreeMap::new() };
         for _ in 0..60 {
             happen(&mut rng, &mut c, (&workers, &sources), most);
             let before = c.state.bindings.clone();
@@ -189,9 +218,12 @@ fn random_lives_keep_the_rules() {
             for (source, was) in before.iter().filter(|(_, b)| most == 1 && c.online.contains_key(&b.worker)) {
                 assert!(c.state.bindings.get(source).is_none_or(|now| now == was), "seed {seed}: {source} moved");
             }
-            // Balanced, as far as the limit allows.
+            // Balanced, as far as the limit and the files allow.
+            let stays =
+                |(source, b): (&String, &crate::coordinator::state::Binding)| view.holds_files(source, &b.worker);
+            let stay = c.state.bindings.iter().any(stays);
             let (min, max) = (loads.values().min().copied().unwrap_or(0), loads.values().max().copied().unwrap_or(0));
-            assert!(max - min <= 1, "seed {seed}: {loads:?}");
+            assert!(max - min <= 1 || stay, "seed {seed}: {loads:?}");
             assert_eq!(settle(&mut c), 0, "seed {seed}: settled twice");
         }
     }

@@ -53,6 +53,7 @@ impl fmt::Debug for SourceRecord {
 /// One task on one source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SubtaskRecord {
+    #[serde(with = "crate::wire::named")]
     pub config: SubtaskConfig,
     pub stage: ExpectedStage,
     /// What the user put in the place of binlog events, in the order of the positions; at most one a position.
@@ -107,4 +108,6 @@ pub struct ClusterState {
     pub documents: BTreeMap<String, String>,
     /// The masters that have started at least once.
     pub masters: BTreeMap<String, MasterRecord>,
+    /// By source and task: the worker whose machine holds the files of the unfinished load.
+    pub loads: BTreeMap<String, BTreeMap<String, String>>,
 }

@@ -202,6 +202,21 @@ impl Rig {
     }
 }
 
+/// What the nodes said stays behind when a test fails: the last lines are rarely those that explain it.
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let kept = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{}", std::process::id()));
+        let _ = std::fs::create_dir_all(&kept);
+        for node in &self.cluster.nodes {
+            let _ = std::fs::copy(node.log_file(), kept.join(format!("{}.log", node.name)));
+        }
+        eprintln!("the nodes' whole logs are in {}", kept.display());
+    }
+}
+
 /// `(source, epoch)` of every new state of a lane's row in a binlog printed with `-v`.
 fn lane_epochs(text: &str) -> Vec<(String, u64)> {
     let (mut found, mut of_lanes, mut after, mut source) = (Vec::new(), false, false, String::new());

@@ -10,13 +10,16 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::{
     leader,
-    rig::{MASTERS, Rig, WORKERS},
+    rig::{MASTERS, Rig, TASK, WORKERS},
     until_answered,
 };
 use crate::support::{lan::Lan, wait::until};
 
 /// Faults are what is tried here, not how fast a machine without a free core answers: heartbeats may be late.
 const PATIENT: &str = "heartbeat-interval = \"400ms\"\n";
+
+/// For how long something is broken at least.
+const HELD: Duration = Duration::from_secs(6);
 
 /// How long rows may be away at most while something is broken.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -105,6 +108,16 @@ impl Rig {
         self.cluster.node(worker).log().matches("its sources stop until one does").count()
     }
 
+    /// Waits until a source's subtask tells an error of its connections.
+    async fn complains(&self, id: &str) {
+        until("the subtask tells its error", LIMIT, || async {
+            let (stage, _, reply) = self.cluster.subtask(TASK, id);
+            let told = stage != "Running" || reply.to_string().contains("\"ErrCode\"");
+            if told { Ok(()) } else { Err(format!("{reply:#}\n{}", self.said())) }
+        })
+        .await;
+    }
+
     /// Breaks something and looks whether rows and commands go on; mends it.
     async fn round(&mut self, fault: Fault, rng: &mut StdRng) -> String {
         let id = self.sources[rng.random_range(0..self.sources.len())].id.clone();
@@ -141,9 +154,19 @@ impl Rig {
         let felt = begun.elapsed();
         let commands = until_answered(&self.cluster);
         let rows = match fault {
-            WorkerCutFromDatabases => Duration::ZERO,
+            WorkerCutFromDatabases => {
+                // Its subtask says so, and nobody else takes over: to the masters it is well.
+                self.complains(&id).await;
+                assert_eq!(self.owner(&id), worker);
+                Duration::ZERO
+            }
             _ => self.arrive(LIMIT).await,
         };
+        // What is broken stays so for a while under the writers, and rows go on.
+        while fault != WorkerCutFromDatabases && begun.elapsed() < HELD {
+            self.arrive(LIMIT).await;
+            tokio::time::timeout(Duration::from_millis(500), std::future::pending::<()>()).await.unwrap_err();
+        }
         self.mend(fault, &worker, &leads);
         format!("{fault:?} ({worker}, {leads}): felt {felt:.1?}, commands {commands:.1?}, rows {rows:.1?}")
     }

@@ -26,7 +26,8 @@ fn bindings(cluster: &Cluster) -> Vec<(String, Vec<String>)> {
     bound.map(|w| (text(w, "name"), text(w, "source").split(',').map(str::to_owned).collect())).collect()
 }
 
-fn owner(cluster: &Cluster, source: &str) -> String {
+/// Which worker the source is bound to; empty: none.
+pub fn owner(cluster: &Cluster, source: &str) -> String {
     let all = bindings(cluster);
     let of = all.into_iter().find(|(_, sources)| sources.iter().any(|s| s == source));
     of.map(|(worker, _)| worker).unwrap_or_default()

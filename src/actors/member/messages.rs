@@ -40,6 +40,7 @@ pub struct Assignment {
 /// One task on the source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SubtaskSpec {
+    #[serde(with = "crate::wire::named")]
     pub config: SubtaskConfig,
     pub expected: ExpectedStage,
     /// What the user put in the place of events.
@@ -165,6 +166,8 @@ pub enum MemberOwn {
     Tick,
     /// Fact: what became of the last word to the scheduler.
     Heard { attempt: u64, reply: Result<SchedulerReply, NoReply> },
+    /// Fact: what became of the last word about files of loads, as they were after so many changes.
+    LoadsTold { changes: u64, told: bool },
     /// End all sources at a safe point, then the actor.
     Retire,
     /// For the console.

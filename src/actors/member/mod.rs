@@ -23,9 +23,9 @@ use super::{
     observe::{Board, Pin},
     post::{self, Post},
     scheduler::SchedulerOwn,
-    scheduler::messages::{Hello, SchedulerAsk},
+    scheduler::messages::{Hello, SchedulerAsk, SchedulerReply},
     source::{SourceActor, SourceArgs, SourceMsg},
-    subtask::{Confirmation, Kit},
+    subtask::{Confirmation, Kit, Loads},
     supervise::dice,
 };
 use crate::{observe::events::OperateFailed, units::Fence};
@@ -74,6 +74,11 @@ pub struct MemberShell {
     /// A leader that did not answer; another is tried first.
     avoided: Option<ractor::ActorId>,
     retiring: bool,
+    /// What the subtasks say of files of loads.
+    loads: Arc<Loads>,
+    /// After how many changes of it the leader was told.
+    told: Option<u64>,
+    telling: bool,
     _pin: Pin,
 }
 
@@ -100,6 +105,9 @@ impl Actor for MemberActor {
             leader: None,
             avoided: None,
             retiring: false,
+            loads: Arc::default(),
+            told: None,
+            telling: false,
             _pin: pin,
         })
     }
@@ -120,6 +128,10 @@ impl Actor for MemberActor {
             },
             Post::Own(MemberOwn::Tick) => shell.tick(&me),
             Post::Own(MemberOwn::Heard { attempt, reply }) => shell.heard(attempt, reply),
+            Post::Own(MemberOwn::LoadsTold { changes, told }) => {
+                shell.telling = false;
+                shell.told = Some(changes).filter(|_| told).or(shell.told);
+            }
             Post::Own(MemberOwn::Retire) => shell.retire(&me),
             Post::Own(MemberOwn::Report(reply)) => {
                 let _ = reply.send(json!({
@@ -231,6 +243,7 @@ impl MemberShell {
             worker: self.args.name.clone(),
             kit: self.args.kit.clone(),
             board: self.args.board.clone(),
+            loads: self.loads.clone(),
         };
         tracing::info!(source = assignment.source_id, epoch = assignment.epoch, "the source is bound to this worker");
         match Actor::spawn_linked(None, SourceActor, args, me.get_cell()).await {
@@ -312,6 +325,7 @@ impl MemberShell {
         let found = self.actors.iter().find(|(_, a)| a.get_id() == cell.get_id()).map(|(id, _)| id.clone());
         let Some(source_id) = found else { return };
         self.actors.remove(&source_id);
+        self.loads.forget(&source_id);
         for reply in self.letting_go.remove(&source_id).into_iter().flatten() {
             post::answer(reply, &MemberReply::Done);
         }
@@ -345,6 +359,7 @@ impl MemberShell {
             // It presents itself once everything has stopped: then it gets new epochs.
             return;
         }
+        self.tell_loads(me);
         let Some(leader) = self.find_leader() else { return };
         let request = match self.link.tick(Instant::now()) {
             Say::Nothing => return,
@@ -385,13 +400,14 @@ impl MemberShell {
         self.leader.clone()
     }
 
-    fn heard(&mut self, attempt: u64, reply: Result<super::scheduler::messages::SchedulerReply, post::NoReply>) {
-        use super::scheduler::messages::SchedulerReply;
+    fn heard(&mut self, attempt: u64, reply: Result<SchedulerReply, post::NoReply>) {
         let (before, now) = (self.link.accepted(), Instant::now());
         let dead = self.link.heard(now, attempt, &reply, dice());
         match (&reply, before) {
             (Ok(SchedulerReply::Accepted), false) if self.link.accepted() => {
-                tracing::info!("the leader knows this worker")
+                tracing::info!("the leader knows this worker");
+                // It may be another one.
+                self.told = None;
             }
             (Ok(SchedulerReply::Refused { reason }), _) => tracing::warn!(reason, "the leader refuses this worker"),
             (Err(why), true) => tracing::warn!(error = %why, "the leader does not answer; running sources go on"),
@@ -406,16 +422,33 @@ impl MemberShell {
         }
     }
 
+    /// Tells the leader which loads stand on files of this machine, when that is news.
+    fn tell_loads(&mut self, me: &ActorRef<MemberMsg>) {
+        let changes = self.loads.changes();
+        if self.telling || !self.link.accepted() || self.told == Some(changes) {
+            return;
+        }
+        let Some(leader) = self.find_leader() else { return };
+        self.telling = true;
+        let (name, incarnation) = (self.args.name.clone(), self.args.incarnation);
+        let loads = self.sources.load_files(self.loads.said());
+        let request = SchedulerAsk::Loads { name, incarnation, loads };
+        let (me, patience) = (me.clone(), self.link.patience());
+        let said = post::ask::<SchedulerOwn, _, SchedulerReply>(&leader, &request, patience);
+        tokio::spawn(async move {
+            // An older leader does not understand it, and need not.
+            let told = matches!(said.await, Ok(SchedulerReply::Accepted | SchedulerReply::NotUnderstood));
+            // The member may be gone.
+            let _ = me.send_message(Post::Own(MemberOwn::LoadsTold { changes, told }));
+        });
+    }
+
     fn retire(&mut self, me: &ActorRef<MemberMsg>) {
         self.retiring = true;
         self.waiting.clear();
         if let Some(leader) = self.find_leader().filter(|_| self.args.hands_over) {
             let leave = SchedulerAsk::Leave { name: self.args.name.clone(), incarnation: self.args.incarnation };
-            let said = post::ask::<SchedulerOwn, _, super::scheduler::messages::SchedulerReply>(
-                &leader,
-                &leave,
-                self.link.patience(),
-            );
+            let said = post::ask::<SchedulerOwn, _, SchedulerReply>(&leader, &leave, self.link.patience());
             // It is on its way; whoever does not hear it notices that this worker is gone.
             drop(said);
         }

@@ -8,7 +8,7 @@ use std::{
 use super::messages::Assignment;
 use crate::actors::{
     post::NoReply,
-    scheduler::messages::{Holding, SchedulerReply},
+    scheduler::messages::{Holding, LoadFiles, SchedulerReply},
     supervise::Backoff,
 };
 
@@ -127,6 +127,15 @@ impl Sources {
             Holding { source_id: source.clone(), epoch: slot.epoch(), digest }
         };
         self.slots.iter().map(holding).collect()
+    }
+
+    /// What its subtasks said of files of loads, as `(source, task, held)`, for the sources that run here.
+    pub fn load_files(&self, said: Vec<(String, String, bool)>) -> Vec<LoadFiles> {
+        let of = |(source_id, task, held): (String, String, bool)| match self.slots.get(&source_id) {
+            Some(Slot::Alive { epoch, .. }) => Some(LoadFiles { epoch: *epoch, source_id, task, held }),
+            _ => None,
+        };
+        said.into_iter().filter_map(of).collect()
     }
 }
 

@@ -40,6 +40,16 @@ pub struct Holding {
     pub digest: u64,
 }
 
+/// Whether a task's load of a source needs files of the worker's machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LoadFiles {
+    pub source_id: String,
+    /// Under which the worker runs the source.
+    pub epoch: u64,
+    pub task: String,
+    pub held: bool,
+}
+
 /// Requests from workers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SchedulerAsk {
@@ -53,6 +63,12 @@ pub enum SchedulerAsk {
     Leave {
         name: String,
         incarnation: u64,
+    },
+    /// Which loads stand on files of its machine: everything that its subtasks said since their sources came to it.
+    Loads {
+        name: String,
+        incarnation: u64,
+        loads: Vec<LoadFiles>,
     },
 }
 

@@ -220,6 +220,18 @@ impl SchedulerShell {
                 self.news = true;
                 SchedulerReply::Accepted
             }
+            Ok(SchedulerAsk::Loads { name, incarnation, loads }) => {
+                if self.roster.incarnation(&name) == Some(incarnation) {
+                    let state = self.args.ledger.state();
+                    let jobs = state::loads_told(&state, &name, &loads).into_iter();
+                    let changes = jobs.map(|decisions| ClusterChange::Decided { decisions });
+                    self.queue.extend(changes.map(|change| Job { changes: vec![change], then: Then::Nothing }));
+                    self.news |= !self.queue.is_empty();
+                    SchedulerReply::Accepted
+                } else {
+                    SchedulerReply::WhoAreYou
+                }
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "a request to the scheduler could not be decoded");
                 SchedulerReply::NotUnderstood
@@ -371,8 +383,8 @@ impl SchedulerShell {
         let source_id = source.source_id.clone();
         let mut changes = vec![ClusterChange::PutSource { source }];
         if let Some(worker) = worker {
-            let (state, online, load_files) = (self.args.ledger.state(), self.roster.takers(), Default::default());
-            let view = View { state: &state, online: &online, load_files: &load_files };
+            let (state, online) = (self.args.ledger.state(), self.roster.takers());
+            let view = View { state: &state, online: &online };
             if let Err(why) = view.named_worker(&worker) {
                 return drop(reply.send(Err(why.into())));
             }

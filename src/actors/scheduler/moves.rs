@@ -42,8 +42,8 @@ impl SchedulerShell {
         if from.as_ref() == Some(&worker) {
             return drop(reply.send(Ok(())));
         }
-        let (online, load_files) = (self.roster.takers(), Default::default());
-        if let Err(why) = (View { state: &state, online: &online, load_files: &load_files }).named_worker(&worker) {
+        let online = self.roster.takers();
+        if let Err(why) = (View { state: &state, online: &online }).named_worker(&worker) {
             return drop(reply.send(Err(why.into())));
         }
         match from {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    messages::{Hello, Holding},
+    messages::{Hello, Holding, LoadFiles},
     wanted::Wanted,
 };
 use crate::{
@@ -99,6 +99,10 @@ pub struct Roster {
     /// What each worker is to hold.
     wanted: Wanted,
     adopt_grace: Duration,
+    /// For how long the leader before this one may have called itself one.
+    deposed: Duration,
+    /// Workers that were here and are lost, and how long after the start their sources may be taken.
+    lost: BTreeMap<String, Duration>,
     started: Instant,
     last_tick: Instant,
 }
@@ -111,6 +115,8 @@ impl Roster {
             moving: BTreeSet::new(),
             wanted: Wanted::default(),
             adopt_grace: ADOPT_GRACE + deposed,
+            deposed,
+            lost: BTreeMap::new(),
             started: now,
             last_tick: now,
         }
@@ -144,6 +150,7 @@ impl Roster {
             sent: BTreeMap::new(),
         };
         self.workers.insert(hello.name.clone(), live);
+        self.lost.remove(&hello.name);
         Ok(())
     }
 
@@ -203,7 +210,14 @@ impl Roster {
         };
         let lost: Vec<String> = self.workers.iter().filter(|(_, w)| is_lost(w)).map(|(n, _)| n.clone()).collect();
         for name in &lost {
-            self.workers.remove(name);
+            // One that said goodbye has ended its sources. One whose connection broke may at most have gone to the leader
+            // before this one; one that is silent may hold that leader's lease.
+            let grace = match self.workers.remove(name) {
+                Some(live) if live.leaving => Duration::ZERO,
+                Some(live) if live.closed.is_some() => self.deposed,
+                _ => self.adopt_grace,
+            };
+            self.lost.insert(name.clone(), grace);
         }
         lost
     }
@@ -231,9 +245,9 @@ impl Roster {
 
     /// A source to move for the balance, when nothing else is going on.
     pub fn next_move(&self, state: &ClusterState) -> Option<Move> {
-        let (online, load_files) = (self.takers(), BTreeMap::new());
+        let online = self.takers();
         let calm = self.moving.is_empty() && state.bindings.values().all(|b| online.contains_key(&b.worker));
-        calm.then(|| View { state, online: &online, load_files: &load_files }.next_move()).flatten()
+        calm.then(|| View { state, online: &online }.next_move()).flatten()
     }
 
     /// The processes that the living workers run in.
@@ -263,8 +277,8 @@ impl Roster {
 
     /// The next of them.
     fn next_decision(&self, now: Instant, state: &ClusterState) -> Option<Decision> {
-        let (online, load_files) = (self.takers(), BTreeMap::new());
-        let view = View { state, online: &online, load_files: &load_files };
+        let online = self.takers();
+        let view = View { state, online: &online };
         for (name, live) in &self.workers {
             if state.workers.get(name).is_none_or(|record| record.address != live.address) {
                 return Some(Decision::PutWorker { name: name.clone(), address: live.address.clone() });
@@ -278,13 +292,18 @@ impl Roster {
                 Some(live) if live.leaving && live.running.iter().all(|h| h.source_id != *source_id) => {
                     return Some(view.leave_worker(source_id));
                 }
-                None if now.saturating_duration_since(self.started) >= self.adopt_grace => {
+                None if now.saturating_duration_since(self.started) >= self.patience_with(&binding.worker) => {
                     return Some(view.leave_worker(source_id));
                 }
                 _ => {}
             }
         }
         view.next_binding()
+    }
+
+    /// How long after this leader's start an absent worker's sources stay where they are.
+    fn patience_with(&self, worker: &str) -> Duration {
+        self.lost.get(worker).copied().unwrap_or(self.adopt_grace)
     }
 
     /// Who must be told something now; remembered as told for a while.
@@ -354,6 +373,25 @@ impl Roster {
         };
         self.workers.iter().map(row).collect::<serde_json::Map<_, _>>().into()
     }
+}
+
+/// What a worker says of files of loads, as far as it is news to the state: the decisions that note it, in portions.
+pub fn loads_told(state: &ClusterState, worker: &str, loads: &[LoadFiles]) -> Vec<Vec<Decision>> {
+    let news = |load: &&LoadFiles| {
+        let bound = state.bindings.get(&load.source_id);
+        let known = state.tasks.get(&load.task).is_some_and(|task| task.subtasks.contains_key(&load.source_id));
+        let holder = state.loads.get(&load.source_id).and_then(|loads| loads.get(&load.task));
+        let differs = if load.held { holder.is_none_or(|holder| holder != worker) } else { holder.is_some() };
+        known && differs && bound.is_some_and(|b| b.worker == worker && b.epoch == load.epoch)
+    };
+    let decision = |load: &LoadFiles| Decision::LoadFiles {
+        source_id: load.source_id.clone(),
+        task: load.task.clone(),
+        worker: worker.to_owned(),
+        held: load.held,
+    };
+    let decisions: Vec<Decision> = loads.iter().filter(news).map(decision).collect();
+    decisions.chunks(MOST_DECISIONS).map(<[Decision]>::to_vec).collect()
 }
 
 /// Everything a worker must know to run a source, as committed. None when the source is unknown or unbound.

@@ -151,6 +151,52 @@ fn a_worker_that_leaves_is_replaced_as_it_lets_go() {
 }
 
 #[test]
+fn a_new_leader_waits_only_for_workers_that_it_has_not_heard() {
+    let now = Instant::now();
+    for (leaves, waits) in [(true, 0), (false, 1200)] {
+        let (mut roster, state) = bound(now);
+        if leaves {
+            roster.leave("w1", 1);
+        }
+        roster.closed(now, "w1", 1);
+        let lost = |roster: &mut Roster, ms: u64| {
+            roster.tick(now + Duration::from_millis(ms));
+            due(roster, now + Duration::from_millis(ms), &state) == Some(bind("s1", "w2"))
+        };
+        roster.tick(now + SECOND);
+        assert!(waits == 0 || !lost(&mut roster, waits - 1), "the leader before may count on it");
+        assert!(lost(&mut roster, waits), "{leaves}");
+    }
+    // One that is silent may have that leader's lease: as long as for one that was never heard.
+    let (mut roster, state) = bound(now);
+    let hurried = Hello { ttl_ms: 1000, ..hello("w1", 1, vec![holding(&state)]) };
+    roster.hello(now, &state, &hurried).unwrap();
+    let (later, lost) = run(&mut roster, now, 4, &[("w2", 2, vec![])]);
+    assert_eq!((lost.len(), due(&roster, later, &state)), (1, None));
+    let (later, _) = run(&mut roster, later, 1, &[("w2", 2, vec![])]);
+    assert_eq!(due(&roster, later, &state), Some(bind("s1", "w2")));
+}
+
+#[test]
+fn what_a_worker_says_of_files_is_noted_once_and_only_under_its_epoch() {
+    let (_, mut state) = bound(Instant::now());
+    let said = |epoch, held| [LoadFiles { source_id: "s1".into(), epoch, task: "t".into(), held }];
+    let told = |state: &ClusterState, worker: &str, epoch, held| loads_told(state, worker, &said(epoch, held)).concat();
+    assert_eq!(told(&state, "w1", 1, false), [], "nobody holds any");
+    assert_eq!(told(&state, "w1", 2, true), [], "not its epoch");
+    assert_eq!(told(&state, "w2", 1, true), [], "not its source");
+    let decisions = told(&state, "w1", 1, true);
+    assert_eq!(decisions.len(), 1);
+    decisions.into_iter().for_each(|decision| drop(state.apply(decision.into())));
+    assert_eq!(told(&state, "w1", 1, true), [], "known");
+    state.apply(bind("s1", "w2"));
+    assert_eq!(told(&state, "w2", 2, true).len(), 1, "it begins anew there");
+    assert_eq!(told(&state, "w2", 2, false).len(), 1, "it needed none");
+    let many: Vec<LoadFiles> = (0..MOST_DECISIONS).flat_map(|_| said(2, true)).chain(said(2, true)).collect();
+    assert_eq!(loads_told(&state, "w2", &many).len(), 2);
+}
+
+#[test]
 fn a_worker_whose_lease_ran_out_gets_a_newer_epoch() {
     let now = Instant::now();
     let (mut roster, state) = bound(now);

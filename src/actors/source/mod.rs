@@ -15,7 +15,7 @@ use super::{
     QUERY_LIMIT,
     member::messages::{Assignment, Order, SubtaskSpec},
     observe::{Board, Pin},
-    subtask::{Confirmation, Kit, Look, SubtaskActor, SubtaskArgs, SubtaskMsg},
+    subtask::{Confirmation, Kit, Loads, Look, SubtaskActor, SubtaskArgs, SubtaskMsg},
     supervise::ResumePolicy,
 };
 use crate::{
@@ -44,6 +44,7 @@ pub struct SourceArgs {
     pub worker: String,
     pub kit: Kit,
     pub board: Arc<Board>,
+    pub loads: Arc<Loads>,
 }
 
 pub struct SourceShell {
@@ -216,6 +217,7 @@ impl SourceShell {
             board: self.args.board.clone(),
             parent: self.name.clone(),
             operators,
+            loads: self.args.loads.clone(),
         };
         match Actor::spawn_linked(None, SubtaskActor, args, me.get_cell()).await {
             Ok((actor, _)) => {

@@ -1,5 +1,6 @@
 //! The subtask actor: one task on one source. It runs the units of the task's mode one after the other.
 
+pub mod loads;
 pub mod messages;
 pub mod state;
 
@@ -11,6 +12,7 @@ use std::{
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use serde_json::json;
 
+pub use loads::Loads;
 pub use messages::{BuildUnits, Confirmation, Look, Prepared, SubtaskMsg, Units, Unprepared};
 use state::{Effect, Subtask};
 
@@ -52,6 +54,8 @@ pub struct SubtaskArgs {
     pub parent: String,
     /// What the user put in the place of events.
     pub operators: Vec<Operator>,
+    /// Is told whether the unit that begins works with files.
+    pub loads: Arc<Loads>,
 }
 
 pub struct SubtaskShell {
@@ -188,6 +192,9 @@ impl SubtaskShell {
                 self.current = next.map_or(units.len().saturating_sub(1), |(index, _)| index);
                 self.units = units;
                 self.tell_operators();
+                if next.is_none() {
+                    self.tell_loads(None);
+                }
                 self.subtask.prepared(generation, next)
             }
             Err(Unprepared { unit, error }) => {
@@ -235,6 +242,7 @@ impl SubtaskShell {
 
     async fn launch(&mut self, me: &ActorRef<SubtaskMsg>, generation: u64, index: usize) {
         let Some(unit) = self.units.get(index).cloned() else { return };
+        self.tell_loads(Some(unit.kind()));
         let args = UnitArgs {
             name: format!("unit:{}", self.name.trim_start_matches("subtask:")),
             unit,
@@ -265,6 +273,13 @@ impl SubtaskShell {
         for unit in &self.units {
             unit.set_operators(self.args.operators.clone());
         }
+    }
+
+    /// `unit` begins; None: nothing is left to do.
+    fn tell_loads(&self, unit: Option<pb::UnitType>) {
+        let config = &self.args.env.config;
+        let held = matches!(unit, Some(pb::UnitType::Dump | pb::UnitType::Load)) && !config.streams();
+        self.args.loads.tell(&config.source_id, &config.name, held);
     }
 
     fn is_run(&self, cell: &ActorCell) -> bool {

@@ -96,6 +96,63 @@ async fn the_log_is_cut_after_a_snapshot_and_the_state_stays() {
     again.shutdown().await;
 }
 
+/// Opens the file as a database and changes it.
+fn rewrite(dir: &TempDir, change: impl FnOnce(&mut redb::Table<u64, &[u8]>, &mut redb::Table<&str, &[u8]>)) {
+    let db = redb::Database::open(dir.path().join(FILE)).unwrap();
+    let write = db.begin_write().unwrap();
+    {
+        let mut log = write.open_table(redb::TableDefinition::new("log")).unwrap();
+        change(&mut log, &mut write.open_table(redb::TableDefinition::new("meta")).unwrap());
+    }
+    write.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_the_second_format_is_written_anew_and_one_of_a_newer_refused_by_number() {
+    use redb::ReadableTable;
+
+    let dir = TempDir::new().unwrap();
+    let consensus = open(&dir).await;
+    for change in [put_worker("w1"), put_source("s1"), put_task("t", &["s1"]), bind("s1", "w1")] {
+        consensus.propose(change).await.unwrap();
+    }
+    let before = consensus.state();
+    consensus.shutdown().await;
+    let mut changed = 0;
+    rewrite(&dir, |log, meta| {
+        let rows: Vec<(u64, Vec<u8>)> =
+            log.iter().unwrap().map(|row| row.map(|(i, e)| (i.value(), e.value().to_vec())).unwrap()).collect();
+        for (index, entry) in rows {
+            let old = wire::encode_positional(&wire::decode::<Entry>(&entry).unwrap());
+            changed += usize::from(old != entry);
+            log.insert(index, old.as_slice()).unwrap();
+        }
+        meta.insert("format", wire::encode(&2u32).as_slice()).unwrap();
+    });
+    assert_eq!(changed, 1, "only the task has settings");
+    for _ in 0..2 {
+        // Once from the older format, once from what became of it.
+        let again = open(&dir).await;
+        assert_eq!(again.state(), before);
+        again.shutdown().await;
+        rewrite(&dir, |_, meta| {
+            let version = meta.get("format").unwrap().unwrap().value().to_vec();
+            assert_eq!(wire::decode::<u32>(&version).unwrap(), 3);
+        });
+    }
+
+    rewrite(&dir, |_, meta| _ = meta.insert("format", wire::encode(&4u32).as_slice()).unwrap());
+    let error = Consensus::alone(dir.path(), "m1").await.err().unwrap();
+    assert_eq!(error.code(), Code::MasterStartEmbedEtcdFail);
+    assert!(error.message().contains("is of format 4, this version knows 3"), "{error}");
+    assert!(error.workaround_text().contains("newer version"), "{error}");
+    // Nothing was changed by the refusal.
+    rewrite(&dir, |_, meta| _ = meta.insert("format", wire::encode(&3u32).as_slice()).unwrap());
+    let again = open(&dir).await;
+    assert_eq!(again.state(), before);
+    again.shutdown().await;
+}
+
 #[tokio::test]
 async fn nobody_else_may_read_the_file() {
     let dir = TempDir::new().unwrap();

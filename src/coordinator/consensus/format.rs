@@ -1,24 +1,29 @@
 //! The stored format and its versions.
 //!
 //! 1: snapshots are the bare state of one master. 2: a snapshot begins with a mark and its version; masters are known.
-//! Entries of the log are enum variants that only grow, so they are the same in every version.
+//! 3: settings of tasks are stored with the names of their fields, so that later versions may have more of them; the
+//! state knows who holds files of loads. Entries of the log are enum variants that only grow.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use serde::Deserialize;
 
+use super::Entry;
 use crate::{
-    coordinator::state::{Binding, ClusterState, SourceRecord, TaskRecord, WorkerRecord},
+    coordinator::state::{Binding, ClusterState, MasterRecord, SourceRecord, TaskRecord, WorkerRecord},
     wire,
 };
 
 /// What this version writes. It reads every older one.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
+
+/// The first whose settings are named.
+const NAMED: u32 = 3;
 
 /// The first bytes of a snapshot from version 2 on.
 const MARK: &[u8] = b"dm-state";
 
-/// The state as version 1 stored it.
+/// The state as version 1 stored it; the first builds had no documents.
 #[derive(Deserialize)]
 struct StateV1 {
     cluster_id: u64,
@@ -30,6 +35,29 @@ struct StateV1 {
     documents: BTreeMap<String, String>,
 }
 
+/// The state as version 2 stored it.
+#[derive(Deserialize)]
+struct StateV2 {
+    first: StateV1,
+    masters: BTreeMap<String, MasterRecord>,
+}
+
+impl From<StateV2> for ClusterState {
+    fn from(StateV2 { first, masters }: StateV2) -> Self {
+        ClusterState {
+            cluster_id: first.cluster_id,
+            workers: first.workers,
+            sources: first.sources,
+            tasks: first.tasks,
+            bindings: first.bindings,
+            last_bound: first.last_bound,
+            documents: first.documents,
+            masters,
+            loads: BTreeMap::new(),
+        }
+    }
+}
+
 /// A state as a snapshot.
 pub fn encode(state: &ClusterState) -> Vec<u8> {
     [MARK, &FORMAT.to_be_bytes(), &wire::encode(state)].concat()
@@ -38,44 +66,54 @@ pub fn encode(state: &ClusterState) -> Vec<u8> {
 /// A snapshot's state, whichever version wrote it; an error for one of a newer version.
 pub fn decode(bytes: &[u8]) -> io::Result<ClusterState> {
     let Some(rest) = bytes.strip_prefix(MARK) else {
-        // The first builds had no documents: an empty map is one byte.
-        let shorter = || wire::decode_stored(&[bytes, &[0]].concat());
-        let old: StateV1 = wire::decode_stored(bytes).or_else(|_| shorter()).map_err(io::Error::other)?;
-        return Ok(ClusterState {
-            cluster_id: old.cluster_id,
-            workers: old.workers,
-            sources: old.sources,
-            tasks: old.tasks,
-            bindings: old.bindings,
-            last_bound: old.last_bound,
-            documents: old.documents,
-            masters: BTreeMap::new(),
-        });
+        // An empty map is one byte.
+        let shorter = || wire::decode_positional(&[bytes, &[0]].concat());
+        let first: StateV1 = wire::decode_positional(bytes).or_else(|_| shorter()).map_err(io::Error::other)?;
+        return Ok(StateV2 { first, masters: BTreeMap::new() }.into());
     };
     let (version, state) = rest.split_first_chunk::<4>().ok_or_else(|| io::Error::other("a snapshot is cut"))?;
     match u32::from_be_bytes(*version) {
+        2 => wire::decode_positional::<StateV2>(state).map(ClusterState::from).map_err(io::Error::other),
         FORMAT => wire::decode_stored(state).map_err(io::Error::other),
         newer => Err(io::Error::other(format!("a snapshot of format {newer}, this version knows {FORMAT}"))),
+    }
+}
+
+/// An entry of the log as this version writes it. None: a file of that version has it so already.
+pub fn renewed(version: u32, entry: &[u8]) -> Result<Option<Vec<u8>>, wire::Malformed> {
+    match version < NAMED {
+        true => wire::decode_positional::<Entry>(entry).map(|entry| Some(wire::encode(&entry))),
+        false => Ok(None),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordinator::samples::{bind, put_source, put_task, put_worker, state};
+    use crate::coordinator::{
+        samples::{bind, put_source, put_task, put_worker, state},
+        state::ExpectedStage,
+    };
 
     #[test]
     fn snapshots_of_every_version_are_read_and_newer_ones_refused() {
         let now = state([put_worker("w1"), put_source("s1"), put_task("t", &["s1"]), bind("s1", "w1")]);
         assert_eq!(decode(&encode(&now)).unwrap(), now);
         let old = (now.cluster_id, &now.workers, &now.sources, &now.tasks, &now.bindings, &now.last_bound);
-        assert_eq!(decode(&wire::encode(&old)).unwrap(), now);
+        assert_eq!(decode(&wire::encode_positional(&old)).unwrap(), now);
         let documents = BTreeMap::from([("topology".to_owned(), "{}".to_owned())]);
-        let later = decode(&wire::encode(&(old, &documents))).unwrap();
-        assert_eq!(later, ClusterState { documents, ..now.clone() });
+        let later = decode(&wire::encode_positional(&(&old, &documents))).unwrap();
+        assert_eq!(later, ClusterState { documents: documents.clone(), ..now.clone() });
+        let client_addr = "m1:8261".to_owned();
+        let master = MasterRecord { name: "m1".into(), peer_urls: Vec::new(), client_addr };
+        let masters = BTreeMap::from([("m1".to_owned(), master)]);
+        let second = wire::encode_positional(&(&old, &documents, &masters));
+        let second = decode(&[MARK, &2u32.to_be_bytes(), &second].concat()).unwrap();
+        assert_eq!(second, ClusterState { documents, masters, ..now.clone() });
+        assert_eq!(second.tasks["t"].subtasks["s1"].stage, ExpectedStage::Running);
         let mut newer = encode(&now);
-        newer[MARK.len() + 3] = 3;
-        assert!(decode(&newer).unwrap_err().to_string().contains("format 3"));
+        newer[MARK.len() + 3] = FORMAT as u8 + 1;
+        assert!(decode(&newer).unwrap_err().to_string().contains("format 4"));
         assert!(decode(&newer[..MARK.len() + 2]).is_err());
     }
 }

@@ -20,7 +20,10 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
-use super::{Entry, NodeId, Peer, TypeConfig, format::FORMAT};
+use super::{
+    Entry, NodeId, Peer, TypeConfig,
+    format::{FORMAT, renewed},
+};
 use crate::{
     error::{Code, DmError},
     wire,
@@ -72,6 +75,12 @@ impl Store {
         })?;
         let db = open_file(&path).map_err(|e| open_failed(&path, e))?;
         let store = Store { file: Arc::new(OpenFile { db, open: watch::Sender::new(()) }) };
+        if let Some(version) = store.version().map_err(|e| damaged(&path, e))?.filter(|version| *version > FORMAT) {
+            let why = format!("{} is of format {version}, this version knows {FORMAT}", path.display());
+            return Err(DmError::new(Code::MasterStartEmbedEtcdFail)
+                .msg(why)
+                .workaround("Please start the newer version of dm-master that wrote it; nothing was changed."));
+        }
         let found = store.claim(owner).map_err(|e| damaged(&path, e))?;
         if found != owner {
             let message = format!("data-dir {} belongs to master `{found}`, not to `{owner}`", data_dir.display());
@@ -87,30 +96,41 @@ impl Store {
         self.file.open.subscribe()
     }
 
-    /// Writes the owner's name into a new file; returns the name that is there. The file is of this version
-    /// afterwards; one of a newer version is an error and stays as it is.
+    /// The format of the file; None: it is new, or of the first version.
+    fn version(&self) -> Result<Option<u32>, Box<dyn std::error::Error>> {
+        let read = self.file.db.begin_read()?;
+        let meta = match read.open_table(META) {
+            Ok(meta) => meta,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        Ok(meta.get(VERSION)?.map(|v| wire::decode::<u32>(v.value())).transpose()?)
+    }
+
+    /// Writes the owner's name into a new file; returns the name that is there. The owner's file is of this version
+    /// afterwards: older entries are written anew, an older snapshot is read as it is until the next takes its place.
     fn claim(&self, owner: &str) -> Result<String, Box<dyn std::error::Error>> {
         let write = self.file.db.begin_write()?;
-        let found = {
-            write.open_table(LOG)?;
-            let mut meta = write.open_table(META)?;
+        {
+            let (mut log, mut meta) = (write.open_table(LOG)?, write.open_table(META)?);
             let version = meta.get(VERSION)?.map(|v| wire::decode::<u32>(v.value())).transpose()?.unwrap_or(1);
-            if version > FORMAT {
-                return Err(format!("its format {version} is of a newer version, this one knows {FORMAT}").into());
-            }
-            // Older entries and snapshots are read as they are.
-            meta.insert(VERSION, wire::encode(&FORMAT).as_slice())?;
             let found = meta.get(OWNER)?.map(|name| String::from_utf8_lossy(name.value()).into_owned());
-            match found {
-                Some(name) => name,
-                None => {
-                    meta.insert(OWNER, owner.as_bytes())?;
-                    owner.to_owned()
-                }
+            if let Some(found) = found.filter(|found| found != owner) {
+                return Ok(found);
             }
-        };
+            let mut entries = Vec::new();
+            for row in log.iter()? {
+                let (index, entry) = row?;
+                entries.extend(renewed(version, entry.value())?.map(|entry| (index.value(), entry)));
+            }
+            for (index, entry) in entries {
+                log.insert(index, entry.as_slice())?;
+            }
+            meta.insert(VERSION, wire::encode(&FORMAT).as_slice())?;
+            meta.insert(OWNER, owner.as_bytes())?;
+        }
         write.commit()?;
-        Ok(found)
+        Ok(owner.to_owned())
     }
 
     fn get<T: DeserializeOwned>(&self, key: &str) -> io::Result<Option<T>> {
