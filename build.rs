@@ -8,6 +8,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = protox::compile(["dmmaster.proto", "dmworker.proto", "etcd.proto"], ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    // The format of profiles is no part of the interface.
+    prost_build::Config::new().compile_fds(protox::compile(["profile.proto"], ["proto"])?)?;
     fs::write(out.join("pb.descriptor.bin"), files.encode_to_vec())?;
     // Type names let the JSON printer find a message's descriptor.
     let mut names = prost_build::Config::new();

@@ -29,6 +29,7 @@ mod older_meta;
 mod online;
 mod operate;
 mod periods;
+mod profiles;
 mod recovery;
 mod replication;
 mod schema;

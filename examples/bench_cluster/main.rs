@@ -106,7 +106,8 @@ async fn one_size(args: &Args, size: usize) -> Row {
     row.failover_running = begin.elapsed();
     row.memory_mib = report::most_memory(&cluster);
     row.disk_mib = report::disk(&cluster);
-    eprintln!("{row:?}\none task: p99 {:?}", percentile(&row.one, 99));
+    let (started, p99) = (row.started, percentile(&row.one, 99));
+    eprintln!("{size} sources: started in {started:?}, one task: p99 {p99:?}, load {}", report::load());
     cluster.nodes.iter_mut().for_each(|node| node.kill());
     row
 }

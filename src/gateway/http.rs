@@ -9,6 +9,7 @@ use axum::{
     routing::get,
 };
 
+use super::profiles;
 use crate::{
     commands::cluster::Cluster,
     config::version,
@@ -24,7 +25,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const READY_LIMIT: Duration = Duration::from_secs(3);
 
 /// What masters and workers have: `/status`, `/metrics`, `/healthz` (the process answers), `/readyz` (it serves),
-/// `/log-level` (shown, and changed by PUT with the level as body), `/debug/log` (the last lines).
+/// `/log-level` (shown, and changed by PUT with the level as body), `/debug/log` (the last lines), `/debug/pprof/`.
 pub fn with_pages(router: Router) -> Router {
     with_common_pages(router).route("/readyz", get(async || "ok\n"))
 }
@@ -45,12 +46,8 @@ fn with_common_pages(router: Router) -> Router {
         .route("/metrics", get(async || text(METRICS_TYPE, observe::metrics::render())))
         .route("/healthz", get(async || "ok\n"))
         .route("/log-level", get(level).put(set_level))
-        .route("/debug/pprof/profile", get(async || elsewhere("CPU", "perf record -g -p PID -- sleep 30; perf report")))
-        .route(
-            "/debug/pprof/heap",
-            get(async || elsewhere("heap", "heaptrack -p PID, and heaptrack_print on its file")),
-        )
         .route("/debug/log", get(async || text("text/plain; charset=utf-8", observe::log::last_lines())))
+        .merge(profiles::routes())
 }
 
 /// The same, `/health`, and `/actors` for the console. A master is ready when there is a leader whose scheduler answers.
@@ -84,13 +81,6 @@ fn leads(members: &[pb::Members]) -> bool {
         }
     }
     leader
-}
-
-/// The answer where the original has a profile of its runtime: this program has none inside, and says what makes one.
-fn elsewhere(what: &str, how: &str) -> (StatusCode, String) {
-    let how = how.replace("PID", &std::process::id().to_string());
-    let text = format!("This process makes no {what} profile by itself. On its machine: {how}\n");
-    (StatusCode::NOT_IMPLEMENTED, text)
 }
 
 /// A body with its type.

@@ -10,6 +10,7 @@ mod http;
 mod master;
 mod openapi;
 mod payload;
+mod profiles;
 mod rest;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ pub mod events;
 pub mod log;
 pub mod metrics;
 mod process;
+pub mod profile;
 mod redact;
 
 pub use redact::redact;

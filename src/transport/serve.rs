@@ -2,9 +2,7 @@
 //! second of one connection, the memory of all requests together, the time for a handshake and for a request's head.
 
 use std::{
-    collections::HashMap,
     io,
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -28,13 +26,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::codegen::Service;
 
-use super::{budget::Budget, dial::Duplex, tls};
+use super::{bucket::Bucket, budget::Budget, dial::Duplex, places::Places, tls};
 use crate::config::Security;
 
 /// What one port takes.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Limits {
-    /// Open connections in all; more wait in the kernel's queue.
+    /// Open connections in all; one more is closed.
     pub connections: usize,
     /// Of one address, so that one client can't take them all.
     pub connections_of_one: usize,
@@ -84,15 +82,8 @@ pub async fn run(
     limits: Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let shared = Arc::new(Port {
-        router,
-        security,
-        limits,
-        bodies: Budget::new(limits.bodies),
-        open: Mutex::default(),
-        stop: stop.clone(),
-    });
-    let tasks = TaskTracker::new();
+    let shared = Arc::new(Port { router, security, limits, bodies: Budget::new(limits.bodies), stop: stop.clone() });
+    let (tasks, places) = (TaskTracker::new(), Places::new(limits.connections, limits.connections_of_one));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -106,7 +97,7 @@ pub async fn run(
                 continue;
             }
         };
-        let Some(place) = shared.take_place(peer.ip()) else {
+        let Some(place) = places.take(peer.ip()) else {
             // Closing is the answer: one in words would cost what the limit is to save.
             tracing::debug!(peer = %peer.ip(), "too many connections, one is closed");
             continue;
@@ -130,47 +121,10 @@ struct Port {
     security: Security,
     limits: Limits,
     bodies: Arc<Budget>,
-    open: Mutex<Open>,
     stop: CancellationToken,
 }
 
-#[derive(Default)]
-struct Open {
-    all: usize,
-    of: HashMap<IpAddr, usize>,
-}
-
-/// A connection's place; free again when dropped.
-struct Place {
-    port: Arc<Port>,
-    peer: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.port.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all = open.all.saturating_sub(1);
-        if let Some(count) = open.of.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
-                open.of.remove(&self.peer);
-            }
-        }
-    }
-}
-
 impl Port {
-    fn take_place(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_one = open.of.get(&peer).copied().unwrap_or_default();
-        if open.all >= self.limits.connections || of_one >= self.limits.connections_of_one {
-            return None;
-        }
-        open.all += 1;
-        *open.of.entry(peer).or_default() += 1;
-        Some(Place { port: self.clone(), peer })
-    }
-
     async fn connection(&self, stream: TcpStream) -> Result<(), String> {
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         let stream = tokio::select! {
@@ -179,7 +133,7 @@ impl Port {
             }
             () = self.stop.cancelled() => return Ok(()),
         };
-        let bucket = Mutex::new(Bucket::new(self.limits));
+        let bucket = Mutex::new(Bucket::new(self.limits.requests, self.limits.burst));
         let router = self.router.clone();
         let service = service_fn(|request: Request<Incoming>| {
             let allowed = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
@@ -224,28 +178,4 @@ fn too_many(headers: &HeaderMap) -> Response {
         return tonic::Status::resource_exhausted("too many requests on this connection").into_http::<Body>();
     }
     (StatusCode::TOO_MANY_REQUESTS, "too many requests on this connection\n").into_response()
-}
-
-/// Requests that may still be made; it fills with time.
-struct Bucket {
-    tokens: f64,
-    filled: Instant,
-    limits: Limits,
-}
-
-impl Bucket {
-    fn new(limits: Limits) -> Bucket {
-        Bucket { tokens: limits.burst, filled: Instant::now(), limits }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.limits.requests).min(self.limits.burst);
-        self.filled = now;
-        if self.tokens < 1.0 {
-            return false;
-        }
-        self.tokens -= 1.0;
-        true
-    }
 }

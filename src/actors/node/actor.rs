@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, task::AbortHandle};
 
 use super::{
+    gate::{Gate, GateLimits},
     messages::{Child, NodeMsg},
     options::{MasterOptions, NodeOptions, WorkerOptions},
     state::{Dials, Strangers},
@@ -63,7 +65,7 @@ pub(super) struct NodeArgs {
 
 pub(super) struct NodeShell {
     args: NodeArgs,
-    board: std::sync::Arc<Board>,
+    board: Arc<Board>,
     children: BTreeMap<Child, ActorCell>,
     server: Option<ActorRef<NodeServerMessage>>,
     /// The task that accepts connections for the server.
@@ -81,21 +83,26 @@ pub(super) struct NodeShell {
 }
 
 /// Turns the server's events into facts for the node actor.
-struct Events(ActorRef<NodeMsg>);
+struct Events {
+    node: ActorRef<NodeMsg>,
+    gate: Arc<Gate>,
+}
 
 impl NodeEventSubscription for Events {
     fn node_session_opened(&self, session: NodeServerSessionInformation) {
-        let _ = self.0.send_message(NodeMsg::SessionOpened(session));
+        let _ = self.node.send_message(NodeMsg::SessionOpened(session));
     }
 
     fn node_session_disconnected(&self, session: NodeServerSessionInformation) {
-        let _ = self.0.send_message(NodeMsg::SessionClosed(session));
+        let _ = self.node.send_message(NodeMsg::SessionClosed(session));
     }
 
-    fn node_session_authenticated(&self, _: NodeServerSessionInformation) {}
+    fn node_session_authenticated(&self, session: NodeServerSessionInformation) {
+        self.gate.knows(&session.peer_addr);
+    }
 
     fn node_session_ready(&self, session: NodeServerSessionInformation) {
-        let _ = self.0.send_message(NodeMsg::SessionReady(session));
+        let _ = self.node.send_message(NodeMsg::SessionReady(session));
     }
 }
 
@@ -262,7 +269,8 @@ impl NodeShell {
         let server = NodeServer::new(0, cookie, self.args.node.name.clone(), unique, nobody, mode);
         let server = server.with_listen_addr(Ipv4Addr::LOCALHOST.into());
         let (server, _) = Actor::spawn_linked(None, server, (), me.get_cell()).await?;
-        let subscription = Box::new(Events(me.clone()));
+        let gate = Gate::new(GateLimits::default());
+        let subscription = Box::new(Events { node: me.clone(), gate: gate.clone() });
         let subscribe = NodeServerMessage::SubscribeToEvents { id: "node".into(), subscription };
         server.send_message(subscribe).map_err(|e| SpawnErr::StartupFailed(e.to_string().into()))?;
         if let Some(earlier) = self.accepting.take() {
@@ -271,7 +279,7 @@ impl NodeShell {
         // A node with port 0 is one that nobody dials.
         if listen.port() != 0 {
             let listener = TcpListener::bind(listen).await.map_err(|e| failed(e.to_string()))?;
-            self.accepting = Some(tokio::spawn(wire::accept(listener, security, server.clone())).abort_handle());
+            self.accepting = Some(tokio::spawn(wire::accept(listener, security, gate, server.clone())).abort_handle());
         }
         self.server = Some(server.clone());
         Ok(server.get_cell())

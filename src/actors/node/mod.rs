@@ -3,6 +3,7 @@
 //! Keep ractor_cluster's own log at info (`ractor_cluster=info`): below that it prints the bytes of each message.
 
 mod actor;
+mod gate;
 pub mod messages;
 pub mod options;
 pub mod state;

@@ -17,6 +17,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use super::gate::{Gate, Guarded};
 use crate::{
     config::Security,
     transport::{
@@ -69,7 +70,7 @@ pub async fn dial(address: &str, security: &Security) -> io::Result<Wire> {
 }
 
 /// Accepts connections until the task is ended.
-pub async fn accept(listener: TcpListener, security: Security, server: ActorRef<NodeServerMessage>) {
+pub async fn accept(listener: TcpListener, security: Security, gate: Arc<Gate>, server: ActorRef<NodeServerMessage>) {
     let (security, handshakes) = (Arc::new(security), Arc::new(Semaphore::new(HANDSHAKES)));
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -80,6 +81,11 @@ pub async fn accept(listener: TcpListener, security: Security, server: ActorRef<
                 continue;
             }
         };
+        let Some(door) = gate.enter(peer) else {
+            // Closing is the answer: one in words would cost what the limit is to save.
+            tracing::debug!(peer = %peer, "too many connections to the cluster port, one is closed");
+            continue;
+        };
         let Ok(permit) = handshakes.clone().acquire_owned().await else { return };
         let (security, server) = (security.clone(), server.clone());
         tokio::spawn(async move {
@@ -87,7 +93,7 @@ pub async fn accept(listener: TcpListener, security: Security, server: ActorRef<
             drop(permit);
             match secured.unwrap_or_else(|late| Err(late.into())) {
                 Ok(stream) => {
-                    let stream = Box::new(Wire { stream, peer });
+                    let stream = Box::new(Wire { stream: Box::new(Guarded::new(stream, door)), peer });
                     // The server may just be gone; the connection then closes.
                     let _ =
                         server.send_message(NodeServerMessage::ConnectionOpenedExternal { stream, is_server: true });

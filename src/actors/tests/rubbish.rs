@@ -67,3 +67,25 @@ async fn a_silent_connection_is_dropped() {
     tokio::join!(send(bench.port, b""), send(bench.port, &[0, 0, 0, 0]));
     bench.node.stop().await;
 }
+
+/// Who shows nothing takes the places of strangers only for a while, and never those of nodes.
+#[tokio::test]
+async fn strangers_from_one_address_are_few() {
+    let bench = Bench::new("strangers").await;
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect((Ipv4Addr::LOCALHOST, bench.port)).await.unwrap());
+    }
+    // One more is closed at once, long before the others' time is up.
+    let mut one_more = TcpStream::connect((Ipv4Addr::LOCALHOST, bench.port)).await.unwrap();
+    let mut nothing = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), one_more.read_to_end(&mut nothing)).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
+    let still_open = silent[0].try_read(&mut [0; 1]);
+    assert_eq!(still_open.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    // Nodes that are known are not disturbed.
+    bench.start_task("t").await.unwrap();
+    bench.until_stage("t", Stage::Running).await;
+    drop(silent);
+    bench.node.stop().await;
+}
