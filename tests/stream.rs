@@ -86,7 +86,7 @@ fn numbers(count: u32) -> String {
 }
 
 /// Tables by the kind of their key: name, columns with the key, and columns and values of row n.
-const KEYS: [(&str, &str, &str, &str); 21] = [
+const KEYS: [(&str, &str, &str, &str); 24] = [
     ("int_", "id INT PRIMARY KEY", "id", "n * 3 - 2000"),
     ("big", "id BIGINT UNSIGNED PRIMARY KEY", "id", "18446744073709551615 - n * 7"),
     ("skew", "id BIGINT PRIMARY KEY", "id", "IF(n < 5, n * 1000000000000, 5000000000000 + n)"),
@@ -117,9 +117,23 @@ const KEYS: [(&str, &str, &str, &str); 21] = [
     ),
     ("uni", "id INT NOT NULL, b INT, UNIQUE KEY (b), UNIQUE KEY u (id)", "id", "n"),
     ("enum_", "id ENUM('b','a','c'), b INT, PRIMARY KEY (id, b)", "id, b", "1 + n % 3, n"),
-    ("set_", "id SET('b','a','c'), b INT, PRIMARY KEY (id, b)", "id, b", "n % 8, n"),
+    ("set_", "id SET('b','a','c','d','e','f','g','h','i'), b INT, PRIMARY KEY (id, b)", "id, b", "n % 512, n"),
     ("float_", "id FLOAT PRIMARY KEY", "id", "n / 7e0 - 100"),
-    ("prefix", "id VARCHAR(30) NOT NULL, b INT, UNIQUE KEY (id(12))", "id", "CONCAT(n, '-', LEFT(SHA2(n, 224), 20))"),
+    (
+        "prefix",
+        "id VARCHAR(30) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL, UNIQUE KEY (id(9))",
+        "id",
+        "CONCAT(n, '-', CHAR(9 + n % 40), LEFT(SHA2(n, 224), 20))",
+    ),
+    // Whose servers don't find all rows by the beginning of a text.
+    (
+        "expands",
+        "id VARCHAR(30) CHARACTER SET utf8 COLLATE utf8_unicode_ci NOT NULL, UNIQUE KEY (id(12))",
+        "id",
+        "CONCAT(n, '-ß', LEFT(SHA2(n, 224), 9))",
+    ),
+    ("blob_", "id BLOB NOT NULL, PRIMARY KEY (id(10))", "id", "UNHEX(SHA2(n, 224))"),
+    ("some", "a INT, id LONGBLOB NOT NULL, PRIMARY KEY (a, id(20))", "a, id", "n % 3, CONCAT(n, CHAR(n % 256))"),
     ("bit_", "id BIT(37) PRIMARY KEY", "id", "n * 68719476"),
     ("double_", "id DOUBLE PRIMARY KEY", "id", "n / 7e0 - 100"),
     ("keyless", "id INT", "id", "n % 100"),
@@ -157,7 +171,8 @@ async fn tables_are_split_by_any_key() {
         for (name, ..) in KEYS {
             let count = chunks.get(name).copied().unwrap_or(0);
             match name {
-                "prefix" | "keyless" => assert_eq!(count, 1, "{name}"),
+                "expands" | "keyless" => assert_eq!(count, 1, "{name}"),
+                "prefix" if release == Release::Mysql56 => assert_eq!(count, 1, "{name}"),
                 _ => assert!((10..=60).contains(&count), "{release:?} {name}: {count} chunks"),
             }
         }

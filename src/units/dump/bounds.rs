@@ -1,7 +1,8 @@
 //! Where a table is cut into chunks: values of its key, so that every chunk has about the same number of rows.
 //!
 //! Integers are divided between the least and the greatest, asked of the optimizer how many rows each part has, and
-//! divided again where there are too many (skew). Other keys are walked along the index. The first chunk has no lower end and
+//! divided again where there are too many (skew). Other keys are walked along the index, or where it doesn't sort by them (prefixes),
+//! cut at some of their values. The first chunk has no lower end and
 //! the last no upper one, so the chunks hold every row whatever is inserted later.
 
 use super::{
@@ -21,6 +22,8 @@ type Cut = Vec<String>;
 const MOST_CHUNKS: usize = 100_000;
 /// A chunk of so many times the wanted rows is cut again.
 const LARGE: u64 = 4;
+/// Values of which one becomes a cut, where they are a sample.
+const OF_CHUNK: u64 = 16;
 /// What InnoDB keeps of a row beside its values, about.
 const LEAST_ROW: u64 = 20;
 
@@ -162,7 +165,8 @@ impl Cutter<'_> {
             all if all.is_empty() => all,
             some => format!(" WHERE {some}"),
         };
-        let sql = format!("SELECT {list} {}{condition} ORDER BY {list} LIMIT 1 OFFSET {offset}", self.source());
+        let sorted = if self.is_sorted() { format!(" ORDER BY {list}") } else { String::new() };
+        let sql = format!("SELECT {list} {}{condition}{sorted} LIMIT 1 OFFSET {offset}", self.source());
         Ok(!query(conn, &sql).await?.rows.is_empty())
     }
 
@@ -213,8 +217,46 @@ impl Cutter<'_> {
         Ok(plan.column("rows").and_then(|at| plan.text(0, at).parse().ok()).unwrap_or(0))
     }
 
+    /// The index has the rows in the order of all columns.
+    fn is_sorted(&self) -> bool {
+        self.key.columns.iter().all(|column| column.prefix.is_none())
+    }
+
+    /// Cuts so that about the same number of rows lies between them: some of the rows' values, in order. It reads the rows twice.
+    async fn sample(&self, conn: &mut RowConn, start: Option<Cut>, end: Option<Cut>) -> Result<Vec<Cut>> {
+        let columns = &self.key.columns;
+        let condition = range(columns, start.as_deref(), end.as_deref());
+        let (given, source) = match condition.is_empty() {
+            true => (String::new(), self.source_with("USE")),
+            false => (format!(" WHERE {condition}"), self.source()),
+        };
+        let rows =
+            query(conn, &format!("SELECT COUNT(*) {source}{given}")).await?.text(0, 0).parse::<u64>().unwrap_or(0);
+        let chunks = rows.div_ceil(self.rows.max(1));
+        if chunks < 2 {
+            return Ok(Vec::new());
+        }
+        let part = (chunks.saturating_mul(OF_CHUNK).min(MOST_CHUNKS as u64) as f64 / rows as f64).min(1.0);
+        let values: Vec<String> = columns.iter().map(KeyColumn::value).collect();
+        let values = values.join(",");
+        let also = if condition.is_empty() { String::new() } else { format!(" AND {condition}") };
+        // As texts they are compared by no more than this.
+        query(conn, "SET SESSION max_sort_length = 4096").await?;
+        let sql = format!("SELECT {values} {source} WHERE RAND(1) < {part:.9}{also} ORDER BY {values}");
+        let found = query(conn, &sql).await?;
+        let step = found.rows.len().div_ceil(usize::try_from(chunks).unwrap_or(usize::MAX)).max(1);
+        let mut out: Vec<Cut> =
+            found.rows.iter().skip(step).step_by(step).filter_map(|row| cut(columns, row)).collect();
+        out.dedup();
+        out.retain(|cut| Some(cut) != start.as_ref());
+        Ok(out)
+    }
+
     /// Every so many rows of the index a cut.
     async fn walk(&self, conn: &mut RowConn, start: Option<Cut>, end: Option<Cut>) -> Result<Vec<Cut>> {
+        if !self.is_sorted() {
+            return self.sample(conn, start, end).await;
+        }
         let columns = &self.key.columns;
         let values: Vec<String> = columns.iter().map(KeyColumn::value).collect();
         let (values, list) = (values.join(","), names(columns));
@@ -266,7 +308,7 @@ mod tests {
     use super::*;
 
     fn columns(names: &[&str]) -> Vec<KeyColumn> {
-        names.iter().map(|name| KeyColumn { name: (*name).to_owned(), kind: KeyKind::Integer }).collect()
+        names.iter().map(|name| KeyColumn { name: (*name).to_owned(), kind: KeyKind::Integer, prefix: None }).collect()
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct SplitKey {
 pub struct KeyColumn {
     pub name: String,
     pub kind: KeyKind,
+    /// So many characters (or bytes) of it are in the index only. Such a column is the last of the key.
+    pub prefix: Option<u32>,
 }
 
 /// How a key column's value is written so that the server compares it as it orders the key.
@@ -51,7 +53,7 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// None: no literals of the type are known, or it has more numbers than a condition can list.
-    fn of(ColumnType { data_type, column_type, charset }: &ColumnType) -> Option<Self> {
+    fn of(ColumnType { data_type, column_type, charset, .. }: &ColumnType) -> Option<Self> {
         Some(match data_type.as_str() {
             "enum" => KeyKind::Listed(members(column_type).filter(|most| *most <= MOST_LISTED)?),
             "set" => KeyKind::Listed(
@@ -98,6 +100,9 @@ impl KeyColumn {
     /// What is selected for [`KeyKind::literal`].
     pub fn value(&self) -> String {
         let name = quote_name(&self.name);
+        if let Some(length) = self.prefix {
+            return format!("LEFT({name}, {})", length.min(MOST_OF_PREFIX));
+        }
         match self.kind {
             KeyKind::Float => format!("{name} * 1e0"),
             KeyKind::Listed(_) => format!("{name} + 0"),
@@ -141,8 +146,10 @@ fn members(column_type: &str) -> Option<u32> {
     Some(commas + 1)
 }
 
-/// Of an ENUM's or SET's numbers.
-const MOST_LISTED: u32 = 256;
+/// Of an ENUM's or SET's numbers. With 4,096 of them in a list all releases still look them up as ranges of the index.
+const MOST_LISTED: u32 = 4096;
+/// Of a prefix that bounds are taken from: servers sort by the first 1,024 bytes of a text.
+const MOST_OF_PREFIX: u32 = 255;
 
 /// By information_schema.COLUMNS, in lower case.
 #[derive(Clone, Debug, Default)]
@@ -150,6 +157,24 @@ pub struct ColumnType {
     pub data_type: String,
     pub column_type: String,
     pub charset: String,
+    pub collation: String,
+}
+
+impl ColumnType {
+    /// A range of the whole column's values finds all its rows by an index of their beginnings. That is so of bytes, and where each
+    /// character has one weight of its own. Else servers lose rows: with `ch` after `h` an index of one character has `ch` under `c`,
+    /// where `>= 'd'` does not look; MySQL 5.6 passes over `a\t` for `< 'a'`, since spaces are thought behind the `a`.
+    fn is_found_by_prefix(&self, server: &ServerInfo, kind: &KeyKind) -> bool {
+        let plain = ["_bin", "_general_ci", "_general_nopad_ci", "latin1_swedish_ci", "latin1_swedish_nopad_ci"];
+        match kind {
+            KeyKind::Bytes => true,
+            KeyKind::Charset(_) => {
+                (server.is_mariadb() || server.version >= 50_700)
+                    && plain.iter().any(|end| self.collation.ends_with(end))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The columns of a table, by name.
@@ -160,7 +185,7 @@ struct Part {
     index: String,
     column: Option<String>,
     nullable: bool,
-    prefix: bool,
+    prefix: Option<u32>,
 }
 
 /// Finds the key of every table. `inside`: a condition on TABLE_SCHEMA.
@@ -189,7 +214,7 @@ pub async fn read(
             index: text(&row, 2),
             column: optional(&row, 3),
             nullable: text(&row, 4) == "YES",
-            prefix: optional(&row, 5).is_some(),
+            prefix: optional(&row, 5).map(|length| length.parse().unwrap_or(0)),
         });
     }
     for (name, parts) in parts {
@@ -201,24 +226,29 @@ pub async fn read(
             }
             table.has_key = true;
             if table.key.is_none() {
-                table.key = split_key(key, columns);
+                table.key = split_key(server, key, columns);
             }
         }
     }
     Ok(())
 }
 
-fn split_key(parts: &[Part], types: Option<&ColumnTypes>) -> Option<SplitKey> {
-    let mut columns = Vec::new();
-    for part in parts.iter().take_while(|part| !part.prefix) {
+fn split_key(server: &ServerInfo, parts: &[Part], types: Option<&ColumnTypes>) -> Option<SplitKey> {
+    let mut columns: Vec<KeyColumn> = Vec::new();
+    for part in parts {
         let name = part.column.clone().unwrap_or_default();
-        let Some(kind) = types.and_then(|t| t.get(&name)).and_then(KeyKind::of) else {
+        let Some(ty) = types.and_then(|t| t.get(&name)) else { break };
+        let Some(kind) = KeyKind::of(ty) else { break };
+        if part.prefix.is_some_and(|length| length == 0 || !ty.is_found_by_prefix(server, &kind)) {
             break;
-        };
-        columns.push(KeyColumn { name, kind });
+        }
+        columns.push(KeyColumn { name, kind, prefix: part.prefix });
+        if part.prefix.is_some() {
+            break;
+        }
     }
     let index = parts.first().map(|part| part.index.clone())?;
-    let whole = columns.len() == parts.len();
+    let whole = columns.len() == parts.len() && columns.iter().all(|column| column.prefix.is_none());
     (!columns.is_empty()).then_some(SplitKey { index, columns, whole })
 }
 
@@ -248,6 +278,7 @@ mod tests {
             data_type: data_type.into(),
             column_type: column_type.into(),
             charset: "latin1".into(),
+            ..ColumnType::default()
         })
     }
 
@@ -255,11 +286,11 @@ mod tests {
     fn enums_and_sets_are_lists_of_numbers() {
         assert_eq!(kind("enum", "enum('b','a,''c',')')"), Some(KeyKind::Listed(3)));
         assert_eq!(kind("set", "set('x','y')"), Some(KeyKind::Listed(3)));
-        let many = (0..9).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(",");
+        let many = (0..13).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(",");
         assert_eq!(kind("set", &format!("set({many})")), None);
-        let many = (0..300).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(",");
+        let many = (0..5000).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(",");
         assert_eq!(kind("enum", &format!("enum({many})")), None);
-        let column = KeyColumn { name: "e".into(), kind: KeyKind::Listed(3) };
+        let column = KeyColumn { name: "e".into(), kind: KeyKind::Listed(3), prefix: None };
         let all = ["<", "<=", ">", ">=", "="].map(|operator| column.compares(operator, "2"));
         assert_eq!(all, ["`e` IN (0,1)", "`e` IN (0,1,2)", "`e` IN (3)", "`e` IN (2,3)", "`e` = 2"]);
         assert_eq!((column.compares(">", "3"), column.compares("<", "0")), ("FALSE".into(), "FALSE".into()));
@@ -270,18 +301,30 @@ mod tests {
     fn a_key_is_used_up_to_what_has_no_literal() {
         let part =
             |column: &str, prefix| Part { index: "k".into(), column: Some(column.into()), nullable: false, prefix };
-        let types: BTreeMap<_, _> = [("a", "int"), ("b", "geometry"), ("c", "varchar")]
-            .map(|(name, kind)| {
-                (
-                    name.to_owned(),
-                    ColumnType { data_type: kind.into(), charset: "latin1".into(), ..ColumnType::default() },
-                )
-            })
-            .into();
-        let columns = |parts: &[Part]| split_key(parts, Some(&types)).map_or(0, |key| key.columns.len());
-        assert_eq!(columns(&[part("a", false), part("c", false)]), 2);
-        assert_eq!(columns(&[part("a", false), part("b", false), part("c", false)]), 1);
-        assert_eq!(columns(&[part("a", false), part("c", true)]), 1);
-        assert_eq!(columns(&[part("b", false)]), 0);
+        let types: BTreeMap<_, _> = [
+            ("a", "int", ""),
+            ("b", "geometry", ""),
+            ("c", "varchar", "latin1_swedish_ci"),
+            ("d", "text", "latin1_german2_ci"),
+            ("e", "blob", ""),
+        ]
+        .map(|(name, kind, collation)| {
+            let charset = if collation.is_empty() { "" } else { "latin1" };
+            let (data_type, charset, collation) = (kind.into(), charset.into(), collation.into());
+            (name.to_owned(), ColumnType { data_type, charset, collation, ..ColumnType::default() })
+        })
+        .into();
+        let of = |server: &str, parts: &[Part]| {
+            let server = ServerInfo::parse(server).unwrap();
+            split_key(&server, parts, Some(&types)).map_or((0, false), |key| (key.columns.len(), key.whole))
+        };
+        let columns = |parts: &[Part]| of("8.0.40", parts);
+        assert_eq!(columns(&[part("a", None), part("c", None)]), (2, true));
+        assert_eq!(columns(&[part("a", None), part("b", None), part("c", None)]), (1, false));
+        assert_eq!(columns(&[part("b", None)]), (0, false));
+        assert_eq!(columns(&[part("c", Some(9)), part("a", None)]), (1, false));
+        assert_eq!(of("5.6.50", &[part("c", Some(9))]), (0, false));
+        assert_eq!(of("5.6.50", &[part("a", None), part("e", Some(9))]), (2, false));
+        assert_eq!(columns(&[part("a", None), part("d", Some(9))]), (1, false));
     }
 }

@@ -220,7 +220,8 @@ async fn read_structures(
     }
     let inside = format!("TABLE_SCHEMA IN ({})", list.join(", "));
     let columns = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COLUMN_TYPE, IFNULL(CHARACTER_SET_NAME, '') \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COLUMN_TYPE, IFNULL(CHARACTER_SET_NAME, ''), \
+         IFNULL(COLLATION_NAME, '') \
          FROM information_schema.COLUMNS WHERE {inside} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
     let mut types: BTreeMap<(String, String), keys::ColumnTypes> = BTreeMap::new();
@@ -235,6 +236,7 @@ async fn read_structures(
                 data_type: data_type.clone(),
                 column_type: column_type.clone(),
                 charset: charset.clone(),
+                collation: text(&row, 7),
             },
         );
         if extra.replace("DEFAULT_GENERATED", "").contains("GENERATED") {

@@ -242,7 +242,7 @@ mod tests {
         let kind = KeyKind::Integer;
         let key = |whole| SplitKey {
             index: "PRIMARY".into(),
-            columns: vec![crate::units::dump::keys::KeyColumn { name: "id".into(), kind: kind.clone() }],
+            columns: vec![crate::units::dump::keys::KeyColumn { name: "id".into(), kind: kind.clone(), prefix: None }],
             whole,
         };
         let plan = |key| TablePlan { columns: columns.clone(), key, has_key: true, ..TablePlan::default() };
