@@ -65,7 +65,7 @@ async fn finishes(cluster: &Cluster, source: &Server, target: &Server) {
 async fn a_full_load_goes_on_elsewhere_when_its_worker_is_killed() {
     for (import, rows) in [("stream", 100_000), ("logical", 60_000)] {
         let (source, target) = (filled(rows).await, servers::mariadb());
-        let mut cluster = Cluster::with_workers(2, 3);
+        let mut cluster = Cluster::with_workers(2, 10);
         cluster.create_source("src-1", &source, true);
         let file = cluster.file("task.yaml", &task(&target, import));
         cluster.dmctl_ok(&["start-task", &file]);
@@ -82,7 +82,7 @@ async fn a_full_load_goes_on_elsewhere_when_its_worker_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_goes_to_the_worker_that_holds_the_files_of_its_load() {
     let (source, target) = (filled(60_000).await, servers::mariadb());
-    let mut cluster = Cluster::with_workers(3, 3);
+    let mut cluster = Cluster::with_workers(3, 10);
     cluster.create_source("src-1", &source, true);
     let first = owner(&cluster, "src-1");
     // Whoever comes first by name would be taken otherwise.
@@ -99,7 +99,7 @@ async fn a_source_goes_to_the_worker_that_holds_the_files_of_its_load() {
     cluster.dmctl_ok(&["transfer-source", "src-1", other]);
     assert_eq!(owner(&cluster, "src-1"), other);
     cluster.node(other).kill();
-    until("another worker has it", Duration::from_secs(30), || async {
+    until("another worker has it", Duration::from_secs(60), || async {
         let now = owner(&cluster, "src-1");
         if now.is_empty() || now == other { Err(now) } else { Ok(()) }
     })

@@ -21,7 +21,7 @@ fn alive(cluster: &Cluster) -> Vec<String> {
 }
 
 async fn all_alive(cluster: &Cluster, names: &[&str]) {
-    until("all masters are alive", Duration::from_secs(30), || async {
+    until("all masters are alive", Duration::from_secs(90), || async {
         let alive = alive(cluster);
         if alive == names { Ok(()) } else { Err(format!("{alive:?}\n{}", cluster.logs_tail())) }
     })
@@ -43,7 +43,8 @@ async fn any_master_answers_and_another_leads_when_the_leader_dies() {
     cluster.node(&first).kill();
     let gap = until_answered(&cluster);
     eprintln!("the leader was killed: a command succeeded after {gap:?}");
-    assert!(gap < Duration::from_secs(6), "{gap:?}");
+    // How long it takes on a machine with free cores is measured elsewhere (`measure`).
+    assert!(gap < Duration::from_secs(30), "{gap:?}");
     let second = leader(&cluster);
     assert_ne!(first, second);
 
@@ -75,7 +76,7 @@ async fn masters_are_added_and_removed_and_an_empty_disk_is_refused() {
     cluster.node(victim).kill();
     std::fs::remove_dir_all(cluster.folder.path().join(format!("{victim}.data"))).unwrap();
     cluster.node(victim).up_later();
-    until("it is refused", Duration::from_secs(20), || {
+    until("it is refused", Duration::from_secs(60), || {
         let ended = cluster.node(victim).ended();
         async move { if ended == Some(2) { Ok(()) } else { Err(format!("{ended:?}")) } }
     })
@@ -133,7 +134,7 @@ async fn a_leader_that_is_cut_off_leads_no_more() {
 
     proxies[0].set(Weather::BlackHole);
     let (alone, others) = cluster.master_addr.split_once(',').unwrap();
-    until("the others have a leader", Duration::from_secs(20), || async {
+    until("the others have a leader", Duration::from_secs(60), || async {
         let out = cluster.dmctl_at(others, &["list-member", "--leader"]);
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         let led = text.contains("\"name\": \"master2\"") || text.contains("\"name\": \"master3\"");

@@ -9,10 +9,18 @@ use super::{
 };
 use crate::support::lan::Lan;
 
-fn told(what: &str, mut gaps: Vec<Duration>) {
+/// Says how long it took; the longest, in seconds.
+fn told(what: &str, mut gaps: Vec<Duration>) -> f64 {
     gaps.sort();
     let (p50, max) = (gaps[gaps.len() / 2], gaps[gaps.len() - 1]);
     eprintln!("{what}: p50 {p50:.2?}, max {max:.2?} of {}", gaps.len());
+    max.as_secs_f64()
+}
+
+/// What is promised, on a machine with free cores; `DM_CLUSTER_PATIENCE` is how many times as long another may take.
+fn within(what: &str, seconds: f64, promised: f64) {
+    let patience: f64 = std::env::var("DM_CLUSTER_PATIENCE").ok().and_then(|n| n.parse().ok()).unwrap_or(1.0);
+    assert!(seconds <= promised * patience, "{what}: {seconds:.2} s instead of {promised} s");
 }
 
 /// Rows that are written all the time, and when each arrived: a trigger of the target notes it.
@@ -86,7 +94,7 @@ async fn how_long_rows_and_commands_are_away() {
         rig.is_whole().await;
         rig.syncs().await;
     }
-    told("worker killed: a row arrives", killed);
+    within("worker killed", told("worker killed: a row arrives", killed), 5.0);
     let mut deposed = Vec::new();
     for _ in 0..rounds {
         let leads = leader(&rig.cluster);
@@ -95,15 +103,19 @@ async fn how_long_rows_and_commands_are_away() {
         rig.cluster.node(&leads).up();
         rig.is_whole().await;
     }
-    told("leader killed: a command succeeds", deposed);
+    within("leader killed", told("leader killed: a command succeeds", deposed), 3.0);
     rig.syncs().await;
     rig.arrive(Duration::from_secs(60)).await;
 
-    // A rolling restart: the leader last, each node when the others are whole.
+    // Rolling restarts, each node when the others are whole: the leader last, and the leader first.
     let from = last(&rig).await;
     let leads = leader(&rig.cluster);
-    let followers = MASTERS.iter().filter(|name| **name != leads);
-    for name in WORKERS.iter().chain(followers).copied().chain([leads.as_str()]) {
+    let mut order: Vec<&str> = WORKERS.to_vec();
+    order.extend(MASTERS.iter().filter(|name| **name != leads));
+    order.push(&leads);
+    let back: Vec<&str> = order.iter().rev().copied().collect();
+    order.extend(back);
+    for name in order {
         let before = last(&rig).await;
         let begun = Instant::now();
         assert_eq!(rig.cluster.node(name).stop(), Some(0), "{}", rig.said());
@@ -119,5 +131,5 @@ async fn how_long_rows_and_commands_are_away() {
     eprintln!("rolling restart of all nodes: longest gap of rows {:.2} s", longest_gap(&rig, &from).await);
     rig.epochs_only_grow().await;
     let gap = longest_gap(&rig, &from).await;
-    assert!(gap < 10.0, "rows were away for {gap} s");
+    within("rolling restarts", gap, 1.0);
 }

@@ -24,7 +24,7 @@ fn members(cluster: &Cluster) -> Option<Value> {
 
 /// The leader's name.
 fn leader(cluster: &Cluster) -> String {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         let name = members(cluster).and_then(|reply| {
             let all = reply["members"].as_array()?.clone();

@@ -126,7 +126,7 @@ impl Rig {
 
     /// Waits until every master answers, every worker is online, and each source is bound once.
     pub async fn is_whole(&self) {
-        until("everybody is there", Duration::from_secs(60), || async {
+        until("everybody is there", Duration::from_secs(120), || async {
             let Some(reply) = members(&self.cluster) else { return Err("nobody answers".to_owned()) };
             let all = reply["members"].as_array().cloned().unwrap_or_default();
             let masters = all.iter().filter_map(|m| m["master"]["masters"].as_array()).flatten();
@@ -146,7 +146,7 @@ impl Rig {
 
     /// Which worker a source is bound to.
     pub fn owner(&self, id: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(60);
         loop {
             let reply = members(&self.cluster).unwrap_or_default();
             let all = reply["members"].as_array().cloned().unwrap_or_default();
@@ -162,7 +162,7 @@ impl Rig {
     /// Waits until every source's tables are equal on both sides.
     pub async fn is_equal(&self) {
         for source in &self.sources {
-            until("both sides hold the same rows", Duration::from_secs(60), || async {
+            until("both sides hold the same rows", Duration::from_secs(120), || async {
                 let (mut a, mut b) = (source.server.conn().await, self.target.conn().await);
                 let found = compare::schema_differences(&mut a, "busy", &mut b, &source.schema).await;
                 if found.is_empty() { Ok(()) } else { Err(format!("{}\n{}", found.join("\n"), self.said())) }

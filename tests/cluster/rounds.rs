@@ -127,7 +127,7 @@ impl Rig {
         match fault {
             WorkerKilled | WorkerFrozen | WorkerStopped | WorkerCutOff | WorkerCutFromMasters | MastersDeafToWorker
             | WorkerDeafToMasters => {
-                until("the source has another worker", Duration::from_secs(40), || async {
+                until("the source has another worker", LIMIT, || async {
                     let owner = self.owner(&id);
                     if owner != worker { Ok(()) } else { Err(self.said()) }
                 })
@@ -141,7 +141,7 @@ impl Rig {
             | FollowersDeafToLeader
             | LeaderDeafToFollowers
             | LeadersDiskIsFull => {
-                until("another master leads", Duration::from_secs(40), || async {
+                until("another master leads", LIMIT, || async {
                     if fault == LeadersDiskIsFull {
                         self.write_log(&leads);
                     }
@@ -181,7 +181,7 @@ impl Rig {
                 let before = self.halts(worker);
                 self.cluster.node(leads).kill();
                 self.cluster.node(others[0]).kill();
-                until("the worker stops its sources", Duration::from_secs(15), || {
+                until("the worker stops its sources", LIMIT, || {
                     let halts = self.halts(worker);
                     async move { if halts > before { Ok(()) } else { Err(format!("{halts} halts")) } }
                 })

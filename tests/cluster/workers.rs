@@ -34,7 +34,7 @@ pub fn owner(cluster: &Cluster, source: &str) -> String {
 }
 
 async fn bound(cluster: &Cluster, expected: &[(&str, &[&str])]) {
-    until("the bindings are as they should be", Duration::from_secs(40), || async {
+    until("the bindings are as they should be", Duration::from_secs(90), || async {
         let now = bindings(cluster);
         let same = now.len() == expected.len()
             && now.iter().zip(expected).all(|((w, s), (worker, sources))| w == worker && s == sources);
@@ -52,7 +52,7 @@ async fn workers_share_sources_hand_them_over_and_are_forgotten() {
     bound(&cluster, &[("worker1", &["src-1", "src-2"])]).await;
 
     cluster.add_worker_with("worker2", &[]);
-    until("it is online", Duration::from_secs(20), || async {
+    until("it is online", Duration::from_secs(60), || async {
         let text = cluster.dmctl(&["list-member", "--worker"]);
         if text.contains("\"stage\": \"free\"") { Ok(()) } else { Err(text) }
     })
@@ -75,6 +75,8 @@ async fn workers_share_sources_hand_them_over_and_are_forgotten() {
     assert_eq!(cluster.node("worker2").stop(), Some(0));
     bound(&cluster, &[("worker1", &["src-1", "src-2"])]).await;
     eprintln!("a stopped worker's source was bound again after {:?}", start.elapsed());
+    let said = cluster.node("master1").log();
+    assert!(said.contains("a worker is about to end, its sources go to others"), "it left without a word");
     cluster.dmctl_ok(&forget);
     assert!(!cluster.dmctl(&["list-member", "--worker"]).contains("worker2"));
 }
@@ -199,7 +201,7 @@ async fn three_masters_and_three_workers_live_through_what_happens_to_them() {
     }
     let written = writers.stop().await;
     assert!(written > 20, "the writers made only {written} transactions");
-    until("both sides hold the same rows", Duration::from_secs(60), || async {
+    until("both sides hold the same rows", Duration::from_secs(120), || async {
         let (mut a, mut b) = (source.conn().await, target.conn().await);
         let mut found = compare::schema_differences(&mut a, "busy", &mut b, "busy").await;
         found.retain(|difference| !difference.contains("epochs"));
@@ -213,7 +215,7 @@ async fn three_masters_and_three_workers_live_through_what_happens_to_them() {
         gaps.sort();
         let (p50, max) = (gaps[gaps.len() / 2], gaps[gaps.len() - 1]);
         eprintln!("{what}: p50 {p50:?}, max {max:?} of {} (seed {seed})", gaps.len());
-        // A busy machine gets three times as long.
-        assert!(max.as_secs_f64() < limit(what) * 3.0, "{what}: {max:?}");
+        // A busy machine gets ten times as long: what it is with free cores is measured elsewhere (`measure`).
+        assert!(max.as_secs_f64() < limit(what) * 10.0, "{what}: {max:?}");
     }
 }
