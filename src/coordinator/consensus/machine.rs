@@ -144,10 +144,13 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             last_membership: self.membership.clone(),
             snapshot_id: format!("upto-{index}"),
         };
-        let bytes = format::encode(&self.state);
-        let (about, copy) = (meta.clone(), bytes.clone());
-        let stored = self.store.blocking(move |s| s.put_snapshot(&about, &copy)).await;
-        stored.map_err(|e| storage_error(ErrorSubject::Snapshot(Some(meta.signature())), ErrorVerb::Write, e))?;
+        let (about, state) = (meta.clone(), self.state.clone());
+        let stored = self.store.blocking(move |s| {
+            let bytes = format::encode(&state);
+            s.put_snapshot(&about, &bytes).map(|()| bytes)
+        });
+        let failed = |e| storage_error(ErrorSubject::Snapshot(Some(meta.signature())), ErrorVerb::Write, e);
+        let bytes = stored.await.map_err(failed)?;
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) })
     }
 }

@@ -8,7 +8,8 @@ use std::{
     ops::{Bound, RangeBounds},
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use openraft::{
@@ -16,7 +17,7 @@ use openraft::{
     StorageIOError, Vote,
     storage::{LogFlushed, RaftLogStorage},
 };
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
@@ -41,7 +42,16 @@ const VOTE: &str = "vote";
 const PURGED: &str = "purged";
 const COMMITTED: &str = "committed";
 const SNAPSHOT_META: &str = "snapshot-meta";
+/// Which half of `PIECES` holds the snapshot, and in how many pieces.
+const SNAPSHOT_PLACE: &str = "snapshot-place";
+/// The snapshot whole, as it was stored before there were pieces.
 const SNAPSHOT: &str = "snapshot";
+/// The snapshot's pieces: half * 2^32 + number. There are two halves, so that the last one stays until the next is whole.
+const PIECES: TableDefinition<u64, &[u8]> = TableDefinition::new("snapshot-pieces");
+/// Each is written and synced alone, so that entries of the log and votes wait for one of them at most.
+const PIECE: usize = 512 << 10;
+/// Between two pieces, for who waits to write.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// The name of the file below the data directory.
 pub const FILE: &str = "cluster.redb";
@@ -62,6 +72,10 @@ pub struct Store {
 #[derive(Debug)]
 struct OpenFile {
     db: Database,
+    /// How far entries are known to be committed; it is written with the next entries.
+    committed: Mutex<Option<LogId<NodeId>>>,
+    /// One snapshot is written at a time.
+    snapshot: Mutex<()>,
     open: watch::Sender<()>,
 }
 
@@ -74,7 +88,14 @@ impl Store {
                 .workaround("Please check `data-dir` and the rights of the user that runs dm-master.")
         })?;
         let db = open_file(&path).map_err(|e| open_failed(&path, e))?;
-        let store = Store { file: Arc::new(OpenFile { db, open: watch::Sender::new(()) }) };
+        let store = Store {
+            file: Arc::new(OpenFile {
+                db,
+                committed: Mutex::default(),
+                snapshot: Mutex::default(),
+                open: watch::Sender::new(()),
+            }),
+        };
         if let Some(version) = store.version().map_err(|e| damaged(&path, e))?.filter(|version| *version > FORMAT) {
             let why = format!("{} is of format {version}, this version knows {FORMAT}", path.display());
             return Err(DmError::new(Code::MasterStartEmbedEtcdFail)
@@ -145,20 +166,17 @@ impl Store {
         write.commit().map_err(other)
     }
 
-    /// Sets or removes the hint how far entries are committed; losing it in a crash is harmless, so it is not synced.
-    fn put_committed(&self, committed: Option<LogId<NodeId>>) -> io::Result<()> {
-        let mut write = self.file.db.begin_write().map_err(other)?;
-        write.set_durability(Durability::None).map_err(other)?;
-        write.open_table(META).map_err(other)?.insert(COMMITTED, wire::encode(&committed).as_slice()).map_err(other)?;
-        write.commit().map_err(other)
-    }
-
     fn append_entries(&self, entries: &[Entry]) -> io::Result<()> {
         let write = self.file.db.begin_write().map_err(other)?;
         {
             let mut log = write.open_table(LOG).map_err(other)?;
             for entry in entries {
                 log.insert(entry.log_id.index, wire::encode(entry).as_slice()).map_err(other)?;
+            }
+            let committed = *self.file.committed.lock().unwrap_or_else(PoisonError::into_inner);
+            if committed.is_some() {
+                let mut meta = write.open_table(META).map_err(other)?;
+                meta.insert(COMMITTED, wire::encode(&committed).as_slice()).map_err(other)?;
             }
         }
         write.commit().map_err(other)
@@ -207,18 +225,55 @@ impl Store {
         let meta = read.open_table(META).map_err(other)?;
         let Some(about) = meta.get(SNAPSHOT_META).map_err(other)? else { return Ok(None) };
         let about = wire::decode_stored(about.value()).map_err(other)?;
-        let bytes = meta.get(SNAPSHOT).map_err(other)?.map(|b| b.value().to_vec());
-        bytes.map(|bytes| (about, bytes)).ok_or_else(|| other("a snapshot without its bytes")).map(Some)
+        let Some(place) = meta.get(SNAPSHOT_PLACE).map_err(other)? else {
+            let bytes = meta.get(SNAPSHOT).map_err(other)?.map(|b| b.value().to_vec());
+            return bytes.map(|bytes| (about, bytes)).ok_or_else(|| other("a snapshot without its bytes")).map(Some);
+        };
+        let (half, count): (u64, u64) = wire::decode_stored(place.value()).map_err(other)?;
+        let (pieces, mut bytes) = (read.open_table(PIECES).map_err(other)?, Vec::new());
+        for piece in half << 32..(half << 32).saturating_add(count) {
+            let piece =
+                pieces.get(piece).map_err(other)?.ok_or_else(|| other("a snapshot without one of its pieces"))?;
+            bytes.extend_from_slice(piece.value());
+        }
+        Ok(Some((about, bytes)))
     }
 
-    /// Replaces the snapshot.
+    /// Replaces the snapshot, unless the stored one is newer: the log before that one is gone.
     pub fn put_snapshot(&self, about: &SnapshotMeta<NodeId, Peer>, bytes: &[u8]) -> io::Result<()> {
-        let write = self.file.db.begin_write().map_err(other)?;
-        {
-            let mut meta = write.open_table(META).map_err(other)?;
-            meta.insert(SNAPSHOT_META, wire::encode(about).as_slice()).map_err(other)?;
-            meta.insert(SNAPSHOT, bytes).map_err(other)?;
+        let _turn = self.file.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored: Option<SnapshotMeta<NodeId, Peer>> = self.get(SNAPSHOT_META)?;
+        if stored.is_some_and(|stored| stored.last_log_id > about.last_log_id) {
+            return Ok(());
         }
+        let last: Option<(u64, u64)> = self.get(SNAPSHOT_PLACE)?;
+        let half = last.map_or(0, |(half, _)| 1 - half.min(1));
+        let all = half << 32..(half + 1) << 32;
+        // What an earlier try left behind.
+        self.write(|write| {
+            write.open_table(PIECES).map_err(other)?.retain_in(all.clone(), |_, _| false).map_err(other)
+        })?;
+        for (number, piece) in all.clone().zip(bytes.chunks(PIECE)) {
+            self.write(|write| {
+                write.open_table(PIECES).map_err(other)?.insert(number, piece).map_err(other).map(drop)
+            })?;
+            std::thread::sleep(BREATH);
+        }
+        self.write(|write| {
+            let mut meta = write.open_table(META).map_err(other)?;
+            let place = (half, bytes.chunks(PIECE).len() as u64);
+            meta.insert(SNAPSHOT_META, wire::encode(about).as_slice()).map_err(other)?;
+            meta.insert(SNAPSHOT_PLACE, wire::encode(&place).as_slice()).map_err(other)?;
+            meta.remove(SNAPSHOT).map_err(other)?;
+            let mut pieces = write.open_table(PIECES).map_err(other)?;
+            pieces.retain(|number, _| all.contains(&number)).map_err(other)
+        })
+    }
+
+    /// One transaction, synced.
+    fn write(&self, change: impl FnOnce(&WriteTransaction) -> io::Result<()>) -> io::Result<()> {
+        let write = self.file.db.begin_write().map_err(other)?;
+        change(&write)?;
         write.commit().map_err(other)
     }
 
@@ -304,7 +359,10 @@ impl RaftLogStorage<TypeConfig> for Store {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId<NodeId>>) -> Stored<()> {
-        self.put_committed(committed).map_err(|e| storage_error(ErrorSubject::Logs, ErrorVerb::Write, e))
+        // A hint that may be lost. The log's own task calls this, which must never wait for the disk or for a writer:
+        // it sends and answers the heartbeats.
+        *self.file.committed.lock().unwrap_or_else(PoisonError::into_inner) = committed;
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> Stored<Option<LogId<NodeId>>> {
@@ -340,3 +398,7 @@ impl RaftLogStorage<TypeConfig> for Store {
         done.map_err(|e| storage_error(ErrorSubject::Logs, ErrorVerb::Delete, e))
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
