@@ -60,6 +60,56 @@ async fn longest_gap(rig: &Rig, from: &str) -> f64 {
     rig.target.text(&sql).await.parse().unwrap()
 }
 
+/// The number of the last row that arrived.
+async fn last(rig: &Rig) -> String {
+    let n = rig.target.text("SELECT COALESCE(MAX(n), 0) FROM watch.seen").await;
+    n.parse::<u64>().unwrap().to_string()
+}
+
+/// The leader and the worker are killed together, as when they are on one machine: nobody knows that the worker is gone.
+async fn both_killed(rig: &mut Rig, rounds: u32) -> Vec<Duration> {
+    let mut gaps = Vec::new();
+    for _ in 0..rounds {
+        rig.syncs().await;
+        let (leads, worker) = (leader(&rig.cluster), rig.owner("src-1"));
+        rig.cluster.node(&leads).kill();
+        rig.cluster.node(&worker).kill();
+        gaps.push(rig.arrive(Duration::from_secs(60)).await);
+        rig.cluster.node(&leads).up();
+        rig.cluster.node(&worker).up();
+        rig.is_whole().await;
+    }
+    gaps
+}
+
+/// Every node is stopped and started when the others are whole: the leader last, then the leader first.
+async fn rolling_restarts(rig: &mut Rig) {
+    let from = last(rig).await;
+    let leads = leader(&rig.cluster);
+    let mut order: Vec<&str> = WORKERS.to_vec();
+    order.extend(MASTERS.iter().filter(|name| **name != leads));
+    order.push(&leads);
+    let back: Vec<&str> = order.iter().rev().copied().collect();
+    order.extend(back);
+    for name in order {
+        let before = last(rig).await;
+        let begun = Instant::now();
+        assert_eq!(rig.cluster.node(name).stop(), Some(0), "{}", rig.said());
+        let stopped = begun.elapsed();
+        rig.cluster.node(name).up();
+        rig.is_whole().await;
+        rig.arrive(Duration::from_secs(60)).await;
+        eprintln!(
+            "{name} restarted (stopped within {stopped:.1?}): longest gap {:.2} s",
+            longest_gap(rig, &before).await
+        );
+    }
+    eprintln!("rolling restart of all nodes: longest gap of rows {:.2} s", longest_gap(rig, &from).await);
+    rig.epochs_only_grow().await;
+    let gap = longest_gap(rig, &from).await;
+    within("rolling restarts", gap, 1.0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "tier: make test-cluster"]
 async fn how_long_rows_and_commands_are_away() {
@@ -67,15 +117,6 @@ async fn how_long_rows_and_commands_are_away() {
     let lan = Lan::new().unwrap_or_else(|why| panic!("this can't run here: {why}"));
     let mut rig = Rig::start(lan, 1, "").await;
     tick(&rig).await;
-    let last = |rig: &Rig| {
-        let target = rig.target.opts();
-        async move {
-            let mut conn = mysql_async::Conn::new(target).await.unwrap();
-            let n: Option<u64> =
-                mysql_async::prelude::Queryable::query_first(&mut conn, "SELECT MAX(n) FROM watch.seen").await.unwrap();
-            n.unwrap_or(0).to_string()
-        }
-    };
     // What the source's own scheduler leaves between two events counts, too.
     rig.arrive(Duration::from_secs(60)).await;
     let (begun, from) = (Instant::now(), last(&rig).await);
@@ -104,32 +145,10 @@ async fn how_long_rows_and_commands_are_away() {
         rig.is_whole().await;
     }
     within("leader killed", told("leader killed: a command succeeds", deposed), 3.0);
+    let both = both_killed(&mut rig, rounds.div_ceil(2)).await;
+    within("leader and worker killed", told("leader and worker killed: a row arrives", both), 6.0);
     rig.syncs().await;
     rig.arrive(Duration::from_secs(60)).await;
 
-    // Rolling restarts, each node when the others are whole: the leader last, and the leader first.
-    let from = last(&rig).await;
-    let leads = leader(&rig.cluster);
-    let mut order: Vec<&str> = WORKERS.to_vec();
-    order.extend(MASTERS.iter().filter(|name| **name != leads));
-    order.push(&leads);
-    let back: Vec<&str> = order.iter().rev().copied().collect();
-    order.extend(back);
-    for name in order {
-        let before = last(&rig).await;
-        let begun = Instant::now();
-        assert_eq!(rig.cluster.node(name).stop(), Some(0), "{}", rig.said());
-        let stopped = begun.elapsed();
-        rig.cluster.node(name).up();
-        rig.is_whole().await;
-        rig.arrive(Duration::from_secs(60)).await;
-        eprintln!(
-            "{name} restarted (stopped within {stopped:.1?}): longest gap {:.2} s",
-            longest_gap(&rig, &before).await
-        );
-    }
-    eprintln!("rolling restart of all nodes: longest gap of rows {:.2} s", longest_gap(&rig, &from).await);
-    rig.epochs_only_grow().await;
-    let gap = longest_gap(&rig, &from).await;
-    within("rolling restarts", gap, 1.0);
+    rolling_restarts(&mut rig).await;
 }

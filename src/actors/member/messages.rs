@@ -170,6 +170,8 @@ pub enum MemberOwn {
     LoadsTold { changes: u64, told: bool },
     /// End all sources at a safe point, then the actor.
     Retire,
+    /// Fact: the leader knows that this worker ends, or does not answer.
+    Parted,
     /// For the console.
     Report(RpcReplyPort<Value>),
 }

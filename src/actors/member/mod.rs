@@ -74,6 +74,8 @@ pub struct MemberShell {
     /// A leader that did not answer; another is tried first.
     avoided: Option<ractor::ActorId>,
     retiring: bool,
+    /// The leader is being told that this worker ends; the process must not be gone before the word is.
+    parting: bool,
     /// What the subtasks say of files of loads.
     loads: Arc<Loads>,
     /// After how many changes of it the leader was told.
@@ -105,6 +107,7 @@ impl Actor for MemberActor {
             leader: None,
             avoided: None,
             retiring: false,
+            parting: false,
             loads: Arc::default(),
             told: None,
             telling: false,
@@ -133,6 +136,10 @@ impl Actor for MemberActor {
                 shell.told = Some(changes).filter(|_| told).or(shell.told);
             }
             Post::Own(MemberOwn::Retire) => shell.retire(&me),
+            Post::Own(MemberOwn::Parted) => {
+                shell.parting = false;
+                shell.end_when_done(&me);
+            }
             Post::Own(MemberOwn::Report(reply)) => {
                 let _ = reply.send(json!({
                     "worker": shell.args.name,
@@ -343,7 +350,11 @@ impl MemberShell {
         }
         // The leader hears at once what runs here now, and asks again for what should run.
         self.link.hurry(Instant::now());
-        if self.retiring && self.actors.is_empty() {
+        self.end_when_done(me);
+    }
+
+    fn end_when_done(&self, me: &ActorRef<MemberMsg>) {
+        if self.retiring && !self.parting && self.actors.is_empty() {
             me.stop(None);
         }
     }
@@ -449,14 +460,17 @@ impl MemberShell {
         if let Some(leader) = self.find_leader().filter(|_| self.args.hands_over) {
             let leave = SchedulerAsk::Leave { name: self.args.name.clone(), incarnation: self.args.incarnation };
             let said = post::ask::<SchedulerOwn, _, SchedulerReply>(&leader, &leave, self.link.patience());
-            // It is on its way; whoever does not hear it notices that this worker is gone.
-            drop(said);
+            self.parting = true;
+            let me = me.clone();
+            tokio::spawn(async move {
+                // Whoever does not hear it notices that this worker is gone.
+                let _ = said.await;
+                let _ = me.send_message(Post::Own(MemberOwn::Parted));
+            });
         }
         for actor in self.actors.values() {
             let _ = actor.send_message(SourceMsg::Retire { kill: false });
         }
-        if self.actors.is_empty() {
-            me.stop(None);
-        }
+        self.end_when_done(me);
     }
 }

@@ -40,7 +40,7 @@ const CALM: u64 = 25_000;
 const TTL: Duration = Duration::from_secs(3);
 /// As in `consensus`: how long a leader believes in itself without a majority, and how early another is elected.
 const CONFIRMED: u64 = 1200;
-const ELECTION: std::ops::Range<u64> = 900..1200;
+const ELECTION: std::ops::Range<u64> = 600..1200;
 
 enum Word {
     Hello(Hello),

@@ -23,8 +23,9 @@ use crate::{
 /// A worker whose connection closed has this long to come back (less when its ttl is shorter).
 const CLOSED_GRACE: Duration = Duration::from_secs(1);
 /// A new leader waits this long for the workers to report before it takes sources from absent ones: longer than a
-/// worker's lease. To it comes how long a deposed leader may have gone on granting leases (docs/cluster.md).
-const ADOPT_GRACE: Duration = Duration::from_millis(3300);
+/// worker's lease by clocks that differ by 2 %. To it comes how long a deposed leader may have gone on granting leases,
+/// less the half of it, which passes at least before another can be elected (docs/cluster.md).
+const ADOPT_GRACE: Duration = Duration::from_millis(2700);
 /// The same assignment is not sent again before this.
 const RESEND: Duration = Duration::from_secs(3);
 /// Decisions that are proposed together at most.
@@ -114,7 +115,7 @@ impl Roster {
             workers: BTreeMap::new(),
             moving: BTreeSet::new(),
             wanted: Wanted::default(),
-            adopt_grace: ADOPT_GRACE + deposed,
+            adopt_grace: ADOPT_GRACE + deposed / 2,
             deposed,
             lost: BTreeMap::new(),
             started: now,

@@ -64,8 +64,8 @@ fn an_absent_worker_keeps_its_source_until_the_leader_has_heard_all() {
     let (_, state) = bound(now);
     let mut roster = Roster::new(now, DEPOSED);
     roster.hello(now, &state, &hello("w2", 2, vec![])).unwrap();
-    assert_eq!(due(&roster, now + SECOND * 4, &state), None);
-    assert_eq!(due(&roster, now + SECOND * 5, &state), Some(bind("s1", "w2")));
+    assert_eq!(due(&roster, now + SECOND * 3, &state), None);
+    assert_eq!(due(&roster, now + SECOND * 4, &state), Some(bind("s1", "w2")));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_new_leader_waits_only_for_workers_that_it_has_not_heard() {
     let (mut roster, state) = bound(now);
     let hurried = Hello { ttl_ms: 1000, ..hello("w1", 1, vec![holding(&state)]) };
     roster.hello(now, &state, &hurried).unwrap();
-    let (later, lost) = run(&mut roster, now, 4, &[("w2", 2, vec![])]);
+    let (later, lost) = run(&mut roster, now, 3, &[("w2", 2, vec![])]);
     assert_eq!((lost.len(), due(&roster, later, &state)), (1, None));
     let (later, _) = run(&mut roster, later, 1, &[("w2", 2, vec![])]);
     assert_eq!(due(&roster, later, &state), Some(bind("s1", "w2")));

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::{SourceConfig, mask};
+use crate::{
+    config::{SourceConfig, mask},
+    coordinator::state::ExpectedStage,
+};
 
 /// What the original prints for one incremental task on one source.
 const SHOWN: &str = "name: cap\ntask-mode: incremental\nis-sharding: false\nshard-mode: \"\"\nstrict-optimistic-shard-mode: false\nignore-checking-items: []\nmeta-schema: dm_meta_cap\nenable-heartbeat: false\nheartbeat-update-interval: 1\nheartbeat-report-interval: 10\ntimezone: \"\"\ncase-sensitive: false\ncollation_compatible: loose\ntarget-database:\n  host: 127.0.0.1\n  port: 3408\n  user: root\n  password: '******'\n  max-allowed-packet: null\n  session: {}\n  security: null\nmysql-instances:\n- source-id: mysql-01\n  meta:\n    binlog-name: mysql-bin.000002\n    binlog-pos: 739345243\n    binlog-gtid: 0-3407-94937\n  filter-rules: []\n  column-mapping-rules: []\n  route-rules: []\n  expression-filters: []\n  black-white-list: \"\"\n  block-allow-list: balist-01\n  mydumper-config-name: dump-01\n  mydumper: null\n  mydumper-thread: 0\n  loader-config-name: load-01\n  loader: null\n  loader-thread: 0\n  syncer-config-name: sync-01\n  syncer: null\n  syncer-thread: 0\n  validator-config-name: validator-01\nonline-ddl: true\nshadow-table-rules: []\ntrash-table-rules: []\nonline-ddl-scheme: \"\"\nroutes: {}\nfilters: {}\ncolumn-mappings: {}\nexpression-filter: {}\nblack-white-list: {}\nblock-allow-list:\n  balist-01:\n    do-tables: []\n    do-dbs:\n    - cap\n    ignore-tables: []\n    ignore-dbs: []\nmydumpers:\n  dump-01:\n    mydumper-path: ./bin/mydumper\n    threads: 4\n    chunk-filesize: \"64\"\n    statement-size: 0\n    rows: 0\n    where: \"\"\n    skip-tz-utc: true\n    extra-args: \"\"\nloaders:\n  load-01:\n    pool-size: 16\n    dir: ./dumped_data\n    sorting-dir-physical: \"\"\n    import-mode: logical\n    on-duplicate: \"\"\n    on-duplicate-logical: replace\n    on-duplicate-physical: none\n    disk-quota-physical: 0\n    checksum-physical: required\n    analyze: optional\n    range-concurrency: 0\n    compress-kv-pairs: \"\"\n    pd-addr: \"\"\nsyncers:\n  sync-01:\n    meta-file: \"\"\n    worker-count: 16\n    batch: 100\n    queue-size: 1024\n    checkpoint-flush-interval: 30\n    compact: false\n    multiple-rows: false\n    max-retry: 0\n    auto-fix-gtid: false\n    enable-gtid: false\n    disable-detect: false\n    safe-mode: false\n    safe-mode-duration: 60s\n    enable-ansi-quotes: false\nvalidators:\n  validator-01:\n    mode: none\n    worker-count: 4\n    validate-interval: 10s\n    check-interval: 5s\n    row-error-delay: 30m0s\n    meta-flush-interval: 5m0s\n    batch-query-size: 100\n    max-pending-row-size: 500m\n    max-pending-row-count: 2147483647\nclean-dump-file: true\nansi-quotes: false\nremove-meta: false\nexperimental:\n  async-checkpoint-flush: false\n";
@@ -77,6 +80,13 @@ validators: {v: {mode: full, row-error-delay: 90m}}
 "#;
     let first = TaskConfig::from_yaml(text).unwrap();
     let subtasks = first.expand(&sources()).unwrap();
+    // Stored in the replicated log and sent to workers, nothing gets lost either.
+    for subtask in &subtasks {
+        let stored = crate::coordinator::state::SubtaskRecord::new(subtask.clone(), ExpectedStage::Running);
+        let bytes = crate::wire::encode(&stored);
+        assert!(bytes.len() < 6000, "{} bytes", bytes.len());
+        assert_eq!(crate::wire::decode::<crate::coordinator::state::SubtaskRecord>(&bytes).unwrap(), stored);
+    }
     let printed = render_task(&subtasks).replace("'******'", "\"\"");
     let again = TaskConfig::from_yaml(&printed).unwrap_or_else(|e| panic!("{e}\n{printed}"));
     // The source's own filters are in the subtask already, so a second expansion must not see them again.
