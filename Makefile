@@ -28,8 +28,8 @@ test-long: servers ## 200 rounds of faults, and random workloads between all rel
 	DM_REPLICATION_SEEDS=$(or $(SEEDS),3) cargo test --test integration replication::
 	DM_RELEASES=all cargo test --test integration -- binlog:: rolled_back online::crashes:: ill_formed::
 	DM_FOLD_EVERY=1 DM_TABLES=1000 cargo test --test integration -- folding:: many_tables
-	DM_STREAM_ROUNDS=$(or $(ROUNDS),100) cargo test --test integration stream::kills:: -- --include-ignored
-	DM_RELEASES=all cargo test --test integration -- stream::zoo:: hot_rows --include-ignored
+	DM_STREAM_ROUNDS=$(or $(ROUNDS),100) cargo test --test integration stream::kills:: -- --include-ignored --skip tidb
+	DM_RELEASES=all cargo test --test integration -- stream::zoo:: stream::pairs:: hot_rows --include-ignored --skip tidb
 	cargo test --test integration -- --ignored a_process_that_ends_at_any a_crash_at_every_place_and_a_switch a_stall_says a_full_disk every_release_is_dumped
 
 test-cluster: servers ## three masters, three workers in namespaces, continuous writes: ROUNDS rounds of twenty faults (20), and 20,000 seeds of simulation

@@ -139,7 +139,7 @@ async fn compressed_files_are_loaded_and_csv_is_written() {
     many_rows(&source).await;
     let mut config = in_chunks(subtask(&source, &target, dir.path(), TaskMode::Full));
     let folder = dir.path().join("dump");
-    for (compression, ending) in [("gzip", ".sql.gz"), ("zstd", ".sql.zst")] {
+    for (compression, ending) in [("gzip", ".sql.gz"), ("zstd", ".sql.zst"), ("snappy", ".sql.snappy")] {
         config.mydumper.extra_args = format!("--compress {compression}");
         assert_eq!(run(UnitType::Dump, &config, 1).await.unwrap(), Ended::Finished);
         let packed = files::manifest(&folder).unwrap();

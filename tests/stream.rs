@@ -2,6 +2,9 @@
 
 mod indexes;
 mod kills;
+mod objects;
+mod pairs;
+mod told;
 mod zoo;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -55,6 +58,16 @@ fn env(config: &SubtaskConfig, epoch: u64) -> UnitEnv {
 async fn load(config: &SubtaskConfig, epoch: u64) -> Result<Ended, DmError> {
     assert!(units::build(UnitType::Dump, env(config, epoch))?.is_finished().await?);
     units::build(UnitType::Load, env(config, epoch))?.run(CancellationToken::new()).await
+}
+
+/// Dump and load, whichever the task's way has.
+async fn copy(config: &SubtaskConfig, epoch: u64) {
+    for unit in [UnitType::Dump, UnitType::Load] {
+        let unit = units::build(unit, env(config, epoch)).unwrap();
+        if !unit.is_finished().await.unwrap() {
+            assert_eq!(unit.run(CancellationToken::new()).await.unwrap(), Ended::Finished);
+        }
+    }
 }
 
 async fn assert_equal(source: &Server, target: &Server) {

@@ -24,7 +24,7 @@ fn rounds() -> u64 {
     std::env::var("DM_STREAM_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-async fn filled(source: &Server) {
+pub async fn filled(source: &Server) {
     source.exec(writer::TABLES).await;
     source
         .exec(&format!(
@@ -241,28 +241,6 @@ fn start_again(cluster: &mut Cluster) {
     }
 }
 
-#[tokio::test]
-#[ignore = "tier: make test-tidb"]
-async fn streamed_into_tidb_while_sixteen_writers_work() {
-    for source in [servers::mariadb(), servers::mysql()] {
-        let target = Server::of(Release::Tidb, &[]);
-        filled(&source).await;
-        let config = config(&source, &target);
-        let writers = Writers::start(&source, 16, Duration::from_millis(100), 5);
-        // Once through, and once more from a kill in the middle.
-        let unit = units::build(UnitType::Load, env(&config, 1)).unwrap();
-        let ended = tokio::select! {
-            ended = unit.run(CancellationToken::new()) => Some(ended),
-            () = reaches(&target, 40) => None,
-        };
-        drop(unit);
-        if ended.is_none() {
-            assert_eq!(load(&config, 2).await.unwrap(), Ended::Finished);
-        }
-        caught_up(&source, &target, &config, writers, 3).await;
-    }
-}
-
 /// INSERT is tried first on TiDB: rows that are there make it REPLACE, within a packet and in a chunk of several.
 #[tokio::test]
 #[ignore = "tier: make test-tidb"]
@@ -285,12 +263,7 @@ async fn rows_that_are_on_tidb_are_replaced() {
         // By the primary key, and by the other one.
         target.exec("INSERT INTO d.small VALUES (7, 7, 'there'), (900, 9, 'there')").await;
         target.exec("INSERT INTO d.large VALUES (3999, 1, 'there'), (4, 9000, 'there')").await;
-        for unit in [UnitType::Dump, UnitType::Load] {
-            let unit = units::build(unit, env(&config, 1)).unwrap();
-            if !unit.is_finished().await.unwrap() {
-                assert_eq!(unit.run(CancellationToken::new()).await.unwrap(), Ended::Finished);
-            }
-        }
+        copy(&config, 1).await;
         assert_equal(&source, &target).await;
         units::remove_meta(&config).await.unwrap();
     }

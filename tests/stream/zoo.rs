@@ -127,15 +127,6 @@ fn zoo(source: &Server, target: &Server, mode: TaskMode, import: &str, dir: &std
     config
 }
 
-async fn copy(config: &SubtaskConfig, epoch: u64) {
-    for unit in [UnitType::Dump, UnitType::Load] {
-        let unit = units::build(unit, env(config, epoch)).unwrap();
-        if !unit.is_finished().await.unwrap() {
-            assert_eq!(unit.run(CancellationToken::new()).await.unwrap(), Ended::Finished);
-        }
-    }
-}
-
 async fn assert_same(source: &Server, target: &Server) {
     let (mut from, mut to) = (source.conn().await, target.conn().await);
     let differences = compare::schema_differences(&mut from, ZOO, &mut to, ZOO).await;

@@ -61,6 +61,8 @@ pub fn reader(path: &Path) -> io::Result<Box<dyn io::Read + Send>> {
     Ok(match path.extension().and_then(|ending| ending.to_str()) {
         Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
         Some("zst") => Box::new(zstd::Decoder::new(file)?),
+        // The framing format, as dumpling writes it.
+        Some("snappy") => Box::new(snap::read::FrameDecoder::new(file)),
         _ => Box::new(file),
     })
 }

@@ -90,7 +90,6 @@ pub fn data_file(schema: &str, table: &str, chunk: usize, file: Option<usize>) -
 /// Rows that the loader doesn't read, by the name of their file: schema, table, and what they are.
 pub fn unread(name: &str) -> Option<(String, String, &'static str)> {
     let forms = [
-        (".snappy", "compressed with Snappy"),
         (".lz4", "compressed with LZ4"),
         (".xz", "compressed with XZ"),
         (".csv", "CSV without its part's number"),
@@ -116,7 +115,7 @@ pub fn is_csv(name: &str) -> bool {
 }
 
 /// Endings of compressed files.
-pub const COMPRESSED: [&str; 2] = [".gz", ".zst"];
+pub const COMPRESSED: [&str; 3] = [".gz", ".zst", ".snappy"];
 
 /// What a file is, by its name: our own, dumpling's and mydumper's names (`db.table.sql`, `db.table.00001.sql`).
 pub fn parse(name: &str) -> FileKind {
@@ -201,6 +200,7 @@ mod tests {
         assert_eq!(parse(&sequence_file("db", "s")), sequence);
         assert_eq!(parse("db.t.00001.sql.gz"), data("00001"));
         assert_eq!(parse("db.t.sql.zst"), data(""));
+        assert_eq!(parse("db.t.000000000.sql.snappy"), data("000000000"));
         assert_eq!(parse("db.t-schema.sql.gz"), FileKind::TableCreate { schema: "db".into(), table: "t".into() });
         assert_eq!(parse("db.t.00001.csv"), data("00001"));
         assert_eq!(parse("db.t.000000000.csv.zst"), data("000000000"));
@@ -214,8 +214,8 @@ mod tests {
         for (name, wanted) in [
             ("db.t.csv", "CSV without its part's number"),
             ("db.t.1.csv.zst", "CSV without its part's number"),
-            ("db.t.000000000.sql.snappy", "compressed with Snappy"),
-            ("db.t.csv.snappy", "compressed with Snappy"),
+            ("db.t.csv.snappy", "CSV without its part's number"),
+            ("db.t.000000000.sql.xz", "compressed with XZ"),
             ("db.t-schema.sql.lz4", "compressed with LZ4"),
         ] {
             assert_eq!(form(name), Some(("db.t".into(), wanted)), "{name}");

@@ -41,6 +41,7 @@ pub enum Compression {
     None,
     Gzip,
     Zstd,
+    Snappy,
 }
 
 impl Compression {
@@ -50,6 +51,7 @@ impl Compression {
             Compression::None => "",
             Compression::Gzip => ".gz",
             Compression::Zstd => ".zst",
+            Compression::Snappy => ".snappy",
         }
     }
 }
@@ -214,7 +216,8 @@ impl DumpOptions {
                     "no-compression" | "none" | "" => Compression::None,
                     "gzip" | "gz" => Compression::Gzip,
                     "zstd" | "zst" => Compression::Zstd,
-                    _ => return Err(invalid(name, value, "gzip, zstd or none")),
+                    "snappy" => Compression::Snappy,
+                    _ => return Err(invalid(name, value, "gzip, zstd, snappy or none")),
                 };
             }
             _ => return Err(unsupported(&format!("--{name}"), "use the source's `security` settings")),

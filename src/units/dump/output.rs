@@ -54,6 +54,7 @@ enum Sink {
     Plain(Counted),
     Gzip(GzEncoder<Counted>),
     Zstd(zstd::Encoder<'static, Counted>),
+    Snappy(Box<snap::write::FrameEncoder<Counted>>),
 }
 
 impl Sink {
@@ -63,6 +64,7 @@ impl Sink {
             Compression::None => Sink::Plain(plain),
             Compression::Gzip => Sink::Gzip(GzEncoder::new(plain, flate2::Compression::fast())),
             Compression::Zstd => Sink::Zstd(zstd::Encoder::new(plain, ZSTD_LEVEL)?),
+            Compression::Snappy => Sink::Snappy(Box::new(snap::write::FrameEncoder::new(plain))),
         })
     }
 
@@ -71,6 +73,7 @@ impl Sink {
             Sink::Plain(to) => to.write_all(bytes),
             Sink::Gzip(to) => to.write_all(bytes),
             Sink::Zstd(to) => to.write_all(bytes),
+            Sink::Snappy(to) => to.write_all(bytes),
         }
     }
 
@@ -81,6 +84,7 @@ impl Sink {
             Sink::Plain(to) => to,
             Sink::Gzip(to) => to.finish()?,
             Sink::Zstd(to) => to.finish()?,
+            Sink::Snappy(to) => to.into_inner().map_err(|e| io::Error::new(e.error().kind(), e.error().to_string()))?,
         };
         Ok((written.size, written.hash.digest()))
     }

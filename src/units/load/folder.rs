@@ -182,7 +182,7 @@ fn refuse_unread(listed: &[(PathBuf, FileKind)], lists: &BlockAllow) -> Result<(
             return Err(DmError::new(Code::LoadUnitInvalidFileEnding)
                 .msg(format!("{} is {form}, which is not read here; nothing of the dump was loaded", path.display()))
                 .workaround(
-                    "Please dump INSERT statements (`.sql`), plain or compressed with gzip (`.gz`) or Zstandard (`.zst`); or load \
+                    "Please dump INSERT statements (`.sql`), plain or compressed with gzip (`.gz`), Zstandard (`.zst`) or Snappy (`.snappy`); or load \
                      these files by other means, move them out of the folder, and resume the task.",
                 ));
         }

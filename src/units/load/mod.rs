@@ -12,7 +12,7 @@ mod csv;
 pub(in crate::units) mod folder;
 pub(in crate::units) mod indexes;
 mod left;
-mod objects;
+pub(in crate::units) mod objects;
 pub(in crate::units) mod progress;
 mod scan;
 pub(in crate::units) mod sender;
@@ -126,7 +126,7 @@ impl LoadUnit {
         let how = create::Creating { task, router: &router, policy: &policy, source: &source, mapped };
         failpoint::pass(&config.name, Place::LoadBeforeTables)?;
         self.create_schemas(&mut conn, &folder, &how).await?;
-        objects::sequences(self, &mut conn, &folder.sequences).await?;
+        objects::sequences(self, &mut conn, &objects::Object::of_files(&folder.sequences)?).await?;
         let there = self.create_tables(&store, &mut conn, &session, &folder, &known, &how).await?;
         failpoint::pass(&config.name, Place::LoadAfterTables)?;
         let mut plain = HashSet::new();
@@ -151,7 +151,7 @@ impl LoadUnit {
         self.load_files(data, shared).await?;
         let text = |file: &SchemaFile| ((file.target_schema.clone(), file.target_table.clone()), (file.clone(), None));
         indexes::build(config, &session, &mut conn, folder.tables.iter().map(text).collect(), &how).await?;
-        objects::views(self, &mut conn, &folder.views).await?;
+        objects::views(self, &mut conn, &objects::Object::of_files(&folder.views)?).await?;
         failpoint::pass(&config.name, Place::LoadBeforeFinish)?;
         self.answered("write the load state", store.finish(&mut conn, folder.metadata.as_ref())).await?;
         failpoint::pass(&config.name, Place::LoadAfterFinish)?;

@@ -38,7 +38,14 @@ use super::{
     engine,
     failpoint::{self, Place},
     link,
-    load::{self, LoadUnit, clear, create, indexes, progress::Counters, sender, store::Store, verb},
+    load::{
+        self, LoadUnit, clear, create, indexes,
+        objects::{self, Object},
+        progress::Counters,
+        sender,
+        store::Store,
+        verb,
+    },
     senders::Senders,
     session,
 };
@@ -172,24 +179,26 @@ impl StreamedLoad<'_> {
         let how = create::Creating { task, router: &router.clone(), policy: &policy, source: &defaults, mapped };
         let mut sides = Sides { store, target, session, source, server, options, router };
         let plan = self.plan(&mut sides).await?;
+        let views = Object::of_source("view", &plan.views, &sides.router)?;
         let mut known = Vec::new();
         if claimed.dump_id == id {
             known = self.same_structures(&mut sides, &plan).await?;
         } else if !claimed.dump_id.is_empty() {
             clear::rows_of(config, &sides.store, &mut sides.target, &claimed).await?;
         }
-        let work = if known.is_empty() {
+        let mut work = if known.is_empty() {
             let Sides { store, target, session, .. } = &mut sides;
             // In this order: "running" without a ledger would be another program's.
             store.set_status(target, "init").await?;
             store.reset(target, "").await?;
-            let (entries, there) = tables::create(config, session, target, &plan, &how).await?;
+            let (entries, there) = tables::create(self.unit, session, target, &plan, &how).await?;
             failpoint::pass(&config.name, Place::StreamAfterTables)?;
             self.begin(&mut sides, plan, (entries, there), &id).await?
         } else {
             self.go_on(&mut sides, plan, known).await?
         };
-        self.pump(sides, work, &how).await
+        self.pump(&mut sides, &mut work, &how).await?;
+        self.finish(sides, work, &views, &how).await
     }
 
     fn lists(&self) -> Result<BlockAllow> {
@@ -353,11 +362,11 @@ impl StreamedLoad<'_> {
         snapshot::take(&config.from, source, server, &plans, wanted).await
     }
 
-    async fn pump(&self, mut sides: Sides, mut work: Work, how: &create::Creating<'_>) -> Result<(), Failure> {
+    async fn pump(&self, sides: &mut Sides, work: &mut Work, how: &create::Creating<'_>) -> Result<(), Failure> {
         let config = &self.unit.env.config;
-        self.warn_of_engines(&work);
+        self.warn_of_engines(work);
         let chunks = tables::chunks_left(&work.tables, &work.entries)?;
-        self.expect(&work, &chunks);
+        self.expect(work, &chunks);
         sides.store.set_status(&mut sides.target, "running").await?;
         let packet: Option<u64> = sides
             .target
@@ -394,8 +403,21 @@ impl StreamedLoad<'_> {
         } else {
             pumped.await?;
         }
+        Ok(())
+    }
+
+    /// All rows are in.
+    async fn finish(
+        &self,
+        mut sides: Sides,
+        mut work: Work,
+        views: &[Object],
+        how: &create::Creating<'_>,
+    ) -> Result<(), Failure> {
+        let config = &self.unit.env.config;
         let texts = tables::texts(&work.tables);
         indexes::build(config, &sides.session, &mut sides.target, texts, how).await?;
+        objects::views(self.unit, &mut sides.target, views).await?;
         let plain = |table: &Arc<StreamTable>| !engine::is_transactional(&table.plan.engine);
         if work.tables.iter().any(plain) {
             // Their rows are of when they were read, not of a snapshot.

@@ -9,7 +9,10 @@ use crate::{
     units::{dump::DumpLocation, link},
 };
 
-const EVERY: Duration = Duration::from_secs(60);
+/// Ten looks within the source's retention are enough, and one a minute.
+fn pause(expires: Option<u64>) -> Duration {
+    Duration::from_secs(expires.map_or(60, |seconds| (seconds / 10).clamp(1, 60)))
+}
 
 /// What is known of the source's files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +31,7 @@ pub fn kept(files: &[String], needed: &str) -> Kept {
 /// Says once what an operator should do about the binlog. Never ends.
 pub async fn watch(db: &DbConfig, from: &DumpLocation, note: impl Fn(String)) -> DmError {
     let begun = Instant::now();
-    let mut first: Option<usize> = None;
+    let (mut first, mut every): (Option<usize>, _) = (None, pause(None));
     loop {
         match look(db, from).await {
             Ok((Kept::Gone, _)) => {
@@ -41,6 +44,7 @@ pub async fn watch(db: &DbConfig, from: &DumpLocation, note: impl Fn(String)) ->
                     );
             }
             Ok((Kept::Before(files), expires)) => {
+                every = pause(expires);
                 let before = *first.get_or_insert(files);
                 let near = (before > 0 && files == 0)
                     || expires.is_some_and(|expires| begun.elapsed().as_secs() > expires / 5 * 4);
@@ -54,7 +58,7 @@ pub async fn watch(db: &DbConfig, from: &DumpLocation, note: impl Fn(String)) ->
             }
             Err(error) => tracing::warn!(%error, "the source did not tell its binlog files"),
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(every).await;
     }
 }
 

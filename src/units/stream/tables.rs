@@ -24,7 +24,12 @@ use crate::{
             row::ColumnKind,
         },
         link,
-        load::{self, bytes, create, create_all, folder::SchemaFile, verb},
+        load::{
+            self, LoadUnit, bytes, create, create_all,
+            folder::SchemaFile,
+            objects::{self, Object},
+            verb,
+        },
     },
 };
 
@@ -37,12 +42,13 @@ fn file(name: String, schema: &str, target_schema: String, target_table: String)
 
 /// Creates schemas and tables on the target, and gives the ledger's rows of them, and the tables that were there before.
 pub async fn create(
-    config: &SubtaskConfig,
+    unit: &LoadUnit,
     session: &[(String, String)],
     conn: &mut Conn,
     plan: &DumpPlan,
     how: &create::Creating<'_>,
 ) -> Result<(Vec<Entry>, BTreeSet<Name>)> {
+    let config = &unit.env.config;
     let mut entries = Vec::new();
     let mut schemas = BTreeSet::new();
     for (schema, sql) in &plan.schemas {
@@ -54,6 +60,7 @@ pub async fn create(
         entries.push(Entry { name, target_schema: target.clone(), done: true, detail, ..Entry::default() });
         schemas.insert(target);
     }
+    objects::sequences(unit, conn, &Object::of_source("sequence", &plan.sequences, how.router)?).await?;
     // Several shards of this source may share a target table: the first look decides for all.
     let (mut files, mut wanted, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for table in &plan.tables {
