@@ -14,7 +14,7 @@ use dm::{
         Flavor, SubtaskConfig,
         subtask::{BlockAllowList, RouteRule, TaskMode},
     },
-    error::{Code, DmError},
+    error::{Code, DmError, policy},
     pb::UnitType,
     units::{self, Ended, Fence, UnitEnv},
 };
@@ -60,12 +60,18 @@ async fn load(config: &SubtaskConfig, epoch: u64) -> Result<Ended, DmError> {
     units::build(UnitType::Load, env(config, epoch))?.run(CancellationToken::new()).await
 }
 
-/// Dump and load, whichever the task's way has.
+/// Dump and load, whichever the task's way has, resumed as a subtask does it.
 async fn copy(config: &SubtaskConfig, epoch: u64) {
-    for unit in [UnitType::Dump, UnitType::Load] {
-        let unit = units::build(unit, env(config, epoch)).unwrap();
-        if !unit.is_finished().await.unwrap() {
-            assert_eq!(unit.run(CancellationToken::new()).await.unwrap(), Ended::Finished);
+    for kind in [UnitType::Dump, UnitType::Load] {
+        for last in [false, false, true] {
+            let unit = units::build(kind, env(config, epoch)).unwrap();
+            if unit.is_finished().await.unwrap() {
+                break;
+            }
+            match unit.run(CancellationToken::new()).await {
+                Ok(ended) => assert_eq!(ended, Ended::Finished),
+                Err(e) => assert!(!last && policy::is_resumable(&e.to_process_error()), "{e}"),
+            }
         }
     }
 }

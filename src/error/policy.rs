@@ -49,6 +49,9 @@ const UNIT_CODES: &[Code] = &[
     Code::LoadLightningChecksum,
 ];
 
+/// Of a lock that is refused for now: others' statements and transactions hold it off.
+const HELD_OFF: &[&str] = &["error 1205", "error 1213"];
+
 /// The same for the relay unit.
 const RELAY_CODES: &[Code] = &[
     Code::RelayUUIDSuffixNotValid,
@@ -74,6 +77,9 @@ pub fn is_resumable(error: &pb::ProcessError) -> bool {
     }
     if error.err_code == Code::ParserParseRelayLog as i32 {
         return !contains_any(&error.message.to_lowercase(), RELAY_FRAGMENTS);
+    }
+    if error.err_code == Code::DumpUnitGlobalLock as i32 && contains_any(&cause, HELD_OFF) {
+        return true;
     }
     if UNIT_CODES.iter().any(|code| *code as i32 == error.err_code) {
         return false;
@@ -146,6 +152,8 @@ mod tests {
             let code = *Code::ALL.iter().find(|code| **code as i32 == number).unwrap();
             assert!(!is_resumable(&error(code, "", "anything")), "{number}");
         }
+        let held_off = "Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction";
+        assert!(is_resumable(&error(Code::DumpUnitGlobalLock, "", held_off)));
         for code in [Code::DBBadConn, Code::SchemaTrackerCannotFetchDownstreamTable, Code::SyncerGetEvent, Code::NotSet]
         {
             assert!(is_resumable(&error(code, "", "anything")), "{code:?}");

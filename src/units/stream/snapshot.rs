@@ -10,7 +10,7 @@ use mysql_async::Conn;
 
 use crate::{
     config::subtask::DbConfig,
-    error::{Code, Result},
+    error::{Code, Result, policy},
     mysql::RowConn,
     schema::ServerInfo,
     units::dump::{
@@ -81,6 +81,10 @@ pub async fn take(
         if !one_place || taken.exit.is_none() {
             return Ok(together(taken));
         }
+    }
+    if policy::is_resumable(&refused.to_process_error()) {
+        // Held off, not refused: it says itself what to do.
+        return Err(refused);
     }
     Err(refused.workaround(
         "Without a lock all snapshots must stand at one place for tables without a key, and for all tables where no sync follows \
