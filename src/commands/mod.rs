@@ -33,7 +33,7 @@ pub mod source_patterns;
 pub mod start_task;
 mod status_table;
 pub mod stop_task;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub mod testing;
 pub mod transfer_source;
 pub mod validation;

@@ -42,6 +42,13 @@ pub async fn serve_master(
     config: Arc<MasterConfig>,
     stop: CancellationToken,
 ) -> Result<()> {
+    let limits = serve::Limits::of(config.max_connections, config.max_request_rate);
+    let security = config.security.clone();
+    run(listener, master_router(cluster, config), security, limits, stop, Code::MasterStartService).await
+}
+
+/// Everything that a master's port answers.
+pub fn master_router(cluster: Arc<dyn Cluster>, config: Arc<MasterConfig>) -> axum::Router {
     let security = config.security.clone();
     let service = master::Service { cluster: cluster.clone(), config };
     let mut rest = rest::routes(service.clone());
@@ -51,11 +58,9 @@ pub async fn serve_master(
     let grpc =
         MasterServer::new(service).max_decoding_message_size(REQUEST_LIMIT).max_encoding_message_size(usize::MAX);
     let router = Routes::new(grpc).add_service(KvServer::new(etcd::RelayWorkers)).into_axum_router();
-    let forward =
-        forward::Forward { cluster: cluster.clone(), security: security.clone(), in_vain: Default::default() };
+    let forward = forward::Forward { cluster: cluster.clone(), security, in_vain: Default::default() };
     let forward = axum::middleware::from_fn_with_state(forward, forward::to_leader);
-    let router = http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown).layer(forward);
-    run(listener, router, security, stop, Code::MasterStartService).await
+    http::with_master_pages(router, cluster).merge(rest).fallback(http::unknown).layer(forward)
 }
 
 /// Serves a worker's port until `stop` is cancelled.
@@ -63,25 +68,25 @@ pub async fn serve_worker(
     listener: TcpListener,
     view: Arc<dyn WorkerView>,
     security: Security,
+    limits: serve::Limits,
     stop: CancellationToken,
 ) -> Result<()> {
     let grpc = WorkerServer::new(worker::Service { view })
         .max_decoding_message_size(REQUEST_LIMIT)
         .max_encoding_message_size(usize::MAX);
     let router = http::with_pages(Routes::new(grpc).into_axum_router()).fallback(http::unknown);
-    run(listener, router, security, stop, Code::WorkerStartService).await
+    run(listener, router, security, limits, stop, Code::WorkerStartService).await
 }
 
 async fn run(
     listener: TcpListener,
     router: axum::Router,
     security: Security,
+    limits: serve::Limits,
     stop: CancellationToken,
     code: Code,
 ) -> Result<()> {
     // What is wrong with the files now is told at the start, not to each client.
     tls::server_config(&security).await.map_err(|why| DmError::new(code).msg("TLS can't be served").cause(why))?;
-    serve::run(listener, router, security, serve::Limits::default(), stop)
-        .await
-        .map_err(|e| DmError::new(code).cause(e))
+    serve::run(listener, router, security, limits, stop).await.map_err(|e| DmError::new(code).cause(e))
 }

@@ -36,11 +36,14 @@ struct Gateway {
 }
 
 async fn gateway() -> Gateway {
+    gateway_of(MasterConfig { name: "master1".into(), ..MasterConfig::default() }).await
+}
+
+async fn gateway_of(config: MasterConfig) -> Gateway {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (cluster, stop) = (MemoryCluster::new(), CancellationToken::new());
-    let config = Arc::new(MasterConfig { name: "master1".into(), ..MasterConfig::default() });
-    let served = tokio::spawn(serve_master(listener, cluster.clone(), config, stop.clone()));
+    let served = tokio::spawn(serve_master(listener, cluster.clone(), Arc::new(config), stop.clone()));
     Gateway { address, cluster, stop, served }
 }
 
@@ -237,7 +240,7 @@ async fn a_workers_port() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(serve_worker(listener, Arc::new(View), Security::default(), stop.clone()));
+    tokio::spawn(serve_worker(listener, Arc::new(View), Security::default(), serve::Limits::default(), stop.clone()));
     assert_eq!(http(address, "GET", "/status", "").await.0, "HTTP/1.1 200 OK");
     assert_eq!(http(address, "GET", "/actors", "").await.0, "HTTP/1.1 404 Not Found");
     let mut client = pb::worker_client::WorkerClient::connect(format!("http://{address}")).await.unwrap();

@@ -109,7 +109,8 @@ async fn run(
     log.form(master::plan(master).await?).await?;
     let node = node::start_standalone(name, master::options(log, leads), worker_options).await?;
     let stop = CancellationToken::new();
-    let http = gateway::serve_worker(worker_listener, worker::view(worker), worker.security.clone(), stop.clone());
+    let (view, limits) = (worker::view(worker), worker::limits(worker));
+    let http = gateway::serve_worker(worker_listener, view, worker.security.clone(), limits, stop.clone());
     let ran = tokio::select! {
         ran = master::run_until(&node, master, listener, log) => ran,
         () = log.attend(master::record(master), leading) => Err(log.stopped().await),

@@ -17,6 +17,7 @@ use crate::{
     gateway::{self, WorkerView},
     observe::events::NodeExited,
     pb,
+    transport::serve::Limits,
 };
 
 /// Runs a dm-worker until a signal; returns the exit code.
@@ -78,7 +79,7 @@ async fn serve(config: &WorkerConfig, masters: FindMasters, signals: &mut Signal
     };
     let node = node::start_worker(name, options(config, masters)).await?;
     let stop = CancellationToken::new();
-    let http = gateway::serve_worker(listener, view(config), config.security.clone(), stop.clone());
+    let http = gateway::serve_worker(listener, view(config), config.security.clone(), limits(config), stop.clone());
     tracing::info!(address = config.worker_addr, "dm-worker serves");
     let ran = tokio::select! {
         () = signals.wait() => Ok(()),
@@ -110,6 +111,11 @@ impl WorkerView for View {
     fn config(&self) -> String {
         self.config_toml.clone()
     }
+}
+
+/// What its port takes.
+pub(super) fn limits(config: &WorkerConfig) -> Limits {
+    Limits::of(config.max_connections, config.max_request_rate)
 }
 
 /// Of the three times that a worker may be silent the shortest: DM's are upper bounds of ours.

@@ -62,6 +62,16 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// With so many connections, of which one address may take a quarter, and so many requests a second of each.
+    pub fn of(connections: u64, rate: u64) -> Limits {
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
+        let requests = u32::try_from(rate).map_or(f64::from(u32::MAX), f64::from).max(1.0);
+        let connections_of_one = connections.div_ceil(4);
+        Limits { connections, connections_of_one, requests, burst: requests * 4.0, ..Limits::default() }
+    }
+}
+
 /// How long open requests may go on after the stop.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 /// Streams of one HTTP/2 connection.

@@ -239,9 +239,10 @@ impl Cluster {
         for i in 0..masters {
             // Late heartbeats of a machine without a free core must not look like a dead leader; what the default gives is
             // measured elsewhere.
-            let calm = ["--heartbeat-interval", "400ms"];
+            let heartbeat = std::env::var("DM_HEARTBEAT").unwrap_or_else(|_| "400ms".to_owned());
+            let calm = ["--heartbeat-interval", &heartbeat];
             let more = ["--openapi", "--advertise-peer-urls", &seen[i], "--initial-cluster", &members.join(",")];
-            let more: Vec<String> = more.iter().chain(&calm).map(ToString::to_string).collect();
+            let more: Vec<String> = more.iter().copied().chain(calm).map(str::to_owned).collect();
             let node = cluster.master(&format!("master{}", i + 1), &addresses[i], peers[i], &more);
             cluster.nodes.push(node);
         }

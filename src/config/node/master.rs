@@ -17,6 +17,10 @@ const MIN_QUOTA: i64 = 500 << 20;
 /// Where peers listen when nothing is written.
 const DEFAULT_PEER_URLS: &str = "http://127.0.0.1:8291";
 
+/// Without `max-connections` and `max-request-rate`.
+pub(super) const MAX_CONNECTIONS: u64 = 2048;
+pub(super) const MAX_REQUEST_RATE: u64 = 500;
+
 /// What `heartbeat-interval` may be.
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(5);
 
@@ -63,6 +67,9 @@ pub struct MasterConfig {
     pub cluster_secret: String,
     /// Ours: between two heartbeats of the leading master, and what a request between masters may take: a duration.
     pub heartbeat_interval: String,
+    /// Ours: open connections to the client port, and requests a second of one of them.
+    pub max_connections: u64,
+    pub max_request_rate: u64,
     /// What that file holds.
     pub secret_keys: SecretKeys,
     /// What the operator should know, to be logged at start.
@@ -111,6 +118,8 @@ impl Default for MasterConfig {
             secret_key_path: String::new(),
             cluster_secret: String::new(),
             heartbeat_interval: "150ms".into(),
+            max_connections: MAX_CONNECTIONS,
+            max_request_rate: MAX_REQUEST_RATE,
             secret_keys: SecretKeys::default(),
             warnings: Vec::new(),
             inline_tls: InlineTls::default(),
@@ -149,8 +158,14 @@ impl MasterConfig {
             copy.inline_tls.key = MASK.into();
         }
         let mut settings = copy.settings();
-        // Ours, and a secret one.
-        settings.retain(|s| s.key != "cluster-secret" && s.key != "heartbeat-interval");
+        // Ours: the secret one never, limits where they were set.
+        let shown = |key: &str| match key {
+            "cluster-secret" | "heartbeat-interval" => false,
+            "max-connections" => self.max_connections != MAX_CONNECTIONS,
+            "max-request-rate" => self.max_request_rate != MAX_REQUEST_RATE,
+            _ => true,
+        };
+        settings.retain(|s| shown(s.key));
         to_toml(&settings) + "\n[experimental]\n"
     }
 
@@ -220,6 +235,15 @@ impl MasterConfig {
     }
 }
 
+/// Limits of 0 are the usual ones: a port that takes nothing is of no use.
+pub(super) fn usual_when_zero(connections: &mut u64, rate: &mut u64) {
+    for (limit, usual) in [(connections, MAX_CONNECTIONS), (rate, MAX_REQUEST_RATE)] {
+        if *limit == 0 {
+            *limit = usual;
+        }
+    }
+}
+
 /// A comma list of URLs, each with a scheme (38039).
 fn with_scheme(urls: &str, scheme: &str) -> Result<String> {
     let mut out = Vec::new();
@@ -251,6 +275,8 @@ impl NodeConfig for MasterConfig {
         all.extend([
             setting("cluster-secret", "", "", Text(&mut self.cluster_secret)),
             setting("heartbeat-interval", "heartbeat-interval", HEARTBEAT, Text(&mut self.heartbeat_interval)),
+            setting("max-connections", "", "", Uint(&mut self.max_connections)),
+            setting("max-request-rate", "", "", Uint(&mut self.max_request_rate)),
             setting("rpc-timeout", "", "", Text(&mut self.rpc_timeout)),
             setting("rpc-rate-limit", "", "", Float(&mut self.rpc_rate_limit)),
             setting("rpc-rate-burst", "", "", Int(&mut self.rpc_rate_burst)),
@@ -300,6 +326,7 @@ impl NodeConfig for MasterConfig {
             return Err(DmError::new(Code::MasterConfigTimeoutParse)
                 .msg(format!("heartbeat-interval {text:?} is not a duration from 50ms to 5s")));
         }
+        usual_when_zero(&mut self.max_connections, &mut self.max_request_rate);
         if self.quota_backend_bytes < MIN_QUOTA {
             self.warnings.push(format!("quota-backend-bytes {} is raised to {MIN_QUOTA}", self.quota_backend_bytes));
             self.quota_backend_bytes = MIN_QUOTA;

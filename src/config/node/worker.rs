@@ -2,6 +2,7 @@
 
 use super::{
     InlineTls, NodeConfig, Parsed, StartCodes, check_tls, from_args, is_dialable, log_settings,
+    master::{MAX_CONNECTIONS, MAX_REQUEST_RATE, usual_when_zero},
     settings::{Setting, Slot, setting, to_toml},
     split_host_port, tls_settings,
 };
@@ -44,6 +45,9 @@ pub struct WorkerConfig {
     pub cluster_secret: String,
     /// Ours: how many sources this worker takes at most; 0 as many as needed, 1 as in DM.
     pub max_sources: u64,
+    /// Ours: open connections to the port, and requests a second of one of them.
+    pub max_connections: u64,
+    pub max_request_rate: u64,
     pub relay_dir: String,
     pub security: Security,
     /// True when `name` was not given and is the advertised address (a notice is printed).
@@ -68,6 +72,8 @@ impl Default for WorkerConfig {
             relay_keepalive_ttl: 1800,
             lease_ttl: LEASE_TTL,
             max_sources: 0,
+            max_connections: MAX_CONNECTIONS,
+            max_request_rate: MAX_REQUEST_RATE,
             cluster_secret: String::new(),
             relay_dir: String::new(),
             security: Security::default(),
@@ -106,6 +112,8 @@ impl WorkerConfig {
         let hidden = [
             ("lease-ttl", copy.lease_ttl == LEASE_TTL),
             ("max-sources", copy.max_sources == 0),
+            ("max-connections", copy.max_connections == MAX_CONNECTIONS),
+            ("max-request-rate", copy.max_request_rate == MAX_REQUEST_RATE),
             ("cluster-secret", true),
         ];
         let mut settings = copy.settings();
@@ -152,6 +160,8 @@ impl NodeConfig for WorkerConfig {
             setting("relay-keepalive-ttl", "relay-keepalive-ttl", RELAY_TTL, Int(&mut self.relay_keepalive_ttl)),
             setting("lease-ttl", "lease-ttl", LEASE, Uint(&mut self.lease_ttl)),
             setting("max-sources", "max-sources", MAX_SOURCES, Uint(&mut self.max_sources)),
+            setting("max-connections", "", "", Uint(&mut self.max_connections)),
+            setting("max-request-rate", "", "", Uint(&mut self.max_request_rate)),
             setting("cluster-secret", "", "", Text(&mut self.cluster_secret)),
             setting("relay-dir", "", "", Text(&mut self.relay_dir)),
         ]);
@@ -191,6 +201,7 @@ impl NodeConfig for WorkerConfig {
         if self.lease_ttl == 0 {
             self.lease_ttl = LEASE_TTL;
         }
+        usual_when_zero(&mut self.max_connections, &mut self.max_request_rate);
         if self.name.is_empty() {
             self.name = self.advertise_addr.clone();
             self.name_is_default = true;
