@@ -74,7 +74,7 @@ bench-tables:     ## the structures of 20,000 tables out of a real MariaDB and a
 bench-cluster:    ## three masters with 10, 100 and 1,000 sources and ten times as many subtasks, workers simulated; ARGS: see examples/bench_cluster/main.rs
 	scripts/servers.sh mariadb
 	cargo build --release --bins --example bench_cluster
-	target/release/examples/bench_cluster $(ARGS)
+	DM_HEARTBEAT=150ms target/release/examples/bench_cluster $(ARGS)
 
 FUZZ_SECONDS ?= 60
 fuzz:             ## every fuzz target for FUZZ_SECONDS each; needs a nightly toolchain (docs/fuzzing.md)
