@@ -54,7 +54,7 @@ async fn rows_speed_and_time_to_go_are_told_by_table() {
             async move { unit.run(CancellationToken::new()).await }
         });
         let fastest = std::cell::Cell::new(0);
-        let seen = until("all but the held rows", Duration::from_secs(40), || async {
+        let seen = until("all but the held rows", Duration::from_secs(60), || async {
             let seen = more(&*unit);
             let left = seen.total_chunks.saturating_sub(seen.finished_chunks);
             // Of a second or more, so that some look sees the rows arrive.
@@ -87,7 +87,7 @@ async fn rows_speed_and_time_to_go_are_told_by_table() {
 /// A source that is about to purge the binlog from which sync must begin, and one that has done it.
 #[tokio::test]
 async fn a_source_that_purges_what_sync_needs_is_noticed_during_the_load() {
-    let source = Server::of(Release::Mysql97, &["--binlog-expire-logs-seconds=20"]);
+    let source = Server::of(Release::Mysql97, &["--binlog-expire-logs-seconds=30"]);
     let target = servers::mariadb();
     filled(&source).await;
     source.exec("FLUSH BINARY LOGS; FLUSH BINARY LOGS").await;
@@ -98,14 +98,14 @@ async fn a_source_that_purges_what_sync_needs_is_noticed_during_the_load() {
         let unit = unit.clone();
         async move { unit.run(CancellationToken::new()).await }
     });
-    until("the load waits", Duration::from_secs(40), || async {
+    until("the load waits", Duration::from_secs(60), || async {
         if more(&*unit).finished_tables == 1 { Ok(()) } else { Err("not yet".into()) }
     })
     .await;
     assert!(!unit.notes().join(";").contains("purge"), "{:?}", unit.notes());
     let needed = source.binlog_end().await.0;
     source.exec(&format!("PURGE BINARY LOGS TO '{needed}'")).await;
-    until("the remark", Duration::from_secs(14), || async {
+    until("the remark", Duration::from_secs(60), || async {
         let notes = unit.notes().join(";");
         if notes.contains(&format!("is about to purge its binlog file {needed}")) { Ok(()) } else { Err(notes) }
     })
