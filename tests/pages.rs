@@ -1,8 +1,9 @@
-//! Profiles of a running node, as `go tool pprof` asks for them.
+//! What a running node shows on its port: profiles, its log and its level; and how dmctl finds a master.
 
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -11,12 +12,21 @@ use std::{
 use dm::observe::profile::pb::{Profile, Sample};
 use prost::Message;
 
-use crate::support::nodes::Cluster;
+use crate::support::{nodes::Cluster, wait::until};
 
 /// The head and the body of what a node answers.
 fn get(address: &str, path: &str) -> (String, Vec<u8>) {
+    ask(address, "GET", path, "")
+}
+
+pub fn ask(address: &str, method: &str, path: &str, body: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).unwrap();
     let at = reply.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
@@ -103,4 +113,67 @@ fn the_other_pages_of_profiles() {
         true => assert_eq!(status, "200"),
         false => assert!(status == "501" && text.contains("--features jemalloc"), "{text}"),
     }
+}
+
+fn body(reply: (String, Vec<u8>)) -> String {
+    String::from_utf8(reply.1).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_level_of_a_log_changes_while_a_node_runs_and_json_has_a_line_an_event() {
+    let mut cluster = Cluster::with_workers(1, 10);
+    cluster.add_worker_with("worker2", &["--log-format", "json"]);
+    for name in ["master1", "worker1"] {
+        let address = cluster.node(name).address().to_owned();
+        assert_eq!(body(get(&address, "/healthz")), "ok\n");
+        assert_eq!(body(get(&address, "/readyz")), "ok\n");
+        assert_eq!(body(get(&address, "/log-level")), "info\n");
+        assert_eq!(body(ask(&address, "PUT", "/log-level", "debug")), "ok\n");
+        assert_eq!(body(get(&address, "/log-level")), "debug\n");
+        let file = cluster.node(name).log_file();
+        until("a line of the new level", Duration::from_secs(30), || async {
+            // A connection that ends in rubbish is such a line.
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(b"\x16\x03rubbish\r\n\r\n").unwrap();
+            stream.read_to_end(&mut Vec::new()).ok();
+            let log = std::fs::read_to_string(&file).unwrap();
+            if log.contains("[DEBUG]") && log.contains("a connection ended") { Ok(()) } else { Err(log) }
+        })
+        .await;
+        assert!(body(get(&address, "/debug/log")).contains("[DEBUG]"));
+        assert_eq!(body(ask(&address, "PUT", "/log-level", "error")), "ok\n");
+    }
+    let log = cluster.node("worker2").log();
+    assert!(log.lines().count() > 3, "{log}");
+    for line in log.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(["level", "time", "caller", "message"].iter().all(|key| event[key].is_string()), "{line}");
+    }
+}
+
+#[test]
+fn dmctl_finds_a_master_by_the_environment_and_reads_commands_from_a_pipe() {
+    let cluster = Cluster::with_workers(1, 10);
+    let dmctl = |args: &[&str], masters: &str, input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dmctl"));
+        command.args(args).env("DM_MASTER_ADDR", masters).current_dir(cluster.folder.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (out.status.code(), text(out.stdout), text(out.stderr))
+    };
+    // The first of the list is nobody.
+    let masters = format!("127.0.0.1:1,http://{}", cluster.master_addr);
+    let (code, out, error) = dmctl(&["list-member", "--leader"], &masters, "");
+    assert!(code == Some(0) && out.contains("\"name\": \"master1\""), "{code:?} {out} {error}");
+    let (code, out, error) = dmctl(&[], &masters, "list-member --leader\nnonsense\n\nlist-member --worker\n");
+    assert!(code == Some(0) && !out.contains('\u{bb}'), "{code:?} {out} {error}");
+    let order =
+        ["\"name\": \"master1\"", "fail to run: [nonsense]", "\"name\": \"worker1\""].map(|text| out.find(text));
+    assert!(order.is_sorted() && order.iter().all(Option::is_some), "{order:?} {out}");
+    let (code, _, error) = dmctl(&["list-member"], "127.0.0.1:1", "");
+    assert!(code == Some(1) && error.contains("can't connect to 127.0.0.1:1"), "{code:?} {error}");
+    let (code, _, error) = dmctl(&["list-member"], "", "");
+    assert!(code == Some(1) && error.contains("master-addr"), "{code:?} {error}");
 }
