@@ -7,7 +7,7 @@ use crate::support::{
     compare,
     nodes::Cluster,
     servers::{self, Server},
-    wait::until,
+    wait::{until, while_moving},
 };
 
 const TASK: &str = "once";
@@ -51,10 +51,11 @@ async fn reaches(cluster: &Cluster, target: &Server, files: u32) {
 }
 
 async fn finishes(cluster: &Cluster, source: &Server, target: &Server) {
-    until("the load is finished", Duration::from_secs(120), || async {
+    while_moving("the load is finished", Duration::from_secs(60), || async {
         let out = cluster.dmctl_output(&["query-status", TASK]);
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
-        if text.contains("\"stage\": \"Finished\"") { Ok(()) } else { Err(format!("{text}\n{}", cluster.logs_tail())) }
+        let files = done(target).await;
+        if text.contains("\"stage\": \"Finished\"") { Ok(()) } else { Err(format!("{files} files: {text}")) }
     })
     .await;
     let (mut a, mut b) = (source.conn().await, target.conn().await);

@@ -67,7 +67,7 @@ async fn workers_share_sources_hand_them_over_and_are_forgotten() {
         assert!(text.contains(code), "{args:?}: {text}");
     }
     let forget = ["offline-member", "--worker", "--name", "worker2"];
-    let out = cluster.dmctl_output(&forget);
+    let out = cluster.dmctl_led(&forget);
     assert!(!out.status.success() && format!("{out:?}").contains("code=46005"), "{out:?}");
 
     // One that is stopped hands its source over before it is gone.
