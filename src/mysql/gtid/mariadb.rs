@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::parse_number;
 use crate::error::{Code, DmError, Result};
@@ -53,7 +54,7 @@ const MOST_OWN: usize = 16;
 #[serde(try_from = "String", into = "String")]
 pub struct MariadbGtidSet {
     shared: Arc<BTreeMap<u32, MariadbGtid>>,
-    own: BTreeMap<u32, MariadbGtid>,
+    own: SmallVec<[MariadbGtid; 2]>,
 }
 
 impl PartialEq for MariadbGtidSet {
@@ -70,12 +71,12 @@ impl MariadbGtidSet {
     }
 
     fn domains(&self) -> BTreeMap<u32, MariadbGtid> {
-        self.shared.values().chain(self.own.values()).map(|gtid| (gtid.domain, *gtid)).collect()
+        self.shared.values().chain(&self.own).map(|gtid| (gtid.domain, *gtid)).collect()
     }
 
     /// The last transaction of a domain.
     pub fn last(&self, domain: u32) -> Option<MariadbGtid> {
-        self.own.get(&domain).or_else(|| self.shared.get(&domain)).copied()
+        self.own.iter().find(|gtid| gtid.domain == domain).or_else(|| self.shared.get(&domain)).copied()
     }
 
     /// The last transaction of each domain, by domain.
@@ -85,10 +86,13 @@ impl MariadbGtidSet {
 
     /// Makes `gtid` the last of its domain, as the server does for every transaction it logs.
     pub fn add(&mut self, gtid: MariadbGtid) {
-        self.own.insert(gtid.domain, gtid);
+        match self.own.iter_mut().find(|own| own.domain == gtid.domain) {
+            Some(own) => *own = gtid,
+            None => self.own.push(gtid),
+        }
         if self.own.len() > MOST_OWN {
             let own = std::mem::take(&mut self.own);
-            Arc::make_mut(&mut self.shared).extend(own);
+            Arc::make_mut(&mut self.shared).extend(own.into_iter().map(|gtid| (gtid.domain, gtid)));
         }
     }
 
@@ -103,15 +107,15 @@ impl MariadbGtidSet {
         // What both share needs no look: of its domains, this set's own are never behind it.
         let common = Arc::ptr_eq(&self.shared, &other.shared) && self.own_is_ahead();
         let has = |gtid: &MariadbGtid| self.contains(gtid);
-        let shadowed = |gtid: &&MariadbGtid| !other.own.contains_key(&gtid.domain);
-        other.own.values().all(has) && (common || other.shared.values().filter(shadowed).all(has))
+        let shadowed = |gtid: &&MariadbGtid| !other.own.iter().any(|own| own.domain == gtid.domain);
+        other.own.iter().all(has) && (common || other.shared.values().filter(shadowed).all(has))
     }
 
     /// A domain may go back where a server's history was rewritten.
     fn own_is_ahead(&self) -> bool {
         let behind =
             |gtid: &MariadbGtid| self.shared.get(&gtid.domain).is_some_and(|shared| shared.sequence > gtid.sequence);
-        !self.own.values().any(behind)
+        !self.own.iter().any(behind)
     }
 
     /// Keeps the later of both in each domain.

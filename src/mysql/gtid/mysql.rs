@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::parse_number;
 use crate::error::{Code, DmError, Result};
@@ -104,9 +105,12 @@ const MOST_OWN: usize = 16;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MysqlGtidSet {
-    shared: Arc<BTreeMap<SourceId, Vec<Interval>>>,
-    own: BTreeMap<SourceId, Vec<Interval>>,
+    shared: Arc<BTreeMap<SourceId, Intervals>>,
+    own: SmallVec<[(SourceId, Intervals); 1]>,
 }
+
+/// Of one source; mostly one.
+type Intervals = SmallVec<[Interval; 2]>;
 
 impl PartialEq for MysqlGtidSet {
     fn eq(&self, other: &Self) -> bool {
@@ -127,15 +131,17 @@ impl MysqlGtidSet {
     }
 
     fn sources(&self) -> BTreeMap<&SourceId, &[Interval]> {
-        self.shared.iter().chain(&self.own).map(|(source, intervals)| (source, intervals.as_slice())).collect()
+        let own = self.own.iter().map(|(source, intervals)| (source, intervals));
+        self.shared.iter().chain(own).map(|(source, intervals)| (source, intervals.as_slice())).collect()
     }
 
-    fn intervals(&self, source: &SourceId) -> Option<&Vec<Interval>> {
-        self.own.get(source).or_else(|| self.shared.get(source))
+    fn intervals(&self, source: &SourceId) -> Option<&Intervals> {
+        let own = self.own.iter().find(|(own, _)| own == source).map(|(_, intervals)| intervals);
+        own.or_else(|| self.shared.get(source))
     }
 
     fn insert(&mut self, source: &SourceId, interval: Interval) {
-        if let Some(intervals) = self.own.get_mut(source) {
+        if let Some((_, intervals)) = self.own.iter_mut().find(|(own, _)| own == source) {
             return insert(intervals, interval);
         }
         if self.own.len() >= MOST_OWN {
@@ -144,7 +150,7 @@ impl MysqlGtidSet {
         }
         let mut intervals = self.shared.get(source).cloned().unwrap_or_default();
         insert(&mut intervals, interval);
-        self.own.insert(source.clone(), intervals);
+        self.own.push((source.clone(), intervals));
     }
 
     /// Adds one transaction, in a time that doesn't grow with the number of sources; the usual next number only moves the
@@ -163,7 +169,7 @@ impl MysqlGtidSet {
     }
 
     pub fn contains(&self, gtid: &MysqlGtid) -> bool {
-        let covers = |intervals: &Vec<Interval>| {
+        let covers = |intervals: &Intervals| {
             let at = intervals.partition_point(|i| i.end <= gtid.number);
             intervals.get(at).is_some_and(|i| i.start <= gtid.number)
         };
@@ -172,7 +178,7 @@ impl MysqlGtidSet {
 
     /// Whether every transaction of `other` is in this set.
     pub fn contains_set(&self, other: &Self) -> bool {
-        let has = |(source, wanted): (&SourceId, &Vec<Interval>)| {
+        let has = |(source, wanted): (&SourceId, &Intervals)| {
             let Some(have) = self.intervals(source) else { return false };
             wanted.iter().all(|w| {
                 let at = have.partition_point(|i| i.end < w.end);
@@ -181,14 +187,14 @@ impl MysqlGtidSet {
         };
         // What other's own stands for is part of it; what both share needs no look unless this set's own differs.
         let common = Arc::ptr_eq(&self.shared, &other.shared);
-        other.own.iter().all(has) && (common || other.shared.iter().all(has))
+        other.own.iter().map(|(source, wanted)| (source, wanted)).all(has) && (common || other.shared.iter().all(has))
     }
 
     /// What is in this set and not in `other`.
     pub fn without(&self, other: &Self) -> Self {
         let mut left = MysqlGtidSet::default();
         for (source, intervals) in self.sources() {
-            let taken = other.intervals(source).map(Vec::as_slice).unwrap_or_default();
+            let taken = other.intervals(source).map(Intervals::as_slice).unwrap_or_default();
             for Interval { start, end } in intervals {
                 let mut from = *start;
                 for cut in taken.iter().filter(|cut| cut.end > *start && cut.start < *end) {
@@ -210,7 +216,7 @@ impl MysqlGtidSet {
 }
 
 /// Puts an interval where it belongs and joins it with those it touches.
-fn insert(intervals: &mut Vec<Interval>, new: Interval) {
+fn insert(intervals: &mut Intervals, new: Interval) {
     let from = intervals.partition_point(|i| i.end < new.start);
     let to = from + intervals[from..].partition_point(|i| i.start <= new.end);
     if from == to {

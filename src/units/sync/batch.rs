@@ -14,6 +14,8 @@
 
 use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{
     causality::Pass,
     change::{Change, Kind, Op},
@@ -41,7 +43,7 @@ struct Entry {
     /// Whether the rows to be deleted or updated must be there.
     certain: bool,
     /// Indexes into the batch, in order: rows of one statement, or assignments to one row; none when nothing is left.
-    members: Vec<usize>,
+    members: SmallVec<[usize; 2]>,
 }
 
 /// Writes the body of a packet. `merge` false gives every change its own statement, to find a culprit.
@@ -97,7 +99,7 @@ fn rank(op: Op) -> u8 {
 
 impl Entry {
     fn of(index: usize, change: &Change, level: usize, table: usize) -> Entry {
-        Entry { op: change.op, level, table, certain: true, members: vec![index] }
+        Entry { op: change.op, level, table, certain: true, members: smallvec![index] }
     }
 }
 
@@ -106,6 +108,8 @@ struct Combining<'a> {
     changes: &'a [Change],
     entries: Vec<Entry>,
     tables: Vec<&'a TargetTable>,
+    /// Which of them each table that was met is.
+    met: Vec<(&'a TargetTable, usize)>,
     /// The entry that touched a key last.
     last: HashMap<u64, usize, BuildHasherDefault<Pass>>,
     /// The entry of the last change that foreign keys relate to others.
@@ -118,6 +122,7 @@ impl<'a> Combining<'a> {
             changes,
             entries: Vec::with_capacity(changes.len()),
             tables: Vec::new(),
+            met: Vec::new(),
             last: HashMap::with_capacity_and_hasher(changes.len() * 2, BuildHasherDefault::default()),
             related: None,
         };
@@ -160,11 +165,15 @@ impl<'a> Combining<'a> {
 
     /// Which of the tables of the batch. Tables that are merged into one share their statements.
     fn table(&mut self, table: &'a Arc<TargetTable>) -> usize {
-        let same = |known: &&TargetTable| std::ptr::eq(*known, &**table) || known.insert_head == table.insert_head;
-        self.tables.iter().position(same).unwrap_or_else(|| {
+        if let Some((_, at)) = self.met.iter().find(|(met, _)| std::ptr::eq(*met, &**table)) {
+            return *at;
+        }
+        let at = self.tables.iter().position(|known| known.insert_head == table.insert_head).unwrap_or_else(|| {
             self.tables.push(table);
             self.tables.len() - 1
-        })
+        });
+        self.met.push((table, at));
+        at
     }
 
     /// Makes one of a change and the only entry it has something in common with; false when they stay two.

@@ -45,7 +45,7 @@ pub struct Replay {
 #[derive(Debug)]
 pub enum Again {
     /// Of an XA transaction. `prepared` is None when that was before the task's start; it must be looked for.
-    Xa { xid: String, prepared: Option<Prepared> },
+    Xa { xid: String, prepared: Option<Box<Prepared>> },
     /// The transaction's own, without the row events that were rolled back. It ends with the event that ends at `end_pos`.
     Group(Dropped),
 }
@@ -106,7 +106,7 @@ async fn read(
     sent: &mut usize,
 ) -> Result<(), Unread> {
     if let Again::Xa { xid, prepared: prepared @ None } = &mut replay.what {
-        *prepared = Some(find(config, xid, &replay.transaction.before.position).await?);
+        *prepared = Some(Box::new(find(config, xid, &replay.transaction.before.position).await?));
     }
     let from = replay.begins_at();
     tracing::info!(%from, sent = *sent, "rows are read from the binlog again");
@@ -197,7 +197,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let item = match &self.replay.what {
-            Again::Xa { xid, prepared } => self.of_xa(xid, prepared.as_ref(), event.body)?,
+            Again::Xa { xid, prepared } => self.of_xa(xid, prepared.as_deref(), event.body)?,
             Again::Group(dropped) => self.of_group(dropped, event)?,
         };
         self.given += usize::from(item.is_some());

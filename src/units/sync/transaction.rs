@@ -280,7 +280,7 @@ impl Assembler {
         let (at, gtid) = (transaction.before.clone(), transaction.gtid.clone());
         let at = Prepared { at, gtid, dropped: held.dropped.clone() };
         if one_phase {
-            let what = Again::Xa { xid, prepared: Some(at) };
+            let what = Again::Xa { xid, prepared: Some(Box::new(at)) };
             hand_on(held.rows, Replay { transaction, what, start_pos: start, end_pos: end }, out);
         } else {
             self.shelf.put(&xid, held);
@@ -295,7 +295,7 @@ impl Assembler {
         }
         let Some(transaction) = self.current.as_ref().map(|current| current.transaction.clone()) else { return };
         let rows = self.shelf.take(&xid);
-        let prepared = self.forget(&xid);
+        let prepared = self.forget(&xid).map(Box::new);
         let what = Again::Xa { xid, prepared };
         hand_on(rows, Replay { transaction, what, start_pos: start, end_pos: end }, out);
         self.end(end, timestamp, out);
