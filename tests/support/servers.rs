@@ -47,14 +47,17 @@ pub fn mysql() -> Server {
     Server::start(Kind::Mysql, &[])
 }
 
-/// A port that nobody listens on now. Ports come from a range of this process, so that tests running side by side
-/// (also in other processes) don't draw the same one between the look and the use.
+/// A port that nobody listens on now. A process draws each of them once, from a beginning of its own on: one that is free now may
+/// belong to a node that is down for a moment, or to another process that is about to use it.
 pub fn free_port() -> u16 {
-    use std::sync::atomic::{AtomicU16, Ordering};
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 20000 + (std::process::id() % 97) as u16 * 100;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    /// Below those that systems give to clients.
+    const PORTS: std::ops::Range<u32> = 10_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(0x9e37_79b1) >> 8;
     loop {
-        let port = base + NEXT.fetch_add(1, Ordering::Relaxed) % 400;
+        let at = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let port = (PORTS.start + at) as u16;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
