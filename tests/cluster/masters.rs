@@ -130,16 +130,17 @@ async fn a_leader_that_is_cut_off_leads_no_more() {
         _ => port,
     });
     all_alive(&cluster, &["master1", "master2", "master3"]).await;
-    for _ in 0..4 {
+    until("master1 leads", Duration::from_secs(60), || async {
         let leads = leader(&cluster);
         if leads == "master1" {
-            break;
+            return Ok(());
         }
+        // On a busy machine it may have lost its lead by now; then the next one is asked.
         let at = cluster.nodes.iter().find(|n| n.name == leads).unwrap().address().to_owned();
         let out = cluster.dmctl_at(&at, &["operate-leader", "evict"]);
-        assert!(String::from_utf8_lossy(&out.stdout).contains("\"result\": true"), "{out:?}");
-    }
-    assert_eq!(leader(&cluster), "master1");
+        Err(format!("{leads} leads, evicted: {out:?}"))
+    })
+    .await;
     for name in ["master2", "master3"] {
         let at = cluster.nodes.iter().find(|n| n.name == name).unwrap().address();
         cluster.dmctl_at(at, &["operate-leader", "cancel-evict"]);
