@@ -25,8 +25,10 @@ const LOOK: Duration = Duration::from_millis(250);
 const NEAR: u64 = 50;
 /// How long another master may take to say that it lives.
 const ALIVE_LIMIT: Duration = Duration::from_millis(800);
-/// How long an eviction waits for another leader.
+/// How long an eviction waits for another leader: so long at least, and so many heartbeats, for elections take as long as these
+/// say and may have to be repeated.
 const EVICT_LIMIT: Duration = Duration::from_secs(10);
+const EVICT_HEARTBEATS: u32 = 32;
 
 impl Consensus {
     /// Runs as long as the log does. `leading` becomes true when this node leads with everything applied that was ever
@@ -170,12 +172,13 @@ impl Consensus {
         }
         // Followers elect another when they hear nothing; heartbeats are on again once one of them leads.
         config.heartbeat(false);
-        let left = self.raft.wait(Some(EVICT_LIMIT)).metrics(|m| m.state != ServerState::Leader, "another leads").await;
+        let limit = EVICT_LIMIT.max(self.heartbeat * EVICT_HEARTBEATS);
+        let left = self.raft.wait(Some(limit)).metrics(|m| m.state != ServerState::Leader, "another leads").await;
         config.heartbeat(true);
         left.map(drop).map_err(|_| {
             config.elect(true);
             DmError::new(Code::MasterInvalidOperateOp)
-                .msg(format!("no other master took over within {EVICT_LIMIT:?}"))
+                .msg(format!("no other master took over within {limit:?}"))
                 .workaround("Please use `list-member --master` to see whether a majority of the others is alive.")
         })
     }
