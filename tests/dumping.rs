@@ -268,7 +268,7 @@ async fn locked_tables_have_no_open_transactions() {
     assert_eq!(target.text("SELECT GROUP_CONCAT(a) FROM d.t").await, "1,2");
 }
 
-/// A disk of 2 MiB that is freed by the operator.
+/// A small disk that the operator enlarges, and then makes read-only.
 #[tokio::test]
 #[ignore = "tier: make test-long (it mounts a disk, as root)"]
 async fn a_full_disk_costs_no_chunk_that_is_written() {
@@ -297,8 +297,14 @@ async fn a_full_disk_costs_no_chunk_that_is_written() {
     let (done, notes, _) = dump(&env).await;
     assert_eq!(done.unwrap(), Ended::Finished);
     assert!(format!("{notes:?}").contains("goes on within its snapshot"), "{notes:?}");
+    // Read-only, it is loaded from, and says so to a dump, which doesn't begin.
+    mount("64m", "remount,ro,");
     assert_eq!(run(UnitType::Load, &config, 1).await.unwrap(), Ended::Finished);
     assert_equal(&source, &target).await;
+    let other = SubtaskConfig { name: "other".into(), ..in_chunks(subtask(&source, &target, &disk, TaskMode::Full)) };
+    let error = run(UnitType::Dump, &other, 1).await.unwrap_err();
+    let told = error.message().contains(&disk.display().to_string()) && !error.workaround_text().is_empty();
+    assert!(told && error.raw_cause().contains("Read-only file system"), "{error}");
     assert!(std::process::Command::new("umount").arg(&disk).status().unwrap().success());
 }
 

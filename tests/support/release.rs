@@ -42,7 +42,12 @@ impl Release {
         };
         match std::env::var("DM_RELEASES") {
             Ok(names) if names == "all" => all.to_vec(),
-            Ok(names) => all.iter().copied().filter(|release| named(release, &names)).collect(),
+            Ok(names) => {
+                let known =
+                    |name: &str| Release::ALL.iter().chain([&Release::Tidb]).any(|release| named(release, name));
+                assert!(names.split(',').all(known), "DM_RELEASES={names} names a release that there is not");
+                all.iter().copied().filter(|release| named(release, &names)).collect()
+            }
             Err(_) => everyday.to_vec(),
         }
     }
