@@ -69,8 +69,14 @@ async fn copy(config: &SubtaskConfig, epoch: u64) {
                 break;
             }
             match unit.run(CancellationToken::new()).await {
-                Ok(ended) => assert_eq!(ended, Ended::Finished),
-                Err(e) => assert!(!last && policy::is_resumable(&e.to_process_error()), "{e}"),
+                Ok(ended) => {
+                    assert_eq!(ended, Ended::Finished);
+                    break;
+                }
+                Err(e) => {
+                    assert!(!last && policy::is_resumable(&e.to_process_error()), "{e}");
+                    eprintln!("{kind:?} is resumed: {e}");
+                }
             }
         }
     }

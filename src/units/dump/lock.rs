@@ -33,13 +33,20 @@ pub struct Held {
     pub everything: bool,
 }
 
+/// What the source says to the wish for a lock.
+pub enum Granted {
+    Held(Held),
+    /// Its statements hold the lock on everything off, or would; with the error, if it was asked.
+    HeldOff(Option<mysql_async::Error>),
+}
+
 const GLOBALLY: &str = "FLUSH TABLES WITH READ LOCK";
 
 /// Takes what the task asks for, or what the source grants.
-pub async fn take(control: &mut Conn, server: &ServerInfo, readers: &Readers, tables: &[TablePlan]) -> Result<Held> {
-    let all = |lock| Held { lock, everything: true };
+pub async fn take(control: &mut Conn, server: &ServerInfo, readers: &Readers, tables: &[TablePlan]) -> Result<Granted> {
+    let all = |lock| Granted::Held(Held { lock, everything: true });
     match readers.consistency {
-        Consistency::None => return Ok(Held { lock: Lock::None, everything: false }),
+        Consistency::None => return Ok(Granted::Held(Held { lock: Lock::None, everything: false })),
         Consistency::Lock => {
             let locked = lock_tables(control, server, tables.iter(), &PATIENCE).await;
             return locked.map(|()| all(Lock::Tables)).map_err(|e| refused(&e, None));
@@ -55,20 +62,20 @@ pub async fn take(control: &mut Conn, server: &ServerInfo, readers: &Readers, ta
     }
     let apart = readers.apart && has_full_images(control).await?;
     if apart && runs_long(control).await? {
-        return keyless(control, server, tables, None).await;
+        return Ok(Granted::HeldOff(None));
     }
     let patience = if apart { &BRIEFLY[..] } else { &PATIENCE[..] };
     let Err(first) = with_retry(control, GLOBALLY, patience).await else { return Ok(all(Lock::Tables)) };
     match link::errno(&first) {
         // Not allowed to this user, or to anyone on a managed server.
         1045 | 1227 => {}
-        LOCK_WAIT if apart => return keyless(control, server, tables, Some(&first)).await,
+        LOCK_WAIT if apart => return Ok(Granted::HeldOff(Some(first))),
         LOCK_WAIT => {}
         _ => return Err(refused(&first, None)),
     }
     match lock_tables(control, server, tables.iter(), &PATIENCE).await {
         Ok(()) => Ok(all(Lock::Tables)),
-        Err(second) if apart && is_held_off(&second) => keyless(control, server, tables, Some(&second)).await,
+        Err(second) if apart && is_held_off(&second) => Ok(Granted::HeldOff(Some(second))),
         Err(second) => Err(refused(&first, Some(&second))),
     }
 }
@@ -91,18 +98,13 @@ pub async fn release(control: &mut Conn, server: &ServerInfo, lock: Lock) -> Res
 
 /// Without a lock on everything: safe mode squares what lies between the snapshots, for rows that can be told apart. Tables
 /// without a key are locked.
-async fn keyless(
+pub async fn keyless(
     control: &mut Conn,
     server: &ServerInfo,
     tables: &[TablePlan],
     first: Option<&mysql_async::Error>,
 ) -> Result<Held> {
     let count = tables.iter().filter(|table| !table.has_key).count();
-    tracing::warn!(
-        tables_without_a_key = count,
-        error = first.map(link::cause).unwrap_or_default(),
-        "statements on the source hold off its lock, or would: snapshots are taken without, and sync begins in safe mode"
-    );
     // Hot rows may hold off this lock as well: then both are tried in turn.
     let mut globally = first.is_some_and(is_held_off);
     let mut last = Ok(());

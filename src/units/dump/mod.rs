@@ -19,6 +19,7 @@ pub(in crate::units) mod plan;
 pub mod progress;
 pub(in crate::units) mod row;
 pub(in crate::units) mod snapshot;
+mod untouched;
 mod work;
 mod write;
 

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 
-use super::{lock, metadata::DumpLocation, options::Consistency, plan::TablePlan};
+use super::{
+    lock::{self, Granted},
+    metadata::DumpLocation,
+    options::Consistency,
+    plan::TablePlan,
+    untouched,
+};
 use crate::{
     config::subtask::DbConfig,
     error::{Code, DmError, Result, Scope},
@@ -100,7 +106,25 @@ pub async fn take(
 ) -> Result<Snapshot> {
     let mut conns = connections(db, server, readers.count, readers.limit).await?;
     let newer_command = has_newer_command(server);
-    let held = lock::take(control, server, &readers, tables).await?;
+    let held = match lock::take(control, server, &readers, tables).await? {
+        Granted::Held(held) => held,
+        Granted::HeldOff(error) => {
+            let keyless = tables.iter().filter(|table| !table.has_key).count();
+            tracing::warn!(
+                tables_without_a_key = keyless,
+                error = error.as_ref().map(link::cause).unwrap_or_default(),
+                "statements on the source hold off its lock, or would: snapshots are taken without, and sync begins in safe mode"
+            );
+            if keyless > 0
+                && !server.is_mariadb()
+                && let Some(location) = untouched::begin(control, server, &mut conns, tables).await?
+            {
+                let exit = Some(passed(db, control, server, &location).await?).filter(|exit| *exit != location);
+                return Ok(Snapshot { readers: conns, location, exit, newer_command });
+            }
+            lock::keyless(control, server, tables, error.as_ref()).await?
+        }
+    };
     let taken: Result<_> = async {
         let mut location = match held.everything {
             true => position(control, server, newer_command).await?,
@@ -197,42 +221,53 @@ async fn settled(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> R
 
 /// Begins a new binlog file, and gives its beginning; None: not allowed to.
 async fn new_file(conn: &mut Conn, server: &ServerInfo, newer_command: bool) -> Result<Option<DumpLocation>> {
-    if let Err(e) = conn.query_drop("FLUSH LOCAL BINARY LOGS").await {
-        if link::is_broken(&e) {
-            return Err(query(&e, "begin a new binlog file"));
-        }
-        tracing::info!(error = %link::cause(&e), "no new binlog file, what is being committed is given a second");
+    if !begin_file(conn).await? {
+        tracing::info!("no new binlog file: what is being committed is given a second");
         return Ok(None);
     }
-    let mut at = position(conn, server, newer_command).await?;
+    let at = position(conn, server, newer_command).await?;
+    // Where it isn't told: of MySQL 5.7 and later the set has only what is visible.
+    let start = start_of_file(conn, &at).await?;
+    Ok(Some(start.unwrap_or(DumpLocation { binlog_pos: FIRST_EVENT, ..at })))
+}
+
+/// Begins a new binlog file; false: not allowed to.
+pub(super) async fn begin_file(conn: &mut Conn) -> Result<bool> {
+    let Err(e) = conn.query_drop("FLUSH LOCAL BINARY LOGS").await else { return Ok(true) };
+    if link::is_broken(&e) {
+        return Err(query(&e, "begin a new binlog file"));
+    }
+    tracing::info!(error = %link::cause(&e), "the source begins no new binlog file for this user");
+    Ok(false)
+}
+
+/// The beginning of the binlog file that `at` is in; None: not allowed to see it.
+pub(super) async fn start_of_file(conn: &mut Conn, at: &DumpLocation) -> Result<Option<DumpLocation>> {
+    let name = at.binlog_name.clone();
+    let mut start = DumpLocation { binlog_name: name, binlog_pos: FIRST_EVENT, gtid: String::new() };
     // The events that every file begins with.
     let sql = format!("SHOW BINLOG EVENTS IN {} LIMIT 2", quote_text(&at.binlog_name));
     let rows: Vec<Row> = match conn.query(&sql).await {
-        // Not allowed to: of MySQL 5.7 and later the set has only what is visible.
-        Err(e) if !link::is_broken(&e) => {
-            at.binlog_pos = FIRST_EVENT;
-            return Ok(Some(at));
-        }
+        Err(e) if !link::is_broken(&e) => return Ok(None),
         rows => rows.map_err(|e| query(&e, &sql))?,
     };
-    (at.binlog_pos, at.gtid) = (FIRST_EVENT, String::new());
     for row in rows {
         match cell(&row, 2).as_str() {
-            "Format_desc" => at.binlog_pos = cell(&row, 4).parse().unwrap_or(FIRST_EVENT),
+            "Format_desc" => start.binlog_pos = cell(&row, 4).parse().unwrap_or(FIRST_EVENT),
             "Previous_gtids" => {
-                at.binlog_pos = cell(&row, 4).parse().unwrap_or(FIRST_EVENT);
-                at.gtid = cell(&row, 5).split_whitespace().collect();
+                start.binlog_pos = cell(&row, 4).parse().unwrap_or(FIRST_EVENT);
+                start.gtid = cell(&row, 5).split_whitespace().collect();
             }
             _ => {}
         }
     }
-    Ok(Some(at))
+    Ok(Some(start))
 }
 
 /// Where a binlog file's first event is.
 const FIRST_EVENT: u64 = 4;
 
-fn cell(row: &Row, at: usize) -> String {
+pub(super) fn cell(row: &Row, at: usize) -> String {
     row.get_opt::<String, _>(at).and_then(std::result::Result::ok).unwrap_or_default()
 }
 

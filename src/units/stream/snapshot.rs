@@ -102,9 +102,11 @@ async fn is_quiet(control: &mut Conn, server: &ServerInfo) -> Result<bool> {
 }
 
 fn together(taken: Snapshot) -> Taken {
+    // Between the two places nothing of a table without a key was written; behind the snapshots, before `exit`, there may be.
+    let readers = taken.readers.into_iter().map(|conn| Reader { conn, at: taken.location.clone() });
+    let readers = readers.collect();
     let exit = taken.exit.unwrap_or_else(|| taken.location.clone());
-    let readers = taken.readers.into_iter().map(|conn| Reader { conn, at: exit.clone() });
-    Taken { readers: readers.collect(), location: taken.location, exit }
+    Taken { readers, location: taken.location, exit }
 }
 
 /// Snapshots that tell their own places; None when this server doesn't.
