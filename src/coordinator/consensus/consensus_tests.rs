@@ -108,7 +108,7 @@ fn rewrite(dir: &TempDir, change: impl FnOnce(&mut redb::Table<u64, &[u8]>, &mut
 }
 
 #[tokio::test]
-async fn a_file_of_the_second_format_is_written_anew_and_one_of_a_newer_refused_by_number() {
+async fn a_file_of_the_second_format_is_written_anew_and_others_are_refused_by_number() {
     use redb::ReadableTable;
 
     let dir = TempDir::new().unwrap();
@@ -141,11 +141,20 @@ async fn a_file_of_the_second_format_is_written_anew_and_one_of_a_newer_refused_
         });
     }
 
-    rewrite(&dir, |_, meta| _ = meta.insert("format", wire::encode(&4u32).as_slice()).unwrap());
-    let error = Consensus::alone(dir.path(), "m1").await.err().unwrap();
-    assert_eq!(error.code(), Code::MasterStartEmbedEtcdFail);
-    assert!(error.message().contains("is of format 4, this version knows 3"), "{error}");
-    assert!(error.workaround_text().contains("newer version"), "{error}");
+    for (version, told, advice) in
+        [(Some(4u32), "is of format 4", "newer version"), (None, "is of format 1", "No release")]
+    {
+        rewrite(&dir, |_, meta| {
+            match version {
+                Some(version) => drop(meta.insert("format", wire::encode(&version).as_slice()).unwrap()),
+                None => drop(meta.remove("format").unwrap()),
+            };
+        });
+        let error = Consensus::alone(dir.path(), "m1").await.err().unwrap();
+        assert_eq!(error.code(), Code::MasterStartEmbedEtcdFail);
+        assert!(error.message().contains(told) && error.message().contains("reads 2 to 3"), "{error}");
+        assert!(error.workaround_text().contains(advice), "{error}");
+    }
     // Nothing was changed by the refusal.
     rewrite(&dir, |_, meta| _ = meta.insert("format", wire::encode(&3u32).as_slice()).unwrap());
     let again = open(&dir).await;

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use super::{
     Entry, NodeId, Peer, TypeConfig,
-    format::{FORMAT, renewed},
+    format::{FORMAT, OLDEST, renewed},
 };
 use crate::{
     error::{Code, DmError},
@@ -96,11 +96,16 @@ impl Store {
                 open: watch::Sender::new(()),
             }),
         };
-        if let Some(version) = store.version().map_err(|e| damaged(&path, e))?.filter(|version| *version > FORMAT) {
-            let why = format!("{} is of format {version}, this version knows {FORMAT}", path.display());
-            return Err(DmError::new(Code::MasterStartEmbedEtcdFail)
-                .msg(why)
-                .workaround("Please start the newer version of dm-master that wrote it; nothing was changed."));
+        let unread = |version: &u32| !(OLDEST..=FORMAT).contains(version);
+        if let Some(version) = store.version().map_err(|e| damaged(&path, e))?.filter(unread) {
+            let why = format!("{} is of format {version}, this version reads {OLDEST} to {FORMAT}", path.display());
+            return Err(DmError::new(Code::MasterStartEmbedEtcdFail).msg(why).workaround(match version > FORMAT {
+                true => "Please start the newer version of dm-master that wrote it; nothing was changed.",
+                false => {
+                    "No release wrote it. Please move it away (nothing was changed), start with an empty `data-dir`, \
+                     create the sources and start the tasks again; a task then says how to take over what its target holds."
+                }
+            }));
         }
         let found = store.claim(owner).map_err(|e| damaged(&path, e))?;
         if found != owner {
@@ -117,7 +122,7 @@ impl Store {
         self.file.open.subscribe()
     }
 
-    /// The format of the file; None: it is new, or of the first version.
+    /// The format of the file; None: it is new.
     fn version(&self) -> Result<Option<u32>, Box<dyn std::error::Error>> {
         let read = self.file.db.begin_read()?;
         let meta = match read.open_table(META) {
@@ -125,7 +130,9 @@ impl Store {
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
             Err(e) => return Err(e.into()),
         };
-        Ok(meta.get(VERSION)?.map(|v| wire::decode::<u32>(v.value())).transpose()?)
+        let version = meta.get(VERSION)?.map(|v| wire::decode::<u32>(v.value())).transpose()?;
+        // The first version wrote none.
+        Ok(version.or(meta.get(OWNER)?.map(|_| 1)))
     }
 
     /// Writes the owner's name into a new file; returns the name that is there. The owner's file is of this version
@@ -134,7 +141,7 @@ impl Store {
         let write = self.file.db.begin_write()?;
         {
             let (mut log, mut meta) = (write.open_table(LOG)?, write.open_table(META)?);
-            let version = meta.get(VERSION)?.map(|v| wire::decode::<u32>(v.value())).transpose()?.unwrap_or(1);
+            let version = meta.get(VERSION)?.map(|v| wire::decode::<u32>(v.value())).transpose()?.unwrap_or(FORMAT);
             let found = meta.get(OWNER)?.map(|name| String::from_utf8_lossy(name.value()).into_owned());
             if let Some(found) = found.filter(|found| found != owner) {
                 return Ok(found);
