@@ -131,9 +131,37 @@ impl<'a> View<'a> {
         pairs.min_by_key(rank).map(|(source, worker)| bind(source, worker))
     }
 
+    /// The sources to move next, together: two that go back to their files, or one for the balance. None when it is empty.
+    pub fn next_moves(&self) -> Vec<Move> {
+        self.next_swap().map(Vec::from).or_else(|| Some(vec![self.next_balance()?])).unwrap_or_default()
+    }
+
+    /// Two sources, each of which has a worker without files of its unfinished load while the other's worker has them:
+    /// they change places. One alone stays where it is: it was sent there, or its worker was lost, and a worker that is
+    /// free again is no reason to stop it.
+    fn next_swap(&self) -> Option<[Move; 2]> {
+        let strays: Vec<(&str, &str)> = self.state.loads.keys().filter_map(|source| self.stray(source)).collect();
+        for (at, (source, worker)) in strays.iter().enumerate() {
+            let goes_home = |(other, there): &&(&str, &str)| {
+                worker != there && self.holds_files(source, there) && self.holds_files(other, worker)
+            };
+            if let Some((other, there)) = strays[at + 1..].iter().find(goes_home) {
+                return Some([go(source, worker, there), go(other, there, worker)]);
+            }
+        }
+        None
+    }
+
+    /// The worker of a source of whose load others have files, when it has none and is online.
+    fn stray<'s>(&self, source_id: &'s str) -> Option<(&'s str, &'a str)> {
+        let worker = &*self.state.bindings.get(source_id)?.worker;
+        let here = self.online.contains_key(worker) && self.state.workers.contains_key(worker);
+        (here && !self.holds_files(source_id, worker)).then_some((source_id, worker))
+    }
+
     /// A source to move so that the workers have about the same number: from the one with the most to the one with the
     /// fewest, as long as they differ by two. Never while a source waits for a worker.
-    pub fn next_move(&self) -> Option<Move> {
+    fn next_balance(&self) -> Option<Move> {
         if !self.unbound_sources().is_empty() {
             return None;
         }
@@ -146,7 +174,7 @@ impl<'a> View<'a> {
         }
         let movable = |source: &&str| !self.holds_files(source, from);
         let source_id = self.state.sources_of(from).filter(movable).last()?.to_owned();
-        Some(Move { source_id, from: (*from).to_owned(), to: (*to).to_owned() })
+        Some(go(&source_id, from, to))
     }
 
     fn was_last(&self, source_id: &str, worker: &str) -> bool {
@@ -156,6 +184,10 @@ impl<'a> View<'a> {
     fn holds_files(&self, source_id: &str, worker: &str) -> bool {
         self.state.loads.get(source_id).is_some_and(|loads| loads.values().any(|holder| holder == worker))
     }
+}
+
+fn go(source_id: &str, from: &str, to: &str) -> Move {
+    Move { source_id: source_id.to_owned(), from: from.to_owned(), to: to.to_owned() }
 }
 
 fn bind(source_id: &str, worker: &str) -> Decision {

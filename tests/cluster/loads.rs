@@ -111,3 +111,53 @@ async fn a_source_goes_to_the_worker_that_holds_the_files_of_its_load() {
     assert!(before < 100, "the load was over before it was paused: give it more rows");
     assert!(!cluster.node(&holder).log().contains("begins again"), "{}", cluster.logs_tail());
 }
+
+/// Workers of DM's kind, with one source each; two paused loads that were sent to each other's workers go back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-cluster"]
+async fn two_sources_that_have_each_others_files_change_places() {
+    let mut cluster = Cluster::with_workers(0, 10);
+    let one = cluster.file("worker.toml", "max-sources = 1\n");
+    for name in ["worker1", "worker2", "worker3"] {
+        cluster.add_worker_with(name, &["--config", &one]);
+    }
+    cluster.await_free_workers(3);
+    let (mut servers, mut targets) = (Vec::new(), Vec::new());
+    for id in ["src-1", "src-2"] {
+        let (source, target) = (filled(60_000).await, servers::mariadb());
+        cluster.create_source(id, &source, true);
+        let text = task(&target, "logical").replace("src-1", id).replace(TASK, &format!("{TASK}{id}"));
+        let file = cluster.file("task.yaml", &text);
+        cluster.dmctl_ok(&["start-task", &file]);
+        until("its dump is on its worker's disk", Duration::from_secs(60), || async {
+            let progress = format!("SELECT COUNT(*) FROM dm_meta.`{TASK}{id}_load_progress` WHERE done");
+            let n = target.answer(&progress).await.ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+            if n > 0 { Ok(()) } else { Err(cluster.logs_tail()) }
+        })
+        .await;
+        cluster.dmctl_ok(&["pause-task", &format!("{TASK}{id}")]);
+        servers.push(source);
+        targets.push(target);
+    }
+    let homes = ["src-1", "src-2"].map(|id| owner(&cluster, id));
+    let spare = ["worker1", "worker2", "worker3"].into_iter().find(|name| !homes.contains(&name.to_string())).unwrap();
+    for (id, to) in [("src-1", spare), ("src-2", &homes[0]), ("src-1", &homes[1])] {
+        cluster.dmctl_ok(&["transfer-source", id, to]);
+        assert_eq!(owner(&cluster, id), to);
+    }
+    until("each is where its files are", Duration::from_secs(60), || async {
+        let now = ["src-1", "src-2"].map(|id| owner(&cluster, id));
+        if now == homes { Ok(()) } else { Err(format!("{now:?} instead of {homes:?}\n{}", cluster.logs_tail())) }
+    })
+    .await;
+    for (id, (source, target)) in ["src-1", "src-2"].into_iter().zip(servers.iter().zip(&targets)) {
+        cluster.dmctl_ok(&["resume-task", &format!("{TASK}{id}")]);
+        until("the load is finished", Duration::from_secs(120), || async {
+            let text = cluster.dmctl(&["query-status", &format!("{TASK}{id}")]);
+            if text.contains("\"stage\": \"Finished\"") { Ok(()) } else { Err(text) }
+        })
+        .await;
+        let (mut a, mut b) = (source.conn().await, target.conn().await);
+        assert_eq!(compare::schema_differences(&mut a, "d", &mut b, "d").await, Vec::<String>::new());
+    }
+}

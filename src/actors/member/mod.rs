@@ -221,7 +221,7 @@ impl MemberShell {
             let reason = "the worker is shutting down".to_owned();
             return post::answer(reply, &MemberReply::Failed { reason });
         }
-        if !self.link.may_work() {
+        if !self.link.has_lease() {
             return post::answer(reply, &MemberReply::NotBound);
         }
         match self.sources.follow(&assignment) {

@@ -214,16 +214,8 @@ impl Link {
         self.accepted
     }
 
-    /// Whether an assignment may be followed: within a lease, or while the word that is to bring one is under way (its
-    /// answer may be overtaken by the assignment). A late word of a leader that is none any more starts nothing.
-    pub fn may_work(&mut self) -> bool {
-        if self.lease.is_none() && self.in_flight {
-            self.lease = Some(self.sent + self.ttl - self.ttl / 8);
-        }
-        self.lease.is_some()
-    }
-
-    /// Whether this worker may work.
+    /// Whether this worker may work, and follow an assignment. One that overtakes the answer that brings the lease is not
+    /// followed: it may as well be a late word of a leader that is none any more, or that has given this worker up.
     pub fn has_lease(&self) -> bool {
         self.lease.is_some()
     }

@@ -105,7 +105,9 @@ fn a_lease_counts_from_when_its_word_was_sent() {
     assert!(link.expired(start + Duration::from_secs(7)));
     assert!(!link.has_lease() && !link.accepted());
     assert!(!link.expired(start + Duration::from_secs(70)), "once");
-    assert!(!link.may_work(), "a late assignment starts nothing");
+    // Nor has it one while the next word is under way: a late assignment starts nothing.
+    assert_eq!(link.tick(start + Duration::from_secs(70)), Say::Hello);
+    assert!(!link.has_lease());
     // A leader that no majority confirms grants nothing.
     let at = start + Duration::from_secs(8);
     link.leader_changed(at);

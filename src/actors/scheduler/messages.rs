@@ -107,10 +107,10 @@ pub enum SchedulerOwn {
     AddSource { source: SourceRecord, worker: Option<String>, reply: RpcReplyPort<Result<String>> },
     /// Move a source to this worker: 46008, 46004, 46033. Answered when it is bound there.
     Transfer { source_id: String, worker: String, reply: RpcReplyPort<Result<()>> },
-    /// Fact: whether a source may be moved now.
-    MayMove { plan: Move, may: bool },
-    /// Fact: its worker let go of a source that moves (or did not answer in time, then its epoch is what stops it).
-    LetGo { plan: Move, reply: Option<RpcReplyPort<Result<()>>> },
+    /// Fact: whether these sources may be moved now.
+    MayMove { plan: Vec<Move>, may: bool },
+    /// Fact: their workers let go of sources that move (or did not answer in time, then their epochs are what stops them).
+    LetGo { plan: Vec<Move>, reply: Option<RpcReplyPort<Result<()>>> },
     /// Send a source's newest assignment to its worker, with an order; answered when the order is done.
     Push { source_id: String, order: Order, reply: RpcReplyPort<Pushed> },
     /// The member actor of a living worker.
@@ -147,9 +147,9 @@ impl SchedulerOwn {
 pub enum Then {
     Nothing,
     Answer(RpcReplyPort<Result<()>>),
-    /// A source was moved.
+    /// Sources were moved.
     Moved {
-        source_id: String,
+        sources: Vec<String>,
         reply: Option<RpcReplyPort<Result<()>>>,
     },
     /// Answer with the worker of this source once everything due is decided.

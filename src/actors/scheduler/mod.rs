@@ -261,10 +261,10 @@ impl SchedulerShell {
             SchedulerOwn::AddSource { source, worker, reply } => self.add_source(source, worker, reply),
             SchedulerOwn::Transfer { source_id, worker, reply } => self.transfer(me, source_id, worker, reply),
             SchedulerOwn::MayMove { plan, may } => match may {
-                true => self.start_move(me, plan, None),
+                true => self.start_moves(me, plan, None),
                 false => self.balance_at = Instant::now() + CALM * 3,
             },
-            SchedulerOwn::LetGo { plan, reply } => self.finish_move(plan, reply),
+            SchedulerOwn::LetGo { plan, reply } => self.finish_moves(plan, reply),
             SchedulerOwn::Push { source_id, order, reply } => self.push(me, &source_id, order, reply),
             SchedulerOwn::Locate { worker, reply } => drop(reply.send(self.member(&worker))),
             SchedulerOwn::Online(reply) => drop(reply.send(self.roster.online())),
@@ -348,8 +348,8 @@ impl SchedulerShell {
                 }
             }
             Then::Answer(reply) => drop(reply.send(result)),
-            Then::Moved { source_id, reply } => {
-                self.roster.moved(&source_id);
+            Then::Moved { sources, reply } => {
+                sources.iter().for_each(|source| self.roster.moved(source));
                 reply.map(|reply| reply.send(result));
             }
             Then::Place { source_id, reply } => match result {
@@ -439,6 +439,7 @@ impl SchedulerShell {
                 let (source, ours) = (&holding.source_id, holding.epoch);
                 tracing::warn!(worker, source, epoch, ours, "the worker has seen a newer epoch of the source");
             }
+            Ok(MemberReply::NotBound) => self.roster.not_taken(Instant::now(), worker, &holding),
             Ok(_) => {}
             Err(why) => {
                 tracing::warn!(worker, source = holding.source_id, error = %why, "a worker did not take its word")

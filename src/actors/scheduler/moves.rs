@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use prost::Message as _;
-use ractor::{ActorRef, RpcReplyPort};
+use ractor::{ActorCell, ActorRef, RpcReplyPort};
 
 use super::{CALM, ERRAND_LIMIT, Job, SchedulerMsg, SchedulerOwn, SchedulerShell, Then};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         post::{self, Post},
     },
     coordinator::{
-        ClusterChange, Rejection,
+        ClusterChange, Decision, Rejection,
         schedule::{Move, View},
         state::ClusterState,
     },
@@ -47,7 +47,7 @@ impl SchedulerShell {
             return drop(reply.send(Err(why.into())));
         }
         match from {
-            Some(from) => self.start_move(me, Move { source_id, from, to: worker }, Some(reply)),
+            Some(from) => self.start_moves(me, vec![Move { source_id, from, to: worker }], Some(reply)),
             None => {
                 let changes = vec![ClusterChange::Assign { source_id, worker }];
                 self.queue.push_back(Job { changes, then: Then::Answer(reply) });
@@ -55,65 +55,88 @@ impl SchedulerShell {
         }
     }
 
-    /// Asks the worker to let go of the source.
-    pub(super) fn start_move(
+    /// Asks the workers to let go of the sources.
+    pub(super) fn start_moves(
         &mut self,
         me: &ActorRef<SchedulerMsg>,
-        plan: Move,
+        plan: Vec<Move>,
         reply: Option<RpcReplyPort<Result<()>>>,
     ) {
-        if !self.roster.move_away(&plan.source_id) {
-            let why = Rejection::Malformed { reason: format!("source {} is being moved already", plan.source_id) };
+        if let Some(busy) = plan.iter().find(|one| self.roster.is_moving(&one.source_id)) {
+            let why = Rejection::Malformed { reason: format!("source {} is being moved already", busy.source_id) };
             reply.map(|reply| reply.send(Err(why.into())));
             return;
         }
-        tracing::info!(source = plan.source_id, from = plan.from, to = plan.to, "a source is moved");
-        let epoch = self.args.ledger.state().bindings.get(&plan.source_id).map_or(0, |b| b.epoch);
-        let request = MemberAsk::LetGo { source_id: plan.source_id.clone(), epoch };
-        let (member, me) = (self.member(&plan.from), me.clone());
+        let state = self.args.ledger.state();
+        let mut asked = Vec::new();
+        for Move { source_id, from, to } in &plan {
+            self.roster.move_away(source_id);
+            tracing::info!(source = source_id, from, to, "a source is moved");
+            let epoch = state.bindings.get(source_id).map_or(0, |b| b.epoch);
+            asked.push(let_go(self.member(from), from.clone(), source_id.clone(), epoch));
+        }
+        let me = me.clone();
         tokio::spawn(async move {
-            if let Some(member) = member
-                && let Err(why) = post::ask::<MemberOwn, _, MemberReply>(&member, &request, LET_GO_LIMIT).await
-            {
-                tracing::warn!(worker = plan.from, error = %why, "a worker did not let go of a source in time");
-            }
+            futures::future::join_all(asked).await;
             let _ = me.send_message(Post::Own(SchedulerOwn::LetGo { plan, reply }));
         });
     }
 
-    /// Binds the source to its new worker, unless something else became of it meanwhile.
-    pub(super) fn finish_move(&mut self, plan: Move, reply: Option<RpcReplyPort<Result<()>>>) {
-        let state = self.args.ledger.state();
-        let still = state.bindings.get(&plan.source_id).is_some_and(|b| b.worker == plan.from);
-        let there = self.roster.takers().contains_key(&plan.to);
-        let source_id = plan.source_id;
-        let changes = match still && there {
-            true => vec![ClusterChange::Assign { source_id: source_id.clone(), worker: plan.to }],
-            false => Vec::new(),
+    /// Binds the sources to their new workers: all of them, or none when something else became of one meanwhile.
+    pub(super) fn finish_moves(&mut self, plan: Vec<Move>, reply: Option<RpcReplyPort<Result<()>>>) {
+        let (state, takers) = (self.args.ledger.state(), self.roster.takers());
+        let still = |one: &Move| state.bindings.get(&one.source_id).is_some_and(|b| b.worker == one.from);
+        let possible = plan.iter().all(|one| still(one) && takers.contains_key(&one.to));
+        let sources = plan.iter().map(|one| one.source_id.clone()).collect();
+        let assign = |one: Move| Decision::Assign { source_id: one.source_id, worker: one.to };
+        let mut decisions: Vec<Decision> = plan.into_iter().map(assign).collect();
+        let changes = match (possible, decisions.pop()) {
+            // Alone it can tell why it is rejected.
+            (true, Some(last)) if decisions.is_empty() => vec![last.into()],
+            (true, Some(last)) => vec![ClusterChange::Decided { decisions: [decisions, vec![last]].concat() }],
+            _ => Vec::new(),
         };
-        self.queue.push_back(Job { changes, then: Then::Moved { source_id, reply } });
+        self.queue.push_back(Job { changes, then: Then::Moved { sources, reply } });
     }
 
-    /// Moves a source to a worker with fewer, when the cluster has been calm for a while and its tasks only sync.
+    /// Moves sources to where their files are, or one to a worker with fewer, when the cluster has been calm for a while
+    /// and their tasks only sync.
     pub(super) fn balance(&mut self, me: &ActorRef<SchedulerMsg>, now: Instant, state: &ClusterState) {
         if now < self.balance_at {
             return;
         }
         self.balance_at = now + CALM;
-        let Some(plan) = self.roster.next_move(state) else { return };
-        let Some(member) = self.member(&plan.from) else { return };
-        let request = MemberAsk::Query { source_id: plan.source_id.clone(), task: String::new() };
-        let asked = post::ask::<MemberOwn, _, MemberReply>(&member, &request, QUERY_LIMIT.max(ERRAND_LIMIT));
+        let plan = self.roster.next_moves(state);
+        let members: Vec<_> = plan.iter().filter_map(|one| self.member(&one.from)).collect();
+        if plan.is_empty() || members.len() < plan.len() {
+            return;
+        }
+        let request = |one: &Move| MemberAsk::Query { source_id: one.source_id.clone(), task: String::new() };
+        let asked: Vec<_> =
+            plan.iter().map(request).zip(members).map(|(request, member)| may_move(member, request)).collect();
         let me = me.clone();
         tokio::spawn(async move {
-            let may = match asked.await {
-                Ok(MemberReply::Status(bytes)) => {
-                    pb::QueryStatusResponse::decode(&bytes[..]).is_ok_and(|s| only_syncs(&s))
-                }
-                _ => false,
-            };
+            let may = futures::future::join_all(asked).await.into_iter().all(|may| may);
             let _ = me.send_message(Post::Own(SchedulerOwn::MayMove { plan, may }));
         });
+    }
+}
+
+/// Asks a worker to end a source at a safe point, and waits until it has.
+async fn let_go(member: Option<ActorCell>, worker: String, source_id: String, epoch: u64) {
+    let request = MemberAsk::LetGo { source_id, epoch };
+    if let Some(member) = member
+        && let Err(why) = post::ask::<MemberOwn, _, MemberReply>(&member, &request, LET_GO_LIMIT).await
+    {
+        tracing::warn!(worker, error = %why, "a worker did not let go of a source in time");
+    }
+}
+
+/// Whether a worker says that no task of a source would be set back by a move.
+async fn may_move(member: ActorCell, request: MemberAsk) -> bool {
+    match post::ask::<MemberOwn, _, MemberReply>(&member, &request, QUERY_LIMIT.max(ERRAND_LIMIT)).await {
+        Ok(MemberReply::Status(bytes)) => pb::QueryStatusResponse::decode(&bytes[..]).is_ok_and(|s| only_syncs(&s)),
+        _ => false,
     }
 }
 

@@ -28,6 +28,8 @@ const CLOSED_GRACE: Duration = Duration::from_secs(1);
 const ADOPT_GRACE: Duration = Duration::from_millis(2700);
 /// The same assignment is not sent again before this.
 const RESEND: Duration = Duration::from_secs(3);
+/// Or this, when the worker had no lease yet: the answer to its hello is on its way.
+const RESEND_UNLEASED: Duration = Duration::from_millis(200);
 /// Decisions that are proposed together at most.
 const MOST_DECISIONS: usize = 500;
 /// A gap between two ticks that means: this process slept, the workers could not be heard.
@@ -234,9 +236,14 @@ impl Roster {
         staying.map(|(name, live)| (name.clone(), live.limit)).collect()
     }
 
-    /// Whether a source may be taken from its worker for a move; it is not told to run it again until `moved`.
-    pub fn move_away(&mut self, source_id: &str) -> bool {
-        self.moving.insert(source_id.to_owned())
+    /// Whether a source is being taken from its worker for a move.
+    pub fn is_moving(&self, source_id: &str) -> bool {
+        self.moving.contains(source_id)
+    }
+
+    /// A source is taken from its worker, which is not told to run it again until `moved`.
+    pub fn move_away(&mut self, source_id: &str) {
+        self.moving.insert(source_id.to_owned());
     }
 
     /// A move is over.
@@ -244,11 +251,11 @@ impl Roster {
         self.moving.remove(source_id);
     }
 
-    /// A source to move for the balance, when nothing else is going on.
-    pub fn next_move(&self, state: &ClusterState) -> Option<Move> {
+    /// The sources to move next, together, when nothing else is going on.
+    pub fn next_moves(&self, state: &ClusterState) -> Vec<Move> {
         let online = self.takers();
         let calm = self.moving.is_empty() && state.bindings.values().all(|b| online.contains_key(&b.worker));
-        calm.then(|| View { state, online: &online }.next_move()).flatten()
+        if calm { View { state, online: &online }.next_moves() } else { Vec::new() }
     }
 
     /// The processes that the living workers run in.
@@ -361,6 +368,14 @@ impl Roster {
             if holding.digest != 0 {
                 live.running.push(holding);
             }
+        }
+    }
+
+    /// A worker did not take its word, because it has no lease (yet): it is told again soon.
+    pub fn not_taken(&mut self, now: Instant, worker: &str, holding: &Holding) {
+        let sent = self.workers.get_mut(worker).and_then(|live| live.sent.get_mut(&holding.source_id));
+        if let Some((_, at)) = sent.filter(|(word, _)| word == holding) {
+            *at = now.checked_sub(RESEND - RESEND_UNLEASED).unwrap_or(now);
         }
     }
 
