@@ -32,9 +32,10 @@ test-long: servers ## 200 rounds of faults, and random workloads between all rel
 	DM_RELEASES=all cargo test --test integration -- stream::zoo:: stream::pairs:: hot_rows --include-ignored --skip tidb
 	cargo test --test integration -- --ignored a_process_that_ends_at_any a_crash_at_every_place_and_a_switch a_stall_says a_full_disk every_release_is_dumped
 
-test-cluster: servers ## three masters, three workers in namespaces, continuous writes: ROUNDS rounds of twenty faults (20), and 20,000 seeds of simulation
+test-cluster: servers ## three masters, three workers in namespaces, continuous writes: ROUNDS rounds of twenty faults (20), an upgrade from the commit FORMER, and 20,000 seeds of simulation
 	DM_SCHEDULE_SEEDS=20000 DM_SIMULATION_SEEDS=20000 cargo test --lib -- scheduler:: schedule::
-	DM_CLUSTER_ROUNDS=$(or $(ROUNDS),20) cargo test --test integration cluster:: -- --nocapture --include-ignored --test-threads 1
+	DM_FORMER=$$(scripts/former.sh $(FORMER)) DM_CLUSTER_ROUNDS=$(or $(ROUNDS),20) \
+	cargo test --test integration cluster:: -- --nocapture --include-ignored --test-threads 1
 
 test-tidb:        ## the tests that need a tidb-server (built with Go, once): scenarios, random workloads, values, DDL, faults
 	scripts/servers.sh all

@@ -49,6 +49,22 @@ fn connect(address: &str) -> BufReader<TcpStream> {
     BufReader::new(stream)
 }
 
+/// More entries than are kept, by the master at this address.
+pub fn fill_log(address: &str) {
+    let write = |first: u32, count: u32| {
+        let mut api = connect(address);
+        for number in first..first + count {
+            ask(&mut api, "PUT", &topology(number));
+        }
+    };
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let write = &write;
+            scope.spawn(move || write(writer * CHANGES / WRITERS, CHANGES / WRITERS));
+        }
+    });
+}
+
 async fn all_alive(cluster: &Cluster, count: usize) {
     until("masters are alive", Duration::from_secs(60), || async {
         let text = members(cluster).unwrap_or_default().to_string();
@@ -71,18 +87,7 @@ async fn a_master_that_was_away_for_long_gets_a_snapshot_and_can_lead() {
     let (away, stays) = (names[0].clone(), names[1].clone());
     cluster.node(&away).kill();
     let address = cluster.node(&leads).address().to_owned();
-    let write = |first: u32, count: u32| {
-        let mut api = connect(&address);
-        for number in first..first + count {
-            ask(&mut api, "PUT", &topology(number));
-        }
-    };
-    std::thread::scope(|scope| {
-        for writer in 0..WRITERS {
-            let write = &write;
-            scope.spawn(move || write(writer * CHANGES / WRITERS, CHANGES / WRITERS));
-        }
-    });
+    fill_log(&address);
     ask(&mut connect(&address), "PUT", &topology(LAST));
     cluster.node(&away).up_later();
     all_alive(&cluster, 3).await;

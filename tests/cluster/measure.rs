@@ -18,13 +18,13 @@ fn told(what: &str, mut gaps: Vec<Duration>) -> f64 {
 }
 
 /// What is promised, on a machine with free cores; `DM_CLUSTER_PATIENCE` is how many times as long another may take.
-fn within(what: &str, seconds: f64, promised: f64) {
+pub fn within(what: &str, seconds: f64, promised: f64) {
     let patience: f64 = std::env::var("DM_CLUSTER_PATIENCE").ok().and_then(|n| n.parse().ok()).unwrap_or(1.0);
     assert!(seconds <= promised * patience, "{what}: {seconds:.2} s instead of {promised} s");
 }
 
 /// Rows that are written all the time, and when each arrived: a trigger of the target notes it.
-async fn tick(rig: &Rig) {
+pub async fn tick(rig: &Rig) {
     let source = &rig.sources[0];
     source.server.exec("CREATE TABLE busy.ticks (id BIGINT AUTO_INCREMENT PRIMARY KEY, v INT)").await;
     source.server.exec("INSERT INTO busy.ticks (v) VALUES (0)").await;
@@ -52,7 +52,7 @@ async fn tick(rig: &Rig) {
 }
 
 /// The longest time without a row since the arrival number `from`, in seconds.
-async fn longest_gap(rig: &Rig, from: &str) -> f64 {
+pub async fn longest_gap(rig: &Rig, from: &str) -> f64 {
     let sql = format!(
         "SELECT MAX(gap) FROM (SELECT TIMESTAMPDIFF(MICROSECOND, at, LEAD(at) OVER (ORDER BY n)) / 1e6 AS gap \
          FROM watch.seen WHERE n >= {from}) t"
@@ -61,7 +61,7 @@ async fn longest_gap(rig: &Rig, from: &str) -> f64 {
 }
 
 /// The number of the last row that arrived.
-async fn last(rig: &Rig) -> String {
+pub async fn last(rig: &Rig) -> String {
     let n = rig.target.text("SELECT COALESCE(MAX(n), 0) FROM watch.seen").await;
     n.parse::<u64>().unwrap().to_string()
 }

@@ -8,6 +8,7 @@ mod rig;
 mod rounds;
 mod rubbish;
 mod secured;
+mod upgrade;
 mod workers;
 
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -44,8 +45,13 @@ pub struct Rig {
 impl Rig {
     /// A cluster in a network of its own and a task from so many sources that syncs; `config` is written into the
     /// masters' configuration.
-    pub async fn start(mut lan: Lan, sources: usize, config: &str) -> Rig {
-        let (cluster, clocks) = cluster(&mut lan, config);
+    pub async fn start(lan: Lan, sources: usize, config: &str) -> Rig {
+        Rig::start_from(Node::built(), lan, sources, config).await
+    }
+
+    /// The same; its nodes run this program.
+    pub async fn start_from(program: PathBuf, mut lan: Lan, sources: usize, config: &str) -> Rig {
+        let (cluster, clocks) = cluster(&program, &mut lan, config);
         let open = ["--bind-address=*"];
         let target = Server::start(servers::Kind::Mariadb, &open);
         let mut all = Vec::new();
@@ -162,13 +168,18 @@ impl Rig {
     /// Waits until every source's tables are equal on both sides.
     pub async fn is_equal(&self) {
         for source in &self.sources {
-            until("both sides hold the same rows", Duration::from_secs(120), || async {
-                let (mut a, mut b) = (source.server.conn().await, self.target.conn().await);
-                let found = compare::schema_differences(&mut a, "busy", &mut b, &source.schema).await;
-                if found.is_empty() { Ok(()) } else { Err(format!("{}\n{}", found.join("\n"), self.said())) }
-            })
-            .await;
+            self.is_equal_from(source).await;
         }
+    }
+
+    /// Waits until one source's tables are equal on both sides.
+    pub async fn is_equal_from(&self, source: &Source) {
+        until("both sides hold the same rows", Duration::from_secs(120), || async {
+            let (mut a, mut b) = (source.server.conn().await, self.target.conn().await);
+            let found = compare::schema_differences(&mut a, "busy", &mut b, &source.schema).await;
+            if found.is_empty() { Ok(()) } else { Err(format!("{}\n{}", found.join("\n"), self.said())) }
+        })
+        .await;
     }
 
     /// The epochs of each source in the order of their commits, as the target's binlog has them: how many transactions
@@ -244,7 +255,7 @@ fn lane_epochs(text: &str) -> Vec<(String, u64)> {
 }
 
 /// Three masters with small disks and three workers, each in namespaces and with a clock of its own.
-fn cluster(lan: &mut Lan, config: &str) -> (Cluster, BTreeMap<String, WallClock>) {
+fn cluster(program: &Path, lan: &mut Lan, config: &str) -> (Cluster, BTreeMap<String, WallClock>) {
     let folder = tempfile::Builder::new().prefix("dm-cluster-").tempdir().unwrap();
     let databases = lan.database_ip();
     let mut cluster = Cluster { master_addr: String::new(), nodes: Vec::new(), folder, databases, flags: Vec::new() };
@@ -268,7 +279,7 @@ fn cluster(lan: &mut Lan, config: &str) -> (Cluster, BTreeMap<String, WallClock>
             .map(ToString::to_string)
             .collect();
         let before = [lan.enter(name, cluster.folder.path()), clocks[*name].worn()].concat();
-        cluster.nodes.push(Node::launched(name, cluster.folder.path(), &address, before, args));
+        cluster.nodes.push(Node::launched_from(program.into(), name, cluster.folder.path(), &address, before, args));
     }
     cluster.master_addr = ips.map(|ip| format!("{ip}:8261")).join(",");
     cluster.nodes.iter_mut().for_each(Node::listens);
@@ -279,7 +290,7 @@ fn cluster(lan: &mut Lan, config: &str) -> (Cluster, BTreeMap<String, WallClock>
         let args = ["worker", "--name", name, "--config", &of_workers, "--worker-addr", &address, "--join"];
         let args = args.iter().chain(&[cluster.master_addr.as_str()]).map(ToString::to_string).collect();
         let before = [lan.enter(name, &folder), clocks[name].worn()].concat();
-        let mut node = Node::launched(name, &folder, &address, before, args);
+        let mut node = Node::launched_from(program.into(), name, &folder, &address, before, args);
         node.listens();
         cluster.nodes.push(node);
     }

@@ -16,7 +16,7 @@ use super::{
 use crate::support::{lan::Lan, wait::until};
 
 /// Faults are what is tried here, not how fast a machine without a free core answers: heartbeats may be late.
-const PATIENT: &str = "heartbeat-interval = \"400ms\"\n";
+const PATIENT: &str = "400ms";
 
 /// For how long something is broken at least.
 const HELD: Duration = Duration::from_secs(6);
@@ -250,7 +250,9 @@ async fn processes_in_a_network_live_through_rounds_of_faults() {
     let seed = number("DM_CLUSTER_SEED").unwrap_or(7);
     let only = std::env::var("DM_CLUSTER_FAULT").ok();
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut rig = Rig::start(lan, if rounds > EVERY_DAY.len() { 3 } else { 2 }, PATIENT).await;
+    let heartbeat = std::env::var("DM_HEARTBEAT").unwrap_or_else(|_| PATIENT.to_owned());
+    let config = format!("heartbeat-interval = \"{heartbeat}\"\n");
+    let mut rig = Rig::start(lan, if rounds > EVERY_DAY.len() { 3 } else { 2 }, &config).await;
     let mut plan = Vec::new();
     if rounds <= EVERY_DAY.len() {
         plan.extend_from_slice(&EVERY_DAY[..rounds]);

@@ -152,6 +152,11 @@ async fn round(cluster: &mut Cluster, kind: u32, servers: (&Server, &Server), id
 /// Notes the epoch of every transaction that a lane commits, in the order of their commits.
 async fn watch_epochs(target: &Server) {
     let table = format!("dm_meta.{TASK}_lane_progress");
+    // A subtask that syncs may not have made it yet.
+    until("the table of lanes is there", Duration::from_secs(60), || async {
+        target.answer(&format!("SELECT COUNT(*) FROM {table}")).await.map_err(|e| e.to_string())
+    })
+    .await;
     target.exec("CREATE TABLE busy.epochs (n BIGINT AUTO_INCREMENT PRIMARY KEY, epoch BIGINT)").await;
     for event in ["INSERT", "UPDATE"] {
         target

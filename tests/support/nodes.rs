@@ -38,6 +38,8 @@ fn resolve(name: &str) -> PathBuf {
 /// One node process; killed when dropped.
 pub struct Node {
     pub name: String,
+    /// What is run the next time.
+    pub program: PathBuf,
     /// What stands before the program: the way into its namespaces.
     before: Vec<String>,
     args: Vec<String>,
@@ -61,10 +63,27 @@ impl Node {
 
     /// Like `start`, without waiting, and with a command before the program.
     pub fn launched(name: &str, folder: &Path, address: &str, before: Vec<String>, args: Vec<String>) -> Node {
+        Node::launched_from(Node::built(), name, folder, address, before, args)
+    }
+
+    /// The same, of this program.
+    pub fn launched_from(
+        program: PathBuf,
+        name: &str,
+        folder: &Path,
+        address: &str,
+        before: Vec<String>,
+        args: Vec<String>,
+    ) -> Node {
         let (name, folder, address) = (name.into(), folder.into(), address.into());
-        let mut node = Node { name, before, args, folder, process: None, address };
+        let mut node = Node { name, program, before, args, folder, process: None, address };
         node.launch(&[]);
         node
+    }
+
+    /// The program that these tests were built with.
+    pub fn built() -> PathBuf {
+        resolve("dm-node")
     }
 
     /// Starts the process without waiting.
@@ -103,7 +122,7 @@ impl Node {
         assert!(self.process.is_none(), "{} already runs", self.name);
         fs::create_dir_all(&self.folder).unwrap();
         let mut command = [self.before.as_slice(), before].concat();
-        command.push(resolve("dm-node").display().to_string());
+        command.push(self.program.display().to_string());
         command.extend(self.args.iter().cloned());
         self.process = Some(Leashed::start(&command, &self.folder, &self.log_file()));
     }
