@@ -23,6 +23,7 @@ mod many_tables;
 mod memory_limit;
 mod middle;
 mod mysql;
+mod newer_snapshot;
 mod nodes;
 mod objects;
 mod older_meta;

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
+    ledger::{LEDGER, PARTIAL},
     metadata::Metadata,
     names::{self, FileKind},
 };
@@ -20,7 +23,7 @@ pub const MARKER: &str = ".dm-dump";
 pub const MANIFEST: &str = ".dm-files";
 
 /// What a manifest says of a file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FileFacts {
     pub size: u64,
     /// Not compressed.
@@ -191,7 +194,7 @@ fn remove_files(files: &[(PathBuf, FileKind)]) -> io::Result<()> {
 /// Files that a dump or a load writes beside the dump's own.
 fn is_tool_file(path: &Path) -> bool {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
-    matches!(name, MARKER | MANIFEST | "metadata.partial" | "tidb_lightning_checkpoint.pb")
+    matches!(name, MARKER | MANIFEST | LEDGER | PARTIAL | "metadata.partial" | "tidb_lightning_checkpoint.pb")
         || (name.ends_with(".sql") && name.contains("-schema"))
 }
 

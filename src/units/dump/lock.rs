@@ -143,7 +143,7 @@ async fn runs_long(control: &mut Conn) -> Result<bool> {
 const LONG: u64 = 5;
 
 /// Safe mode needs rows' images in full.
-async fn has_full_images(control: &mut Conn) -> Result<bool> {
+pub async fn has_full_images(control: &mut Conn) -> Result<bool> {
     let sql = "SELECT @@GLOBAL.binlog_row_image";
     match control.query_first::<String, _>(sql).await {
         Ok(image) => Ok(image.is_none_or(|image| image.eq_ignore_ascii_case("FULL"))),

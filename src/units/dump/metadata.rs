@@ -34,7 +34,20 @@ pub struct Metadata {
     pub exit: Option<DumpLocation>,
     /// `SHOW BINARY LOG STATUS` (MySQL 8.2 and later) instead of `SHOW MASTER STATUS`.
     pub newer_command: bool,
+    /// Tables whose rows can't be told apart and are of a newer snapshot: their changes up to its place are in the dump.
+    pub later: Vec<Later>,
 }
+
+/// A table of a newer snapshot, and its place.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Later {
+    pub schema: String,
+    pub table: String,
+    pub at: DumpLocation,
+}
+
+/// Begins a line of ours, which others pass over: a [`Later`] as JSON.
+const LATER: &str = "Newer snapshot of a table:";
 
 const AFTER_POOL: &str = "/* AFTER CONNECTION POOL ESTABLISHED */";
 
@@ -49,6 +62,10 @@ impl Metadata {
         out.push_str(&block(command.to_owned(), &self.location));
         if let Some(exit) = &self.exit {
             out.push_str(&block(format!("{command} {AFTER_POOL}"), exit));
+        }
+        for later in &self.later {
+            // Texts and a number have a JSON form.
+            out.push_str(&format!("{LATER} {}\n", serde_json::to_string(later).unwrap_or_default()));
         }
         if let Some(finished) = &self.finished {
             out.push_str(&format!("Finished dump at: {finished}\n"));
@@ -68,6 +85,12 @@ impl Metadata {
                 out.started = at.trim().to_owned();
             } else if let Some(at) = said.strip_prefix("Finished dump at:") {
                 out.finished = Some(at.trim().to_owned());
+            } else if let Some(json) = line.strip_prefix(LATER) {
+                out.later.push(serde_json::from_str(json).map_err(|e| {
+                    DmError::new(Code::ParseMydumperMeta)
+                        .msg(format!("invalid place of a table in dump metadata {file}"))
+                        .cause(e)
+                })?);
             } else if matches!(line, "[master]" | "[source]") {
                 // mydumper 0.14 and later.
                 let place = parse_section(&mut lines, file)?;
@@ -181,8 +204,7 @@ mod tests {
             started: "2020-11-10 10:40:19".into(),
             finished: Some("2020-11-10 10:40:20".into()),
             location: at("mysql-bin.000001", 154, "0-1-7"),
-            exit: None,
-            newer_command: false,
+            ..Metadata::default()
         };
         let text = "Started dump at: 2020-11-10 10:40:19\nSHOW MASTER STATUS:\n\tLog: mysql-bin.000001\n\tPos: 154\n\tGTID:0-1-7\n\nFinished dump at: 2020-11-10 10:40:20\n";
         assert_eq!(meta.to_text(), text);
@@ -195,6 +217,10 @@ mod tests {
         let meta = Metadata::parse(text, "metadata").unwrap();
         assert_eq!(meta.location, at("b.1", 4, "u1:1-3,u2:1-9"));
         assert_eq!(meta.exit, Some(at("b.1", 9, "u1:1-4")));
+        let later = Later { schema: "d\n".into(), table: "t".into(), at: at("b.1", 9, "u1:1-4") };
+        let with = Metadata { later: vec![later], ..meta.clone() };
+        assert_eq!(Metadata::parse(&with.to_text(), "metadata").unwrap(), with);
+        assert!(Metadata::parse(&with.to_text().replace("{\"schema", "{"), "metadata").is_err());
         assert_eq!(Metadata::parse(&meta.to_text(), "metadata").unwrap(), meta);
     }
 

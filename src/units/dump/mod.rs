@@ -5,13 +5,17 @@
 
 pub(in crate::units) mod bounds;
 mod csv;
+mod cut;
 pub mod document;
 pub mod files;
 mod filter;
+mod identity;
 pub(in crate::units) mod keys;
+pub mod ledger;
 mod lock;
 pub mod metadata;
 pub mod names;
+mod newer;
 pub(in crate::units) mod options;
 mod output;
 pub use options::DumpOptions;
@@ -24,21 +28,23 @@ mod work;
 mod write;
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeSet,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
+use mysql_async::Conn;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use self::{
     files::Manifest,
+    ledger::{Begun, Ledger},
+    newer::Earlier,
     plan::{DumpPlan, TablePlan},
     progress::Counters,
     work::Unfinished,
-    write::Chunk,
 };
 use super::{
     Ended, Unit, UnitEnv,
@@ -48,12 +54,13 @@ use super::{
 use crate::{
     config::{SubtaskConfig, subtask::TaskMode},
     error::{Code, DmError, Result},
+    mysql::RowConn,
     pb,
     rules::BlockAllow,
-    schema::model::quote_name,
+    schema::{ServerInfo, model::quote_name},
 };
 
-pub use metadata::{DumpLocation, Metadata};
+pub use metadata::{DumpLocation, Later, Metadata};
 pub use work::Parked;
 
 /// A dump that meets a DDL statement begins again this many times.
@@ -87,10 +94,11 @@ impl DumpUnit {
         let options = DumpOptions::new(&config.mydumper, &config.from)?;
         let lists = BlockAllow::new(&config.block_allow_list, config.case_sensitive)
             .map_err(|e| DmError::new(Code::DumpUnitGenBAList).msg(e.message()).cause(e.raw_cause()))?;
+        let mut kept = self.left_over().await;
         for attempt in 1.. {
-            let kept = self.left_over(attempt == 1).await;
             match self.attempt(kept, &options, &lists, stop).await {
                 Err(Failure::StructureChanged(table)) if attempt < ATTEMPTS => {
+                    kept = Err(Some(format!("a DDL statement met it at {table}")));
                     tracing::warn!(task = %config.name, %table, "a DDL statement met the dump, which begins again");
                 }
                 Err(Failure::StructureChanged(table)) => {
@@ -108,17 +116,17 @@ impl DumpUnit {
 
     async fn attempt(
         &self,
-        kept: Option<Unfinished>,
+        kept: std::result::Result<Unfinished, Option<String>>,
         options: &DumpOptions,
         lists: &BlockAllow,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
         let mut work = match kept {
-            Some(work) => work,
-            None => tokio::select! {
+            Ok(work) => work,
+            Err(lost) => tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Failure::Stopped),
-                begun = self.begin(options, lists) => begun?,
+                begun = self.begin(lost, options, lists) => begun?,
             },
         };
         let done = work.run(stop).await;
@@ -134,71 +142,106 @@ impl DumpUnit {
         }
     }
 
-    /// The dump that an earlier run left, when its snapshot is still there.
-    async fn left_over(&self, first: bool) -> Option<Unfinished> {
+    /// The dump that an earlier run left, when its snapshot is still there; else why it isn't, if there was one.
+    async fn left_over(&self) -> std::result::Result<Unfinished, Option<String>> {
         let Some(mut work) = self.env.parked.take() else {
-            if first && files::is_begun(&self.dir(), &signature(&self.env.config)) {
-                self.note(
-                    "the dump begins again with a new snapshot: the worker, or the run, that held the last one is gone"
-                        .into(),
-                );
-            }
-            return None;
+            return Err(None);
         };
         let all = work.plan_chunks();
         if !work.is_in_folder(&self.dir(), &signature(&self.env.config)) {
-            self.note(
-                "the dump begins again with a new snapshot: what the last run wrote is not in the folder as it was"
-                    .into(),
-            );
-            return None;
+            return Err(Some("what the last run wrote is not in the folder as it was".into()));
         }
         work.keep_living_readers().await;
         if work.readers.is_empty() {
-            self.note(
-                "the dump begins again with a new snapshot: the source closed the connections of the last one".into(),
-            );
-            return None;
+            return Err(Some("the source closed the connections of the last one".into()));
         }
         self.counters.publish(&self.env.config.name, &self.env.config.source_id);
         self.counters.go_on(&work.counters);
-        self.counters.held(work.readers.len(), &work.meta.started);
+        self.counters.held(work.readers.len(), &work.taken);
         work.counters = self.counters.clone();
         let done = all.saturating_sub(work.chunks.len());
-        self.note(format!(
-            "the dump goes on within its snapshot of {} UTC: {done} of {all} chunks were there",
-            work.meta.started
-        ));
-        Some(work)
+        let taken = &work.taken;
+        self.note(format!("the dump goes on within its snapshot of {taken} UTC: {done} of {all} chunks were there"));
+        Ok(work)
     }
 
-    /// Prepares the folder, takes the snapshot, writes the structures and cuts the tables.
-    async fn begin(&self, options: &DumpOptions, lists: &BlockAllow) -> Result<Unfinished, Failure> {
+    /// A dump without the connections of an earlier run, for which `lost` gives the reason: goes on under a newer snapshot where that may be
+    /// done, else from the beginning.
+    async fn begin(
+        &self,
+        lost: Option<String>,
+        options: &DumpOptions,
+        lists: &BlockAllow,
+    ) -> Result<Unfinished, Failure> {
         let config = &self.env.config;
         let dir = self.dir();
-        files::prepare(&dir, &signature(config))?;
+        let begun = files::is_begun(&dir, &signature(config));
+        let told = begun || lost.is_some();
+        let lost = lost.unwrap_or_else(|| "the worker, or the run, that held the last one is gone".into());
+        let known = if begun { ledger::read(&dir) } else { None };
+        if known.is_none() {
+            // Before the source is asked for anything.
+            files::prepare(&dir, &signature(config))?;
+        }
         failpoint::pass(&config.name, Place::DumpBeforeSnapshot)?;
         let (mut control, server) = snapshot::control(&config.from).await?;
         let plan = plan::read(&config.from, &mut control, &server, lists, options).await?;
         for name in &plan.skipped {
             tracing::warn!(task = %config.name, %name, "not migrated: only tables are");
         }
+        let why = match known {
+            None => newer::unsuited(config).map_or(lost.clone(), |why| format!("{lost}; {why}")),
+            Some(known) => match newer::look(config, options, (&mut control, &server), known, &plan).await? {
+                Ok(earlier) => return self.go_on(earlier, lost, options, (&mut control, &server)).await,
+                Err(why) => format!("{lost}; {why}"),
+            },
+        };
+        if told {
+            self.note(format!("the dump begins again with a new snapshot: {why}"));
+            files::prepare(&dir, &signature(config))?;
+        }
+        self.begin_anew(plan, options, (&mut control, &server)).await
+    }
+
+    /// How snapshots are taken for so many pieces of work.
+    fn readers(&self, options: &DumpOptions, most: usize) -> snapshot::Readers {
+        snapshot::Readers {
+            count: options.threads.min(most.max(1)),
+            consistency: options.consistency,
+            apart: verb::lets_snapshots_differ(&self.env.config),
+            limit: options.read_limit,
+        }
+    }
+
+    /// Refuses a dump that takes clearly more than the disk has; the source's guess of its bytes.
+    fn enough_space(&self, options: &DumpOptions, bytes: u64) -> Result<()> {
+        let unchecked = |item: &String| item == "free_space" || item == "all";
+        if self.env.config.ignore_checking_items.iter().any(unchecked) {
+            return Ok(());
+        }
+        files::enough_space(&self.dir(), options.compression.packed(bytes))
+    }
+
+    /// Takes the snapshot, writes the structures and cuts the tables.
+    async fn begin_anew(
+        &self,
+        plan: DumpPlan,
+        options: &DumpOptions,
+        (control, server): (&mut Conn, &ServerInfo),
+    ) -> Result<Unfinished, Failure> {
+        let (config, dir) = (&self.env.config, self.dir());
         let rows = plan.tables.iter().map(|t| t.estimated_rows).sum();
         let bytes = plan.tables.iter().map(|t| t.estimated_bytes).sum();
-        if !config.ignore_checking_items.iter().any(|item| item == "free_space" || item == "all") {
-            files::enough_space(&dir, options.compression.packed(bytes))?;
-        }
+        self.enough_space(options, bytes)?;
         self.counters.publish(&config.name, &config.source_id);
         self.counters.begin(plan.tables.len() as u64, rows, bytes);
-        let readers = snapshot::Readers {
-            count: options.threads.min(plan.tables.len().max(1) * 4),
-            consistency: options.consistency,
-            apart: verb::lets_snapshots_differ(config),
-            limit: options.read_limit,
+        let identities = match newer::unsuited(config) {
+            None => Some(identity::read(control, server, &plan.tables).await?),
+            Some(_) => None,
         };
         let started = now();
-        let mut taken = snapshot::take(&config.from, &mut control, &server, readers, &plan.tables).await?;
-        drop(control);
+        let readers = self.readers(options, plan.tables.len().max(1) * 4);
+        let mut taken = snapshot::take(&config.from, control, server, readers, &plan.tables).await?;
         if taken.location.binlog_name.is_empty() && config.mode == TaskMode::All {
             return Err(DmError::from(Code::NoMasterStatus)
                 .workaround("Please switch the source's binlog on (log_bin), which incremental replication needs.")
@@ -206,29 +249,102 @@ impl DumpUnit {
         }
         failpoint::pass(&config.name, Place::DumpAfterSnapshot)?;
         self.counters.held(taken.readers.len(), &started);
-        write_schemas(&plan, &dir)?;
-        let (chunks, left) = cut(&mut taken.readers, &plan, options).await?;
-        self.counters.cut(chunks.len() as u64);
+        write_schemas(&plan, plan.tables.iter().map(|t| (&*t.schema, &*t.table, &*t.create_sql)), &dir)?;
+        let conditions = cut::conditions(taken.readers.first_mut(), &plan, options).await?;
+        let left = cut::left(&plan, &conditions, |_, _| false);
+        self.counters.cut(left.chunks.len() as u64);
         let meta = Metadata {
-            started,
-            finished: None,
+            started: started.clone(),
             location: taken.location,
             exit: taken.exit,
             newer_command: taken.newer_command,
+            ..Metadata::default()
         };
-        Ok(Unfinished {
-            signature: signature(config),
-            task: config.name.clone(),
-            dir,
+        let ledger = match identities {
+            Some(identities) => {
+                let source = newer::server_of(control, server).await?;
+                Some(Ledger::create(&dir, &Begun::new(source, &meta, &plan, conditions, identities), &[])?)
+            }
+            None => None,
+        };
+        Ok(self.unfinished(options, (plan, left), meta, started, taken.readers, ledger))
+    }
+
+    /// What an earlier run left is gone on with under a newer snapshot.
+    async fn go_on(
+        &self,
+        mut earlier: Earlier,
+        lost: String,
+        options: &DumpOptions,
+        (control, server): (&mut Conn, &ServerInfo),
+    ) -> Result<Unfinished, Failure> {
+        let (config, dir) = (&self.env.config, self.dir());
+        let missing = earlier.missing();
+        let (all, done) = earlier.chunks();
+        let begun = &earlier.begun;
+        self.enough_space(options, earlier.bytes_left())?;
+        self.counters.publish(&config.name, &config.source_id);
+        let rows = begun.tables.iter().map(|table| table.rows).sum();
+        self.counters.begin(begun.tables.len() as u64, rows, begun.tables.iter().map(|table| table.bytes).sum());
+        self.counters.cut(all as u64);
+        let started = now();
+        let mut readers = Vec::new();
+        if !missing.is_empty() {
+            let wanted = self.readers(options, all - done);
+            let taken = snapshot::take(&config.from, control, server, wanted, &missing).await?;
+            earlier.is_of(&taken.location, taken.exit);
+            readers = taken.readers;
+        }
+        failpoint::pass(&config.name, Place::DumpAfterSnapshot)?;
+        self.counters.held(readers.len(), &started);
+        let files = earlier.files();
+        files::remove_strays(&dir, &files)?;
+        let tables = earlier.begun.tables.iter().map(|t| (&*t.schema, &*t.table, &*t.create_sql));
+        write_schemas(&earlier.plan, tables, &dir)?;
+        let ledger = Ledger::create(&dir, &earlier.begun, &earlier.done)?;
+        let meta = earlier.begun.metadata(snapshot::has_newer_command(server));
+        let is_done: BTreeSet<(usize, usize)> = earlier.done.iter().map(|done| (done.table, done.number)).collect();
+        let conditions: Vec<Vec<String>> = earlier.begun.tables.iter().map(|table| table.conditions.clone()).collect();
+        let left = cut::left(&earlier.plan, &conditions, |table, number| is_done.contains(&(table, number)));
+        let tables = earlier.begun.tables.len() - missing.len();
+        let bytes = files.values().map(|facts| facts.text_size).sum();
+        self.counters.there(tables, done, earlier.done.iter().map(|done| done.rows).sum(), bytes);
+        self.note(match missing.len() {
+            0 => format!("the dump goes on: all {all} chunks were done ({lost})"),
+            _ => format!(
+                "the dump goes on under a new snapshot of {started} UTC: {done} of {all} chunks were done ({lost}); sync begins at the \
+                 first snapshot's place and is in safe mode up to this one's"
+            ),
+        });
+        let mut work = self.unfinished(options, (earlier.plan, left), meta, started, readers, Some(ledger));
+        work.files = files;
+        Ok(work)
+    }
+
+    fn unfinished(
+        &self,
+        options: &DumpOptions,
+        (plan, left): (DumpPlan, cut::Left),
+        meta: Metadata,
+        taken: String,
+        readers: Vec<RowConn>,
+        ledger: Option<Ledger>,
+    ) -> Unfinished {
+        Unfinished {
+            signature: signature(&self.env.config),
+            task: self.env.config.name.clone(),
+            dir: self.dir(),
             plan: Arc::new(plan),
             options: Arc::new(options.clone()),
             meta,
-            readers: taken.readers,
-            chunks,
-            left: Arc::new(left),
+            taken,
+            readers,
+            chunks: left.chunks,
+            left: Arc::new(left.of_table),
             files: Manifest::new(),
             counters: self.counters.clone(),
-        })
+            ledger,
+        }
     }
 
     /// All rows are in files: the manifest and, last, the metadata say so.
@@ -243,30 +359,6 @@ impl DumpUnit {
         self.counters.finish();
         Ok(())
     }
-}
-
-/// The chunks of all tables, the largest tables first, and how many each table has.
-async fn cut(
-    readers: &mut [crate::mysql::RowConn],
-    plan: &DumpPlan,
-    options: &DumpOptions,
-) -> Result<(VecDeque<Chunk>, Vec<AtomicUsize>), Failure> {
-    let Some(reader) = readers.first_mut() else { return Ok(Default::default()) };
-    let mut order: Vec<usize> = (0..plan.tables.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(plan.tables.get(*at).map_or(0, |table| table.estimated_bytes)));
-    let mut chunks = VecDeque::new();
-    let left: Vec<AtomicUsize> = plan.tables.iter().map(|_| AtomicUsize::new(0)).collect();
-    for at in order {
-        let (Some(table), Some(left)) = (plan.tables.get(at), left.get(at)) else { continue };
-        let conditions = match plan::chunk_conditions(reader, table, options).await {
-            Err(e) if is_structure_change(&e) => return Err(changed_structure(table)),
-            conditions => conditions?,
-        };
-        left.store(conditions.len(), std::sync::atomic::Ordering::Release);
-        let numbered = conditions.into_iter().enumerate();
-        chunks.extend(numbered.map(|(number, condition)| Chunk { table: at, number, condition, tries: 0 }));
-    }
-    Ok((chunks, left))
 }
 
 /// Whether a read failed because a DDL statement ran: the table was altered after the snapshot (1412), a column (1054) or
@@ -297,7 +389,12 @@ fn now() -> String {
     chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn write_schemas(plan: &DumpPlan, dir: &std::path::Path) -> Result<()> {
+/// Schemas, views and sequences of the plan, and tables with their CREATE statements.
+fn write_schemas<'a>(
+    plan: &DumpPlan,
+    tables: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
+    dir: &std::path::Path,
+) -> Result<()> {
     for (schema, sql) in &plan.schemas {
         write::write_small(dir, &names::schema_file(schema), &write::schema_text(sql))?;
     }
@@ -307,8 +404,8 @@ fn write_schemas(plan: &DumpPlan, dir: &std::path::Path) -> Result<()> {
     for (schema, name, sql) in &plan.views {
         write::write_small(dir, &names::view_file(schema, name), &write::schema_text(sql))?;
     }
-    for t in &plan.tables {
-        write::write_small(dir, &names::table_file(&t.schema, &t.table), &write::schema_text(&t.create_sql))?;
+    for (schema, table, sql) in tables {
+        write::write_small(dir, &names::table_file(schema, table), &write::schema_text(sql))?;
     }
     Ok(())
 }

@@ -93,6 +93,13 @@ impl Sink {
 /// A piece on its way to the disk; its memory comes back.
 type Writing = JoinHandle<io::Result<(Sink, Vec<u8>)>>;
 
+/// What became of a chunk.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub rows: u64,
+    pub files: Vec<(String, FileFacts)>,
+}
+
 /// The files of a chunk.
 pub struct DataFiles<'a> {
     dir: &'a Path,
@@ -228,9 +235,9 @@ impl<'a> DataFiles<'a> {
     }
 
     /// Ends the last file and tells them all.
-    pub async fn finish(&mut self) -> Result<Vec<(String, FileFacts)>> {
+    pub async fn finish(&mut self) -> Result<Written> {
         self.close().await?;
-        Ok(std::mem::take(&mut self.done))
+        Ok(Written { rows: self.rows, files: std::mem::take(&mut self.done) })
     }
 
     /// Removes what was written of a chunk that is given up: it will be written again, and its room is wanted.

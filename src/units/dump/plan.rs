@@ -11,6 +11,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use super::{
     bounds,
     document::TypesBy,
+    identity,
     keys::{self, SplitKey},
     options::DumpOptions,
     row::ColumnKind,
@@ -21,7 +22,10 @@ use crate::{
     error::{Code, DmError, Result, Scope},
     mysql::RowConn,
     rules::{BlockAllow, is_system_schema},
-    schema::{ServerInfo, model::quote_name},
+    schema::{
+        ServerInfo,
+        model::{quote_name, quote_text},
+    },
     units::link,
 };
 
@@ -34,6 +38,11 @@ pub struct TablePlan {
     pub estimated_rows: u64,
     pub estimated_bytes: u64,
     pub engine: String,
+    /// CREATE_TIME, in UTC; empty where it wasn't asked for.
+    pub created: String,
+    /// RENAME TABLE changes that time (MariaDB, MySQL before 8). Elsewhere it moves with the table, and a transaction with a snapshot is
+    /// told the time of then.
+    pub is_stamped: bool,
     /// Columns with a stored value of their own (generated ones are left out), in order.
     pub columns: Vec<(String, ColumnKind)>,
     /// SHOW CREATE TABLE when the dump began.
@@ -116,6 +125,7 @@ pub async fn read(
         let sql = created.first().map(|row| text(row, 1)).unwrap_or_default();
         plan.schemas.push((schema, sql));
     }
+    plan.tables.iter_mut().for_each(|table| table.is_stamped = identity::is_stamped(server));
     read_structures(conn, server, &mut plan, TypesBy::of(server)).await?;
     show_all(db, conn, server, &mut plan.tables).await?;
     Ok(plan)
@@ -171,9 +181,14 @@ pub async fn tables(
     figures: Figures,
 ) -> Result<(Vec<TablePlan>, Vec<(String, Other)>)> {
     let (mut out, mut others) = (Vec::new(), Vec::new());
-    let numbers = if figures == Figures::Wanted { "IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0)" } else { "0, 0" };
+    let numbers = if figures == Figures::Wanted {
+        "IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0), IFNULL(CREATE_TIME, '')"
+    } else {
+        "0, 0, ''"
+    };
     let listed = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, {numbers}, IFNULL(ENGINE, '') FROM information_schema.TABLES \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, {numbers}, IFNULL(ENGINE, '') \
+         FROM information_schema.TABLES \
          WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
          ORDER BY TABLE_SCHEMA, TABLE_NAME"
     );
@@ -193,7 +208,8 @@ pub async fn tables(
             table,
             estimated_rows: number(3),
             estimated_bytes: number(4),
-            engine: text(&row, 5),
+            created: text(&row, 5),
+            engine: text(&row, 6),
             ..TablePlan::default()
         });
     }
@@ -280,11 +296,25 @@ pub async fn show_create(conn: &mut Conn, schema: &str, table: &str) -> Result<S
     Ok(created.first().map(|row| text(row, 1)).unwrap_or_default())
 }
 
-/// [`show_create`] over a connection that reads rows.
-pub async fn shown_create(conn: &mut RowConn, schema: &str, table: &str) -> Result<String> {
-    let sql = format!("SHOW CREATE TABLE {}.{}", quote_name(schema), quote_name(table));
-    let created = conn.rows(&sql).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Upstream, &sql, &e))?;
-    Ok(created.text(0, 1))
+/// Whether the name still means the table of the plan, and in its structure. A table that RENAME put in its place may have the same
+/// structure: rows are read by name, whatever the snapshot.
+pub async fn is_unchanged(conn: &mut RowConn, table: &TablePlan) -> Result<bool> {
+    let failed = |sql: &str, e: mysql_async::Error| link::failed(Code::DBQueryFailed, Scope::Upstream, sql, &e);
+    let sql = format!("SHOW CREATE TABLE {}.{}", quote_name(&table.schema), quote_name(&table.table));
+    let shown = conn.rows(&sql).await.map_err(|e| failed(&sql, e))?;
+    if !same_structure(&shown.text(0, 1), &table.create_sql) {
+        return Ok(false);
+    }
+    if !table.is_stamped {
+        return Ok(true);
+    }
+    let sql = format!(
+        "SELECT IFNULL(CREATE_TIME, '') FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        quote_text(&table.schema),
+        quote_text(&table.table)
+    );
+    let created = conn.rows(&sql).await.map_err(|e| failed(&sql, e))?;
+    Ok(created.text(0, 0) == table.created)
 }
 
 /// The same structure, whatever the next auto-increment value is.

@@ -107,6 +107,16 @@ impl Counters {
         self.show();
     }
 
+    /// A dump goes on under a newer snapshot: tables, chunks and rows that are there.
+    pub fn there(&self, tables: usize, chunks: usize, rows: u64, bytes: u64) {
+        self.completed_tables.store(tables as u64, Relaxed);
+        self.completed_chunks.store(chunks as u64, Relaxed);
+        self.rows.store(rows, Relaxed);
+        self.bytes.store(bytes, Relaxed);
+        self.start_clock();
+        self.show();
+    }
+
     fn start_clock(&self) {
         let rows = self.rows.load(Relaxed);
         *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), rows));

@@ -19,6 +19,7 @@ use super::{
     Failure, changed_structure,
     files::Manifest,
     is_structure_change,
+    ledger::{Done, Ledger},
     metadata::Metadata,
     options::DumpOptions,
     plan::{self, DumpPlan},
@@ -52,6 +53,8 @@ pub struct Unfinished {
     pub options: Arc<DumpOptions>,
     /// Without its end.
     pub meta: Metadata,
+    /// When the snapshot was taken that the readers hold.
+    pub taken: String,
     pub readers: Vec<RowConn>,
     /// Chunks without files.
     pub chunks: VecDeque<Chunk>,
@@ -60,6 +63,8 @@ pub struct Unfinished {
     /// The data files that are complete.
     pub files: Manifest,
     pub counters: Arc<Counters>,
+    /// Where complete chunks are noted; None: another snapshot could not go on from there.
+    pub ledger: Option<Ledger>,
 }
 
 /// What one run of a subtask leaves to the next: an unfinished dump. Dropped, its connections and snapshot are gone.
@@ -140,6 +145,7 @@ impl Unfinished {
                 state: Mutex::new(State {
                     chunks: std::mem::take(&mut self.chunks),
                     files: std::mem::take(&mut self.files),
+                    ledger: self.ledger.take(),
                     lost: None,
                 }),
             });
@@ -163,6 +169,7 @@ impl Unfinished {
             let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             self.chunks = std::mem::take(&mut state.chunks);
             self.files = std::mem::take(&mut state.files);
+            self.ledger = state.ledger.take();
             lost = state.lost.take().or(lost);
             if let Some(failure) = failure {
                 return Err(failure);
@@ -179,9 +186,9 @@ fn snapshot_is_lost(last: Option<DmError>) -> DmError {
     let cause = last.map_or_else(String::new, |e| e.raw_cause().to_owned());
     DmError::new(Code::DBInvalidConn)
         .scope(crate::error::Scope::Upstream)
-        .msg("the source closed all connections of the dump's snapshot; the rest can't be read under another one")
+        .msg("the source closed all connections of the dump's snapshot")
         .cause(cause)
-        .workaround("Please check the source, then resume the task: the dump begins again with a new snapshot.")
+        .workaround("Please check the source, then resume the task: the dump goes on under a new snapshot where it can, or begins again.")
 }
 
 /// What the readers share.
@@ -199,6 +206,7 @@ struct Shared {
 struct State {
     chunks: VecDeque<Chunk>,
     files: Manifest,
+    ledger: Option<Ledger>,
     /// Why the last reader was lost.
     lost: Option<DmError>,
 }
@@ -254,7 +262,7 @@ impl Shared {
         let table = &self.plan.tables[chunk.table];
         let with =
             Dumping { table, options: &self.options, dir: &self.dir, counters: &self.counters, halt: &self.halt };
-        let files = match write::dump_chunk(conn, chunk, &with).await {
+        let written = match write::dump_chunk(conn, chunk, &with).await {
             Err(e) if is_structure_change(&e) => return Err(changed_structure(table)),
             Ok(None) => return Ok(false),
             done => done?.unwrap_or_default(),
@@ -269,15 +277,23 @@ impl Shared {
             self.counters.table_done();
         }
         self.counters.chunk_done();
-        self.state().files.extend(files);
+        let done = Done { table: chunk.table, number: chunk.number, rows: written.rows, files: written.files };
+        let mut state = self.state();
+        if let Some(ledger) = &mut state.ledger
+            && let Err(error) = ledger.add(&self.dir, &done)
+        {
+            // Only a dump that loses its snapshot would want to know.
+            tracing::warn!(task = %self.task, %error, "a complete chunk could not be noted");
+        }
+        state.files.extend(done.files);
         Ok(true)
     }
 }
 
 /// All rows of the table were read: they are of the structure that was dumped.
 async fn unchanged(conn: &mut RowConn, table: &plan::TablePlan) -> Result<(), Failure> {
-    match plan::shown_create(conn, &table.schema, &table.table).await {
-        Ok(now) if plan::same_structure(&now, &table.create_sql) => Ok(()),
+    match plan::is_unchanged(conn, table).await {
+        Ok(true) => Ok(()),
         Err(e) if !is_structure_change(&e) => Err(e.into()),
         _ => Err(changed_structure(table)),
     }

@@ -7,9 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     csv,
     document::parts::Later,
-    files::FileFacts,
     options::{DumpOptions, FileType},
-    output::{DataFiles, PIECE, unwritten},
+    output::{DataFiles, PIECE, Written, unwritten},
     plan::TablePlan,
     progress::Counters,
     row,
@@ -45,11 +44,7 @@ pub struct Dumping<'a> {
 
 /// Dumps a chunk with the reader's snapshot and tells its files; None when it was given up. Rows are streamed: two pieces
 /// are in memory, one that is filled and one on its way to the disk. Nothing is left of a chunk that failed.
-pub async fn dump_chunk(
-    conn: &mut RowConn,
-    chunk: &Chunk,
-    with: &Dumping<'_>,
-) -> Result<Option<Vec<(String, FileFacts)>>> {
+pub async fn dump_chunk(conn: &mut RowConn, chunk: &Chunk, with: &Dumping<'_>) -> Result<Option<Written>> {
     let mut out = DataFiles::new(with.dir, chunk, with.table, with.options, with.counters);
     let done = match copy(conn, chunk, with, &mut out).await {
         Ok(true) => out.finish().await.map(Some),

@@ -349,6 +349,7 @@ mod tests {
                 position: 0,
                 done: false,
                 was_empty: false,
+                snapshot: None,
             },
             table: "`db`.`t`".into(),
             facts: None,

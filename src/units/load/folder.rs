@@ -15,7 +15,7 @@ use crate::{
     rules::{BlockAllow, ExtraColumn, Router},
     schema::model::quote_name,
     units::dump::{
-        Metadata,
+        DumpLocation, Metadata,
         files::{self, FileFacts, Manifest},
         names::{self, FileKind},
     },
@@ -136,6 +136,7 @@ impl Folder {
                     position: 0,
                     done: false,
                     was_empty: false,
+                    snapshot: None,
                 };
                 let table = format!("{}.{}", quote_name(&schema), quote_name(&table));
                 self.data.push(DataFile { path, row, table, extra, facts });
@@ -151,6 +152,13 @@ impl Folder {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Of a table whose rows are of a newer snapshot than the first one, given by its schema file: that one's place.
+    pub fn later_place(&self, file: &str) -> Option<DumpLocation> {
+        let FileKind::TableCreate { schema, table } = names::parse(file) else { return None };
+        let later = self.metadata.as_ref()?.later.iter();
+        later.rev().find(|later| later.schema == schema && later.table == table).map(|later| later.at.clone())
     }
 
     /// The error of a folder whose files are others than when the load of this dump began.

@@ -288,6 +288,7 @@ impl LoadUnit {
             position: 0,
             done: true,
             was_empty: empty.get(&target(file)).copied().unwrap_or_default(),
+            snapshot: folder.later_place(&file.name),
         };
         let mut rows: Vec<FileRow> = new.into_iter().map(row).collect();
         let data =

@@ -50,6 +50,8 @@ pub struct FileRow {
     pub done: bool,
     /// Of a schema file: the target table had no rows when this load met it.
     pub was_empty: bool,
+    /// Of a schema file: the table's rows are of this place, behind the one where sync begins.
+    pub snapshot: Option<DumpLocation>,
 }
 
 /// A part of a data file, as one transaction.
@@ -322,21 +324,24 @@ impl Store {
             let values: Vec<String> = part
                 .iter()
                 .map(|f| {
+                    // A place is texts and a number: it has a JSON form.
+                    let place = f.snapshot.as_ref().and_then(|at| serde_json::to_string(at).ok());
                     format!(
-                        "({}, {}, {}, {}, {}, {}, {}, {cluster_id}, {epoch})",
+                        "({}, {}, {}, {}, {}, {}, {}, {}, {cluster_id}, {epoch})",
                         self.source,
                         quote_text(&f.file),
                         quote_text(&f.target_schema),
                         quote_text(&f.target_table),
                         f.size,
                         u8::from(f.done),
-                        u8::from(f.was_empty)
+                        u8::from(f.was_empty),
+                        place.map_or_else(|| "NULL".to_owned(), |json| quote_text(&json))
                     )
                 })
                 .collect();
             let sql = format!(
                 "INSERT IGNORE INTO {} (source_id, file_name, target_schema, target_table, file_size, done, was_empty, \
-                 cluster_id, epoch) VALUES {}",
+                 snapshot, cluster_id, epoch) VALUES {}",
                 self.progress,
                 values.join(", ")
             );
@@ -460,6 +465,7 @@ fn file_row(row: &Row) -> FileRow {
         position: number(row, 4),
         done: number(row, 5) != 0,
         was_empty: number(row, 6) != 0,
+        snapshot: None,
     }
 }
 

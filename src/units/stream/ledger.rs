@@ -268,7 +268,8 @@ pub async fn structures(config: &SubtaskConfig) -> Result<Vec<(FileKind, String)
 pub async fn exact_tables(config: &SubtaskConfig) -> Result<Vec<(TableId, DumpLocation)>> {
     let rows = details(config, "snapshot", "").await?;
     let known = rows.into_iter().filter_map(|(name, json)| match names::parse(&name) {
-        FileKind::Data { schema, table, .. } => {
+        // Of a streamed load, and of files.
+        FileKind::Data { schema, table, .. } | FileKind::TableCreate { schema, table } => {
             Some((TableId::new(schema.as_str(), table.as_str()), serde_json::from_str(&json).ok()?))
         }
         _ => None,

@@ -10,7 +10,7 @@ mod pump;
 mod reader;
 mod retention;
 mod snapshot;
-mod tables;
+pub(in crate::units) mod tables;
 mod writer;
 
 /// Connections that write into one table at the same time (InnoDB).

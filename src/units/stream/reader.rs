@@ -174,8 +174,8 @@ async fn read(conn: &mut RowConn, chunk: &Chunk, out: &mut Out<'_>) -> Result<()
 
 /// All rows of the table were read: they are of the structure that the load began with.
 async fn unchanged(conn: &mut RowConn, table: &StreamTable) -> Result<(), Failure> {
-    match plan::shown_create(conn, &table.plan.schema, &table.plan.table).await {
-        Ok(now) if plan::same_structure(&now, &table.plan.create_sql) => Ok(()),
+    match plan::is_unchanged(conn, &table.plan).await {
+        Ok(true) => Ok(()),
         Err(e) if !dump::is_structure_change(&e) => Err(e.into()),
         _ => Err(Failure::StructureChanged(table.name())),
     }

@@ -176,6 +176,25 @@ async fn keyed_targets<'a>(conn: &mut Conn, schemas: impl Iterator<Item = &'a st
     Ok(rows.iter().map(|row| (plan::text(row, 0).to_lowercase(), plan::text(row, 1).to_lowercase())).collect())
 }
 
+/// Tables of these schemas that are on the target and have no such key, names in lower case.
+pub async fn without_key<'a>(
+    conn: &mut Conn,
+    schemas: impl Iterator<Item = &'a str> + Clone,
+) -> Result<BTreeSet<Name>> {
+    let keyed = keyed_targets(conn, schemas.clone()).await?;
+    let schemas: BTreeSet<String> = schemas.map(quote_text).collect();
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND TABLE_SCHEMA IN ({})",
+        Vec::from_iter(schemas).join(", ")
+    );
+    let rows: Vec<Row> = conn
+        .query(&sql)
+        .await
+        .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "look for the target tables", &e))?;
+    let there = rows.iter().map(|row| (plan::text(row, 0).to_lowercase(), plan::text(row, 1).to_lowercase()));
+    Ok(there.filter(|name| !keyed.contains(name)).collect())
+}
+
 /// The ledger's chunks that aren't in the target. An error when one of them belongs to no table of the source.
 pub fn chunks_left(tables: &[Arc<StreamTable>], entries: &[Entry]) -> Result<Vec<Chunk>> {
     let by_name: BTreeMap<(&str, &str), &Arc<StreamTable>> =

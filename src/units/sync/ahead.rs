@@ -1,4 +1,4 @@
-//! Tables that a streamed load read under a newer snapshot than the one where the stream begins, and whose rows can't be
+//! Tables that a streamed load, or a dump, read under a newer snapshot than the one where the stream begins, and whose rows can't be
 //! told apart: statements that may be repeated are no help there, so their changes up to that snapshot are passed over.
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ impl Ahead {
     pub async fn read(config: &SubtaskConfig, in_window: bool) -> Result<Self, DmError> {
         let mut out = HashMap::new();
         // Whatever `import-mode` says by now.
-        if in_window && config.mode == TaskMode::All {
+        if in_window && matches!(config.mode, TaskMode::All | TaskMode::LoadSync) {
             for (table, at) in ledger::exact_tables(config).await? {
                 out.insert(table, place::location(config, &at.binlog_name, at.binlog_pos, &at.gtid)?);
             }
