@@ -7,6 +7,8 @@
 mod etcd;
 mod forward;
 mod http;
+#[cfg(test)]
+mod limit_tests;
 mod master;
 mod openapi;
 mod payload;
@@ -32,8 +34,8 @@ use crate::{
     transport::{serve, tls},
 };
 
-/// The largest request that is read: a task of ten thousand rules has about 1 MiB.
-const REQUEST_LIMIT: usize = 64 << 20;
+/// The largest request that is read.
+const REQUEST_LIMIT: usize = serve::BODY;
 
 /// Serves a master's port until `stop` is cancelled.
 pub async fn serve_master(

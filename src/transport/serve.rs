@@ -10,7 +10,10 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, Request, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, Request, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
 use hyper::{body::Incoming, service::service_fn};
@@ -40,6 +43,8 @@ pub struct Limits {
     pub requests: f64,
     /// Requests at once.
     pub burst: f64,
+    /// Bytes of one request's body.
+    pub body: usize,
     /// Bytes of all requests' bodies that are held at once.
     pub bodies: usize,
     /// For a TLS handshake.
@@ -55,6 +60,7 @@ impl Default for Limits {
             connections_of_one: 512,
             requests: 500.0,
             burst: 2000.0,
+            body: BODY,
             bodies: 128 << 20,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
@@ -72,6 +78,8 @@ impl Limits {
     }
 }
 
+/// The largest request that is read: a task of ten thousand rules has about 1 MiB.
+pub const BODY: usize = 64 << 20;
 /// How long open requests may go on after the stop.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 /// Streams of one HTTP/2 connection.
@@ -143,14 +151,22 @@ impl Port {
             }
             () = self.stop.cancelled() => return Ok(()),
         };
+        self.requests(stream).await
+    }
+
+    /// The requests of a connection, until its end.
+    async fn requests(&self, stream: Box<dyn Duplex>) -> Result<(), String> {
         let bucket = Mutex::new(Bucket::new(self.limits.requests, self.limits.burst));
-        let router = self.router.clone();
+        let (router, limit) = (self.router.clone(), self.limits.body);
         let service = service_fn(|request: Request<Incoming>| {
             let allowed = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
             let (mut router, share) = (router.clone(), self.bodies.share());
             async move {
                 if !allowed {
                     return Ok(too_many(request.headers()));
+                }
+                if announced(request.headers()) > limit {
+                    return Ok(too_large(request.headers(), limit));
                 }
                 // Held until there is an answer, whoever keeps the body meanwhile.
                 router.call(request.map(|body| share.body(Body::new(body)))).await
@@ -182,10 +198,38 @@ impl Port {
     }
 }
 
+/// One connection without a listener, for the fuzz targets.
+#[cfg(fuzzing)]
+pub async fn one(stream: Box<dyn Duplex>, router: Router, limits: Limits) -> Result<(), String> {
+    let (security, bodies) = (Security::default(), Budget::new(limits.bodies));
+    Port { router, security, limits, bodies, stop: CancellationToken::new() }.requests(stream).await
+}
+
+/// How many bytes a request says that its body has; 0 when it does not say.
+fn announced(headers: &HeaderMap) -> usize {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    // More digits than fit say that there is more than fits.
+    length.map_or(0, |digits| digits.parse().unwrap_or(usize::MAX))
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// The answer to one request too many.
 fn too_many(headers: &HeaderMap) -> Response {
-    if headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+    if is_grpc(headers) {
         return tonic::Status::resource_exhausted("too many requests on this connection").into_http::<Body>();
     }
     (StatusCode::TOO_MANY_REQUESTS, "too many requests on this connection\n").into_response()
+}
+
+/// The answer to a request that says that it is too large: nothing of its body is read. gRPC's code is the one that a
+/// message has whose size shows only when it comes.
+fn too_large(headers: &HeaderMap, limit: usize) -> Response {
+    let why = format!("the request is too large, the limit is {limit} bytes");
+    if is_grpc(headers) {
+        return tonic::Status::out_of_range(why).into_http::<Body>();
+    }
+    (StatusCode::PAYLOAD_TOO_LARGE, why + "\n").into_response()
 }

@@ -124,6 +124,7 @@ async fn a_port_takes_so_many_connections_and_requests() {
         connections_of_one: 2,
         requests: 0.001,
         burst: 2.0,
+        body: 500,
         bodies: 1000,
         handshake: Duration::from_secs(5),
         head: Duration::from_millis(200),

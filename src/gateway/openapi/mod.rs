@@ -7,6 +7,7 @@
 mod check;
 mod cluster;
 mod documents;
+mod masks;
 mod schemas;
 mod source_json;
 mod sources;

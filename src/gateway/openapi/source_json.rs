@@ -47,20 +47,19 @@ pub fn security(value: &Value) -> Option<Security> {
     })
 }
 
-/// The other way; the key is hidden.
+/// The other way, with the key.
 pub fn security_json(security: Option<&Security>) -> Value {
     let Some(security) = security else { return Value::Null };
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let key = if security.ssl_key_bytes.is_empty() { "" } else { MASK };
     json!({
         "ssl_ca_content": shown(&security.ssl_ca_bytes),
         "ssl_cert_content": shown(&security.ssl_cert_bytes),
-        "ssl_key_content": key,
+        "ssl_key_content": shown(&security.ssl_key_bytes),
         "cert_allowed_cn": security.cert_allowed_cn,
     })
 }
 
-/// Puts what the API says over a source file; a password that is absent, or masked, stays.
+/// Puts what the API says over a source file; a password that is absent, and a secret that is masked, stay.
 pub fn merge(source: &mut SourceConfig, value: &Value) -> Result<(), Fault> {
     source.source_id = text(value, "source_name");
     source.from.host = text(value, "host");
@@ -72,7 +71,12 @@ pub fn merge(source: &mut SourceConfig, value: &Value) -> Result<(), Fault> {
     source.enable_gtid = switch(value, "enable_gtid", false);
     source.enable = switch(value, "enable", true);
     source.flavor = text(value, "flavor");
-    source.from.security = security(value);
+    let mut given = security(value);
+    if let Some(security) = given.as_mut().filter(|security| security.ssl_key_bytes == MASK.as_bytes()) {
+        let stored = source.from.security.take().unwrap_or_default();
+        security.ssl_key_bytes = stored.ssl_key_bytes;
+    }
+    source.from.security = given;
     let purge = &value["purge"];
     source.purge.interval = number(purge, "interval", 3600)?;
     source.purge.expires = number(purge, "expires", 0)?;
@@ -95,6 +99,10 @@ pub fn shown(source: &SourceConfig, state: &ClusterState) -> Value {
         .filter(|(_, task)| task.subtasks.contains_key(&source.source_id))
         .map(|(name, _)| name)
         .collect();
+    let mut security = security_json(source.from.security.as_ref());
+    if source.from.security.as_ref().is_some_and(|security| !security.ssl_key_bytes.is_empty()) {
+        security["ssl_key_content"] = MASK.into();
+    }
     json!({
         "source_name": source.source_id,
         "host": source.from.host,
@@ -105,7 +113,7 @@ pub fn shown(source: &SourceConfig, state: &ClusterState) -> Value {
         "enable": source.enable,
         "flavor": source.flavor,
         "task_name_list": tasks,
-        "security": security_json(source.from.security.as_ref()),
+        "security": security,
         "purge": {
             "interval": source.purge.interval,
             "expires": source.purge.expires,

@@ -165,7 +165,7 @@ fn instance(out: &mut TaskConfig, task: &Value, source: &Value) -> Result<MysqlI
     Ok(instance)
 }
 
-/// An API task of a task file.
+/// An API task of a task file, with its secrets: answers show it [`hidden`](super::masks::hidden).
 pub fn to_json(task: &TaskConfig) -> Value {
     let instances: Vec<&MysqlInstance> = task.mysql_instances.iter().flatten().collect();
     let first = |name: fn(&MysqlInstance) -> &String| instances.first().map(|instance| name(instance).as_str());

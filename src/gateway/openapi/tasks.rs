@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Done, Fault, source_json, sources, status,
+    Answer, Call, Done, Fault, documents, masks, source_json, sources, status,
     task_json::{from_json, to_json},
 };
 use crate::{
@@ -52,14 +52,14 @@ pub fn stored(service: &Service, task: &str) -> Result<Arc<TaskRecord>, Fault> {
         .ok_or_else(|| DmError::new(Code::SchedulerTaskNotExist).msg(format!("task with name {task} not exist")).into())
 }
 
-/// A stored task as the API shows it.
-pub fn shown(record: &TaskRecord) -> Value {
+/// A stored task as the API has it, with its secrets.
+pub fn of_record(record: &TaskRecord) -> Value {
     let subtasks: Vec<SubtaskConfig> = record.subtasks.values().map(|subtask| subtask.config.clone()).collect();
     to_json(&rebuilt_task(&subtasks))
 }
 
 async fn with_status(service: &Service, record: &TaskRecord, wanted: bool) -> Value {
-    let mut shown = shown(record);
+    let mut shown = masks::hidden(of_record(record));
     if wanted {
         shown["status_list"] = status::of_task(service, &record.name).await.into();
     }
@@ -67,7 +67,9 @@ async fn with_status(service: &Service, record: &TaskRecord, wanted: bool) -> Va
 }
 
 async fn create(service: &Service, given: &Value) -> Done {
-    let task = from_json(given)?;
+    // A client may make a task of the template of its name.
+    let template = given["name"].as_str().and_then(|name| documents::get(service, &documents::template(name)));
+    let task = from_json(&masks::filled(given.clone(), template.as_ref())?)?;
     let created = start_task::store_stopped(&*service.cluster, task.to_yaml()).await?;
     let answer = json!({ "task": given, "check_result": created });
     Ok(Answer::Json(StatusCode::CREATED, answer))
@@ -75,7 +77,7 @@ async fn create(service: &Service, given: &Value) -> Done {
 
 async fn update(service: &Service, name: &str, given: &Value) -> Done {
     let record = stored(service, name)?;
-    let task = from_json(given)?;
+    let task = from_json(&masks::filled(given.clone(), Some(&of_record(&record)))?)?;
     if task.name != name {
         return Err(super::common(format!("the name {:?} is not that of the path, {name:?}", task.name)));
     }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Done, Fault, common, documents,
+    Answer, Call, Done, Fault, common, documents, masks,
     task_json::{from_json, to_json},
     tasks,
 };
@@ -19,16 +19,19 @@ pub async fn run(service: &Service, name: &str, call: Call) -> Done {
     let template = call.of("task-name").to_owned();
     match name {
         "createTaskTemplate" => create(service, call.body).await,
-        "getTaskTemplateList" => Ok(Answer::list(documents::templates(service))),
+        "getTaskTemplateList" => {
+            Ok(Answer::list(documents::templates(service).into_iter().map(masks::hidden).collect()))
+        }
         "importTaskTemplate" => import(service, call.body["overwrite"] == true).await,
-        "getTaskTemplate" => Ok(Answer::ok(stored(service, &template)?)),
+        "getTaskTemplate" => Ok(Answer::ok(masks::hidden(stored(service, &template)?))),
         "updateTaskTemplate" => {
-            stored(service, &template)?;
+            let before = stored(service, &template)?;
             if call.body["name"] != template.as_str() {
                 return Err(common(format!("the name {} is not that of the path", call.body["name"])));
             }
-            from_json(&call.body)?;
-            documents::put(service, &documents::template(&template), &call.body).await?;
+            let task = masks::filled(call.body.clone(), Some(&before))?;
+            from_json(&task)?;
+            documents::put(service, &documents::template(&template), &task).await?;
             Ok(Answer::ok(call.body))
         }
         _ => {
@@ -51,13 +54,17 @@ fn exists(name: &str) -> DmError {
     DmError::new(Code::OpenAPITaskConfigExist).msg(format!("task template with name {name} already exists"))
 }
 
-async fn create(service: &Service, task: Value) -> Done {
+async fn create(service: &Service, given: Value) -> Done {
+    // A client may make a template of the task of its name.
+    let like = tasks::stored(service, given["name"].as_str().unwrap_or_default()).ok();
+    let like = like.map(|record| tasks::of_record(&record));
+    let task = masks::filled(given.clone(), like.as_ref())?;
     let name = from_json(&task)?.name;
     if documents::get(service, &documents::template(&name)).is_some() {
         return Err(exists(&name).into());
     }
     documents::put(service, &documents::template(&name), &task).await?;
-    Ok(Answer::Json(StatusCode::CREATED, task))
+    Ok(Answer::Json(StatusCode::CREATED, given))
 }
 
 /// Makes a template of every task.
@@ -67,7 +74,7 @@ async fn import(service: &Service, overwrite: bool) -> Done {
         let key = documents::template(&record.name);
         let stored = match documents::get(service, &key) {
             Some(_) if !overwrite => Err(Fault::from(exists(&record.name))),
-            _ => documents::put(service, &key, &tasks::shown(record)).await,
+            _ => documents::put(service, &key, &tasks::of_record(record)).await,
         };
         match stored {
             Ok(()) => done.push(record.name.clone()),

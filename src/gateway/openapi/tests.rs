@@ -39,7 +39,10 @@ impl Client {
         let request = Request::builder().method(method).uri(format!("/api/v1{path}")).header("content-type", kind);
         let reply = self.router.clone().call(request.body(Body::from(body)).unwrap()).await.unwrap();
         let status = reply.status().as_u16();
+        let kind = reply.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
         let bytes = reply.into_body().collect().await.unwrap().to_bytes();
+        let wanted = if path == "/docs" { "text/html; charset=utf-8" } else { "application/json" };
+        assert_eq!(kind.as_deref(), (!bytes.is_empty()).then_some(wanted), "{method} {path}");
         (status, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
@@ -236,4 +239,67 @@ async fn what_the_document_does_not_allow_is_refused_before_anything_happens() {
     assert_eq!(client.call("POST", "/tasks", wild).await.1["error_code"], 49001);
     let structure = "/tasks/t1/sources/mysql-01/schemas/a%2Fb/%E4%BD%A0";
     assert_eq!(client.call("GET", structure, Value::Null).await.1["error_code"], 46018);
+}
+
+#[tokio::test]
+async fn what_is_masked_in_an_answer_stays_when_it_is_written_back() {
+    let client = Client::new().await;
+    let mut given = task();
+    given["target_config"]["security"] = json!({
+        "ssl_ca_content": "ca", "ssl_cert_content": "cert", "ssl_key_content": "k3y", "cert_allowed_cn": [],
+    });
+    // The answer to a request is what the client itself wrote; every later one hides it.
+    assert_eq!(client.call("POST", "/tasks", json!({ "task": given })).await.1["task"], given);
+    client.call("POST", "/tasks/templates/import", json!({ "overwrite": false })).await;
+    let mut seen = Vec::new();
+    for path in ["/tasks", "/tasks/t1?with_status=true", "/tasks/templates", "/tasks/templates/t1"] {
+        let (status, shown) = client.call("GET", path, Value::Null).await;
+        let text = shown.to_string();
+        assert!(status == 200 && !text.contains("s3cret") && !text.contains("k3y"), "{path}: {text}");
+        let one = if shown["data"].is_array() { shown["data"][0].clone() } else { shown };
+        assert_eq!(one["target_config"]["password"], "******", "{path}");
+        assert_eq!(one["target_config"]["security"]["ssl_key_content"], "******", "{path}");
+        seen.push(one);
+    }
+    let stored = || {
+        let to = client.cluster.state().tasks["t1"].subtasks["mysql-01"].config.to.clone();
+        (to.password.0, to.security.unwrap().ssl_key_bytes)
+    };
+    let kept = ("s3cret".to_owned(), b"k3y".to_vec());
+    let mut changed = seen[1].clone();
+    changed["source_config"]["incr_migrate_conf"]["repl_batch"] = 18.into();
+    assert_eq!(client.call("PUT", "/tasks/t1", json!({ "task": changed })).await.0, 200);
+    assert_eq!(stored(), kept);
+    assert_eq!(client.cluster.state().tasks["t1"].subtasks["mysql-01"].config.syncer.batch, 18);
+    // A template is written back, and a task made of it.
+    assert_eq!(client.call("PUT", "/tasks/templates/t1", seen[3].clone()).await.0, 200);
+    assert_eq!(client.call("DELETE", "/tasks/t1?keep_meta=true", Value::Null).await.0, 204);
+    assert_eq!(client.call("POST", "/tasks", json!({ "task": seen[3] })).await.0, 201);
+    assert_eq!(stored(), kept);
+    // And a template of a task.
+    assert_eq!(client.call("DELETE", "/tasks/templates/t1", Value::Null).await.0, 204);
+    assert_eq!(client.call("POST", "/tasks/templates", seen[1].clone()).await.0, 201);
+    assert!(client.cluster.state().documents["task-template/t1"].contains("s3cret"));
+    // A new password is taken; a mask that stands for nothing, or for the secret of another target, is refused.
+    given["target_config"]["password"] = "n3w".into();
+    assert_eq!(client.call("PUT", "/tasks/t1", json!({ "task": given })).await.0, 200);
+    assert_eq!(stored().0, "n3w");
+    let mut elsewhere = seen[3].clone();
+    elsewhere["target_config"]["host"] = "10.0.0.1".into();
+    let refused = client.call("PUT", "/tasks/templates/t1", elsewhere.clone()).await.1;
+    assert_eq!(refused["error_code"], 49001, "{refused}");
+    elsewhere["name"] = "t2".into();
+    let refused = client.call("POST", "/tasks", json!({ "task": elsewhere })).await.1;
+    assert!(refused["error_msg"].as_str().unwrap().contains("/target_config/password is ******"), "{refused}");
+}
+
+#[test]
+fn a_masked_key_of_a_source_stays() {
+    let yaml = "source-id: s\nfrom:\n  host: h\n  port: 1\n  user: u\n  password: s3cret\n  security:\n    ssl-key-base64: azN5\n";
+    let mut source = SourceConfig::from_yaml(yaml).unwrap();
+    let shown = super::source_json::shown(&source, &MemoryCluster::new().state());
+    assert!(shown["password"] == "******" && shown["security"]["ssl_key_content"] == "******", "{shown}");
+    super::source_json::merge(&mut source, &shown).ok().unwrap();
+    assert_eq!(source.from.password.0, "s3cret");
+    assert_eq!(source.from.security.unwrap().ssl_key_bytes, b"k3y");
 }
