@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-cluster test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables bench-cluster fuzz demo servers build ddl-report
+.PHONY: verify fix test test-long test-cluster test-openapi test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables bench-cluster fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -36,6 +36,9 @@ test-cluster: servers ## three masters, three workers in namespaces, continuous 
 	DM_SCHEDULE_SEEDS=20000 DM_SIMULATION_SEEDS=20000 cargo test --lib -- scheduler:: schedule::
 	DM_FORMER=$$(scripts/former.sh $(FORMER)) DM_CLUSTER_ROUNDS=$(or $(ROUNDS),20) \
 	cargo test --test integration cluster:: -- --nocapture --include-ignored --test-threads 1
+
+test-openapi: servers ## the HTTP API under requests made out of its document, with and without a source and a task (some minutes)
+	scripts/openapi.sh
 
 test-tidb:        ## the tests that need a tidb-server (built with Go, once): scenarios, random workloads, values, DDL, faults
 	scripts/servers.sh all

@@ -17,6 +17,7 @@ mod faults;
 mod first_rows;
 mod folding;
 mod held_locks;
+mod http_api;
 mod ill_formed;
 mod large_transactions;
 mod many_tables;

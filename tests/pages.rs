@@ -88,6 +88,53 @@ fn a_node_that_works_shows_where_its_time_goes() {
     assert!(get(master, "/healthz").0.starts_with("HTTP/1.1 200"));
 }
 
+/// What each page says that it is, here on the ports of a master and of a worker.
+const TYPES: [(&str, u16, &str); 14] = [
+    ("/status", 200, "text/plain"),
+    ("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8"),
+    ("/healthz", 200, "text/plain; charset=utf-8"),
+    ("/readyz", 200, "text/plain; charset=utf-8"),
+    ("/log-level", 200, "text/plain; charset=utf-8"),
+    ("/debug/log", 200, "text/plain; charset=utf-8"),
+    ("/debug/pprof", 200, "text/html; charset=utf-8"),
+    ("/debug/pprof/", 200, "text/html; charset=utf-8"),
+    ("/debug/pprof/profile?seconds=1", 200, "application/octet-stream"),
+    ("/debug/pprof/profile?seconds=x", 400, "text/plain; charset=utf-8"),
+    ("/debug/pprof/goroutine", 200, "text/plain; charset=utf-8"),
+    ("/debug/pprof/cmdline", 200, "text/plain; charset=utf-8"),
+    ("/debug/pprof/mutex", 501, "text/plain; charset=utf-8"),
+    ("/nope", 404, "text/plain; charset=utf-8"),
+];
+const TYPES_OF_MASTER: [(&str, u16, &str); 8] = [
+    ("/health", 200, "application/json"),
+    ("/actors", 200, "application/json"),
+    ("/apis/v1alpha1/members", 200, "application/json"),
+    ("/apis/v1alpha1/nope", 404, "application/json"),
+    ("/api/v1/docs", 200, "text/html; charset=utf-8"),
+    ("/api/v1/dm.json", 200, "application/json"),
+    ("/api/v1/sources", 200, "application/json"),
+    ("/api/v1/nope", 400, "application/json"),
+];
+
+fn has_types(address: &str, pages: &[(&str, u16, &str)]) {
+    for (path, status, kind) in pages {
+        let (head, _) = get(address, path);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {head}");
+        let told =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-type: ").map(str::to_owned));
+        assert_eq!(told.as_deref(), Some(*kind), "{address}{path}");
+    }
+}
+
+#[test]
+fn every_page_says_what_it_is() {
+    let mut cluster = Cluster::with_masters(1, 1);
+    has_types(&cluster.master_addr.clone(), &TYPES);
+    has_types(&cluster.master_addr.clone(), &TYPES_OF_MASTER);
+    let worker = cluster.node("worker1").address().to_owned();
+    has_types(&worker, &TYPES);
+}
+
 #[test]
 fn the_other_pages_of_profiles() {
     let cluster = Cluster::with_workers(1, 1);
