@@ -1,4 +1,5 @@
-//! What the lane row costs: the same packets of 100 upserted rows by four connections, with the fence's two statements (as
+//! What the lane row costs: the same packets of 100 upserted rows (`batch: 100`) and of 400 (what a full batch has where the task's
+//! file says none) by four connections, with the fence's two statements (as
 //! `units/sync/progress.rs` writes them) and without, in turns.
 
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::{
 };
 
 const LANES: u64 = 4;
-const PACKETS: u64 = 500;
+const ROWS: u64 = 200_000;
 
 pub async fn measure(args: &Args, report: &mut Report) {
     let target = Server::of(Release::Mariadb1011, &["--skip-log-bin"]);
@@ -33,38 +34,39 @@ pub async fn measure(args: &Args, report: &mut Report) {
              INSERT INTO lanes SELECT 's1', seq, 4, 7, 1, 0, '', '', '', 0, 0, NOW() FROM seq_0_to_3",
         )
         .await;
-    let (mut with, mut without) = (Vec::new(), Vec::new());
-    for _ in 0..args.number("--rounds", 3).max(3) {
-        without.push(turn(&target, false).await);
-        with.push(turn(&target, true).await);
+    for batch in [100, 400] {
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for _ in 0..args.number("--rounds", 3).max(3) {
+            without.push(turn(&target, batch, false).await);
+            with.push(turn(&target, batch, true).await);
+        }
+        let middle = |turns: &[[f64; 2]], i: usize| median(turns.iter().map(|turn| turn[i]).collect());
+        let more = |i: usize| (middle(&with, i) / middle(&without, i) - 1.0) * 100.0;
+        report.line(format!(
+            "lane row, {batch} rows a transaction: {:.0} upserted rows/s without, {:.0} with it: {:+.1} % of the time, {:+.1} % of \
+             the server's CPU time (expected within 3)",
+            ROWS as f64 / middle(&without, 0),
+            ROWS as f64 / middle(&with, 0),
+            more(0),
+            more(1)
+        ));
     }
-    let middle = |turns: &[[f64; 2]], i: usize| median(turns.iter().map(|turn| turn[i]).collect());
-    let rows = (LANES * PACKETS * 100) as f64;
-    let more = |i: usize| (middle(&with, i) / middle(&without, i) - 1.0) * 100.0;
-    report.line(format!(
-        "lane row: {:.0} upserted rows/s without, {:.0} with it: {:+.1} % of the time, {:+.1} % of the server's CPU time (expected \
-         within 3)",
-        rows / middle(&without, 0),
-        rows / middle(&with, 0),
-        more(0),
-        more(1)
-    ));
 }
 
 /// Seconds, and CPU seconds of the server.
-async fn turn(target: &Server, fenced: bool) -> [f64; 2] {
+async fn turn(target: &Server, rows: u64, fenced: bool) -> [f64; 2] {
     target.exec("UPDATE fence.lanes SET batch = 0").await;
     let (started, cpu) = (Instant::now(), cpu_seconds(target.pid()));
-    let lanes: Vec<_> = (0..LANES).map(|lane| tokio::spawn(run(target.opts().into(), lane, fenced))).collect();
+    let lanes: Vec<_> = (0..LANES).map(|lane| tokio::spawn(run(target.opts().into(), lane, rows, fenced))).collect();
     for lane in lanes {
         lane.await.unwrap();
     }
     [started.elapsed().as_secs_f64(), cpu_seconds(target.pid()) - cpu]
 }
 
-async fn run(opts: mysql_async::Opts, lane: u64, fenced: bool) {
+async fn run(opts: mysql_async::Opts, lane: u64, rows: u64, fenced: bool) {
     let mut conn = Conn::new(opts).await.unwrap();
-    for batch in 1..=PACKETS {
+    for batch in 1..=ROWS / LANES / rows {
         let before = batch - 1;
         let mut sql = "BEGIN; ".to_owned();
         if fenced {
@@ -76,8 +78,8 @@ async fn run(opts: mysql_async::Opts, lane: u64, fenced: bool) {
             ));
         }
         sql.push_str("REPLACE INTO fence.t (id, k, c, pad) VALUES ");
-        for i in 0..100 {
-            let id = ((batch * 100 + i) * LANES + lane) % 50_000 + 1;
+        for i in 0..rows {
+            let id = ((batch * rows + i) * LANES + lane) % 50_000 + 1;
             let comma = if i > 0 { "," } else { "" };
             sql.push_str(&format!("{comma}({id},{batch},'{:0119}','{:059}')", batch, i));
         }

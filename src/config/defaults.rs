@@ -55,7 +55,7 @@ impl Default for SyncerConfig {
             meta_file: String::new(),
             worker_count: 0,
             worker_count_given: false,
-            batch: 100,
+            batch: 0,
             queue_size: 1024,
             checkpoint_flush_interval: 30,
             compact: false,

@@ -111,7 +111,7 @@ yaml_struct!(LoaderConfig, "config.LoaderConfig", {
 yaml_struct!(SyncerConfig, "config.SyncerConfig", {
     "meta-file" => meta_file,
     "worker-count" => worker_count via WorkerCount,
-    "batch" => batch,
+    "batch" => batch via Batch,
     "queue-size" => queue_size,
     "checkpoint-flush-interval" => checkpoint_flush_interval,
     "compact" => compact,
@@ -149,6 +149,19 @@ impl Via<usize> for WorkerCount {
 
     fn encode(value: &usize) -> Yaml {
         if *value == 0 { SyncerConfig::WORKER_COUNT.encode() } else { value.encode() }
+    }
+}
+
+/// Row changes of a transaction, of which 0 means that none was written; it is printed as what DM's default is.
+struct Batch;
+
+impl Via<usize> for Batch {
+    fn decode(node: &Node, d: &mut Decoder) -> Option<usize> {
+        usize::decode(node, d)
+    }
+
+    fn encode(value: &usize) -> Yaml {
+        if *value == 0 { SyncerConfig::BATCH.encode() } else { value.encode() }
     }
 }
 

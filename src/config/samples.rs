@@ -39,8 +39,9 @@ mod tests {
         let task = TaskConfig::from_yaml(TASK_ADVANCED).unwrap();
         let mut syncer = task.syncers["global"].clone();
         syncer.safe_mode_duration.clear();
-        // Written in the sample as DM shows it; where a file says nothing, a distant target gets more.
+        // Written in the sample as DM shows it; where a file says nothing, a distant target gets more lanes, and transactions more rows.
         assert_eq!(std::mem::take(&mut syncer.worker_count), crate::config::subtask::SyncerConfig::WORKER_COUNT);
+        assert_eq!(std::mem::take(&mut syncer.batch), crate::config::subtask::SyncerConfig::BATCH);
         assert_eq!(syncer, Default::default());
         assert_eq!(task.validators["global"], Default::default());
         assert_eq!(task.loaders["global"], Default::default());

@@ -240,6 +240,7 @@ pub struct SyncerConfig {
     /// Of a subtask: the task's file says the number of lanes. Else sync may take more where its target is distant.
     #[serde(default = "SyncerConfig::given")]
     pub worker_count_given: bool,
+    /// Row changes of one transaction at most. 0: the task's file doesn't say, see [`SyncerConfig::rows`].
     pub batch: usize,
     pub queue_size: usize,
     /// Seconds.
@@ -265,6 +266,17 @@ impl SyncerConfig {
 
     /// Lanes where none are said.
     pub const WORKER_COUNT: usize = 16;
+
+    /// Row changes of a transaction where none are said, as DM has it and as it is printed.
+    pub const BATCH: usize = 100;
+
+    /// What is taken then, when so many wait: a transaction's own cost (its lane's row, BEGIN and COMMIT) is shared by more rows.
+    const MANY: usize = 400;
+
+    /// Row changes of one transaction at most.
+    pub fn rows(&self) -> usize {
+        if self.batch == 0 { Self::MANY } else { self.batch }
+    }
 
     /// Subtasks that were stored before this was told apart keep their number.
     fn given() -> bool {

@@ -94,8 +94,12 @@ validators: {v: {mode: full, row-error-delay: 90m}}
     bare.values_mut().for_each(|source| source.filters.clear());
     let mut expected = subtasks.clone();
     expected[0].online_ddl = true;
-    // What is printed says a number of lanes, as DM's does.
-    expected.iter_mut().for_each(|subtask| subtask.syncer.worker_count_given = true);
+    // What is printed says a number of lanes, and of rows a transaction, as DM's does.
+    for subtask in &mut expected {
+        subtask.syncer.worker_count_given = true;
+        subtask.syncer.batch = if subtask.syncer.batch == 0 { SyncerConfig::BATCH } else { subtask.syncer.batch };
+    }
+    assert!(expected.iter().any(|subtask| subtask.syncer.batch == SyncerConfig::BATCH));
     assert_eq!(again.expand(&bare).unwrap(), expected);
     let (one, two) = (&subtasks[0], &subtasks[1]);
     assert_eq!((one.mydumper.threads, one.loader.pool_size, one.syncer.worker_count), (9, 8, 7));

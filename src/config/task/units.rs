@@ -119,11 +119,9 @@ impl TaskConfig {
         }
         let default = SyncerConfig::default();
         unit.worker_count_given = unit.worker_count != 0;
-        for (value, default) in [
-            (&mut unit.worker_count, SyncerConfig::WORKER_COUNT),
-            (&mut unit.batch, default.batch),
-            (&mut unit.queue_size, default.queue_size),
-        ] {
+        for (value, default) in
+            [(&mut unit.worker_count, SyncerConfig::WORKER_COUNT), (&mut unit.queue_size, default.queue_size)]
+        {
             if *value == 0 {
                 *value = default;
             }

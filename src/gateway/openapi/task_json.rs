@@ -99,7 +99,7 @@ fn full_conf(task: &Value, given: &Value) -> Result<(MydumperConfig, LoaderConfi
 fn incr_conf(given: &Value) -> Result<SyncerConfig, Fault> {
     Ok(SyncerConfig {
         worker_count: number(given, "repl_threads", 16)?,
-        batch: number(given, "repl_batch", 100)?,
+        batch: number(given, "repl_batch", 0)?,
         safe_mode: switch(given, "safe_mode", false),
         ..SyncerConfig::default()
     })
@@ -197,7 +197,7 @@ pub fn to_json(task: &TaskConfig) -> Value {
             },
             "incr_migrate_conf": {
                 "repl_threads": sync.worker_count,
-                "repl_batch": sync.batch,
+                "repl_batch": if sync.batch == 0 { SyncerConfig::BATCH } else { sync.batch },
                 "safe_mode": sync.safe_mode,
             },
             "source_conf": instances.iter().map(|instance| source_conf(instance)).collect::<Vec<_>>(),

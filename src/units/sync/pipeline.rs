@@ -137,7 +137,7 @@ fn spawn_lanes(shared: &Shared<'_>, start: &Start, stages: &mut Stages) -> Vec<L
             ledger: shared.ledger.clone(),
             counters: shared.counters.clone(),
             senders: turns.clone(),
-            batch_rows: syncer.batch.max(1),
+            batch_rows: syncer.rows(),
             batch_bytes: start.target.packet_limit().min(packet),
         };
         stages.spawn(task.run());
