@@ -370,7 +370,8 @@ impl Counters {
             syncer_binlog_gtid: gtid(&flushed),
             synced,
             binlog_type: "remote".into(),
-            seconds_behind_master: self.lag(),
+            // What was read is noted before it is known that nothing follows: one reply must not say both.
+            seconds_behind_master: if synced { 0 } else { self.lag() },
             total_rows: rows as i64,
             total_rps: (rows / seconds) as i64,
             recent_rps: lock(&self.rate).recent as i64,
