@@ -58,7 +58,7 @@ impl<'a> Bench<'a> {
     pub fn new(args: &Args, source: &'a Server, work: &'a Workload) -> Self {
         let cluster = Cluster::with_workers(1, 60);
         cluster.create_source("src-1", source, true);
-        Bench { cluster, source, work, syncer: args.text("--syncer", "batch: 100"), port: None }
+        Bench { cluster, source, work, syncer: args.text("--syncer", "compact: false"), port: None }
     }
 
     /// With other settings, and a target behind a proxy.
