@@ -110,8 +110,8 @@ yaml_struct!(LoaderConfig, "config.LoaderConfig", {
 // `multipleRows` is how the original's export spells the key.
 yaml_struct!(SyncerConfig, "config.SyncerConfig", {
     "meta-file" => meta_file,
-    "worker-count" => worker_count via WorkerCount,
-    "batch" => batch via Batch,
+    "worker-count" => worker_count via Unsaid<{ SyncerConfig::WORKER_COUNT }>,
+    "batch" => batch via Unsaid<{ SyncerConfig::BATCH }>,
     "queue-size" => queue_size,
     "checkpoint-flush-interval" => checkpoint_flush_interval,
     "compact" => compact,
@@ -139,29 +139,16 @@ yaml_struct!(ValidatorConfig, "config.ValidatorConfig", {
     "max-pending-row-count" => max_pending_row_count,
 });
 
-/// A number of lanes, of which 0 means that none was written; it is printed as what it stands for.
-struct WorkerCount;
+/// A number of which 0 means that none was written; it is printed as what DM takes then.
+struct Unsaid<const SHOWN: usize>;
 
-impl Via<usize> for WorkerCount {
+impl<const SHOWN: usize> Via<usize> for Unsaid<SHOWN> {
     fn decode(node: &Node, d: &mut Decoder) -> Option<usize> {
         usize::decode(node, d)
     }
 
     fn encode(value: &usize) -> Yaml {
-        if *value == 0 { SyncerConfig::WORKER_COUNT.encode() } else { value.encode() }
-    }
-}
-
-/// Row changes of a transaction, of which 0 means that none was written; it is printed as what DM's default is.
-struct Batch;
-
-impl Via<usize> for Batch {
-    fn decode(node: &Node, d: &mut Decoder) -> Option<usize> {
-        usize::decode(node, d)
-    }
-
-    fn encode(value: &usize) -> Yaml {
-        if *value == 0 { SyncerConfig::BATCH.encode() } else { value.encode() }
+        if *value == 0 { SHOWN.encode() } else { value.encode() }
     }
 }
 

@@ -198,13 +198,6 @@ impl Port {
     }
 }
 
-/// One connection without a listener, for the fuzz targets.
-#[cfg(fuzzing)]
-pub async fn one(stream: Box<dyn Duplex>, router: Router, limits: Limits) -> Result<(), String> {
-    let (security, bodies) = (Security::default(), Budget::new(limits.bodies));
-    Port { router, security, limits, bodies, stop: CancellationToken::new() }.requests(stream).await
-}
-
 /// How many bytes a request says that its body has; 0 when it does not say.
 fn announced(headers: &HeaderMap) -> usize {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
