@@ -22,7 +22,7 @@ for target in "${targets[@]}"; do
     dictionary=()
     case $target in
         ddl | rewrite) dictionary=(-dict=ddl.dict) ;;
-        messages)
+        messages | gateway)
             if [ ${#alone[@]} = 0 ]; then
                 printf '%-12s left out: no network namespace can be made here, and it would dial\n' "$target"
                 failed=1

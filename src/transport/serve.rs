@@ -1,5 +1,6 @@
 //! Serving HTTP/1, HTTP/2 and gRPC on one port, within limits: connections in all and of one address, requests a
-//! second of one connection, the memory of all requests together, the time for a handshake and for a request's head.
+//! second of one connection, the memory of all requests together, the time for a handshake, for a request's head and
+//! its body, and for an answer to be taken.
 
 use std::{
     io,
@@ -16,12 +17,15 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use bytes::BufMut;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use socket2::SockRef;
 use tokio::{
+    io::{AsyncReadExt, join, split},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -49,8 +53,12 @@ pub struct Limits {
     pub bodies: usize,
     /// For a TLS handshake.
     pub handshake: Duration,
-    /// From the connection, or the last reply, to the end of a request's head.
+    /// From the connection to its first bytes, and from there, or the last reply, to the end of a request's head.
     pub head: Duration,
+    /// From the end of a request's head to that of its body.
+    pub whole: Duration,
+    /// Until a peer has taken more of what was sent.
+    pub taken: Duration,
 }
 
 impl Default for Limits {
@@ -64,6 +72,8 @@ impl Default for Limits {
             bodies: 128 << 20,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
+            whole: Duration::from_secs(300),
+            taken: Duration::from_secs(60),
         }
     }
 }
@@ -89,6 +99,8 @@ const HEADERS: u32 = 64 << 10;
 /// A peer that is gone without a word is noticed after these two.
 const PING: Duration = Duration::from_secs(30);
 const PONG: Duration = Duration::from_secs(20);
+/// How HTTP/2 begins.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// After a failed accept (no file descriptors left).
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -145,6 +157,8 @@ struct Port {
 impl Port {
     async fn connection(&self, stream: TcpStream) -> Result<(), String> {
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
+        // The system looks after it: an answer that nobody takes would hold the connection for good.
+        SockRef::from(&stream).set_tcp_user_timeout(Some(self.limits.taken)).map_err(|e| e.to_string())?;
         let stream = tokio::select! {
             secured = timeout(self.limits.handshake, self.secured(stream)) => {
                 secured.map_err(|_| "no TLS handshake in time".to_owned())??
@@ -155,9 +169,17 @@ impl Port {
     }
 
     /// The requests of a connection, until its end.
-    async fn requests(&self, stream: Box<dyn Duplex>) -> Result<(), String> {
+    async fn requests(&self, mut stream: Box<dyn Duplex>) -> Result<(), String> {
+        let first = tokio::select! {
+            first = timeout(self.limits.head, beginning(&mut *stream)) => {
+                first.map_err(|_| "no first bytes in time".to_owned())?.map_err(|e| e.to_string())?
+            }
+            () = self.stop.cancelled() => return Ok(()),
+        };
+        let (reading, writing) = split(stream);
+        let stream = join(io::Cursor::new(first).chain(reading), writing);
         let bucket = Mutex::new(Bucket::new(self.limits.requests, self.limits.burst));
-        let (router, limit) = (self.router.clone(), self.limits.body);
+        let (router, limit, whole) = (self.router.clone(), self.limits.body, self.limits.whole);
         let service = service_fn(|request: Request<Incoming>| {
             let allowed = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
             let (mut router, share) = (router.clone(), self.bodies.share());
@@ -169,7 +191,7 @@ impl Port {
                     return Ok(too_large(request.headers(), limit));
                 }
                 // Held until there is an answer, whoever keeps the body meanwhile.
-                router.call(request.map(|body| share.body(Body::new(body)))).await
+                router.call(request.map(|body| share.body(Body::new(body), whole))).await
             }
         });
         let mut builder = Builder::new(TokioExecutor::new());
@@ -196,6 +218,25 @@ impl Port {
         tls::may_speak(&self.security.cert_allowed_cn, stream.get_ref().1.peer_certificates())?;
         Ok(Box::new(stream))
     }
+}
+
+/// One connection without a listener, for the fuzz targets.
+#[cfg(fuzzing)]
+pub async fn one(stream: Box<dyn Duplex>, router: Router, limits: Limits) -> Result<(), String> {
+    let (security, bodies) = (Security::default(), Budget::new(limits.bodies));
+    Port { router, security, limits, bodies, stop: CancellationToken::new() }.requests(stream).await
+}
+
+/// The first bytes: all by which HTTP/2 is told from HTTP/1. hyper would wait for them for good.
+async fn beginning(stream: &mut (dyn Duplex + 'static)) -> io::Result<Vec<u8>> {
+    let mut first = Vec::with_capacity(PREFACE.len());
+    while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
+        let room = PREFACE.len() - first.len();
+        if stream.read_buf(&mut (&mut first).limit(room)).await? == 0 {
+            break;
+        }
+    }
+    Ok(first)
 }
 
 /// How many bytes a request says that its body has; 0 when it does not say.

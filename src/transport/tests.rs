@@ -53,9 +53,12 @@ struct Port {
 }
 
 async fn port(security: Security, limits: serve::Limits) -> Port {
+    port_of(Router::new().route("/", get(async || "here")), security, limits).await
+}
+
+async fn port_of(router: Router, security: Security, limits: serve::Limits) -> Port {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let router = Router::new().route("/", get(async || "here"));
     let served = tokio::spawn(serve::run(listener, router, security, limits, stop.clone()));
     Port { address, stop, served }
 }
@@ -128,6 +131,7 @@ async fn a_port_takes_so_many_connections_and_requests() {
         bodies: 1000,
         handshake: Duration::from_secs(5),
         head: Duration::from_millis(200),
+        ..serve::Limits::default()
     };
     let port = port(Security::default(), limits).await;
     let mut first = TcpStream::connect(port.address).await.unwrap();
@@ -155,4 +159,57 @@ async fn a_port_takes_so_many_connections_and_requests() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), came_in).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_half_a_thing_loses_the_connection() {
+    let short = Duration::from_millis(200);
+    let limits = serve::Limits { head: short, whole: short, ..serve::Limits::default() };
+    let router = Router::new().route("/", get(async || "here").post(async |body: String| body));
+    let port = port_of(router, Security::default(), limits).await;
+    let halves = [
+        "",
+        "PRI * HTTP/2.0\r\n",
+        "GET / HTTP/1.1\r\nHo",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nand",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nand",
+    ];
+    for half in halves {
+        let mut client = TcpStream::connect(port.address).await.unwrap();
+        client.write_all(half.as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut reply)).await;
+        assert!(ended.is_ok(), "{half:?}");
+    }
+    // A request that is shorter than what tells HTTP/2 from HTTP/1, in two pieces.
+    let mut small = TcpStream::connect(port.address).await.unwrap();
+    for part in ["GE", "T / HTTP/1.0\r\n\r\n"] {
+        small.write_all(part.as_bytes()).await.unwrap();
+    }
+    let mut reply = String::new();
+    small.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.ends_with("here"), "{reply}");
+    port.stop.cancel();
+    port.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_takes_no_answer_loses_the_connection() {
+    let limits = serve::Limits { connections: 1, taken: Duration::from_millis(200), ..serve::Limits::default() };
+    // More than the buffers of two sockets hold.
+    let router = Router::new().route("/", get(async || "here")).route("/large", get(async || vec![b'x'; 64 << 20]));
+    let port = port_of(router, Security::default(), limits).await;
+    let mut deaf = TcpStream::connect(port.address).await.unwrap();
+    deaf.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    deaf.readable().await.unwrap();
+    assert_eq!(ask(port.address, &Security::default()).await.map_err(drop), Err(()), "the only place is taken");
+    let came_in = async {
+        while ask(port.address, &Security::default()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), came_in).await.expect("the place is free again");
+    drop(deaf);
+    port.stop.cancel();
+    port.served.await.unwrap().unwrap();
 }
