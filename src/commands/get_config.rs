@@ -98,9 +98,8 @@ async fn config_text(
         CfgType::MasterType if name == master.name => Ok(Some(master.to_toml())),
         CfgType::WorkerType if state.workers.contains_key(name) => cluster.worker_config(name).await.map(Some),
         CfgType::MasterType | CfgType::WorkerType => Ok(None),
-        // Templates come through the OpenAPI only, which this version does not have.
-        CfgType::TaskTemplateType => Err(DmError::new(Code::OpenAPITaskConfigNotExist)
-            .msg(format!("task template with name {name} does not exist"))),
+        // Those are the HTTP API's (`gateway::openapi::template`).
+        CfgType::TaskTemplateType => Ok(None),
         CfgType::InvalidType => Err(DmError::new(Code::MasterInvalidOperateOp).msg(format!(
             "configuration type {} is unknown (allowed: TaskType, MasterType, WorkerType, SourceType, TaskTemplateType)",
             request.r#type

@@ -20,7 +20,7 @@ pub use mask::MASK;
 pub use node::{DmctlConfig, MasterConfig, Parsed, StandaloneConfig, WorkerConfig, split_host_port};
 pub use source::{CheckerConfig, PurgeConfig, SourceConfig};
 pub use subtask::*;
-pub use task::{CHECKING_ITEMS, MysqlInstance, TaskConfig, rebuilt_task, render_task};
+pub use task::{CHECKING_ITEMS, MysqlInstance, TaskConfig, rebuilt_task, render_task, shown_task};
 
 use crate::error::DmError;
 

@@ -55,6 +55,18 @@ pub fn parse_keys(text: &str) -> std::result::Result<Vec<[u8; KEY]>, String> {
     }
 }
 
+/// Of a file of keys at most so much is read: a thousand keys.
+const LONGEST_KEYS: u64 = 64 << 10;
+
+/// Reads a key file.
+pub fn read_keys(path: &str) -> std::result::Result<Vec<[u8; KEY]>, String> {
+    let text = first_bytes(path, LONGEST_KEYS + 1).map_err(|e| e.to_string())?;
+    if text.len() as u64 > LONGEST_KEYS {
+        return Err(format!("it is longer than {LONGEST_KEYS} bytes"));
+    }
+    parse_keys(&text)
+}
+
 /// Sets the process's keys.
 pub fn use_keys(keys: Vec<[u8; KEY]>) {
     *KEYS.write().unwrap_or_else(PoisonError::into_inner) = keys;
@@ -122,7 +134,7 @@ pub fn reveal(secret: &Secret) -> Result<String> {
         });
     }
     if let Some(path) = written.strip_prefix("file:") {
-        let text = first_bytes(path).map_err(|e| {
+        let text = first_bytes(path, LONGEST_FILE).map_err(|e| {
             unreadable(format!("the password is to come from the file {path}: {e}"))
                 .workaround("Please put the file on the machine of every dm-master and dm-worker, readable by them.")
         })?;
@@ -131,16 +143,16 @@ pub fn reveal(secret: &Secret) -> Result<String> {
     Ok(decrypt(written).unwrap_or_else(|| written.to_owned()))
 }
 
-/// Of a file's text at most so much is read.
+/// Of a password's file at most so much is read.
 const LONGEST_FILE: u64 = 4096;
 
 /// A pipe or device could be endless, or never answer.
-fn first_bytes(path: &str) -> std::io::Result<String> {
+fn first_bytes(path: &str, most: u64) -> std::io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is no regular file"));
     }
     let mut text = String::new();
-    std::fs::File::open(path)?.take(LONGEST_FILE).read_to_string(&mut text)?;
+    std::fs::File::open(path)?.take(most).read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -193,6 +205,28 @@ mod tests {
         assert_eq!(parse_keys(&format!("{}\n{hex}\n", "02".repeat(32))).unwrap(), [TWO, ONE]);
         for wrong in ["", "\n", "xyz", &hex[1..], &format!("{hex}0"), &format!("{hex}\nzz")] {
             assert!(parse_keys(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_is_a_regular_one_of_64_kib_at_most() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let line = format!("{}\n", "01".repeat(32));
+        std::fs::write(path("keys"), line.repeat(1008)).unwrap();
+        assert_eq!(read_keys(&path("keys")).unwrap().len(), 1008);
+        std::fs::write(path("long"), line.repeat(1009)).unwrap();
+        let pipe = rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0);
+        pipe.unwrap();
+        for (wrong, why) in [
+            (path("long"), "longer than 65536 bytes"),
+            (path("pipe"), "no regular file"),
+            ("/dev/zero".to_owned(), "no regular file"),
+            (folder.path().to_str().unwrap().to_owned(), "no regular file"),
+            (path("none"), "No such file"),
+        ] {
+            let said = read_keys(&wrong).unwrap_err();
+            assert!(said.contains(why), "{wrong}: {said}");
         }
     }
 

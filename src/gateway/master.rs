@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::payload::Payload;
+use super::{openapi, payload::Payload};
 use crate::{
     commands::{
         binlog, binlog_schema, check_task, cluster::Cluster, config_files, encrypt, get_config, list_member,
@@ -67,7 +67,10 @@ impl Master for Service {
 
     async fn get_cfg(&self, request: Request<pb::GetCfgRequest>) -> Reply<pb::GetCfgResponse> {
         let request = logged("GetCfg", request);
-        Ok(Response::new(get_config::apply(&*self.cluster, &self.config, request).await))
+        Ok(Response::new(match request.r#type() {
+            pb::CfgType::TaskTemplateType => openapi::template(self, &request.name),
+            _ => get_config::apply(&*self.cluster, &self.config, request).await,
+        }))
     }
 
     async fn register_worker(&self, request: Request<pb::RegisterWorkerRequest>) -> Reply<pb::RegisterWorkerResponse> {

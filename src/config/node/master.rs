@@ -224,8 +224,7 @@ impl MasterConfig {
             Err(DmError::new(Code::ConfigSecretKeyPath)
                 .msg(format!("secret-key-path {:?} can't be used: {reason}", self.secret_key_path)))
         };
-        let read = std::fs::read_to_string(&self.secret_key_path).map_err(|e| e.to_string());
-        match read.and_then(|text| secret::parse_keys(&text)) {
+        match secret::read_keys(&self.secret_key_path) {
             Ok(keys) => {
                 self.secret_keys = SecretKeys(keys);
                 Ok(())

@@ -10,7 +10,7 @@ mod validate;
 
 use std::collections::BTreeMap;
 
-pub use render::{rebuilt_task, render_task};
+pub use render::{rebuilt_task, render_task, shown_task};
 pub use validate::CHECKING_ITEMS;
 
 use super::{

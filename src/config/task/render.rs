@@ -40,10 +40,12 @@ impl<T: PartialEq + Clone> Names<T> {
 
 /// The task file of these subtasks of one task, with passwords hidden; empty text when there are none.
 pub fn render_task(subtasks: &[SubtaskConfig]) -> String {
-    if subtasks.is_empty() {
-        return String::new();
-    }
-    let mut yaml = rebuilt_task(subtasks).shown();
+    if subtasks.is_empty() { String::new() } else { shown_task(&rebuilt_task(subtasks)) }
+}
+
+/// The file of a task, with passwords hidden.
+pub fn shown_task(task: &TaskConfig) -> String {
+    let mut yaml = task.shown();
     if let Some(Yaml::Map(_)) = yaml.get_mut("target-database")
         && let Some(target) = yaml.get_mut("target-database")
     {

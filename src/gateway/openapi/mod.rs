@@ -16,6 +16,7 @@ mod status;
 mod task_json;
 mod tasks;
 mod templates;
+pub use templates::shown as template;
 #[cfg(test)]
 mod tests;
 

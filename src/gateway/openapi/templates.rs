@@ -9,9 +9,11 @@ use super::{
     tasks,
 };
 use crate::{
-    config::TaskConfig,
+    commands::reply::Refusal,
+    config::{TaskConfig, shown_task},
     error::{Code, DmError},
     gateway::master::Service,
+    pb,
 };
 
 /// Runs an operation.
@@ -48,6 +50,15 @@ fn stored(service: &Service, name: &str) -> Result<Value, Fault> {
             .msg(format!("task template with name {name} does not exist"))
             .into()
     })
+}
+
+/// What `config task-template` shows: a task's file.
+pub fn shown(service: &Service, name: &str) -> pb::GetCfgResponse {
+    match stored(service, name).and_then(|template| from_json(&template)) {
+        Ok(task) => pb::GetCfgResponse { result: true, msg: String::new(), cfg: shown_task(&task) },
+        Err(Fault::Text(why)) => pb::GetCfgResponse::refused(why),
+        Err(Fault::Missing) => pb::GetCfgResponse::refused(format!("task template with name {name} does not exist")),
+    }
 }
 
 fn exists(name: &str) -> DmError {

@@ -16,6 +16,7 @@ use crate::{
     },
     config::{MasterConfig, SourceConfig, TaskConfig},
     gateway::master::Service,
+    pb::{self, master_server::Master},
 };
 
 struct Client {
@@ -291,6 +292,29 @@ async fn what_is_masked_in_an_answer_stays_when_it_is_written_back() {
     elsewhere["name"] = "t2".into();
     let refused = client.call("POST", "/tasks", json!({ "task": elsewhere })).await.1;
     assert!(refused["error_msg"].as_str().unwrap().contains("/target_config/password is ******"), "{refused}");
+}
+
+#[tokio::test]
+async fn dmctl_shows_a_template_as_a_task_file() {
+    let client = Client::new().await;
+    let service = Service { cluster: client.cluster.clone(), config: Arc::default() };
+    let ask = async |name: &str| {
+        let request = pb::GetCfgRequest { r#type: pb::CfgType::TaskTemplateType as i32, name: name.into() };
+        service.get_cfg(tonic::Request::new(request)).await.unwrap().into_inner()
+    };
+    let mut given = task();
+    given["target_config"]["security"] = json!({
+        "ssl_ca_content": "ca", "ssl_cert_content": "cert", "ssl_key_content": "k3y", "cert_allowed_cn": [],
+    });
+    assert_eq!(client.call("POST", "/tasks/templates", given).await.0, 201);
+    let shown = ask("t1").await;
+    assert!(shown.result, "{}", shown.msg);
+    let file = TaskConfig::from_yaml(&shown.cfg.replace("ssl-key-base64: '******'", "")).unwrap();
+    assert_eq!((file.name.as_str(), file.target_database.unwrap().password.0.as_str()), ("t1", "******"));
+    assert!(shown.cfg.contains("no-drops") && !shown.cfg.contains("s3cret"), "{}", shown.cfg);
+    assert!(shown.cfg.contains("ssl-key-base64: '******'"), "{}", shown.cfg);
+    let missing = ask("t2").await;
+    assert!(!missing.result && missing.msg.starts_with("[code=20051:"), "{}", missing.msg);
 }
 
 #[test]
