@@ -52,10 +52,10 @@ pub fn column_text(table: &TableInfo, column: &Column) -> String {
         true => {}
     }
     if column.generated.is_none() {
-        text.push_str(&default(column));
+        text.push_str(&default_clause(column));
     }
     if column.on_update_now {
-        text.push_str(&format!(" ON UPDATE {}", now(column)));
+        text.push_str(&update_clause(column));
     }
     if column.auto_increment {
         text.push_str(" AUTO_INCREMENT");
@@ -79,7 +79,8 @@ fn generation(generated: &Generated) -> String {
     format!(" GENERATED ALWAYS AS ({}) {}", generated.expression, if generated.stored { "STORED" } else { "VIRTUAL" })
 }
 
-fn default(column: &Column) -> String {
+/// ` DEFAULT ..`; empty where the column has none and takes no NULL.
+pub fn default_clause(column: &Column) -> String {
     match &column.default {
         Some(DefaultValue::Literal(value)) => format!(" DEFAULT {}", quoted(value)),
         Some(DefaultValue::Number(value)) => format!(" DEFAULT {value}"),
@@ -91,6 +92,11 @@ fn default(column: &Column) -> String {
         Some(DefaultValue::Null) | None if column.nullable => " DEFAULT NULL".to_owned(),
         Some(DefaultValue::Null) | None => String::new(),
     }
+}
+
+/// ` ON UPDATE CURRENT_TIMESTAMP`, with the column's digits.
+pub fn update_clause(column: &Column) -> String {
+    format!(" ON UPDATE {}", now(column))
 }
 
 /// As SHOW CREATE TABLE writes texts, for a session that knows backslashes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Rig, TASK, failures};
 use crate::support::{
     nodes::Cluster,
-    servers::{Kind, Server},
+    servers::{Kind, Release, Server},
     wait::until,
 };
 
@@ -115,4 +115,25 @@ async fn character_sets_that_tidb_lacks_are_named_by_the_check() {
         .await;
     held("SELECT CONCAT(HEX(g), ' ', HEX(l)) FROM d.fine WHERE id = 2", "BAC3 C3BC").await;
     held("SELECT c FROM d.odd WHERE id = 2", "本").await;
+}
+
+/// TIMESTAMP columns of a source whose explicit_defaults_for_timestamp is off, which TiDB can't have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn timestamps_that_a_session_leaves_open() {
+    let start = || (Server::of(Release::Mysql57, &["--sql-mode="]), Server::start(Kind::Tidb, &[]));
+    let (source, target) = tokio::task::spawn_blocking(start).await.unwrap();
+    let tables = "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT PRIMARY KEY, a TIMESTAMP NULL);";
+    let rig = Rig::start(source, target, true, tables).await;
+    rig.source.exec("INSERT INTO d.t VALUES (1); INSERT INTO d.u VALUES (1, NULL)").await;
+    rig.rows_are_equal().await;
+    rig.source.exec("ALTER TABLE d.t ADD c TIMESTAMP, ADD e TIMESTAMP(3); ALTER TABLE d.u ADD b TIMESTAMP").await;
+    rig.source
+        .exec("CREATE TABLE d.n (id INT PRIMARY KEY, a TIMESTAMP, b TIMESTAMP); INSERT INTO d.n (id) VALUES (1)")
+        .await;
+    rig.source.exec("INSERT INTO d.t (id) VALUES (2); INSERT INTO d.u (id) VALUES (2)").await;
+    rig.rows_are_equal().await;
+    let bare = "SELECT GROUP_CONCAT(column_name, is_nullable ORDER BY table_name, ordinal_position) FROM information_schema.columns \
+                WHERE table_schema = 'e' AND data_type = 'timestamp'";
+    rig.target_has(bare, "aNO,bNO,cNO,eNO,aYES,bNO").await;
 }

@@ -53,12 +53,15 @@ async fn follow(release: Release, topic: &Topic) -> Option<String> {
     let running = Running::start(&config, 1).started(&target).await;
     let (mut conn, mut rows) = (source.conn().await, source.conn().await);
     conn.query_drop("CREATE DATABASE d; USE d; SET foreign_key_checks = 0").await.unwrap();
-    rows.query_drop("SET sql_mode = '', foreign_key_checks = 0").await.unwrap();
-    let mut taken = 0;
+    rows.query_drop(SESSION).await.unwrap();
+    let (mut taken, mut locked) = (0, false);
     for sql in &topic.statements {
         // What the server refuses is no traffic.
         taken += u32::from(conn.query_drop(sql).await.is_ok());
-        write_rows(&mut rows).await;
+        locked = corpus::locks(sql).unwrap_or(locked);
+        if !locked {
+            write_rows(&mut rows).await;
+        }
     }
     let end = std::time::Instant::now() + Duration::from_secs(90);
     loop {
@@ -77,6 +80,10 @@ async fn follow(release: Release, topic: &Topic) -> Option<String> {
         let _ = tokio::time::timeout(Duration::from_millis(300), std::future::pending::<()>()).await;
     }
 }
+
+/// Of who writes rows: what an open transaction of the topic holds is passed over.
+pub(super) const SESSION: &str =
+    "SET sql_mode = '', foreign_key_checks = 0, innodb_lock_wait_timeout = 1, lock_wait_timeout = 2";
 
 /// A row of defaults into every table that takes one, and a change to those that are there.
 pub(super) async fn write_rows(conn: &mut Conn) {

@@ -46,3 +46,10 @@ pub fn is_setting(sql: &str) -> bool {
     let head = sql.get(..4).unwrap_or("").to_ascii_uppercase();
     (head == "SET " && !sql.to_ascii_uppercase().starts_with("SET STATEMENT")) || head == "USE "
 }
+
+/// Whether the statement begins (true) or ends to hold locks that others wait for without an end; None: neither.
+pub fn locks(sql: &str) -> Option<bool> {
+    let sql = sql.to_ascii_uppercase();
+    let begins = sql.starts_with("LOCK TABLE") || sql.starts_with("FLUSH TABLE") && sql.contains("READ LOCK");
+    if begins { Some(true) } else { sql.starts_with("UNLOCK TABLES").then_some(false) }
+}

@@ -309,8 +309,9 @@ pub struct ColumnDef {
     /// Has `CHECK (json_valid(this column))`.
     pub json_valid: bool,
     pub checks: Vec<CheckDef>,
-    /// Where the definition stands in the text.
+    /// Where the definition stands in the text, and the end of its type, where attributes can be put in.
     pub at: usize,
+    pub type_end: usize,
     /// REFERENCES of the column itself: MySQL before 9.0 ignores it, MariaDB and MySQL 9 create a foreign key.
     pub references: Option<ForeignKeyDef>,
 }

@@ -18,7 +18,7 @@ impl Parser<'_> {
         let clause = self.type_clause(&name)?;
         let implied = clause.national || clause.binary_collation;
         let type_end = self.last_end();
-        let mut column = new_column(name, clause, at);
+        let mut column = ColumnDef { type_end, ..new_column(name, clause, at) };
         while self.column_attribute(&mut column)? {}
         if column.ty.base.has_charset() {
             self.charset_place(names, CharsetLevel::Column(column.name.clone()), implied, type_end);
@@ -208,6 +208,7 @@ fn new_column(name: String, clause: TypeClause, at: usize) -> ColumnDef {
         json_valid: false,
         checks: Vec::new(),
         at,
+        type_end: 0,
         references: None,
     }
 }

@@ -29,6 +29,7 @@ mod split;
 mod statement;
 mod swe7;
 mod texts;
+mod timestamp_edits;
 mod unquote;
 
 #[cfg(test)]

@@ -203,6 +203,29 @@ fn implicit_timestamps_of_old_servers() {
 }
 
 #[test]
+fn implicit_timestamps_are_written_out() {
+    let mut old = Tracker::new(ServerInfo { flavor: Flavor::Mysql, version: 50_744 }, 0);
+    run(&mut old, "CREATE TABLE t (id INT)").unwrap();
+    let mut written = |sql: &str| {
+        let statement = parse(sql, &ParseContext { default_schema: "d".into(), ..Default::default() }).unwrap();
+        old.apply(&statement).unwrap();
+        let table = old.get("d", "t").unwrap();
+        statement.leaves_timestamps_open().then(|| statement.timestamp_changes(&table).apply(sql))
+    };
+    assert_eq!(
+        written("ALTER TABLE t ADD a TIMESTAMP(3) COMMENT 'x', ADD b TIMESTAMP AFTER id, ADD c TIMESTAMP NULL")
+            .unwrap(),
+        "ALTER TABLE t ADD a TIMESTAMP(3) NOT NULL DEFAULT '0000-00-00 00:00:00.000' COMMENT 'x', ADD b TIMESTAMP NOT NULL DEFAULT \
+         CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP AFTER id, ADD c TIMESTAMP NULL"
+    );
+    assert_eq!(
+        written("ALTER TABLE t MODIFY a TIMESTAMP DEFAULT '2020-01-01'").unwrap(),
+        "ALTER TABLE t MODIFY a TIMESTAMP NOT NULL DEFAULT '2020-01-01'"
+    );
+    assert_eq!(written("ALTER TABLE t ADD e TIMESTAMP NULL DEFAULT NULL, ADD f DATETIME"), None);
+}
+
+#[test]
 fn new_tables_inherit_their_schemas_character_set() {
     let mut tracker = Tracker::new(ServerInfo { flavor: Flavor::Mariadb, version: 101_106 }, 0);
     tracker.set_server_charset(CharsetPair { charset: "gbk".into(), collation: "gbk_chinese_ci".into() });

@@ -1,7 +1,10 @@
 //! What is sent to the target for one statement: its text with the target's names, in as many statements as the target
 //! needs, with the character sets that the source meant.
 
+use std::sync::Arc;
+
 use super::{
+    ddl::alters,
     ddl_renames::{self, Clause},
     translate::TranslateTask,
 };
@@ -10,7 +13,7 @@ use crate::{
     mysql::binlog::event::StatusVars,
     rules::{self, EventKind},
     schema::{
-        Tracker,
+        Change, Tracker,
         collation::SourceDefaults,
         ddl::{Changes, CharsetRules, ClausePart, Statement, StatementKind},
         model::{TableId, TableInfo},
@@ -93,6 +96,12 @@ impl TranslateTask {
             true,
         );
         changes.extend(statement.parent_columns(sending.sql, |parent| parent_key(sending, parent)));
+        if !sending.tracker.explicit_defaults_for_timestamp()
+            && statement.leaves_timestamps_open()
+            && let Some(after) = self.table_behind(sending).await?
+        {
+            changes.extend(statement.timestamp_changes(&after));
+        }
         let inherited = sending.tracker.inherited_charset(
             statement,
             &sending.subject.schema,
@@ -123,6 +132,22 @@ impl TranslateTask {
             self.structures.mapped(target, &one.mapping);
         }
         Ok(changes)
+    }
+
+    /// The table as the statement leaves it; of one that was never seen, as it makes the target's. None: it can't be followed.
+    async fn table_behind(&mut self, sending: &Sending<'_>) -> Result<Option<Arc<TableInfo>>, DmError> {
+        let Sending { statement, subject, target, before, .. } = *sending;
+        let mut tracker = sending.tracker.clone();
+        if before.is_none() && alters(statement) {
+            let there = self.structures.target_info(target, subject).await?;
+            tracker.put(TableInfo { schema: subject.schema.clone(), name: subject.name.clone(), ..there });
+        }
+        let changed = tracker.apply(statement).unwrap_or_default();
+        Ok(changed.into_iter().find_map(|change| match change {
+            Change::Created(table) | Change::Altered(table) => tracker.get(&table.schema, &table.name),
+            Change::Renamed { to, .. } => tracker.get(&to.schema, &to.name),
+            _ => None,
+        }))
     }
 
     /// The source's defaults as the statement's session had them.
