@@ -80,6 +80,36 @@ async fn what_the_target_cannot_hold_is_listed_before_anything_moves() {
     assert!(said(&checked(&[config]).await, STRUCTURE).is_empty());
 }
 
+#[tokio::test]
+async fn names_that_the_target_takes_for_one_are_listed() {
+    let (source, target) =
+        (Server::of(Release::Mariadb1011, &[]), Server::of(Release::Mariadb1011, &["--lower-case-table-names=1"]));
+    source
+        .exec(
+            "CREATE DATABASE d; CREATE DATABASE D; CREATE TABLE d.Orders (id INT PRIMARY KEY); CREATE TABLE d.orders LIKE d.Orders;
+             CREATE TABLE D.x LIKE d.Orders; CREATE TABLE d.y LIKE d.Orders",
+        )
+        .await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = subtask(&source, &target, dir.path(), TaskMode::Full);
+    let found = said(&checked(&[config.clone()]).await, STRUCTURE);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(
+        found[0].0 == State::Fail && found[0].1.contains("`d`.`orders` and `d`.`Orders` would be one"),
+        "{found:#?}"
+    );
+    config.case_sensitive = true;
+    config.routes = vec![RouteRule {
+        schema_pattern: "d".into(),
+        table_pattern: "Orders".into(),
+        target_schema: "d".into(),
+        target_table: "orders_2".into(),
+        ..RouteRule::default()
+    }];
+    let found = said(&checked(&[config]).await, STRUCTURE);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 /// TiDB's parser answers as those of other servers do.
 #[tokio::test]
 #[ignore = "tier: make test-tidb"]

@@ -78,3 +78,31 @@ async fn an_xa_commit_without_rows_is_passed_by_skip() {
     follow(&rig, &error, "binlog skip");
     rig.rows_are_equal().await;
 }
+
+/// Two tables of the source that a target without case in its names takes for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_differs_by_case_is_no_other_table() {
+    let source = Server::of(Release::Mariadb1011, &[]);
+    let target = Server::of(Release::Mariadb1011, &["--lower-case-table-names=1"]);
+    let rig = Rig::start(source, target, true, TABLES).await;
+    rig.source.exec("INSERT INTO d.t VALUES (1, 1); INSERT INTO d.u VALUES (1, 1)").await;
+    rig.rows_are_equal().await;
+    rig.source.exec("CREATE TABLE d.T (id INT PRIMARY KEY, v INT); INSERT INTO d.T VALUES (1, 2)").await;
+    let error = rig.fails_with("`d`.`T` and `d`.`t` of the source would be one on the target").await;
+    assert_eq!(error["ErrCode"], 36068, "{error}");
+    assert_eq!(rig.target.text("SELECT GROUP_CONCAT(v) FROM e.t").await, "1");
+    // The other table's rows go with it: it leaves the source, and what is in the binlog of it is left out.
+    let config = rig.cluster.dmctl_ok(&["stop-task", TASK]);
+    assert!(config.contains("\"result\": true"), "{config}");
+    rig.source.exec("RENAME TABLE d.u TO d.U; ALTER TABLE d.U ADD w INT").await;
+    let listed = "name: op\ntask-mode: incremental\ncase-sensitive: true\ntarget-database: {host: 127.0.0.1, port: {target_port}, user: \
+                  root, password: \"123456\"}\nmysql-instances:\n- {source-id: src-1, block-allow-list: b, route-rules: [r], \
+                  syncer-config-name: s}\nblock-allow-list:\n  b: {do-tables: [{db-name: d, tbl-name: t}, {db-name: d, tbl-name: u}, \
+                  {db-name: d, tbl-name: U}]}\nroutes:\n  r: {schema-pattern: d, target-schema: e}\nsyncers:\n  s: \
+                  {checkpoint-flush-interval: 1}\n";
+    rig.start_task(listed);
+    rig.source.exec("INSERT INTO d.t VALUES (2, 2); INSERT INTO d.U VALUES (2, 2, 2)").await;
+    rig.target_has("SELECT GROUP_CONCAT(v ORDER BY v) FROM e.t", "1,2").await;
+    // A table that changes the case of its own name stays.
+    rig.target_has("SELECT GROUP_CONCAT(w) FROM e.u", "2").await;
+}

@@ -36,3 +36,37 @@ async fn views_and_sequences_arrive_both_ways() {
     assert!(notes.contains("`d`.`a` (view)") && notes.contains("`d`.`s` (sequence)"), "{notes}");
     assert_eq!(target.text("SELECT COUNT(*) FROM information_schema.VIEWS WHERE TABLE_SCHEMA = 'd'").await, "0");
 }
+
+/// Schemas and tables whose names differ by case only, where both servers tell them apart.
+#[tokio::test]
+async fn names_that_differ_by_case_arrive_both_ways() {
+    for source in [servers::mariadb(), servers::mysql()] {
+        let target = servers::mariadb();
+        source
+            .exec(
+                "CREATE DATABASE d; CREATE DATABASE D; CREATE TABLE d.Orders (id INT PRIMARY KEY, v VARCHAR(9)); CREATE TABLE d.orders \
+                 (v VARCHAR(9), w VARBINARY(9)); CREATE TABLE D.orders (id INT, w VARCHAR(9)); INSERT INTO d.Orders VALUES (1, 'one'), \
+                 (2, 'two'); INSERT INTO d.orders VALUES ('lower', x'00FF'); INSERT INTO D.orders VALUES (7, 'seven'), (7, 'seven')",
+            )
+            .await;
+        for import in ["stream", "logical"] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut config = subtask(&source, &target, TaskMode::Full);
+            config.case_sensitive = true;
+            config.block_allow_list.do_dbs = vec!["d".into(), "D".into()];
+            config.loader.import_mode = import.into();
+            config.loader.dir = dir.path().join("dump").display().to_string();
+            target.exec("DROP DATABASE IF EXISTS d; DROP DATABASE IF EXISTS D; CREATE DATABASE d").await;
+            // One of two is there already.
+            target.exec("CREATE TABLE d.Orders (id INT PRIMARY KEY, v VARCHAR(9))").await;
+            copy(&config, 1).await;
+            let (mut from, mut to) = (source.conn().await, target.conn().await);
+            for schema in ["d", "D"] {
+                let found = compare::schema_differences(&mut from, schema, &mut to, schema).await;
+                assert!(found.is_empty(), "{import} {schema}: {found:#?}");
+            }
+            assert_eq!(target.text("SELECT COUNT(*) FROM D.orders").await, "2", "{import}");
+            units::remove_meta(&config).await.unwrap();
+        }
+    }
+}

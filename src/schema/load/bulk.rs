@@ -11,14 +11,16 @@ use std::{collections::HashMap, time::Instant};
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
-    Session, catalogue, fetch, fetch_session, partitions, query_failed,
+    Session, catalogue, fetch, fetch_session,
+    names::in_schemas,
+    partitions, query_failed,
     rest::{self, Others, Rest},
 };
 use crate::{
     error::{DmError, Result},
     schema::{
         charset::{canonical_collation, charset_of_collation},
-        model::{Column, Index, TableId, TableInfo, quote_text},
+        model::{Column, Index, TableId, TableInfo},
         symbol::Symbol,
         tracker::versioning::add_hashes,
     },
@@ -77,16 +79,6 @@ impl Drafts {
     }
 }
 
-/// What names the schemas in a query.
-fn in_schemas(column: &str, schemas: &[String]) -> String {
-    let names: Vec<String> = schemas.iter().map(|schema| quote_text(schema)).collect();
-    match names.as_slice() {
-        // MySQL before 8 and MariaDB then look into no other folder.
-        [only] => format!("{column} = {only}"),
-        _ => format!("{column} IN ({})", names.join(", ")),
-    }
-}
-
 async fn some_schemas(
     conn: &mut Conn,
     others: Option<&mut Others>,
@@ -95,7 +87,8 @@ async fn some_schemas(
     wanted: &(dyn Fn(&str, &str) -> bool + Send + Sync),
     out: &mut Bulk,
 ) -> Result<()> {
-    let within = in_schemas("TABLE_SCHEMA", schemas);
+    let names = || schemas.iter().map(String::as_str);
+    let within = in_schemas("TABLE_SCHEMA", names());
     let mut drafts = tables(conn, &within, wanted).await?;
     if drafts.list.is_empty() {
         return Ok(());
@@ -104,7 +97,7 @@ async fn some_schemas(
         columns(conn, session, &within, drafts).await?;
         keys(conn, session, &within, drafts).await
     };
-    let asked = rest::Asked::new(session, &within, &in_schemas("CONSTRAINT_SCHEMA", schemas));
+    let asked = rest::Asked::new(session, &within, &in_schemas("CONSTRAINT_SCHEMA", names()));
     let needed = asked.needed(conn, &drafts).await?;
     let told = match others {
         Some(others) => {

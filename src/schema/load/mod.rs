@@ -3,10 +3,12 @@
 
 mod bulk;
 mod catalogue;
+mod names;
 mod partitions;
 mod rest;
 
 pub use bulk::{Bulk, bulk};
+pub use names::in_schemas;
 pub use rest::Others;
 
 use mysql_async::{Conn, Row, prelude::Queryable};

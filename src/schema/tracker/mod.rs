@@ -149,6 +149,11 @@ impl Tracker {
         self.store.tables()
     }
 
+    /// The names of the schemas that are tracked.
+    pub fn schemas(&self) -> impl Iterator<Item = &str> {
+        self.store.schemas()
+    }
+
     /// The names of the tracked tables of one schema, sorted.
     pub fn table_names(&self, schema: &str) -> Vec<String> {
         let mut names: Vec<String> = self.store.tables_of(&self.key(schema)).map(|table| table.name.clone()).collect();

@@ -59,6 +59,10 @@ impl Store {
         self.schemas.contains_key(schema)
     }
 
+    pub(super) fn schemas(&self) -> impl Iterator<Item = &str> {
+        self.schemas.keys().map(|name| &**name)
+    }
+
     pub(super) fn charset(&self, schema: &str) -> Option<&CharsetPair> {
         self.schemas.get(schema)?.charset.as_ref()
     }

@@ -19,13 +19,17 @@ use crate::{
     error::{Result, Scope},
     mysql::quote_text,
     rules::Router,
-    schema::{collation::CollationPolicy, model::quote_name},
+    schema::{
+        collation::CollationPolicy,
+        model::{TableId, quote_name},
+    },
     units::{
         dump::plan,
         link,
         load::{self, create::Creating, folder::SchemaFile},
         mapped::MappedCollations,
         session,
+        sync::ddl_alike::differ_by_case,
     },
 };
 
@@ -49,6 +53,10 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
         asked.entry((schema, structure.create_sql.as_str())).or_default().push(name);
     }
     let mut target = link::connect(&config.to, &[], Scope::Downstream).await?;
+    let folds: Option<u8> = target.query_first("SELECT @@lower_case_table_names").await.unwrap_or_default();
+    if folds.is_some_and(|folds| folds > 0) {
+        say_alike(&router, tables, out)?;
+    }
     let (facts, defaults) = load::facts(config, &mut target).await?;
     let session = session::assignments(&session::load_session(config, &facts));
     let mapped = MappedCollations::default();
@@ -98,6 +106,29 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
                 format!("table {name} has a FULLTEXT index, which TiDB ignores or refuses, by its version"),
                 "Please create the table on the target without the index if the load can't create it.",
             );
+        }
+    }
+    Ok(())
+}
+
+/// Says which tables would be one on a target that doesn't tell names by case.
+fn say_alike(router: &Router, tables: &Tables, out: &mut Outcome) -> Result<()> {
+    let mut seen: BTreeMap<(String, String), (TableId, TableId)> = BTreeMap::new();
+    for name in tables.keys() {
+        let (schema, table) = router.route(&name.0, &name.1)?;
+        let (own, target) = (TableId::new(&name.0, &name.1), TableId::new(schema, table));
+        let folded = (target.schema.to_lowercase(), target.name.to_lowercase());
+        match seen.get(&folded) {
+            Some((other, others)) if differ_by_case(others, &target) => out.add(
+                State::Fail,
+                format!("tables {own} and {other} would be one on the target, which doesn't tell names by case"),
+                "Please route one of the two to another name, or leave it out with the block-allow-list, both with `case-sensitive: \
+                 true`.",
+            ),
+            Some(_) => {}
+            None => {
+                seen.insert(folded, (own, target));
+            }
         }
     }
     Ok(())

@@ -24,6 +24,7 @@ use crate::{
     rules::{BlockAllow, is_system_schema},
     schema::{
         ServerInfo,
+        load::in_schemas,
         model::{quote_name, quote_text},
     },
     units::link,
@@ -223,18 +224,13 @@ async fn read_structures(
     json_types: Option<TypesBy>,
 ) -> Result<()> {
     let mut by_name: BTreeMap<(String, String), &mut TablePlan> = BTreeMap::new();
-    let mut list: Vec<String> = Vec::new();
     for table in &mut plan.tables {
-        let quoted = format!("'{}'", table.schema.replace('\\', "\\\\").replace('\'', "''"));
-        if !list.contains(&quoted) {
-            list.push(quoted);
-        }
         by_name.insert((table.schema.clone(), table.table.clone()), table);
     }
-    if list.is_empty() {
+    if by_name.is_empty() {
         return Ok(());
     }
-    let inside = format!("TABLE_SCHEMA IN ({})", list.join(", "));
+    let inside = in_schemas("TABLE_SCHEMA", by_name.keys().map(|(schema, _)| schema.as_str()));
     let columns = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, COLUMN_TYPE, IFNULL(CHARACTER_SET_NAME, ''), \
          IFNULL(COLLATION_NAME, '') \

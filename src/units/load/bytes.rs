@@ -18,7 +18,7 @@ use crate::{
     error::{Code, DmError, Result, Scope},
     schema::{
         BaseType,
-        load::{Session, parse_create_table},
+        load::{Session, in_schemas, parse_create_table},
         model::{TableId, quote_name, quote_text},
         server::{ServerInfo, SqlMode},
     },
@@ -41,14 +41,13 @@ fn lower((schema, table): &Target) -> Target {
 /// The target's columns of bytes of these tables.
 pub async fn columns(conn: &mut Conn, tables: &BTreeSet<Target>) -> Result<ByteColumns> {
     let mut out = ByteColumns::new();
-    let schemas: BTreeSet<String> = tables.iter().map(|(schema, _)| quote_text(schema)).collect();
-    if schemas.is_empty() {
+    if tables.is_empty() {
         return Ok(out);
     }
     let mut sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN ({}) \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE {} \
          AND DATA_TYPE IN ('binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob')",
-        Vec::from_iter(schemas).join(", ")
+        in_schemas("TABLE_SCHEMA", tables.iter().map(|(schema, _)| schema.as_str()))
     );
     // A server opens each table that it is asked for.
     if tables.len() <= 1000 {

@@ -12,7 +12,7 @@ use super::{create, folder::SchemaFile};
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result, Scope},
-    schema::model::quote_text,
+    schema::load::in_schemas,
     units::link,
 };
 
@@ -82,13 +82,12 @@ pub async fn tables(
 
 /// The tables of these schemas, in lower case: whether names differ in case is for the server to say.
 async fn there<'a>(conn: &mut Conn, schemas: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Target>> {
-    let schemas: BTreeSet<String> =
-        schemas.flat_map(|name| [quote_text(name), quote_text(&name.to_lowercase())]).collect();
+    let schemas: BTreeSet<String> = schemas.flat_map(|name| [name.to_owned(), name.to_lowercase()]).collect();
     if schemas.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let list = Vec::from_iter(schemas).join(", ");
-    let sql = format!("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({list})");
+    let within = in_schemas("TABLE_SCHEMA", schemas.iter().map(String::as_str));
+    let sql = format!("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {within}");
     let rows: Vec<Target> = conn
         .query(&sql)
         .await

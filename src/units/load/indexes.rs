@@ -13,7 +13,7 @@ use super::{create, create_all::Target, folder::SchemaFile};
 use crate::{
     config::SubtaskConfig,
     error::{Code, Result, Scope},
-    schema::model::{quote_name, quote_text},
+    schema::{load::in_schemas, model::quote_name},
     units::link,
 };
 
@@ -124,14 +124,13 @@ pub async fn build(
 
 /// Those of the tables whose comment begins with the mark, by name.
 async fn marked(conn: &mut Conn, texts: &BTreeMap<Target, (SchemaFile, Option<String>)>) -> Result<Vec<Target>> {
-    let schemas: BTreeSet<String> = texts.keys().map(|(schema, _)| quote_text(schema)).collect();
-    if schemas.is_empty() {
+    if texts.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({}) AND \
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {} AND \
          TABLE_COMMENT LIKE '{MARK}%'",
-        Vec::from_iter(schemas).join(", ")
+        in_schemas("TABLE_SCHEMA", texts.keys().map(|(schema, _)| schema.as_str()))
     );
     conn.query(&sql)
         .await

@@ -16,7 +16,7 @@ use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result, Scope},
     rules::{ExtraColumn, Router},
-    schema::{ServerInfo, model::quote_text},
+    schema::{ServerInfo, load::in_schemas},
     units::{
         dump::{
             names, plan,
@@ -160,14 +160,10 @@ async fn read_as_bytes(
 
 /// The target's tables with a primary or NOT NULL unique key, names in lower case.
 async fn keyed_targets<'a>(conn: &mut Conn, schemas: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Name>> {
-    let schemas: BTreeSet<String> = schemas.map(quote_text).collect();
-    if schemas.is_empty() {
-        return Ok(BTreeSet::new());
-    }
+    let within = in_schemas("TABLE_SCHEMA", schemas);
     let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA IN ({}) AND NON_UNIQUE = 0 \
-         GROUP BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME HAVING SUM(IFNULL(NULLABLE, '') = 'YES' OR COLUMN_NAME IS NULL) = 0",
-        Vec::from_iter(schemas).join(", ")
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS WHERE {within} AND NON_UNIQUE = 0 \
+         GROUP BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME HAVING SUM(IFNULL(NULLABLE, '') = 'YES' OR COLUMN_NAME IS NULL) = 0"
     );
     let rows: Vec<Row> = conn
         .query(&sql)
@@ -182,10 +178,9 @@ pub async fn without_key<'a>(
     schemas: impl Iterator<Item = &'a str> + Clone,
 ) -> Result<BTreeSet<Name>> {
     let keyed = keyed_targets(conn, schemas.clone()).await?;
-    let schemas: BTreeSet<String> = schemas.map(quote_text).collect();
+    let within = in_schemas("TABLE_SCHEMA", schemas);
     let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND TABLE_SCHEMA IN ({})",
-        Vec::from_iter(schemas).join(", ")
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND {within}"
     );
     let rows: Vec<Row> = conn
         .query(&sql)

@@ -303,6 +303,7 @@ impl TranslateTask {
         if self.is_no_table(sql, statement, &named, tracker, outcome).await? {
             return Ok(());
         }
+        self.check_alike(sql, statement, tracker)?;
         outcome.gives_names(statement);
         let before = tracker.get(&subject.schema, &subject.name);
         let target = self.rules.route(&subject)?;
@@ -312,7 +313,7 @@ impl TranslateTask {
         let tracker_before = &*tracker;
         let sending =
             Sending { sql, statement, subject, target, before, tracker: tracker_before, status, default_schema };
-        let texts = self.texts(&sending).await?;
+        let texts = if self.renames_by_case(statement)? { Vec::new() } else { self.texts(&sending).await? };
         if texts.is_empty() {
             tracing::info!(sql = %super::location::shorten(sql), "skip event, need handled ddls is empty");
         } else if before.is_none() && alters(statement) {

@@ -15,6 +15,7 @@ mod control;
 mod counters;
 mod cover;
 mod ddl;
+pub mod ddl_alike;
 mod ddl_effect;
 mod ddl_intent;
 mod ddl_lock;

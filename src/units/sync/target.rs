@@ -44,16 +44,17 @@ struct Inner {
     distance: Duration,
     /// Sessions it allows in all; 0 for no limit.
     connections: u64,
+    folds_names: bool,
 }
 
 impl Target {
     /// Connects once to learn what kind of server it is.
     pub async fn probe(config: Arc<SubtaskConfig>, source_sql_mode: Option<String>) -> Result<Target, DmError> {
         let mut conn = link::connect(&config.to, &[], Scope::Downstream).await?;
-        let sql = "SELECT VERSION(), @@max_allowed_packet, @@max_connections";
-        let row: Option<(String, u64, u64)> =
+        let sql = "SELECT VERSION(), @@max_allowed_packet, @@max_connections, @@lower_case_table_names";
+        let row: Option<(String, u64, u64, u8)> =
             conn.query_first(sql).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, sql, &e))?;
-        let (version, packet, connections) = row.unwrap_or_default();
+        let (version, packet, connections, names) = row.unwrap_or_default();
         let distance =
             distance(&mut conn).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, PING, &e))?;
         let facts = session::ServerFacts { target_version: version.clone(), source_sql_mode };
@@ -81,6 +82,7 @@ impl Target {
             collations: Arc::new(collations),
             distance,
             connections,
+            folds_names: names > 0,
             config,
         })))
     }
@@ -112,6 +114,11 @@ impl Target {
     /// Lanes that a run should have, when the last had `stored`.
     pub fn lanes(&self, config: &SyncerConfig, stored: Option<i32>) -> i32 {
         lane_number::wanted(config, self.0.distance, self.0.connections, stored)
+    }
+
+    /// Whether names of schemas and tables that differ by case only are one (`lower_case_table_names` of 1 or 2; TiDB).
+    pub fn folds_names(&self) -> bool {
+        self.0.folds_names
     }
 
     /// The task's name.
