@@ -40,6 +40,7 @@ mod splitting;
 mod stream;
 mod structures;
 mod support;
+mod swapped;
 mod tidb_compare;
 mod tidb_table_info;
 mod tidy;

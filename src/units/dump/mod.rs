@@ -9,7 +9,7 @@ mod cut;
 pub mod document;
 pub mod files;
 mod filter;
-mod identity;
+pub(in crate::units) mod identity;
 pub(in crate::units) mod keys;
 pub mod ledger;
 mod lock;
@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     files::Manifest,
+    identity::Names,
     ledger::{Begun, Ledger},
     newer::Earlier,
     plan::{DumpPlan, TablePlan},
@@ -57,7 +58,7 @@ use crate::{
     mysql::RowConn,
     pb,
     rules::BlockAllow,
-    schema::{ServerInfo, model::quote_name},
+    schema::ServerInfo,
 };
 
 pub use metadata::{DumpLocation, Later, Metadata};
@@ -235,10 +236,11 @@ impl DumpUnit {
         self.enough_space(options, bytes)?;
         self.counters.publish(&config.name, &config.source_id);
         self.counters.begin(plan.tables.len() as u64, rows, bytes);
-        let identities = match newer::unsuited(config) {
-            None => Some(identity::read(control, server, &plan.tables).await?),
-            Some(_) => None,
-        };
+        // Before the snapshot: a table that takes another one's place between the two is a false alarm only.
+        let identities = identity::read(control, server, &plan.tables).await?;
+        if let Some(note) = identity::untold(&plan.tables, &identities) {
+            self.note(note);
+        }
         let started = now();
         let readers = self.readers(options, plan.tables.len().max(1) * 4);
         let mut taken = snapshot::take(&config.from, control, server, readers, &plan.tables).await?;
@@ -260,14 +262,15 @@ impl DumpUnit {
             newer_command: taken.newer_command,
             ..Metadata::default()
         };
-        let ledger = match identities {
-            Some(identities) => {
+        let ledger = match newer::unsuited(config) {
+            None => {
                 let source = newer::server_of(control, server).await?;
-                Some(Ledger::create(&dir, &Begun::new(source, &meta, &plan, conditions, identities), &[])?)
+                Some(Ledger::create(&dir, &Begun::new(source, &meta, &plan, conditions, identities.clone()), &[])?)
             }
-            None => None,
+            Some(_) => None,
         };
-        Ok(self.unfinished(options, (plan, left), meta, started, taken.readers, ledger))
+        let names = Names::new(&config.from, server, identities);
+        Ok(self.unfinished(options, (plan, left, names), meta, started, taken.readers, ledger))
     }
 
     /// What an earlier run left is gone on with under a newer snapshot.
@@ -316,7 +319,8 @@ impl DumpUnit {
                  first snapshot's place and is in safe mode up to this one's"
             ),
         });
-        let mut work = self.unfinished(options, (earlier.plan, left), meta, started, readers, Some(ledger));
+        let names = Names::new(&config.from, server, earlier.identities);
+        let mut work = self.unfinished(options, (earlier.plan, left, names), meta, started, readers, Some(ledger));
         work.files = files;
         Ok(work)
     }
@@ -324,7 +328,7 @@ impl DumpUnit {
     fn unfinished(
         &self,
         options: &DumpOptions,
-        (plan, left): (DumpPlan, cut::Left),
+        (plan, left, names): (DumpPlan, cut::Left, Names),
         meta: Metadata,
         taken: String,
         readers: Vec<RowConn>,
@@ -335,6 +339,7 @@ impl DumpUnit {
             task: self.env.config.name.clone(),
             dir: self.dir(),
             plan: Arc::new(plan),
+            names: Arc::new(names),
             options: Arc::new(options.clone()),
             meta,
             taken,
@@ -368,7 +373,7 @@ pub(in crate::units) fn is_structure_change(e: &DmError) -> bool {
 }
 
 fn changed_structure(table: &TablePlan) -> Failure {
-    Failure::StructureChanged(format!("{}.{}", quote_name(&table.schema), quote_name(&table.table)))
+    Failure::StructureChanged(table.name())
 }
 
 enum Failure {

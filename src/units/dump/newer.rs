@@ -12,7 +12,7 @@ use mysql_async::{Conn, prelude::Queryable};
 
 use super::{
     files::{FileFacts, Manifest},
-    identity,
+    identity::{self, Identity, Means},
     ledger::{Begun, Done, Table},
     lock,
     metadata::DumpLocation,
@@ -42,6 +42,8 @@ pub struct Earlier {
     pub done: Vec<Done>,
     /// All tables of the first snapshot, in the ledger's order: those of which nothing is missing by name only.
     pub plan: DumpPlan,
+    /// Of the plan's tables, as the source is now.
+    pub identities: Vec<Identity>,
     /// Tables of which something is missing and whose rows can't be told apart: they are read whole, at one place.
     pub whole: BTreeSet<usize>,
 }
@@ -199,35 +201,36 @@ async fn same_tables(
     now: &DumpPlan,
 ) -> Result<std::result::Result<Earlier, String>> {
     let identities = identity::read(control, server, &now.tables).await?;
-    let now: BTreeMap<(&str, &str), (&TablePlan, String)> =
+    let now: BTreeMap<(&str, &str), (&TablePlan, Identity)> =
         now.tables.iter().zip(identities).map(|(t, id)| ((t.schema.as_str(), t.table.as_str()), (t, id))).collect();
     let complete = of_tables(&done);
-    let mut plan = DumpPlan::default();
+    let (mut plan, mut current) = (DumpPlan::default(), Vec::new());
     for (at, table) in begun.tables.iter().enumerate() {
         let Table { schema, table: name, create_sql, .. } = table;
         if complete.get(&at) == Some(&table.conditions.len()) {
             let (schema, table) = (schema.clone(), name.clone());
             plan.tables.push(TablePlan { schema, table, ..TablePlan::default() });
+            current.push(Identity::default());
             continue;
         }
         let named = format!("{}.{}", quote_name(schema), quote_name(name));
         let Some((found, identity)) = now.get(&(schema.as_str(), name.as_str())) else {
             return Ok(Err(format!("{named}, of which rows are missing, is gone")));
         };
-        if identity.is_empty() || table.identity.is_empty() {
+        let means = table.identity.means(identity);
+        if means == Means::Untold {
             return Ok(Err(format!(
                 "whether {named}, of which rows are missing, was renamed since can't be told (PROCESS on the source tells it)"
             )));
         }
-        if *identity != table.identity || !plan::same_structure(&found.create_sql, create_sql) {
-            return Ok(Err(format!(
-                "{named}, of which rows are missing, was altered, renamed, truncated or made anew since"
-            )));
+        if means == Means::Other || !plan::same_structure(&found.create_sql, create_sql) {
+            return Ok(Err(format!("{named}, of which rows are missing, was altered, renamed or made anew since")));
         }
         plan.tables.push((*found).clone());
+        current.push(identity.clone());
     }
     (plan.schemas, plan.views, plan.sequences) = (begun.schemas.clone(), begun.views.clone(), begun.sequences.clone());
-    Ok(Ok(Earlier { begun, done, plan, whole: BTreeSet::new() }))
+    Ok(Ok(Earlier { begun, done, plan, identities: current, whole: BTreeSet::new() }))
 }
 
 /// Finds the tables whose rows can't be told apart, on the source or on the target: of these a chunk isn't read apart from the others.
@@ -291,7 +294,7 @@ mod tests {
         let plan = DumpPlan { tables: ["a", "b", "c"].map(plan).into(), ..DumpPlan::default() };
         let done = |table, number| Done { table, number, ..Done::default() };
         let done = vec![done(0, 0), done(0, 3), done(1, 0)];
-        let mut earlier = Earlier { begun, done, plan, whole: BTreeSet::from([2]) };
+        let mut earlier = Earlier { begun, done, plan, identities: Vec::new(), whole: BTreeSet::from([2]) };
         assert_eq!((earlier.chunks(), earlier.bytes_left()), ((6, 3), 150));
         let missing: Vec<(String, bool)> = earlier.missing().into_iter().map(|t| (t.table, t.has_key)).collect();
         assert_eq!(missing, [("a".to_owned(), true), ("c".to_owned(), false)]);

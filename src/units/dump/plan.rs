@@ -11,7 +11,6 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use super::{
     bounds,
     document::TypesBy,
-    identity,
     keys::{self, SplitKey},
     options::DumpOptions,
     row::ColumnKind,
@@ -22,11 +21,7 @@ use crate::{
     error::{Code, DmError, Result, Scope},
     mysql::RowConn,
     rules::{BlockAllow, is_system_schema},
-    schema::{
-        ServerInfo,
-        load::in_schemas,
-        model::{quote_name, quote_text},
-    },
+    schema::{ServerInfo, load::in_schemas, model::quote_name},
     units::link,
 };
 
@@ -41,9 +36,8 @@ pub struct TablePlan {
     pub engine: String,
     /// CREATE_TIME, in UTC; empty where it wasn't asked for.
     pub created: String,
-    /// RENAME TABLE changes that time (MariaDB, MySQL before 8). Elsewhere it moves with the table, and a transaction with a snapshot is
-    /// told the time of then.
-    pub is_stamped: bool,
+    /// It was made before the second in which it was asked for, so what is made, or renamed, later has another time.
+    pub is_settled: bool,
     /// Columns with a stored value of their own (generated ones are left out), in order.
     pub columns: Vec<(String, ColumnKind)>,
     /// SHOW CREATE TABLE when the dump began.
@@ -52,6 +46,18 @@ pub struct TablePlan {
     pub has_key: bool,
     /// The first such key whose values have literals: big tables are split by it.
     pub key: Option<SplitKey>,
+}
+
+impl TablePlan {
+    /// For people.
+    pub fn name(&self) -> String {
+        format!("{}.{}", quote_name(&self.schema), quote_name(&self.table))
+    }
+
+    /// Rows may be in partitions (a comment that says so counts).
+    pub fn is_partitioned(&self) -> bool {
+        self.create_sql.contains("PARTITION BY")
+    }
 }
 
 /// All that is dumped.
@@ -126,7 +132,6 @@ pub async fn read(
         let sql = created.first().map(|row| text(row, 1)).unwrap_or_default();
         plan.schemas.push((schema, sql));
     }
-    plan.tables.iter_mut().for_each(|table| table.is_stamped = identity::is_stamped(server));
     read_structures(conn, server, &mut plan, TypesBy::of(server)).await?;
     show_all(db, conn, server, &mut plan.tables).await?;
     Ok(plan)
@@ -183,9 +188,9 @@ pub async fn tables(
 ) -> Result<(Vec<TablePlan>, Vec<(String, Other)>)> {
     let (mut out, mut others) = (Vec::new(), Vec::new());
     let numbers = if figures == Figures::Wanted {
-        "IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0), IFNULL(CREATE_TIME, '')"
+        "IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0), IFNULL(CREATE_TIME, ''), IFNULL(CREATE_TIME < NOW(), 0)"
     } else {
-        "0, 0, ''"
+        "0, 0, '', 0"
     };
     let listed = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, {numbers}, IFNULL(ENGINE, '') \
@@ -210,7 +215,8 @@ pub async fn tables(
             estimated_rows: number(3),
             estimated_bytes: number(4),
             created: text(&row, 5),
-            engine: text(&row, 6),
+            is_settled: number(6) != 0,
+            engine: text(&row, 7),
             ..TablePlan::default()
         });
     }
@@ -292,25 +298,12 @@ pub async fn show_create(conn: &mut Conn, schema: &str, table: &str) -> Result<S
     Ok(created.first().map(|row| text(row, 1)).unwrap_or_default())
 }
 
-/// Whether the name still means the table of the plan, and in its structure. A table that RENAME put in its place may have the same
-/// structure: rows are read by name, whatever the snapshot.
+/// Whether the table still has the structure of the plan. Whether it is the same table: [`super::identity`].
 pub async fn is_unchanged(conn: &mut RowConn, table: &TablePlan) -> Result<bool> {
-    let failed = |sql: &str, e: mysql_async::Error| link::failed(Code::DBQueryFailed, Scope::Upstream, sql, &e);
     let sql = format!("SHOW CREATE TABLE {}.{}", quote_name(&table.schema), quote_name(&table.table));
-    let shown = conn.rows(&sql).await.map_err(|e| failed(&sql, e))?;
-    if !same_structure(&shown.text(0, 1), &table.create_sql) {
-        return Ok(false);
-    }
-    if !table.is_stamped {
-        return Ok(true);
-    }
-    let sql = format!(
-        "SELECT IFNULL(CREATE_TIME, '') FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
-        quote_text(&table.schema),
-        quote_text(&table.table)
-    );
-    let created = conn.rows(&sql).await.map_err(|e| failed(&sql, e))?;
-    Ok(created.text(0, 0) == table.created)
+    let failed = |e: mysql_async::Error| link::failed(Code::DBQueryFailed, Scope::Upstream, &sql, &e);
+    let shown = conn.rows(&sql).await.map_err(failed)?;
+    Ok(same_structure(&shown.text(0, 1), &table.create_sql))
 }
 
 /// The same structure, whatever the next auto-increment value is.

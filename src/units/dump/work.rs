@@ -2,7 +2,7 @@
 //! a run ends early is kept with the connections, so that the next run goes on within the same snapshot.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt,
     path::{Path, PathBuf},
     sync::{
@@ -18,16 +18,18 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Failure, changed_structure,
     files::Manifest,
+    identity::Names,
     is_structure_change,
     ledger::{Done, Ledger},
     metadata::Metadata,
     options::DumpOptions,
+    output::Written,
     plan::{self, DumpPlan},
     progress::Counters,
     write::{self, Chunk, Dumping},
 };
 use crate::{
-    error::{Code, DmError},
+    error::{Code, DmError, Scope},
     mysql::RowConn,
     units::{
         failpoint::{self, Place},
@@ -50,6 +52,7 @@ pub struct Unfinished {
     pub task: String,
     pub dir: PathBuf,
     pub plan: Arc<DumpPlan>,
+    pub names: Arc<Names>,
     pub options: Arc<DumpOptions>,
     /// Without its end.
     pub meta: Metadata,
@@ -138,6 +141,7 @@ impl Unfinished {
                 task: self.task.clone(),
                 dir: self.dir.clone(),
                 plan: self.plan.clone(),
+                names: self.names.clone(),
                 options: self.options.clone(),
                 counters: self.counters.clone(),
                 left: self.left.clone(),
@@ -166,6 +170,7 @@ impl Unfinished {
                     }
                 }
             }
+            self.names.rest().await;
             let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             self.chunks = std::mem::take(&mut state.chunks);
             self.files = std::mem::take(&mut state.files);
@@ -185,7 +190,7 @@ impl Unfinished {
 fn snapshot_is_lost(last: Option<DmError>) -> DmError {
     let cause = last.map_or_else(String::new, |e| e.raw_cause().to_owned());
     DmError::new(Code::DBInvalidConn)
-        .scope(crate::error::Scope::Upstream)
+        .scope(Scope::Upstream)
         .msg("the source closed all connections of the dump's snapshot")
         .cause(cause)
         .workaround("Please check the source, then resume the task: the dump goes on under a new snapshot where it can, or begins again.")
@@ -196,6 +201,7 @@ struct Shared {
     task: String,
     dir: PathBuf,
     plan: Arc<DumpPlan>,
+    names: Arc<Names>,
     options: Arc<DumpOptions>,
     counters: Arc<Counters>,
     left: Arc<Vec<AtomicUsize>>,
@@ -211,24 +217,62 @@ struct State {
     lost: Option<DmError>,
 }
 
+/// What a reader has read. Its transaction keeps the tables of that from being renamed.
+#[derive(Default)]
+struct Read {
+    /// Tables whose names are known to mean what they meant before the snapshot.
+    known: BTreeSet<usize>,
+    /// Chunks that are in files and don't count yet.
+    waiting: VecDeque<(Chunk, Written)>,
+}
+
 impl Shared {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One reader; gives its connection back when it can be used.
-    async fn work(self: Arc<Self>, mut conn: RowConn) -> (Option<RowConn>, Option<Failure>) {
+    async fn work(self: Arc<Self>, conn: RowConn) -> (Option<RowConn>, Option<Failure>) {
+        let mut read = Read::default();
+        let (mut conn, mut failure) = self.read_all(conn, &mut read).await;
+        if let Some(alive) = &mut conn
+            && !matches!(failure, Some(Failure::StructureChanged(_)))
+            && let Err(failed) = self.count(alive, &mut read, true).await
+        {
+            self.halt.cancel();
+            failure = failure.or(Some(failed));
+            conn = match conn {
+                Some(conn) => settled(conn).await,
+                None => None,
+            };
+        }
+        // Whoever reads them next finds out.
+        for (chunk, _) in read.waiting {
+            self.again(chunk);
+        }
+        (conn, failure)
+    }
+
+    /// Reads chunks until there are none, or no more of them are wanted.
+    async fn read_all(&self, mut conn: RowConn, read: &mut Read) -> (Option<RowConn>, Option<Failure>) {
         while !self.halt.is_cancelled() {
             let next = self.state().chunks.pop_front();
-            let Some(mut chunk) = next else { break };
+            let Some(chunk) = next else { break };
+            let tries = chunk.tries + 1;
             let failure = match self.chunk(&mut conn, &chunk).await {
-                Ok(true) => continue,
-                Ok(false) => None,
-                Err(failure) => Some(failure),
+                Ok(Some(written)) => {
+                    read.waiting.push_back((chunk, written));
+                    self.count(&mut conn, read, false).await.err()
+                }
+                Ok(None) => {
+                    self.again(chunk);
+                    None
+                }
+                Err(failure) => {
+                    self.again(chunk);
+                    Some(failure)
+                }
             };
-            chunk.tries += 1;
-            let tries = chunk.tries;
-            self.state().chunks.push_front(chunk);
             let error = match failure {
                 Some(Failure::Other(error)) => error,
                 Some(other) => {
@@ -245,7 +289,7 @@ impl Shared {
             }
             match settled(conn).await {
                 Some(alive) if tries < TRIES && may_pass(&error) => {
-                    tracing::warn!(task = %self.task, %error, "a chunk of the dump is read again");
+                    tracing::warn!(task = %self.task, %error, "a chunk of the dump is read again, or its table asked for again");
                     conn = alive;
                 }
                 kept => {
@@ -257,18 +301,65 @@ impl Shared {
         (settled(conn).await, None)
     }
 
-    /// Dumps a chunk; false: it was given up.
-    async fn chunk(&self, conn: &mut RowConn, chunk: &Chunk) -> Result<bool, Failure> {
+    /// A chunk is to be read again, next.
+    fn again(&self, mut chunk: Chunk) {
+        chunk.tries += 1;
+        self.state().chunks.push_front(chunk);
+    }
+
+    /// Dumps a chunk; None: it was given up.
+    async fn chunk(&self, conn: &mut RowConn, chunk: &Chunk) -> Result<Option<Written>, Failure> {
         let table = &self.plan.tables[chunk.table];
         let with =
             Dumping { table, options: &self.options, dir: &self.dir, counters: &self.counters, halt: &self.halt };
         let written = match write::dump_chunk(conn, chunk, &with).await {
             Err(e) if is_structure_change(&e) => return Err(changed_structure(table)),
-            Ok(None) => return Ok(false),
-            done => done?.unwrap_or_default(),
+            written => written?,
         };
-        failpoint::pass(&self.task, Place::DumpAfterChunk)?;
-        let left = &self.left[chunk.table];
+        if written.is_some() {
+            failpoint::pass(&self.task, Place::DumpAfterChunk)?;
+        }
+        Ok(written)
+    }
+
+    /// Lets the chunks that were read count, where their tables are what they were before the snapshot. That is asked from time to time,
+    /// of several tables together; `now` at the latest. After an error the others are still in `read`.
+    async fn count(&self, conn: &mut RowConn, read: &mut Read, now: bool) -> Result<(), Failure> {
+        let unknown = |(chunk, _): &(Chunk, Written)| (!read.known.contains(&chunk.table)).then_some(chunk.table);
+        let unknown: BTreeSet<usize> = read.waiting.iter().filter_map(unknown).collect();
+        if !unknown.is_empty() {
+            if !now && !self.names.is_due(unknown.len()) {
+                return Ok(());
+            }
+            if let Some(table) = self.names.other(&self.plan.tables, &unknown).await? {
+                return Err(changed_structure(table));
+            }
+            // The transaction held them until now only if it is still there.
+            conn.ping().await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Upstream, "hold the tables", &e))?;
+            read.known.extend(unknown);
+        }
+        while let Some((chunk, written)) = read.waiting.pop_front() {
+            if let Err(failure) = self.is_whole(conn, &chunk).await {
+                read.waiting.push_front((chunk, written));
+                return Err(failure);
+            }
+            self.counters.chunk_done();
+            let done = Done { table: chunk.table, number: chunk.number, rows: written.rows, files: written.files };
+            let mut state = self.state();
+            if let Some(ledger) = &mut state.ledger
+                && let Err(error) = ledger.add(&self.dir, &done)
+            {
+                // Only a dump that loses its snapshot would want to know.
+                tracing::warn!(task = %self.task, %error, "a complete chunk could not be noted");
+            }
+            state.files.extend(done.files);
+        }
+        Ok(())
+    }
+
+    /// One chunk less of its table; behind the last one its structure must be that of the plan.
+    async fn is_whole(&self, conn: &mut RowConn, chunk: &Chunk) -> Result<(), Failure> {
+        let (table, left) = (&self.plan.tables[chunk.table], &self.left[chunk.table]);
         if left.fetch_sub(1, Ordering::AcqRel) == 1 {
             if let Err(failure) = unchanged(conn, table).await {
                 left.fetch_add(1, Ordering::AcqRel);
@@ -276,17 +367,7 @@ impl Shared {
             }
             self.counters.table_done();
         }
-        self.counters.chunk_done();
-        let done = Done { table: chunk.table, number: chunk.number, rows: written.rows, files: written.files };
-        let mut state = self.state();
-        if let Some(ledger) = &mut state.ledger
-            && let Err(error) = ledger.add(&self.dir, &done)
-        {
-            // Only a dump that loses its snapshot would want to know.
-            tracing::warn!(task = %self.task, %error, "a complete chunk could not be noted");
-        }
-        state.files.extend(done.files);
-        Ok(true)
+        Ok(())
     }
 }
 

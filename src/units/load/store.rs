@@ -3,8 +3,8 @@
 //! - `<task>_lightning_checkpoint_list`: DM's own, one row a source: init, running, finished.
 //! - `<task>_load_state`: one row a source: who loads (cluster, epoch), which dump, and where that dump stands.
 //! - `<task>_load_progress`: one row a file, or a chunk of a streamed load. A data file's `position` moves in the same
-//!   transaction as its rows; a schema file's row says whether the table was empty when this load met it. `detail` and
-//!   `snapshot` are of streamed loads (`stream::ledger`).
+//!   transaction as its rows; a schema file's row says whether the table was empty when this load met it. `detail`,
+//!   `snapshot` and `identity` are of streamed loads (`stream::ledger`).
 
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ impl Store {
                  target_schema VARCHAR(128) NOT NULL, target_table VARCHAR(128) NOT NULL, \
                  file_size BIGINT UNSIGNED NOT NULL, position BIGINT UNSIGNED NOT NULL DEFAULT 0, \
                  done BOOLEAN NOT NULL DEFAULT 0, was_empty BOOLEAN NOT NULL DEFAULT 0, detail LONGTEXT, \
-                 snapshot LONGTEXT, {owner}, {times}, \
+                 snapshot LONGTEXT, identity LONGTEXT, {owner}, {times}, \
                  PRIMARY KEY (source_id, file_name)) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
                 self.progress
             ),
@@ -152,12 +152,12 @@ impl Store {
 
     /// A table of an earlier version lacks the last columns.
     async fn widen(&self, conn: &mut Conn) -> Result<()> {
-        let look = format!("SELECT detail, snapshot FROM {} LIMIT 0", self.progress);
+        let look = format!("SELECT detail, snapshot, identity FROM {} LIMIT 0", self.progress);
         match within(self.limit, conn.query_drop(&look)).await {
             Err(e) if link::errno(&e) == 1054 => {}
             looked => return looked.map_err(|e| meta_error(&e, "look at the load unit's meta tables")),
         }
-        for column in ["detail", "snapshot"] {
+        for column in ["detail", "snapshot", "identity"] {
             let add = format!("ALTER TABLE {} ADD COLUMN {column} LONGTEXT", self.progress);
             match within(self.limit, conn.query_drop(&add)).await {
                 // Another source of the task was faster.

@@ -77,6 +77,11 @@ impl StreamTable {
         self.progress.name.clone()
     }
 
+    /// The source's schema and name.
+    pub fn source(&self) -> (String, String) {
+        (self.plan.schema.clone(), self.plan.table.clone())
+    }
+
     /// True for the chunk that was read last.
     pub fn was_read(&self) -> bool {
         self.unread.fetch_sub(1, Ordering::AcqRel) == 1

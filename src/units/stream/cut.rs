@@ -5,15 +5,20 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use futures::future::try_join_all;
 use tokio::task::JoinSet;
 
-use super::{CHUNK_BYTES, Failure, chunk::StreamTable, ledger::Entry, snapshot::Reader};
+use super::{CHUNK_BYTES, Failure, Sides, chunk::StreamTable, ledger::Entry, snapshot::Reader};
 use crate::{
     error::{Code, DmError},
-    units::dump::{self, DumpOptions, bounds, names},
+    units::dump::{
+        self, DumpOptions, bounds,
+        identity::{self, Identity},
+        names,
+    },
 };
 
-/// Finds the chunks of all tables with all readers, under their snapshots.
+/// Finds the chunks of all tables with all readers, under their snapshots. From here on none of them can be renamed.
 pub async fn cut(
     readers: Vec<Reader>,
     tables: &[Arc<StreamTable>],
@@ -43,11 +48,39 @@ pub async fn cut(
     Ok((readers, entries))
 }
 
+/// Keeps these tables from being renamed while the readers' transactions last.
+pub async fn hold<'a>(readers: &mut [Reader], tables: impl Iterator<Item = &'a StreamTable>) -> Result<(), Failure> {
+    let tables: Vec<&StreamTable> = tables.collect();
+    let share = tables.len().div_ceil(readers.len().max(1)).max(1);
+    let holding = readers.iter_mut().zip(tables.chunks(share)).map(|(reader, tables)| async move {
+        for table in tables {
+            identity::hold(&mut reader.conn, &table.plan).await.map_err(|e| failed(table, e))?;
+        }
+        Ok::<_, Failure>(())
+    });
+    try_join_all(holding).await.map(|_| ())
+}
+
+/// The readers hold these tables: their names must mean what they meant before the snapshot.
+pub async fn same_tables<'a>(
+    sides: &mut Sides,
+    tables: impl IntoIterator<Item = (&'a Arc<StreamTable>, &'a Identity)>,
+) -> Result<(), Failure> {
+    let tables = tables.into_iter().map(|(table, identity)| (&table.plan, identity));
+    match identity::other(&mut sides.source, &sides.server, tables).await? {
+        Some(table) => Err(Failure::StructureChanged(table.name())),
+        None => Ok(()),
+    }
+}
+
+fn failed(table: &StreamTable, e: DmError) -> Failure {
+    if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
+}
+
 async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> Result<Vec<Entry>, Failure> {
     let plan = &table.plan;
-    let failed = |e: DmError| {
-        if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
-    };
+    let failed = |e: DmError| failed(table, e);
+    identity::hold(&mut reader.conn, plan).await.map_err(failed)?;
     let (mut conditions, mut size) = (vec![String::new()], plan.estimated_bytes);
     if !table.whole {
         let of_row = bounds::row_bytes(&mut reader.conn, plan).await.map_err(failed)?;

@@ -6,7 +6,7 @@
 //! | `db.table-schema.sql` | SHOW CREATE TABLE when the load began | | 1 |
 //! | `db.table.000000012.sql` | the chunk's condition | bytes of committed rows | all of them are in |
 //!
-//! `snapshot` of a chunk says which place of the binlog its rows are of, where the sync unit must know it. The state row's
+//! `identity` of a table says which one it was when the load began (`dump::identity`; NULL: an earlier version began it). `snapshot` of a chunk says which place of the binlog its rows are of, where the sync unit must know it. The state row's
 //! `dump_id` is set when the ledger is complete; what was stored before counts for nothing.
 
 use std::fmt::Write as _;
@@ -22,6 +22,7 @@ use crate::{
         Fence,
         dump::{
             DumpLocation, DumpOptions,
+            identity::Identity,
             names::{self, FileKind},
         },
         fence, link,
@@ -42,6 +43,8 @@ pub struct Entry {
     /// Of a table: the target table had no rows when this load met it.
     pub was_empty: bool,
     pub detail: String,
+    /// Of a table; None: not known.
+    pub identity: Option<Identity>,
 }
 
 impl Entry {
@@ -88,7 +91,7 @@ pub fn id(config: &SubtaskConfig, options: &DumpOptions) -> String {
 /// All rows of the source.
 pub async fn read(store: &Store, conn: &mut Conn) -> Result<Vec<Entry>> {
     let sql = format!(
-        "SELECT file_name, target_schema, target_table, file_size, position, done, was_empty, detail FROM {} \
+        "SELECT file_name, target_schema, target_table, file_size, position, done, was_empty, detail, identity FROM {} \
          WHERE source_id = {} ORDER BY file_name",
         store.progress, store.source
     );
@@ -106,6 +109,7 @@ fn entry(row: &Row) -> Entry {
         done: number(row, 5) != 0,
         was_empty: number(row, 6) != 0,
         detail: text(row, 7),
+        identity: serde_json::from_str(&text(row, 8)).ok(),
     }
 }
 
@@ -117,8 +121,11 @@ pub async fn register(store: &Store, conn: &mut Conn, entries: &[Entry]) -> Resu
     let mut values: Vec<String> = Vec::new();
     let mut bytes = 0;
     for (at, e) in entries.iter().enumerate() {
+        // Texts and numbers have a JSON form.
+        let identity = e.identity.as_ref().and_then(|identity| serde_json::to_string(identity).ok());
+        let identity = identity.map_or_else(|| "NULL".to_owned(), |json| quote_text(&json));
         values.push(format!(
-            "({}, {}, {}, {}, {}, {}, {}, {}, {cluster_id}, {epoch})",
+            "({}, {}, {}, {}, {}, {}, {}, {}, {identity}, {cluster_id}, {epoch})",
             store.source,
             quote_text(&e.name),
             quote_text(&e.target_schema),
@@ -134,7 +141,7 @@ pub async fn register(store: &Store, conn: &mut Conn, entries: &[Entry]) -> Resu
         }
         let sql = format!(
             "INSERT INTO {} (source_id, file_name, target_schema, target_table, file_size, done, was_empty, detail, \
-             cluster_id, epoch) VALUES {}",
+             identity, cluster_id, epoch) VALUES {}",
             store.progress,
             values.join(", ")
         );

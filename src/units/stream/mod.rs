@@ -33,6 +33,7 @@ use self::{
 use super::{
     dump::{
         self, DumpOptions, Metadata,
+        identity::{self, Identity},
         plan::{self, DumpPlan},
     },
     engine,
@@ -179,10 +180,15 @@ impl StreamedLoad<'_> {
         let how = create::Creating { task, router: &router.clone(), policy: &policy, source: &defaults, mapped };
         let mut sides = Sides { store, target, session, source, server, options, router };
         let plan = self.plan(&mut sides).await?;
+        // Before the snapshot: a table that takes another one's place between the two is a false alarm only.
+        let identities = identity::read(&mut sides.source, &sides.server, &plan.tables).await?;
+        if let Some(note) = identity::untold(&plan.tables, &identities) {
+            self.unit.note(note);
+        }
         let views = Object::of_source("view", &plan.views, &sides.router)?;
         let mut known = Vec::new();
         if claimed.dump_id == id {
-            known = self.same_structures(&mut sides, &plan).await?;
+            known = self.same_structures(&mut sides, &plan, &identities).await?;
         } else if !claimed.dump_id.is_empty() {
             clear::rows_of(config, &sides.store, &mut sides.target, &claimed).await?;
         }
@@ -191,11 +197,12 @@ impl StreamedLoad<'_> {
             // In this order: "running" without a ledger would be another program's.
             store.set_status(target, "init").await?;
             store.reset(target, "").await?;
-            let (entries, there) = tables::create(self.unit, session, target, &plan, &how).await?;
+            let (mut entries, there) = tables::create(self.unit, session, target, &plan, &how).await?;
             failpoint::pass(&config.name, Place::StreamAfterTables)?;
-            self.begin(&mut sides, plan, (entries, there), &id).await?
+            tables::note_identities(&mut entries, &plan, &identities);
+            self.begin(&mut sides, (plan, &identities), (entries, there), &id).await?
         } else {
-            self.go_on(&mut sides, plan, known).await?
+            self.go_on(&mut sides, (plan, &identities), known).await?
         };
         self.pump(&mut sides, &mut work, &how).await?;
         self.finish(sides, work, &views, &how).await
@@ -222,10 +229,10 @@ impl StreamedLoad<'_> {
     }
 
     /// The ledger, if its tables are still the source's. Empty: nothing was loaded yet, and it is begun again.
-    async fn same_structures(&self, sides: &mut Sides, plan: &DumpPlan) -> Result<Vec<Entry>> {
+    async fn same_structures(&self, sides: &mut Sides, plan: &DumpPlan, now: &[Identity]) -> Result<Vec<Entry>> {
         let entries =
             self.unit.answered("read the chunk ledger", ledger::read(&sides.store, &mut sides.target)).await?;
-        let changed = tables::changed(plan, &entries);
+        let changed = tables::changed(plan, now, &entries);
         if changed.is_empty() {
             return Ok(entries);
         }
@@ -244,7 +251,7 @@ impl StreamedLoad<'_> {
     async fn begin(
         &self,
         sides: &mut Sides,
-        plan: DumpPlan,
+        (plan, identities): (DumpPlan, &[Identity]),
         (mut entries, there): (Vec<Entry>, BTreeSet<(String, String)>),
         id: &str,
     ) -> Result<Work, Failure> {
@@ -267,6 +274,7 @@ impl StreamedLoad<'_> {
             return Err(Failure::StructureChanged("a schema".into()));
         }
         let (readers, chunks) = cut::cut(taken.readers, &tables, &sides.options).await?;
+        cut::same_tables(sides, tables.iter().zip(identities)).await?;
         entries.extend(chunks);
         ledger::register(&sides.store, &mut sides.target, &entries).await?;
         failpoint::pass(&config.name, Place::StreamBeforeComplete)?;
@@ -277,7 +285,12 @@ impl StreamedLoad<'_> {
     }
 
     /// A load that an earlier run began: what isn't in the target is read under a newer snapshot.
-    async fn go_on(&self, sides: &mut Sides, plan: DumpPlan, mut entries: Vec<Entry>) -> Result<Work, Failure> {
+    async fn go_on(
+        &self,
+        sides: &mut Sides,
+        (plan, identities): (DumpPlan, &[Identity]),
+        mut entries: Vec<Entry>,
+    ) -> Result<Work, Failure> {
         let config = &self.unit.env.config;
         let missing = || {
             DmError::new(Code::LoadTaskCheckPointNotMatch)
@@ -296,7 +309,12 @@ impl StreamedLoad<'_> {
         let left = tables::chunks_left(&tables, &entries)?.len();
         let mut readers = Vec::new();
         if left > 0 {
-            let taken = self.snapshot(sides, &tables, left).await?;
+            let mut taken = self.snapshot(sides, &tables, left).await?;
+            let missing = tables::with_chunks_left(&entries);
+            let is_missing = |(table, _): &(&Arc<StreamTable>, &Identity)| missing.contains(&table.source());
+            let missing: Vec<_> = tables.iter().zip(identities).filter(is_missing).collect();
+            cut::hold(&mut taken.readers, missing.iter().map(|(table, _)| &***table)).await?;
+            cut::same_tables(sides, missing).await?;
             ledger::newer_snapshot(&sides.store, &mut sides.target, &taken.exit).await?;
             tracing::info!(task = %config.name, chunks = left, exit = %taken.exit, "the load goes on under a newer snapshot");
             metadata.exit = Some(taken.exit);

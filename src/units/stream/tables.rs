@@ -19,6 +19,7 @@ use crate::{
     schema::{ServerInfo, load::in_schemas},
     units::{
         dump::{
+            identity::{Identity, Means},
             names, plan,
             plan::{DumpPlan, TablePlan},
             row::ColumnKind,
@@ -81,7 +82,7 @@ pub async fn create(
     entries.extend(files.into_iter().map(|(file, detail)| {
         let SchemaFile { name, target_schema, target_table, .. } = file;
         let was_empty = empty.get(&(target_schema.clone(), target_table.clone())).copied().unwrap_or_default();
-        Entry { name, target_schema, target_table, size: 0, position: 0, done: true, was_empty, detail }
+        Entry { name, target_schema, target_table, done: true, was_empty, detail, ..Entry::default() }
     }));
     Ok((entries, there))
 }
@@ -140,7 +141,7 @@ async fn read_as_bytes(
     (server, there): (ServerInfo, Option<&BTreeSet<Name>>),
     entries: &[Entry],
 ) -> Result<()> {
-    let left: BTreeSet<Name> = entries.iter().filter(|e| !e.done).filter_map(Entry::chunk_of).collect();
+    let left = with_chunks_left(entries);
     let asked = |(table, target, _): &&(TablePlan, Name, Vec<ExtraColumn>)| match there {
         Some(there) => there.contains(&(target.0.to_lowercase(), target.1.to_lowercase())),
         None => left.contains(&(table.schema.clone(), table.table.clone())),
@@ -240,15 +241,33 @@ fn spread(chunks: Vec<Chunk>) -> Vec<Chunk> {
     out.into_iter().map(|(.., chunk)| chunk).collect()
 }
 
-/// Tables with chunks left whose structure isn't the one that the ledger was begun with; gone ones too.
-pub fn changed(plan: &DumpPlan, entries: &[Entry]) -> Vec<String> {
-    let now: BTreeMap<(&str, &str), &str> =
-        plan.tables.iter().map(|t| ((t.schema.as_str(), t.table.as_str()), t.create_sql.as_str())).collect();
-    let left: BTreeSet<Name> = entries.iter().filter(|e| !e.done).filter_map(Entry::chunk_of).collect();
+/// Names of the source's tables with chunks that aren't in the target.
+pub fn with_chunks_left(entries: &[Entry]) -> BTreeSet<Name> {
+    entries.iter().filter(|e| !e.done).filter_map(Entry::chunk_of).collect()
+}
+
+/// Says in the ledger which tables the load began with.
+pub fn note_identities(entries: &mut [Entry], plan: &DumpPlan, identities: &[Identity]) {
+    let known = plan.tables.iter().zip(identities);
+    let known: BTreeMap<String, &Identity> =
+        known.map(|(table, identity)| (names::table_file(&table.schema, &table.table), identity)).collect();
+    for entry in entries {
+        entry.identity = known.get(&entry.name).map(|identity| (*identity).clone());
+    }
+}
+
+/// Tables with chunks left that aren't the ones that the ledger was begun with, or not in their structure; gone ones too.
+pub fn changed(plan: &DumpPlan, identities: &[Identity], entries: &[Entry]) -> Vec<String> {
+    let known = plan.tables.iter().zip(identities);
+    let now: BTreeMap<(&str, &str), (&str, &Identity)> =
+        known.map(|(t, now)| ((t.schema.as_str(), t.table.as_str()), (t.create_sql.as_str(), now))).collect();
+    let left = with_chunks_left(entries);
     let tables = entries.iter().filter_map(|entry| Some((entry, entry.table_of()?)));
     let changed = tables.filter(|(entry, name)| {
-        let same =
-            now.get(&(name.0.as_str(), name.1.as_str())).is_some_and(|sql| plan::same_structure(sql, &entry.detail));
+        let same = now.get(&(name.0.as_str(), name.1.as_str())).is_some_and(|(sql, now)| {
+            let other = entry.identity.as_ref().is_some_and(|then| then.means(now) == Means::Other);
+            plan::same_structure(sql, &entry.detail) && !other
+        });
         left.contains(name) && !same
     });
     changed.map(|(_, (schema, table))| format!("`{schema}`.`{table}`")).collect()
@@ -273,7 +292,8 @@ mod tests {
     fn only_tables_with_chunks_left_must_be_as_they_were() {
         let plan = DumpPlan { tables: vec![table("a", "y"), table("b", "y"), table("c", "x")], ..DumpPlan::default() };
         let ledger = [entries("a", true, 0), entries("b", false, 0), entries("c", false, 0), entries("d", false, 0)];
-        assert_eq!(changed(&plan, &ledger.concat()), ["`s`.`b`", "`s`.`d`"]);
+        let now = vec![Identity::default(); 3];
+        assert_eq!(changed(&plan, &now, &ledger.concat()), ["`s`.`b`", "`s`.`d`"]);
     }
 
     #[test]
