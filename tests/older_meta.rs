@@ -33,3 +33,35 @@ async fn columns_for_gtid_sets_are_widened_and_keep_what_they_hold() {
     until_equal(&source, &target, &["d"], &running).await;
     running.stop().await.unwrap();
 }
+
+/// A target whose default is latin1, and meta tables in it: names of tables that latin1 lacks, and two that differ by case only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_name_of_a_table_has_a_place_in_the_checkpoint() {
+    let (source, target) = (servers::mariadb(), servers::Server::of(servers::Release::Mysql57, &[]));
+    assert_eq!(target.text("SELECT @@character_set_server").await, "latin1");
+    let tables = "CREATE DATABASE d CHARACTER SET utf8mb4; CREATE TABLE d.`表 ☃` (id INT PRIMARY KEY); CREATE TABLE d.t (id INT \
+                  PRIMARY KEY); CREATE TABLE d.T (id INT PRIMARY KEY, v INT)";
+    source.exec(tables).await;
+    target.exec(tables).await;
+    let config = subtask(&source, &target, true);
+    let names = "SELECT COUNT(*) FROM dm_meta.t_syncer_checkpoint WHERE is_global = 0";
+    for epoch in [1, 2] {
+        let running = match epoch {
+            1 => Running::start(&config, 1).started(&target).await,
+            _ => Running::start(&config, 2).at_epoch(&target, 2).await,
+        };
+        source
+            .exec(&format!(
+                "INSERT INTO d.`表 ☃` VALUES ({epoch}); INSERT INTO d.t VALUES ({epoch}); INSERT INTO d.T VALUES ({epoch}, 7)"
+            ))
+            .await;
+        until_equal(&source, &target, &["d"], &running).await;
+        running.stop().await.unwrap();
+        assert_eq!(target.text(names).await, "3", "{epoch}");
+        if epoch == 1 {
+            // As the original makes it there.
+            target.exec("DELETE FROM dm_meta.t_syncer_checkpoint WHERE is_global = 0").await;
+            target.exec("ALTER TABLE dm_meta.t_syncer_checkpoint CONVERT TO CHARACTER SET latin1").await;
+        }
+    }
+}

@@ -42,6 +42,21 @@ async fn the_ddl_corpus_runs_between_rows() {
     assert!(problems.is_empty(), "{} topics differ:\n{}", problems.len(), problems.join("\n\n"));
 }
 
+/// MySQL 5.6 itself ends by it (signal 11).
+const ENDS_MYSQL_56: &str = "ALTER TABLE fk_parent ADD FOREIGN KEY (u) REFERENCES fk_parent";
+
+/// Of the first the source makes an InnoDB table, and the target's session, which doesn't take one engine for another, none. Of the second
+/// a session without a strict mode makes rows with a vector of no dimension, which MySQL 9.7 takes from nobody. Behind the third
+/// there is nothing to compare.
+const REFUSED: [&str; 3] = [
+    "CREATE TABLE o31 (a INT) ENGINE=nosuchengine",
+    "CREATE TABLE t35 (a VECTOR(3), b VECTOR(16000), c VECTOR(3) NOT NULL)",
+    "ALTER TABLE o1 DISCARD TABLESPACE",
+];
+
+/// Topics that end in an error, and its code: statements as text in the binlog, and sequences.
+const ENDS: [(&str, &str); 2] = [("refused", "code=36014"), ("sequences", "code=11007")];
+
 /// One topic; what differs in the end.
 async fn follow(release: Release, topic: &Topic) -> Option<String> {
     // Some topics have tables without transactions, which a MySQL target that enforces GTID consistency refuses (1785).
@@ -55,7 +70,8 @@ async fn follow(release: Release, topic: &Topic) -> Option<String> {
     conn.query_drop("CREATE DATABASE d; USE d; SET foreign_key_checks = 0").await.unwrap();
     rows.query_drop(SESSION).await.unwrap();
     let (mut taken, mut locked) = (0, false);
-    for sql in &topic.statements {
+    let is_left_out = |sql: &str| REFUSED.contains(&sql) || (release == Mysql56 && sql == ENDS_MYSQL_56);
+    for sql in topic.statements.iter().filter(|sql| !is_left_out(sql)) {
         // What the server refuses is no traffic.
         taken += u32::from(conn.query_drop(sql).await.is_ok());
         locked = corpus::locks(sql).unwrap_or(locked);
@@ -66,7 +82,10 @@ async fn follow(release: Release, topic: &Topic) -> Option<String> {
     let end = std::time::Instant::now() + Duration::from_secs(90);
     loop {
         if running.is_finished() {
-            return Some(format!("the run ended: {}", running.error().await));
+            let error = running.error().await.to_string();
+            let meant = ENDS.iter().any(|(name, code)| topic.name == *name && error.contains(code));
+            eprintln!("{release:?} {}: {taken} statements between rows, and {error:.60}", topic.name);
+            return (!meant).then(|| format!("the run ended: {error}"));
         }
         let found = differences(&source, &target).await;
         if found.is_empty() {

@@ -37,8 +37,9 @@ impl Parser<'_> {
         let at = self.span();
         let word = self.keyword();
         let mut word = word.as_str();
-        if self.context.sql_mode.oracle && !qualified && matches!(word, "DATE" | "BLOB" | "CLOB") {
-            word = self.oracle_type(word);
+        if let Some(meant) = self.oracle_type(word).filter(|_| !qualified) {
+            self.edits.push(Edit { span: at.clone(), text: meant.to_owned() });
+            word = meant;
         } else if self.context.sql_mode.maxdb && word == "TIMESTAMP" {
             self.edits.push(Edit { span: at.clone(), text: "DATETIME".to_owned() });
             word = "DATETIME";
@@ -71,15 +72,19 @@ impl Parser<'_> {
         Ok(clause)
     }
 
-    /// A type that means another one under MariaDB's ORACLE mode; the target's session doesn't have that mode.
-    fn oracle_type(&mut self, word: &str) -> &'static str {
-        let meant = match word {
-            "DATE" => "DATETIME",
-            "BLOB" => "LONGBLOB",
-            _ => "LONGTEXT",
-        };
-        self.edits.push(Edit { span: self.span(), text: meant.to_owned() });
-        meant
+    /// What a type of MariaDB's means in its ORACLE mode, which the target's session doesn't have, and types that came with it.
+    fn oracle_type(&self, word: &str) -> Option<&'static str> {
+        let oracle = self.context.sql_mode.oracle;
+        Some(match word {
+            "DATE" if oracle => "DATETIME",
+            "BLOB" if oracle => "LONGBLOB",
+            "CLOB" => "LONGTEXT",
+            "VARCHAR2" => "VARCHAR",
+            "RAW" => "VARBINARY",
+            "NUMBER" if self.kind(1) == TokenKind::Symbol('(') => "DECIMAL",
+            "NUMBER" => "DOUBLE",
+            _ => return None,
+        })
     }
 
     fn real_type(&mut self, word: &str, clause: &mut TypeClause) -> Result<bool> {
@@ -93,9 +98,7 @@ impl Parser<'_> {
                 BaseType::Float
             }
             "REAL" => BaseType::Double,
-            // MariaDB: NUMBER alone is DOUBLE.
-            "NUMBER" if !self.is_symbol('(') => BaseType::Double,
-            "DECIMAL" | "DEC" | "NUMERIC" | "FIXED" | "NUMBER" => BaseType::Decimal,
+            "DECIMAL" | "DEC" | "NUMERIC" | "FIXED" => BaseType::Decimal,
             _ => return Ok(false),
         };
         self.take_word("PRECISION");
@@ -156,14 +159,14 @@ impl Parser<'_> {
                     clause.ty.length.get_or_insert(1);
                 }
             }
-            "VARCHAR" | "VARCHARACTER" | "VARCHAR2" => {
+            "VARCHAR" | "VARCHARACTER" => {
                 clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarChar) };
             }
             "BINARY" => {
                 let length = self.one_length()?.unwrap_or(1);
                 clause.ty = ColumnType::with_length(BaseType::Binary, length);
             }
-            "VARBINARY" | "RAW" => {
+            "VARBINARY" => {
                 clause.ty = ColumnType { length: self.one_length()?, ..ColumnType::of(BaseType::VarBinary) };
             }
             "BLOB" => clause.ty = ColumnType::of(blob_for(self.one_length()?.filter(|bytes| self.sized(*bytes)))),
@@ -307,7 +310,7 @@ fn plain_type(word: &str) -> Option<BaseType> {
         "LONGBLOB" => BaseType::LongBlob,
         "TINYTEXT" => BaseType::TinyText,
         "MEDIUMTEXT" => BaseType::MediumText,
-        "LONGTEXT" | "CLOB" => BaseType::LongText,
+        "LONGTEXT" => BaseType::LongText,
         "JSON" => BaseType::Json,
         "GEOMETRY" => BaseType::Geometry,
         "POINT" => BaseType::Point,

@@ -142,6 +142,9 @@ fn tables_and_columns() {
     let same = |schema: &str, table: &str| (schema.to_owned(), table.to_owned());
     let text = parsed("CREATE TABLE t (f DATE, g BLOB)", &oracle).rewrite("CREATE TABLE t (f DATE, g BLOB)", same);
     assert!(text.ends_with("(f DATETIME, g LONGBLOB)"), "{text}");
+    let text = parsed(sql, &oracle).rewrite(sql, same);
+    let want = "(a DOUBLE, b DECIMAL(5,2), c VARCHAR(5), d VARBINARY(5), e LONGTEXT, f DATETIME, g LONGBLOB, h mariadb_schema.date)";
+    assert!(text.ends_with(want), "{text}");
 }
 
 #[test]

@@ -99,16 +99,32 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
     }
     say_untried(&untried, out);
     if policy.target.tidb {
-        for (name, _) in tables.iter().filter(|(_, facts)| facts.structure.as_ref().is_some_and(|s| s.fulltext)) {
-            let name = format!("{}.{}", quote_name(&name.0), quote_name(&name.1));
+        say_of_tidb(tables, out);
+    }
+    Ok(())
+}
+
+/// What TiDB takes in a CREATE TABLE and not as it is meant.
+fn say_of_tidb(tables: &Tables, out: &mut Outcome) {
+    for ((schema, table), facts) in tables {
+        let Some(structure) = &facts.structure else { continue };
+        let name = format!("{}.{}", quote_name(schema), quote_name(table));
+        if structure.fulltext {
             out.add(
                 State::Warn,
                 format!("table {name} has a FULLTEXT index, which TiDB ignores or refuses, by its version"),
                 "Please create the table on the target without the index if the load can't create it.",
             );
         }
+        if structure.columns.iter().any(|(_, ty, _)| ty.starts_with("vector")) {
+            out.add(
+                State::Warn,
+                format!("table {name} has a VECTOR column, whose values TiDB doesn't take as the source has them (error 1105)"),
+                "Please create the column on the target as VARBINARY (four bytes a dimension), or leave the table out with the \
+                 block-allow-list.",
+            );
+        }
     }
-    Ok(())
 }
 
 /// Says which tables would be one on a target that doesn't tell names by case.

@@ -113,8 +113,11 @@ impl Store {
         // MySQL 5.6 has 767 bytes for a part of a key; names of files have at most 255.
         let info = ServerInfo::detect(conn, Scope::Downstream).await?;
         let short = info.flavor == Flavor::Mysql && info.version < (5, 7, 0);
-        let (file_name, list_charset) =
-            if short { ("VARBINARY(512)", " DEFAULT CHARSET = utf8") } else { ("VARCHAR(512)", "") };
+        let (file_name, list_charset) = if short {
+            ("VARBINARY(512)", " DEFAULT CHARSET = utf8")
+        } else {
+            ("VARCHAR(512)", " DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin")
+        };
         let statements = [
             format!("CREATE SCHEMA IF NOT EXISTS {}", self.schema),
             format!(

@@ -36,6 +36,11 @@ pub struct MetaTables {
     names: (String, String),
 }
 
+/// All names of tables, each by itself. (The original takes the target's default, which may be latin1.)
+const CHARSET: &str = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+/// The checkpoint's column for names of tables.
+const NAME: &str = "cp_table";
+
 impl MetaTables {
     /// The tables of a task.
     pub fn new(meta_schema: &str, task: &str) -> Self {
@@ -52,14 +57,24 @@ impl MetaTables {
         }
     }
 
-    /// Asks for the names of the checkpoint's columns for GTID sets that are as short as the original makes them.
+    /// Asks for the names of the checkpoint's columns that are as narrow as the original makes them: those for GTID sets, and
+    /// that for names of tables where its character set lacks some, or takes `Orders` and `orders` for one.
     pub fn narrow_columns(&self) -> String {
         format!(
             "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND \
-             COLUMN_NAME IN ('binlog_gtid', 'exit_safe_binlog_gtid') AND DATA_TYPE = 'text'",
+             (COLUMN_NAME IN ('binlog_gtid', 'exit_safe_binlog_gtid') AND DATA_TYPE = 'text' OR COLUMN_NAME = '{NAME}' AND \
+             COLLATION_NAME NOT LIKE 'utf8mb4%\\_bin')",
             quote_text(&self.names.0),
             quote_text(&self.names.1)
         )
+    }
+
+    /// What widens one of these columns.
+    pub fn widen(&self, column: &str) -> String {
+        match column {
+            NAME => format!("ALTER TABLE {} CONVERT TO {CHARSET}", self.checkpoint),
+            _ => format!("ALTER TABLE {} MODIFY {} MEDIUMTEXT", self.checkpoint, quote_name(column)),
+        }
     }
 
     /// CREATE of the table for online schema changes, the original's column by column.
@@ -68,7 +83,7 @@ impl MetaTables {
             "CREATE TABLE IF NOT EXISTS {} (\
              id VARCHAR(32) NOT NULL, ghost_schema VARCHAR(128) NOT NULL, ghost_table VARCHAR(128) NOT NULL, \
              ddls TEXT, update_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
-             UNIQUE KEY uk_id_schema_table (id, ghost_schema, ghost_table))",
+             UNIQUE KEY uk_id_schema_table (id, ghost_schema, ghost_table)) DEFAULT {CHARSET}",
             self.online
         )
     }
@@ -88,7 +103,7 @@ impl MetaTables {
                  exit_safe_binlog_gtid MEDIUMTEXT, table_info {json} NOT NULL, is_global BOOLEAN, \
                  create_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, \
                  update_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
-                 UNIQUE KEY uk_id_schema_table (id, cp_schema, cp_table))",
+                 UNIQUE KEY uk_id_schema_table (id, cp_schema, cp_table)) DEFAULT {CHARSET}",
                 self.checkpoint
             ),
             format!(

@@ -28,14 +28,7 @@ use crate::{
         server::{ServerInfo, show_master_status},
         within,
     },
-    schema::{
-        Tracker,
-        charset::CharsetPair,
-        collation::Catalog,
-        load,
-        model::{quote_name, quote_text},
-        server, table_info,
-    },
+    schema::{Tracker, charset::CharsetPair, collation::Catalog, load, model::quote_text, server, table_info},
     units::{
         Fence, UnitEnv,
         failpoint::{self, Place},
@@ -96,7 +89,7 @@ pub(super) struct Stored {
 }
 
 /// Makes the meta tables that are missing. Those that the original made, or we did once, hold no GTID set of more than
-/// 65,535 bytes, and a session without strict mode would cut it: they are widened.
+/// 65,535 bytes, and a session without strict mode would cut it; where the target's default is latin1 they hold no other names. They are widened.
 async fn create(conn: &mut Conn, target: &Target, tables: &MetaTables) -> Result<(), DmError> {
     for sql in tables.create(target.has_json()) {
         within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
@@ -105,7 +98,7 @@ async fn create(conn: &mut Conn, target: &Target, tables: &MetaTables) -> Result
     let narrow: Vec<String> =
         within(target.answer_limit(), conn.query(&sql)).await.map_err(|e| target.query_error(&sql, &e))?;
     for column in narrow {
-        let sql = format!("ALTER TABLE {} MODIFY {} MEDIUMTEXT", tables.checkpoint, quote_name(&column));
+        let sql = tables.widen(&column);
         within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
     }
     Ok(())
