@@ -348,7 +348,10 @@ impl Names {
 
     /// Nothing is asked for a while: the connection ends.
     pub async fn rest(&self) {
-        self.asking.lock().await.conn = None;
+        if let Some(conn) = self.asking.lock().await.conn.take() {
+            // It was idle: nothing is lost with it.
+            let _ = tokio::time::timeout(Duration::from_secs(1), conn.disconnect()).await;
+        }
     }
 }
 
