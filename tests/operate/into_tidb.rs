@@ -137,3 +137,17 @@ async fn timestamps_that_a_session_leaves_open() {
                 WHERE table_schema = 'e' AND data_type = 'timestamp'";
     rig.target_has(bare, "aNO,bNO,cNO,eNO,aYES,bNO").await;
 }
+
+/// TiDB drops none of several partitions when one isn't there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn partitions_are_dropped_if_they_are_there() {
+    let (source, target) = servers().await;
+    let table = "CREATE TABLE t (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN \
+                 (20), PARTITION c VALUES LESS THAN (30));";
+    let rig = Rig::start(source, target, true, table).await;
+    rig.source.exec("INSERT INTO d.t VALUES (1), (11), (21)").await;
+    rig.rows_are_equal().await;
+    rig.source.exec("ALTER TABLE d.t DROP PARTITION IF EXISTS a, nosuch, b; INSERT INTO d.t VALUES (22)").await;
+    rig.target_has("SELECT GROUP_CONCAT(id ORDER BY id) FROM e.t", "21,22").await;
+}

@@ -15,8 +15,8 @@ use crate::{
     schema::{
         Change, Tracker,
         collation::SourceDefaults,
-        ddl::{Changes, CharsetRules, ClausePart, Statement, StatementKind},
-        model::{TableId, TableInfo},
+        ddl::{AlterSpec, Changes, CharsetRules, ClausePart, PartitionChange, Statement, StatementKind},
+        model::{TableId, TableInfo, quote_name},
     },
 };
 
@@ -57,6 +57,13 @@ impl TranslateTask {
                 }
             }
         };
+        if self.structures.target().is_tidb()
+            && let Some(names) = drops_partitions_if_there(statement)
+        {
+            let one =
+                |name: &String| format!("ALTER TABLE {} DROP PARTITION IF EXISTS {}", sending.target, quote_name(name));
+            return Ok(names.iter().map(one).collect());
+        }
         let changes = self.all_changes(sending).await?;
         Ok(match parts {
             None => vec![changes.apply(sql).trim().to_owned()],
@@ -153,6 +160,16 @@ impl TranslateTask {
     /// The source's defaults as the statement's session had them.
     fn source_defaults(&self, status: &StatusVars) -> SourceDefaults {
         self.source_charsets.in_session(status)
+    }
+}
+
+/// The partitions of MariaDB's DROP PARTITION IF EXISTS; None: another statement. TiDB drops none of several when one isn't there, and says
+/// that all went well.
+fn drops_partitions_if_there(statement: &Statement) -> Option<&[String]> {
+    let StatementKind::AlterTable { specs, .. } = &statement.kind else { return None };
+    match specs.as_slice() {
+        [AlterSpec::Partition(PartitionChange::Drop { names, if_exists: true })] => Some(names),
+        _ => None,
     }
 }
 
