@@ -90,8 +90,8 @@ async fn masters_are_added_and_removed_and_an_empty_disk_is_refused() {
     std::fs::remove_dir_all(cluster.folder.path().join(format!("{victim}.data"))).unwrap();
     cluster.node(victim).up_later();
     until("it is refused", Duration::from_secs(60), || {
-        let ended = cluster.node(victim).ended();
-        async move { if ended == Some(2) { Ok(()) } else { Err(format!("{ended:?}")) } }
+        let (ended, log) = (cluster.node(victim).ended(), cluster.node(victim).log());
+        async move { if ended == Some(2) { Ok(()) } else { Err(format!("{ended:?}\n{log}")) } }
     })
     .await;
     let log = cluster.node(victim).log();

@@ -7,6 +7,7 @@ use openraft::{ChangeMembers, error::RaftError};
 use super::{
     Consensus, Voter,
     messages::{Standing, VoterAsk, VoterReply, What},
+    voter::voter_id,
 };
 use crate::{
     coordinator::{change::ClusterChange, masters::Leader, state::MasterRecord},
@@ -77,8 +78,16 @@ impl Consensus {
             cluster_id: state.cluster_id,
             confirmed,
             you_vote: self.is_voter(asker),
-            you_started: state.masters.contains_key(asker),
+            you_started: state.masters.contains_key(asker) || self.has_confirmed(asker),
         }
+    }
+
+    /// Whether this leader has had entries confirmed by that master: before the master's own record is in the log it may have voted and
+    /// confirmed already.
+    fn has_confirmed(&self, name: &str) -> bool {
+        let metrics = self.raft.metrics().borrow().clone();
+        let confirmed = metrics.replication.as_ref().and_then(|all| all.get(&voter_id(name)));
+        confirmed.is_some_and(Option::is_some)
     }
 
     /// On the leader: a new master becomes a learner; `lead` makes it a voter once it has caught up.
