@@ -128,10 +128,6 @@ impl Report {
                 self.median(SENDER, |m| m.megabytes / m.seconds)
             );
         }
-        let bare = self.median("MariaDB without lane rows", |m| m.seconds);
-        if bare > 0.0 && ours > 0.0 {
-            println!("cost of the lane rows: {:+.1} % of the time", (ours / bare - 1.0) * 100.0);
-        }
     }
 }
 
