@@ -1,6 +1,6 @@
 # verify never writes; fix repairs what a tool can repair. Every target installs what it needs.
 SHELL := bash
-.PHONY: verify fix test test-long test-cluster test-openapi test-heap test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables bench-cluster fuzz demo servers build ddl-report
+.PHONY: verify fix test test-long test-cluster test-openapi test-tidb test-tidb-long bench bench-full bench-sync bench-pure bench-tables bench-cluster fuzz demo servers build ddl-report
 
 build:            ## the three programs, optimised
 	cargo build --release --bins
@@ -39,9 +39,6 @@ test-cluster: servers ## three masters, three workers in namespaces, continuous 
 
 test-openapi: servers ## the HTTP API under requests made out of its document, with and without a source and a task (some minutes)
 	scripts/openapi.sh
-
-test-heap:        ## nodes that are built with jemalloc tell who holds their heap (compiles jemalloc once)
-	cargo test --features jemalloc --test integration pages::
 
 test-tidb:        ## the tests that need a tidb-server (built with Go, once): scenarios, random workloads, values, DDL, faults
 	scripts/servers.sh all

@@ -1,5 +1,5 @@
 //! Who holds the heap: jemalloc notes the stack of one allocation in every two MiB, and knows which of them still live.
-//! It is in programs that were built with the feature `jemalloc`.
+//! It is in all programs but those built without the feature `jemalloc`, which is one by default.
 
 use super::NoProfile;
 
@@ -22,6 +22,6 @@ pub async fn profile() -> Result<Vec<u8>, NoProfile> {
     let pid = std::process::id();
     Err(NoProfile::Unable(format!(
         "This program was built without the feature `jemalloc`, whose allocator notes who holds memory. Please build it \
-         with `cargo build --release --features jemalloc`, or on its machine: heaptrack -p {pid}"
+         without `--no-default-features`, or on its machine: heaptrack -p {pid}"
     )))
 }

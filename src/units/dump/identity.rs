@@ -184,40 +184,12 @@ impl Numbers {
 /// MySQL from 8.0: of the tables' files, of which the data dictionary has an index by name. INNODB_TABLES has all, but asking it waits for
 /// every table that a statement waits to change, such as for a reader's transaction to end. Others: of the tables, by a look at all.
 async fn numbers(conn: &mut Conn, server: &ServerInfo, tables: &[&TablePlan]) -> Result<Numbers> {
+    let questions: Vec<String> = match is_stamped(server) {
+        true => vec![number_of_tables(server, tables)],
+        false => tables.chunks(NUMBERS_AT_ONCE).map(|some| number_of_files(server, some)).collect(),
+    };
     let mut out = Numbers(BTreeMap::new());
-    for some in tables.chunks(NUMBERS_AT_ONCE) {
-        let sql = if is_stamped(server) {
-            let names = some.iter().filter_map(|table| inner_name(server, table)).map(|name| quote_text(&name));
-            let names: Vec<String> = names.collect();
-            // Most of them: the whole list is no more work.
-            let only = match names.len() {
-                0 => return Ok(out),
-                NUMBERS_AT_ONCE.. => String::new(),
-                _ => format!(
-                    "WHERE SUBSTRING_INDEX(SUBSTRING_INDEX(NAME, '#P#', 1), '#p#', 1) IN ({})",
-                    names.join(", ")
-                ),
-            };
-            format!("SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES {only} ORDER BY NAME")
-        } else {
-            let of_table = |table: &&TablePlan| {
-                let name = inner_name(server, table)?;
-                Some(match table.is_partitioned() {
-                    // `$` is next to `#`.
-                    true => format!(
-                        "NAME BETWEEN {} AND {}",
-                        quote_text(&format!("{name}#p#")),
-                        quote_text(&format!("{name}#p$"))
-                    ),
-                    false => format!("NAME = {}", quote_text(&name)),
-                })
-            };
-            let names: Vec<String> = some.iter().filter_map(of_table).collect();
-            format!(
-                "SELECT NAME, SPACE FROM information_schema.INNODB_TABLESPACES_BRIEF WHERE {} ORDER BY NAME",
-                names.join(" OR ")
-            )
-        };
+    for sql in questions {
         match rows(conn, &sql).await {
             Err(e) if REFUSED.iter().any(|refused| e.raw_cause().starts_with(refused)) => {
                 tracing::info!(error = %e, "InnoDB's numbers of tables are not for this user");
@@ -225,11 +197,37 @@ async fn numbers(conn: &mut Conn, server: &ServerInfo, tables: &[&TablePlan]) ->
             }
             found => out.add(&found?),
         }
-        if is_stamped(server) && some.len() == NUMBERS_AT_ONCE {
-            break;
-        }
     }
     Ok(out)
+}
+
+/// The question before MySQL 8.0: about all tables where many are asked for, which is no more work.
+fn number_of_tables(server: &ServerInfo, tables: &[&TablePlan]) -> String {
+    let mut only = String::new();
+    if tables.len() < NUMBERS_AT_ONCE {
+        let names = tables.iter().filter_map(|table| inner_name(server, table)).map(|name| quote_text(&name));
+        let names: Vec<String> = names.chain(["NULL".to_owned()]).collect();
+        only = format!("WHERE SUBSTRING_INDEX(SUBSTRING_INDEX(NAME, '#P#', 1), '#p#', 1) IN ({})", names.join(", "));
+    }
+    format!("SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES {only} ORDER BY NAME")
+}
+
+/// The question from MySQL 8.0 on.
+fn number_of_files(server: &ServerInfo, tables: &[&TablePlan]) -> String {
+    let of_table = |table: &&TablePlan| {
+        let name = inner_name(server, table)?;
+        // `$` is next to `#`.
+        let [first, last] = ["#p#", "#p$"].map(|end| quote_text(&format!("{name}{end}")));
+        Some(match table.is_partitioned() {
+            true => format!("NAME BETWEEN {first} AND {last}"),
+            false => format!("NAME = {}", quote_text(&name)),
+        })
+    };
+    let names: Vec<String> = tables.iter().filter_map(of_table).chain(["FALSE".to_owned()]).collect();
+    format!(
+        "SELECT NAME, SPACE FROM information_schema.INNODB_TABLESPACES_BRIEF WHERE {} ORDER BY NAME",
+        names.join(" OR ")
+    )
 }
 
 /// The newest number; without any known the question isn't asked.
@@ -372,6 +370,17 @@ mod tests {
         assert_eq!(name(50_700, "a b.c").as_deref(), Some("d@002d1/a@0020b@002ec"));
         assert_eq!(name(50_700, "é"), None);
         assert_eq!(name(80_000, "é b").as_deref(), Some("d-1/é b"));
+    }
+
+    #[test]
+    fn many_tables_are_asked_for_at_once_whatever_their_names() {
+        let old = ServerInfo { version: 50_700, ..ServerInfo::default() };
+        let table = |name: &str| TablePlan { schema: "d".into(), table: name.into(), ..TablePlan::default() };
+        let mut plans = vec![table("t"); NUMBERS_AT_ONCE];
+        plans[7] = table("é");
+        let all: Vec<&TablePlan> = plans.iter().collect();
+        assert!(!number_of_tables(&old, &all).contains("WHERE"));
+        assert!(number_of_tables(&old, &all[7..9]).contains("IN ('d/t', NULL)"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     schema::{
         Tracker,
         ddl::{Statement, StatementKind, TableRole},
-        model::{TableId, quote_name},
+        model::{TableId, quote_name, same_name},
     },
 };
 
@@ -19,18 +19,19 @@ impl TranslateTask {
             return Ok(());
         }
         for name in new_names(statement) {
-            let known: Vec<TableId> = match name.name.is_empty() {
-                true => tracker.schemas().map(|schema| TableId::new(schema, "")).collect(),
-                false => tracker.tables().map(|table| TableId::new(&*table.schema, &*table.name)).collect(),
+            let known: Box<dyn Iterator<Item = (&str, &str)>> = match name.name.is_empty() {
+                true => Box::new(tracker.schemas().map(|schema| (schema, ""))),
+                false => Box::new(tracker.tables().map(|table| (&*table.schema, &*table.name))),
             };
-            for other in known.iter().filter(|other| differ_by_case(other, &name)) {
+            let alike = known.filter(|(schema, table)| same_name(schema, &name.schema) && same_name(table, &name.name));
+            for other in alike.map(|(schema, table)| TableId::new(schema, table)).filter(|other| *other != name) {
                 // A table that changes the case of its own name.
-                if statement.tables.iter().any(|table| table.id() == *other) {
+                if statement.tables.iter().any(|table| table.id() == other) {
                     continue;
                 }
-                let (own, others) = (self.rules.route(&name)?, self.rules.route(other)?);
+                let (own, others) = (self.rules.route(&name)?, self.rules.route(&other)?);
                 if differ_by_case(&own, &others) {
-                    return Err(alike_error(sql, &name, other));
+                    return Err(alike_error(sql, &name, &other));
                 }
             }
         }
@@ -56,7 +57,7 @@ fn new_names(statement: &Statement) -> Vec<TableId> {
 
 /// Not the same, and the same for who folds names.
 pub fn differ_by_case(a: &TableId, b: &TableId) -> bool {
-    a != b && a.schema.to_lowercase() == b.schema.to_lowercase() && a.name.to_lowercase() == b.name.to_lowercase()
+    a != b && same_name(&a.schema, &b.schema) && same_name(&a.name, &b.name)
 }
 
 fn alike_error(sql: &str, own: &TableId, other: &TableId) -> DmError {

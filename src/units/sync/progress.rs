@@ -39,7 +39,7 @@ pub struct MetaTables {
 /// All names of tables, each by itself. (The original takes the target's default, which may be latin1.)
 const CHARSET: &str = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 /// The checkpoint's column for names of tables.
-const NAME: &str = "cp_table";
+pub(super) const NAME: &str = "cp_table";
 
 impl MetaTables {
     /// The tables of a task.
@@ -63,7 +63,7 @@ impl MetaTables {
         format!(
             "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND \
              (COLUMN_NAME IN ('binlog_gtid', 'exit_safe_binlog_gtid') AND DATA_TYPE = 'text' OR COLUMN_NAME = '{NAME}' AND \
-             COLLATION_NAME NOT LIKE 'utf8mb4%\\_bin')",
+             COLLATION_NAME <> 'utf8mb4_bin')",
             quote_text(&self.names.0),
             quote_text(&self.names.1)
         )

@@ -5,7 +5,7 @@
 
 use std::{path::Path, time::Duration};
 
-use mysql_async::{Conn, Row, prelude::Queryable};
+use mysql_async::{Conn, Error as MysqlError, Row, prelude::Queryable};
 
 use super::{
     ahead::Ahead,
@@ -89,7 +89,9 @@ pub(super) struct Stored {
 }
 
 /// Makes the meta tables that are missing. Those that the original made, or we did once, hold no GTID set of more than
-/// 65,535 bytes, and a session without strict mode would cut it; where the target's default is latin1 they hold no other names. They are widened.
+/// 65,535 bytes, and a session without strict mode would cut it; where the target's default is latin1 they hold no other
+/// names. They are widened; where a server can't change the names' collation (TiDB, of an indexed column; an index that
+/// would be too long), the table stays as the original has it.
 async fn create(conn: &mut Conn, target: &Target, tables: &MetaTables) -> Result<(), DmError> {
     for sql in tables.create(target.has_json()) {
         within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
@@ -99,7 +101,12 @@ async fn create(conn: &mut Conn, target: &Target, tables: &MetaTables) -> Result
         within(target.answer_limit(), conn.query(&sql)).await.map_err(|e| target.query_error(&sql, &e))?;
     for column in narrow {
         let sql = tables.widen(&column);
-        within(target.answer_limit(), conn.query_drop(&sql)).await.map_err(|e| target.exec_error(&sql, &e))?;
+        match within(target.answer_limit(), conn.query_drop(&sql)).await {
+            Err(error @ MysqlError::Server(_)) if column == progress::NAME => {
+                tracing::warn!(%error, %sql, "the checkpoint's names keep their collation: names that differ by it share a row");
+            }
+            done => done.map_err(|e| target.exec_error(&sql, &e))?,
+        }
     }
     Ok(())
 }
