@@ -89,13 +89,20 @@ async fn a_master_that_was_away_for_long_gets_a_snapshot_and_can_lead() {
     let address = cluster.node(&leads).address().to_owned();
     fill_log(&address);
     ask(&mut connect(&address), "PUT", &topology(LAST));
-    cluster.node(&away).up_later();
-    all_alive(&cluster, 3).await;
 
-    // Without the leader, and with the third not standing, it leads: with everything that was confirmed meanwhile.
-    cluster.node(&leads).kill();
+    // Of the two that are there one lacks what was confirmed and the other is evicted, which it is until nobody has led for long.
     let at = cluster.node(&stays).address().to_owned();
-    until("the one that was away leads", Duration::from_secs(60), || async {
+    cluster.dmctl_at(&at, &["operate-leader", "evict"]);
+    cluster.node(&leads).kill();
+    cluster.node(&away).up_later();
+    until("the evicted one leads", Duration::from_secs(90), || async {
+        if leader(&cluster) == stays { Ok(()) } else { Err(cluster.logs_tail()) }
+    })
+    .await;
+    assert!(cluster.node(&stays).log().contains("this master's eviction is over"));
+
+    // With the third not standing the one that was away leads: with everything that was confirmed meanwhile.
+    until("the one that was away leads", Duration::from_secs(90), || async {
         let out = cluster.dmctl_at(&at, &["operate-leader", "evict"]);
         if leader(&cluster) == away { Ok(()) } else { Err(format!("{out:?}\n{}", cluster.logs_tail())) }
     })

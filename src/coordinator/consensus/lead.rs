@@ -1,9 +1,9 @@
 //! What masters see to all the time: who leads, that newcomers become voters, where everybody is found.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use openraft::{ChangeMembers, ServerState};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     COMMIT_LIMIT, Consensus, NodeId, Peer, Voter,
@@ -157,7 +157,7 @@ impl Consensus {
         Ok(())
     }
 
-    /// Gives leadership away and does not take it again until `cancel_evict` or a restart.
+    /// Gives leadership away and does not take it again until `cancel_evict`, a restart, or nobody else leads for long.
     pub async fn evict(&self) -> Result<()> {
         let config = self.raft.runtime_config();
         let alone = self.members().iter().all(|voter| voter.name == self.me.name || !self.is_voter(&voter.name));
@@ -167,16 +167,19 @@ impl Consensus {
                 .workaround("Please add another master with `join` first."));
         }
         config.elect(false);
+        if !self.evicted.swap(true, Ordering::AcqRel) {
+            tokio::spawn(self.clone().guard_eviction());
+        }
         if self.raft.metrics().borrow().state != ServerState::Leader {
             return Ok(());
         }
         // Followers elect another when they hear nothing; heartbeats are on again once one of them leads.
         config.heartbeat(false);
-        let limit = EVICT_LIMIT.max(self.heartbeat * EVICT_HEARTBEATS);
+        let limit = self.evict_limit();
         let left = self.raft.wait(Some(limit)).metrics(|m| m.state != ServerState::Leader, "another leads").await;
         config.heartbeat(true);
         left.map(drop).map_err(|_| {
-            config.elect(true);
+            self.cancel_evict();
             DmError::new(Code::MasterInvalidOperateOp)
                 .msg(format!("no other master took over within {limit:?}"))
                 .workaround("Please use `list-member --master` to see whether a majority of the others is alive.")
@@ -185,6 +188,32 @@ impl Consensus {
 
     /// This master may lead again.
     pub fn cancel_evict(&self) {
+        self.evicted.store(false, Ordering::Release);
         self.raft.runtime_config().elect(true);
+    }
+
+    fn evict_limit(&self) -> Duration {
+        EVICT_LIMIT.max(self.heartbeat * EVICT_HEARTBEATS)
+    }
+
+    /// Ends an eviction that leaves the cluster without a leader: when the leader is gone, the evicted master may be the only
+    /// one that has all confirmed entries, and no other is elected, ever.
+    async fn guard_eviction(self) {
+        let (limit, mut led) = (self.evict_limit(), Instant::now());
+        while self.evicted.load(Ordering::Acquire) && self.raft.metrics().borrow().running_state.is_ok() {
+            tokio::time::sleep(LOOK).await;
+            let is_led = match self.leader() {
+                Leader::Me => true,
+                // It is still taken for the leader when it is gone.
+                Leader::Other { name, .. } => self.is_alive(&name).await,
+                Leader::Nobody => false,
+            };
+            if is_led {
+                led = Instant::now();
+            } else if led.elapsed() > limit {
+                tracing::warn!(?limit, "nobody else leads: this master's eviction is over");
+                self.cancel_evict();
+            }
+        }
     }
 }

@@ -92,6 +92,8 @@ pub struct Consensus {
     admitted: Arc<AtomicBool>,
     /// Masters to be reached before the membership names them, and whether to dial all of them.
     hints: Arc<Mutex<(Vec<Voter>, bool)>>,
+    /// It does not stand for election.
+    evicted: Arc<AtomicBool>,
 }
 
 impl Consensus {
@@ -111,8 +113,8 @@ impl Consensus {
         let config = config(heartbeat).map_err(|reason| stopped(&path, reason))?;
         let network = Network { links: links.clone(), state: state.clone() };
         let raft = Raft::new(me.id(), config, network, store, machine).await.map_err(|e| stopped(&path, e))?;
-        let (admitted, hints) = (Arc::default(), Arc::default());
-        Ok(Consensus { raft, me, state, path, file, heartbeat, links, admitted, hints })
+        let (admitted, hints, evicted) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Consensus { raft, me, state, path, file, heartbeat, links, admitted, hints, evicted })
     }
 
     /// A cluster of this one voter, made when the directory is empty: returns once every entry that was ever confirmed
