@@ -121,14 +121,16 @@ async fn tidb_is_asked_what_it_can_hold() {
             "CREATE DATABASE d; CREATE TABLE d.good (id INT PRIMARY KEY, a VARCHAR(10) COLLATE utf8mb4_uca1400_ai_ci);
              CREATE TABLE d.uuids (id UUID PRIMARY KEY); CREATE TABLE d.points (id INT PRIMARY KEY, p POINT NOT NULL);
              CREATE TABLE d.words (id INT PRIMARY KEY, t TEXT, FULLTEXT KEY (t)); CREATE TABLE d.vectors (id INT PRIMARY KEY, v
-             VECTOR(3))",
+             VECTOR(3)); CREATE TABLE d.keys_of_vectors (v VECTOR(3) NOT NULL, PRIMARY KEY (v)); CREATE TABLE d.defaults (id INT PRIMARY KEY, v VECTOR(1) DEFAULT
+             x'0000803f')",
         )
         .await;
     let found = said(&checked(&[subtask(&source, &target, dir.path(), TaskMode::Full)]).await, STRUCTURE);
     let state = |table: &str| found.iter().find(|(_, text)| text.contains(table)).map(|(state, _)| *state);
     assert_eq!(state("`good`"), None, "{found:#?}");
     assert_eq!((state("`uuids`"), state("`points`")), (Some(State::Fail), Some(State::Fail)), "{found:#?}");
-    assert_eq!((state("`words`"), state("`vectors`")), (Some(State::Warn), Some(State::Warn)), "{found:#?}");
+    assert_eq!((state("`words`"), state("`vectors`")), (Some(State::Warn), None), "{found:#?}");
+    assert_eq!((state("`keys_of_vectors`"), state("`defaults`")), (Some(State::Fail), Some(State::Fail)), "{found:#?}");
 }
 
 #[tokio::test]

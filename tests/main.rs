@@ -43,6 +43,7 @@ mod support;
 mod swapped;
 mod tidb_compare;
 mod tidb_table_info;
+mod tidb_vectors;
 mod tidy;
 mod units_load;
 mod units_sync;

@@ -8,7 +8,7 @@
 
 use std::fmt::Write;
 
-use super::{json, value::Value};
+use super::{json, value::Value, vector};
 use crate::schema::ddl::decode_bytes;
 
 /// Stands behind `_utf8mb4 x'..'` of bytes that are no UTF-8. MySQL and MariaDB read a comment and refuse the bytes. TiDB
@@ -45,6 +45,8 @@ pub enum Encoding {
     TypedJson,
     /// MariaDB's address and UUID types whose target column is text.
     TextOf(FixedType),
+    /// A VECTOR for TiDB, which takes only its text.
+    Vector,
 }
 
 /// MariaDB's types that travel as bytes of a fixed number.
@@ -189,6 +191,11 @@ pub fn bytes_literal(bytes: &[u8], encoding: &Encoding, out: &mut String) {
         hex(bytes, out);
     };
     match (encoding, std::str::from_utf8(bytes)) {
+        (Encoding::Vector, _) => match vector::text(bytes) {
+            Some(text) => quoted(&text, out),
+            // The target refuses it.
+            None => hex(bytes, out),
+        },
         _ if bytes.is_empty() => out.push_str("''"),
         (Encoding::Text, Ok(text)) => quoted(text, out),
         (Encoding::Text, Err(_)) => {
@@ -291,6 +298,9 @@ mod tests {
         assert_eq!(text(bytes(b"ab"), Encoding::Padded(4)), "x'61620000'");
         assert_eq!(text(bytes(b"\x00\xff"), Encoding::Plain), "x'00ff'");
         assert_eq!(text(bytes(b""), Encoding::Plain), "''");
+        assert_eq!(text(bytes(b"\0\0\x80\x3f\0\0\x20\xc0"), Encoding::Vector), "'[1,-2.5]'");
+        assert_eq!(text(bytes(b""), Encoding::Vector), "'[]'");
+        assert_eq!(text(bytes(b"\x01"), Encoding::Vector), "x'01'");
         assert_eq!(text(Value::Json("{\"a\": \"'\"}".into()), Encoding::Plain), "'{\"a\": \"''\"}'");
     }
 

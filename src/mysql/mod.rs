@@ -16,6 +16,7 @@ pub mod sql_text;
 pub mod text_value;
 pub mod tls;
 pub mod value;
+pub mod vector;
 
 pub use connect::{ConnectOptions, connect, within};
 pub use error::{db_error, db_error_sql, is_connection_lost, is_retryable, server_errno};

@@ -73,14 +73,24 @@ pub fn families(source: Release, target: Release) -> Vec<(&'static str, Vec<Colu
     if mysql_from(source, Mysql57) && target != Mysql56 {
         out.push(("documents", documents(source, same)));
     }
-    if matches!(source, Mysql97 | Mariadb118) && matches!(target, Mysql97 | Mariadb118) {
-        out.push(("vectors", vec![column("VECTOR(4)", Random::Vector(4), &["NULL"])]));
+    if matches!(source, Mysql97 | Mariadb118) && matches!(target, Mysql97 | Mariadb118 | Tidb) {
+        out.push(("vectors", vectors(source)));
     }
     if same && source.kind() == Kind::Mariadb {
         out.push(("compressed", compressed()));
         out.push(("addresses", addresses(source)));
     }
     out
+}
+
+/// 1/3, the least and the largest subnormal, the least normal; -0, the float whose shortest form is the middle of two to who reads a double,
+/// 16,777,217, 1e-5; and what MariaDB, which wants a finite length, has not: the largest and its neighbour, both signs.
+fn vectors(source: Release) -> Vec<Column> {
+    let mut extremes = vec!["NULL", "x'abaaaa3e01000000ffff7f0000008000'", "x'00000080fd43ae150100804bacc52737'"];
+    if source == Release::Mysql97 {
+        extremes.push("x'ffff7f7ffeff7f7fffff7ffffeff7fff'");
+    }
+    vec![column("VECTOR(4)", Random::Vector(4), &extremes)]
 }
 
 fn ints() -> Vec<Column> {

@@ -26,7 +26,7 @@ fn lacks(column: &Column) -> Option<&'static str> {
             "TiDB's SHOW CREATE TABLE prints the member '\\\\' as '\\', which reads as no statement (error 44008)",
         );
     }
-    let shapes = ["GEOMETRY", "POINT", "VECTOR"];
+    let shapes = ["GEOMETRY", "POINT"];
     shapes.iter().any(|name| sql.starts_with(name)).then_some("a type that TiDB doesn't have")
 }
 

@@ -203,7 +203,7 @@ impl Print {
             Encoding::Ascii => charset(bytes, "ascii", true, NO_ASCII),
             Encoding::Charset(name) => charset(bytes, name, true, ""),
             Encoding::Wide(name) => charset(bytes, name, false, ""),
-            Encoding::TextOf(_) | Encoding::Decoded(_) => Print::Value,
+            Encoding::TextOf(_) | Encoding::Decoded(_) | Encoding::Vector => Print::Value,
             Encoding::Padded(length) => Print::Binary(bytes, *length),
             _ => Print::Binary(bytes, 0),
         };

@@ -1,5 +1,5 @@
-//! Rows and keys that are too long for the target. A server finds that only while it creates a table, so a temporary one is made
-//! of what may be too long, which lives in our session, is in no binlog, and is dropped at once. Without the right to it, or a
+//! Rows and keys that are too long for the target, keys and defaults of vectors that TiDB doesn't take. A server finds that only
+//! while it creates a table, so a temporary one is made of what may be refused, which lives in our session, is in no binlog, and is dropped at once. Without the right to it, or a
 //! schema to make it in, nothing is known, which the check says.
 
 use mysql_async::{Conn, prelude::Queryable};
@@ -13,6 +13,12 @@ use crate::{
 /// Too many keys or parts of one, keys, columns and rows that are too long, too many columns; TiDB's of an index and a row.
 pub const ERRORS: [u16; 8] = [1069, 1070, 1071, 1074, 1117, 1118, 1709, 8025];
 
+/// What TiDB says of keys and defaults of vectors: a function that it doesn't take in a default is 3770.
+fn is_of_vectors(error: &mysql_async::Error) -> bool {
+    let errno = link::errno(error);
+    errno == 3770 || (matches!(errno, 1105 | 8200) && link::cause(error).contains("VECTOR"))
+}
+
 /// A schema that is there, for temporary tables: one of the task's, or one that servers come with.
 pub async fn home<'a>(target: &mut Conn, schemas: impl Iterator<Item = &'a str>) -> Option<String> {
     let there: Vec<String> = target.query("SHOW DATABASES").await.ok()?;
@@ -25,7 +31,7 @@ pub enum Tried {
     /// It fits, or was refused for something that says nothing of its size: temporary tables have no partitions, foreign keys and
     /// full-text keys.
     Fits,
-    TooLong(mysql_async::Error),
+    Refused(mysql_async::Error),
     /// Why it could not be tried.
     Untried(String),
 }
@@ -33,8 +39,8 @@ pub enum Tried {
 /// Not allowed to this user: in the schema, on the table, or at all; a server that only reads.
 const DENIED: [u16; 5] = [1044, 1142, 1227, 1290, 1836];
 
-/// Tries whether the table of a CREATE TABLE (which names `schema`) is too long.
-pub async fn too_long(target: &mut Conn, sql: &str, schema: &str, home: Option<&str>) -> Result<Tried> {
+/// Tries whether the target refuses the table of a CREATE TABLE (which names `schema`).
+pub async fn refused(target: &mut Conn, sql: &str, schema: &str, home: Option<&str>) -> Result<Tried> {
     let Some(home) = home else { return Ok(Tried::Untried("no schema that is there".into())) };
     let Some(sql) = temporary(sql, schema, home) else {
         return Ok(Tried::Untried("its CREATE TABLE isn't understood".into()));
@@ -46,7 +52,7 @@ pub async fn too_long(target: &mut Conn, sql: &str, schema: &str, home: Option<&
         Err(e) if link::is_broken(&e) => {
             Err(link::failed(Code::DBQueryFailed, Scope::Downstream, "ask the target for its limits", &e))
         }
-        Err(e) if ERRORS.contains(&link::errno(&e)) => Ok(Tried::TooLong(e)),
+        Err(e) if ERRORS.contains(&link::errno(&e)) || is_of_vectors(&e) => Ok(Tried::Refused(e)),
         Err(e) if DENIED.contains(&link::errno(&e)) => Ok(Tried::Untried(link::cause(&e))),
         _ => Ok(Tried::Fits),
     }

@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::schema::{Column, Index, IndexColumn, IndexKind, TableInfo, create_text::create_text, model::quote_name};
+use crate::schema::{
+    BaseType, Column, Index, IndexColumn, IndexKind, TableInfo, create_text::create_text, model::quote_name,
+};
 
 /// The structure of one or many tables.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,7 +18,7 @@ pub struct Structure {
     /// Of an AUTO_INCREMENT column that is the first of a unique key.
     pub auto_increment: Option<String>,
     pub fulltext: bool,
-    /// A row or a key is so long that a target may refuse it.
+    /// A row or a key is so long that a target may refuse it, or there is a vector, whose key or default it may refuse.
     pub long: bool,
 }
 
@@ -93,7 +95,7 @@ impl Structure {
             columns: table.columns.iter().map(|c| (c.name.clone(), c.ty.text(), optional(c))).collect(),
             unique: keys,
             auto_increment: auto.map(|column| column.name.clone()),
-            long: is_long(table),
+            long: is_long(table) || table.columns.iter().any(|column| column.ty.base == BaseType::Vector),
             fulltext: table.indexes.iter().any(|index| index.kind == IndexKind::Fulltext),
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     schema::{
         collation::CollationPolicy,
         model::{TableId, quote_name},
+        server::ServerInfo,
     },
     units::{
         dump::plan,
@@ -84,9 +85,9 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
         let Some(sql) = rewritten(&how, schema, &key.0, &shown) else { continue };
         let error = match suspect {
             true => prepare(&mut target, &sql).await?,
-            false => match limits::too_long(&mut target, &sql, &key.0, home.as_deref()).await? {
+            false => match limits::refused(&mut target, &sql, &key.0, home.as_deref()).await? {
                 Tried::Fits => None,
-                Tried::TooLong(error) => Some(error),
+                Tried::Refused(error) => Some(error),
                 Tried::Untried(why) => {
                     untried.push((format!("{}.{}", quote_name(schema), quote_name(table)), why));
                     None
@@ -100,6 +101,7 @@ pub async fn ask(source: &mut Source<'_>, tables: &Tables, policy: &CollationPol
     say_untried(&untried, out);
     if policy.target.tidb {
         say_of_tidb(tables, out);
+        say_of_vectors(&mut target, source.server, &router, tables, out).await?;
     }
     Ok(())
 }
@@ -116,15 +118,51 @@ fn say_of_tidb(tables: &Tables, out: &mut Outcome) {
                 "Please create the table on the target without the index if the load can't create it.",
             );
         }
-        if structure.columns.iter().any(|(_, ty, _)| ty.starts_with("vector")) {
+    }
+}
+
+/// MySQL's VECTOR(n) takes n numbers or fewer, TiDB's just n, or any number where it is created without one.
+async fn say_of_vectors(
+    target: &mut Conn,
+    server: ServerInfo,
+    router: &Router,
+    tables: &Tables,
+    out: &mut Outcome,
+) -> Result<()> {
+    for ((schema, table), facts) in tables.iter().filter(|_| !server.is_mariadb()) {
+        let Some(structure) = &facts.structure else { continue };
+        let mut vectors: Vec<(&str, &str)> = structure.columns.iter().map(|(n, ty, _)| (&**n, &**ty)).collect();
+        vectors.retain(|(_, ty)| ty.starts_with("vector"));
+        if vectors.is_empty() {
+            continue;
+        }
+        let (there, name) = router.route(schema, table)?;
+        let sql = format!(
+            "SELECT LOWER(COLUMN_NAME), LOWER(COLUMN_TYPE) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            quote_text(&there),
+            quote_text(&name)
+        );
+        // Nobody knows: as if it weren't there.
+        let there: BTreeMap<String, String> =
+            target.query::<(String, String), _>(sql).await.unwrap_or_default().into_iter().collect();
+        let narrow =
+            vectors.iter().find(|(name, _)| there.get(&name.to_lowercase()).is_none_or(|ty| ty.starts_with("vector(")));
+        if let Some((column, ty)) = narrow {
             out.add(
                 State::Warn,
-                format!("table {name} has a VECTOR column, whose values TiDB doesn't take as the source has them (error 1105)"),
-                "Please create the column on the target as VARBINARY (four bytes a dimension), or leave the table out with the \
-                 block-allow-list.",
+                format!(
+                    "column {} of table {}.{} is a {ty}, which on MySQL takes vectors of fewer dimensions too; TiDB's takes only those of \
+                     the same number (error 1105)",
+                    quote_name(column),
+                    quote_name(schema),
+                    quote_name(table)
+                ),
+                "If there are shorter vectors, please create the column on the target as VECTOR without a number (tables that are there \
+                 are used), or change it there (ALTER TABLE .. MODIFY .. VECTOR) when the task has stopped, then resume the task.",
             );
         }
     }
+    Ok(())
 }
 
 /// Says which tables would be one on a target that doesn't tell names by case.
@@ -156,8 +194,8 @@ fn say_untried(untried: &[(String, String)], out: &mut Outcome) {
     out.add(
         State::Warn,
         format!(
-            "the rows or keys of {} table structure(s), {first} for one, may be too long for the target, and that can't be tried with a \
-             temporary table ({why})",
+            "the rows, keys or vectors of {} table structure(s), {first} for one, may be too long or of no use for the target, and that \
+             can't be tried with a temporary table ({why})",
             untried.len()
         ),
         "Please create these tables on the target by hand to see whether it takes them, or give its user CREATE TEMPORARY TABLES \

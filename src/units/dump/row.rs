@@ -5,6 +5,7 @@ use crate::{
     mysql::{
         literal::{Encoding, NO_UTF8, bytes_literal},
         rows::Fields,
+        vector,
     },
     schema::model::quote_name,
 };
@@ -21,6 +22,8 @@ pub enum ColumnKind {
     Float,
     /// Bytes: hexadecimal.
     Binary,
+    /// A vector's bytes, as the text that TiDB takes; in files it is `Binary`.
+    VectorText,
     /// Dates and other text in the character set of the connection.
     Text,
     /// Text in a character set whose every byte is a character: quoted text in utf8mb4.
@@ -139,6 +142,10 @@ pub(in crate::units) fn append_value(out: &mut Vec<u8>, bytes: &[u8], second: Op
                 out.extend_from_slice(b"e0");
             }
         }
+        (ColumnKind::VectorText, _) => match vector::text(bytes) {
+            Some(text) => append_text(out, text.as_bytes()),
+            None => append_hex(out, bytes),
+        },
         (ColumnKind::Binary, _) => append_hex(out, bytes),
         (ColumnKind::EmptyEnum, Some(b"1")) => out.push(b'0'),
         (ColumnKind::Charset(charset), Some(raw)) => {
@@ -240,6 +247,7 @@ mod tests {
         assert_eq!(text(b"1.5e300", None, ColumnKind::Float), "1.5e300");
         assert_eq!(text(&[0, 255, 16], None, ColumnKind::Binary), "x'00FF10'");
         assert_eq!(text(b"", None, ColumnKind::Binary), "x''");
+        assert_eq!(text(&[0, 0, 128, 63, 0, 0, 32, 192], None, ColumnKind::VectorText), "'[1,-2.5]'");
         assert_eq!(text("a'b\\c\n\0\"é".as_bytes(), None, ColumnKind::Text), "'a\\'b\\\\c\\n\\0\\\"é'");
         assert_eq!(text(b"a\xff", None, ColumnKind::Text), "_utf8mb4 x'61FF' /*T! COLLATE ascii_bin */");
     }

@@ -16,10 +16,11 @@ use super::{
 };
 use crate::{
     error::{Code, DmError, Result, Scope},
+    mysql::vector,
     schema::{
         BaseType,
         load::{Session, in_schemas, parse_create_table},
-        model::{TableId, quote_name, quote_text},
+        model::{TableId, quote_name, quote_text, same_name},
         server::{ServerInfo, SqlMode},
     },
     units::{
@@ -31,23 +32,39 @@ use crate::{
 /// Columns of bytes by target table, all names in lower case.
 pub type ByteColumns = BTreeMap<Target, BTreeSet<String>>;
 
-/// Source columns of text whose target holds bytes, by name, and their character sets.
-pub type Texts = BTreeMap<String, String>;
+/// Source columns that are written in another way than in the file, by name.
+pub type Texts = BTreeMap<String, Wanted>;
+
+/// What the target wants of a column.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// The bytes of a text in this character set.
+    Bytes(String),
+    /// A vector's numbers as text, of its bytes.
+    Vector,
+}
+
+/// Types that hold bytes.
+pub const OF_BYTES: &[&str] = &["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"];
+
+/// TiDB's type that takes only text.
+pub const VECTOR: &[&str] = &["vector"];
 
 fn lower((schema, table): &Target) -> Target {
     (schema.to_lowercase(), table.to_lowercase())
 }
 
-/// The target's columns of bytes of these tables.
-pub async fn columns(conn: &mut Conn, tables: &BTreeSet<Target>) -> Result<ByteColumns> {
+/// The target's columns of these types in these tables.
+pub async fn columns(conn: &mut Conn, tables: &BTreeSet<Target>, types: &[&str]) -> Result<ByteColumns> {
     let mut out = ByteColumns::new();
     if tables.is_empty() {
         return Ok(out);
     }
     let mut sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE {} \
-         AND DATA_TYPE IN ('binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob')",
-        in_schemas("TABLE_SCHEMA", tables.iter().map(|(schema, _)| schema.as_str()))
+         AND DATA_TYPE IN ('{}')",
+        in_schemas("TABLE_SCHEMA", tables.iter().map(|(schema, _)| schema.as_str())),
+        types.join("', '")
     );
     // A server opens each table that it is asked for.
     if tables.len() <= 1000 {
@@ -82,7 +99,10 @@ pub fn texts(create_sql: &str, server: ServerInfo, target: &Target, bytes: &Byte
     let columns = table.columns.into_iter().filter(|c| text(c.ty.base) && bytes.contains(&c.name.to_lowercase()));
     Some(
         columns
-            .map(|column| (column.name.to_string(), column.charset.as_deref().unwrap_or_default().to_owned()))
+            .map(|column| {
+                let charset = column.charset.as_deref().unwrap_or_default().to_owned();
+                (column.name.to_string(), Wanted::Bytes(charset))
+            })
             .collect(),
     )
 }
@@ -104,8 +124,8 @@ pub async fn of_folder(
         .map(target)
         .filter(|target| there.is_none_or(|there| there.contains(&lower(target))))
         .collect();
-    let bytes = columns(conn, &left).await?;
-    let mut out = BTreeMap::new();
+    let bytes = columns(conn, &left, OF_BYTES).await?;
+    let mut out = if tidb { vectors(conn, folder).await? } else { BTreeMap::new() };
     for file in folder.tables.iter().filter(|_| !bytes.is_empty()) {
         let FileKind::TableCreate { schema, table } = names::parse(&file.name) else { continue };
         let target = (file.target_schema.clone(), file.target_table.clone());
@@ -116,7 +136,10 @@ pub async fn of_folder(
         let Some(texts) = create::create_text(&text).and_then(|sql| texts(sql, server, &target, &bytes)) else {
             continue;
         };
-        let strange = texts.iter().find(|(_, charset)| tidb && !is_utf8(charset));
+        let strange = texts.iter().find_map(|(column, wanted)| match wanted {
+            Wanted::Bytes(charset) if tidb && !is_utf8(charset) => Some((column, charset)),
+            _ => None,
+        });
         if let Some((column, charset)) = strange {
             return Err(DmError::new(Code::LoadUnitInvalidInsertSQL)
                 .msg(format!(
@@ -131,9 +154,23 @@ pub async fn of_folder(
                      the column a text of utf8mb4.",
                 ));
         }
-        out.insert(format!("{}.{}", quote_name(&schema), quote_name(&table)), texts);
+        out.entry(format!("{}.{}", quote_name(&schema), quote_name(&table))).or_insert_with(Texts::new).extend(texts);
     }
     Ok(out)
+}
+
+/// TiDB's VECTOR columns by the quoted source names of the tables, those of this load and of others.
+async fn vectors(conn: &mut Conn, folder: &Folder) -> Result<BTreeMap<String, Texts>> {
+    let left = folder.data.iter().filter(|file| !file.row.done);
+    let tables: BTreeMap<&str, Target> = left
+        .map(|file| (file.table.as_str(), (file.row.target_schema.clone(), file.row.target_table.clone())))
+        .collect();
+    let found = columns(conn, &tables.values().cloned().collect(), VECTOR).await?;
+    let of = |(table, target): (&str, Target)| {
+        let names = found.get(&lower(&target))?.iter();
+        Some((table.to_owned(), names.map(|name| (name.clone(), Wanted::Vector)).collect()))
+    };
+    Ok(tables.into_iter().filter_map(of).collect())
 }
 
 fn is_utf8(charset: &str) -> bool {
@@ -187,20 +224,37 @@ pub fn values(row: &[u8]) -> Vec<Range<usize>> {
 pub fn write(out: &mut Vec<u8>, row: &[u8], columns: &[String], texts: &Texts) {
     let mut from = 0;
     for (place, column) in values(row).into_iter().zip(columns) {
-        let (Some(charset), Some(literal)) = (texts.get(column), row.get(place.clone())) else { continue };
+        let wanted = texts.iter().find(|(name, _)| same_name(name, column));
+        let (Some((_, wanted)), Some(literal)) = (wanted, row.get(place.clone())) else { continue };
         out.extend_from_slice(row.get(from..place.start).unwrap_or_default());
         from = place.end;
-        match introduced(literal) {
-            Some(bytes) => out.extend_from_slice(bytes),
-            None if literal.starts_with(b"'") && !is_utf8(charset) => {
+        match (wanted, introduced(literal)) {
+            (Wanted::Bytes(_), Some(bytes)) => out.extend_from_slice(bytes),
+            (Wanted::Bytes(charset), None) if literal.starts_with(b"'") && !is_utf8(charset) => {
                 out.extend_from_slice(b"CONVERT(");
                 out.extend_from_slice(literal);
                 out.extend_from_slice(format!(" USING {charset})").as_bytes());
             }
-            None => out.extend_from_slice(literal),
+            (Wanted::Vector, _) => match hexadecimal(literal).as_deref().and_then(vector::text) {
+                Some(text) => out.extend_from_slice(format!("'{text}'").as_bytes()),
+                None => out.extend_from_slice(literal),
+            },
+            _ => out.extend_from_slice(literal),
         }
     }
     out.extend_from_slice(row.get(from..).unwrap_or_default());
+}
+
+/// The bytes of `x'..'` or `0x..`; None: it is neither.
+fn hexadecimal(literal: &[u8]) -> Option<Vec<u8>> {
+    let digits = match literal {
+        [b'x' | b'X', b'\'', digits @ .., b'\''] | [b'0', b'x', digits @ ..] => digits,
+        _ => return None,
+    };
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    if rest.is_empty() { bytes.collect() } else { None }
 }
 
 /// The bytes of `_charset x'..'`, as a literal.
@@ -246,7 +300,8 @@ mod tests {
 
     #[test]
     fn texts_become_bytes_of_their_character_set() {
-        let texts: Texts = [("g", "gbk"), ("u", "utf8mb4")].map(|(c, s)| (c.to_owned(), s.to_owned())).into();
+        let texts: Texts =
+            [("g", "gbk"), ("u", "utf8mb4")].map(|(c, s)| (c.to_owned(), Wanted::Bytes(s.to_owned()))).into();
         let columns = ["id", "g", "u", "t"].map(String::from);
         let written = |row: &str| {
             let mut out = Vec::new();
@@ -257,5 +312,22 @@ mod tests {
         assert_eq!(written(row), "(1,x'81ff',x'61FF',_gbk x'81ff')");
         assert_eq!(written("(1,'中','é','中')"), "(1,CONVERT('中' USING gbk),'é','中')");
         assert_eq!(written("(1,NULL,'',NULL)"), "(1,NULL,'',NULL)");
+    }
+
+    #[test]
+    fn vectors_become_text() {
+        let texts: Texts = [("v".to_owned(), Wanted::Vector)].into();
+        let columns = ["id", "V"].map(String::from);
+        let written = |row: &str| {
+            let mut out = Vec::new();
+            write(&mut out, row.as_bytes(), &columns, &texts);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written("(x'00',x'0000803F000020c0')"), "(x'00','[1,-2.5]')");
+        assert_eq!(written("(1,0x0000803F)"), "(1,'[1]')");
+        assert_eq!(written("(1,x'')"), "(1,'[]')");
+        for other in ["(1,'[1,2]')", "(1,NULL)", "(1,x'00')", "(1,x'0')", "(1,0xzz)"] {
+            assert_eq!(written(other), other);
+        }
     }
 }

@@ -120,6 +120,7 @@ struct Sides {
     server: ServerInfo,
     options: DumpOptions,
     router: Router,
+    tidb: bool,
 }
 
 /// What there is to load.
@@ -178,7 +179,8 @@ impl StreamedLoad<'_> {
         let id = ledger::id(config, &options);
         let (task, mapped) = (config.name.as_str(), &self.unit.mapped);
         let how = create::Creating { task, router: &router.clone(), policy: &policy, source: &defaults, mapped };
-        let mut sides = Sides { store, target, session, source, server, options, router };
+        let tidb = policy.target.tidb;
+        let mut sides = Sides { store, target, session, source, server, options, router, tidb };
         let plan = self.plan(&mut sides).await?;
         // Before the snapshot: a table that takes another one's place between the two is a false alarm only.
         let identities = identity::read(&mut sides.source, &sides.server, &plan.tables).await?;
@@ -257,7 +259,7 @@ impl StreamedLoad<'_> {
     ) -> Result<Work, Failure> {
         let config = &self.unit.env.config;
         let planned: BTreeSet<_> = plan.tables.iter().map(|t| (t.schema.clone(), t.table.clone())).collect();
-        let known = (sides.server, Some(&there));
+        let known = (sides.server, Some(&there), sides.tidb);
         let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, known);
         let tables = self.unit.answered("look at the target tables", tables).await?;
         let taken = self.snapshot(sides, &tables, tables.len().max(1) * 4).await?;
@@ -302,7 +304,7 @@ impl StreamedLoad<'_> {
             None if config.mode == TaskMode::All => return Err(missing().into()),
             None => Metadata::default(),
         };
-        let known = (sides.server, None);
+        let known = (sides.server, None, sides.tidb);
         let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, known);
         let tables = self.unit.answered("look at the target tables", tables).await?;
         self.clear_begun(sides, &tables, &mut entries).await?;

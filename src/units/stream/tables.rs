@@ -106,7 +106,7 @@ pub async fn on_their_way(
     plan: DumpPlan,
     router: &Router,
     entries: &[Entry],
-    (server, there): (ServerInfo, Option<&BTreeSet<Name>>),
+    (server, there, tidb): (ServerInfo, Option<&BTreeSet<Name>>, bool),
 ) -> Result<Vec<Arc<StreamTable>>> {
     let empty: BTreeMap<Name, bool> = entries.iter().filter_map(|e| Some((e.table_of()?, e.was_empty))).collect();
     let mut routed = Vec::with_capacity(plan.tables.len());
@@ -118,6 +118,9 @@ pub async fn on_their_way(
     let places = routed.iter().map(|(_, (schema, table), extra)| (schema.as_str(), table.as_str(), &extra[..]));
     create::places(conn, places).await?;
     read_as_bytes(conn, &mut routed, (server, there), entries).await?;
+    if tidb {
+        read_as_vectors(conn, &mut routed).await?;
+    }
     let keyed = keyed_targets(conn, routed.iter().map(|(_, (schema, _), _)| schema.as_str())).await?;
     let targets = routed.iter().map(|(_, (schema, table), _)| (schema.as_str(), table.as_str()));
     let plain = load::create::without_transactions(conn, targets).await?;
@@ -147,12 +150,28 @@ async fn read_as_bytes(
         None => left.contains(&(table.schema.clone(), table.table.clone())),
     };
     let targets: BTreeSet<Name> = routed.iter().filter(asked).map(|(_, target, _)| target.clone()).collect();
-    let bytes = bytes::columns(conn, &targets).await?;
+    let bytes = bytes::columns(conn, &targets, bytes::OF_BYTES).await?;
     for (table, target, _) in routed.iter_mut().filter(|_| !bytes.is_empty()) {
         let texts = bytes::texts(&table.create_sql, server, target, &bytes).unwrap_or_default();
         for (name, kind) in &mut table.columns {
             if texts.contains_key(name) {
                 *kind = ColumnKind::Binary;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bytes whose target column is TiDB's VECTOR become its text.
+async fn read_as_vectors(conn: &mut Conn, routed: &mut [(TablePlan, Name, Vec<ExtraColumn>)]) -> Result<()> {
+    let has_bytes = |table: &TablePlan| table.columns.iter().any(|(_, kind)| *kind == ColumnKind::Binary);
+    let targets = routed.iter().filter(|(table, ..)| has_bytes(table)).map(|(_, target, _)| target.clone()).collect();
+    let vectors = bytes::columns(conn, &targets, bytes::VECTOR).await?;
+    for (table, target, _) in routed {
+        let Some(names) = vectors.get(&(target.0.to_lowercase(), target.1.to_lowercase())) else { continue };
+        for (name, kind) in &mut table.columns {
+            if *kind == ColumnKind::Binary && names.contains(&name.to_lowercase()) {
+                *kind = ColumnKind::VectorText;
             }
         }
     }

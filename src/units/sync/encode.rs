@@ -56,6 +56,8 @@ pub enum Compare {
     Set,
     /// A VECTOR: MySQL compares none with bytes.
     Vector,
+    /// On TiDB, in place of `Vector`: its `=` takes 0 and -0 for the same.
+    VectorText,
     /// A JSON column.
     Json,
     /// JSON kept as text (MariaDB), written by another server: spacing doesn't count.
@@ -102,6 +104,7 @@ impl Compare {
             Compare::Bytes(_) => Compare::Digits(charset),
             Compare::Set => Compare::Members(charset, target.ty.elems.clone()),
             Compare::Json | Compare::JsonText => Compare::JsonDigits,
+            Compare::Vector => Compare::VectorText,
             other => other,
         }
     }
@@ -119,6 +122,11 @@ impl Compare {
             }
             Compare::Vector => {
                 out.push_all(&["HEX(", column, ") = HEX("]);
+                out.push_bytes(value);
+                out.push(b')');
+            }
+            Compare::VectorText => {
+                out.push_all(&["VEC_AS_TEXT(", column, ") = VEC_AS_TEXT("]);
                 out.push_bytes(value);
                 out.push(b')');
             }
@@ -224,6 +232,7 @@ mod tests {
         assert_eq!(write(set, Some("'b'")), "HEX(`c`) = HEX(CONVERT('b' USING utf8mb4))");
         let json = "HEX(CAST(CAST(`c` AS JSON) AS CHAR)) = HEX(CAST(CAST('1' AS JSON) AS CHAR))";
         assert_eq!((on_tidb(Compare::Json), on_tidb(Compare::JsonText)), (json.into(), json.into()));
+        assert_eq!(on_tidb(Compare::Vector), "VEC_AS_TEXT(`c`) = VEC_AS_TEXT('1')");
         assert_eq!(on_tidb(Compare::Equal), "`c` = '1'");
     }
 }

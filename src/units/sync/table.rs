@@ -223,10 +223,18 @@ impl TargetTable {
         map.with_old_fractions(&self.fractions)
     }
 
-    /// For TiDB: it has no types for JSON's decimals and dates, and wants one condition a column.
+    /// For TiDB: it has no types for JSON's decimals and dates, takes a VECTOR only as text, and wants one condition a column.
     pub fn on_tidb(mut self, source: &TableInfo, target: &TableInfo) -> Self {
-        for encoding in self.encodings.iter_mut().filter(|encoding| **encoding == Encoding::TypedJson) {
-            *encoding = Encoding::Plain;
+        for (encoding, own) in self.encodings.iter_mut().zip(&source.columns) {
+            let vector = target.column(&own.name).is_some_and(|there| there.ty.base == BaseType::Vector);
+            match encoding {
+                Encoding::TypedJson => *encoding = Encoding::Plain,
+                // A table map without a structure tells of bytes only.
+                Encoding::Plain if vector && (own.ty.base == BaseType::Vector || own.ty.base.is_binary()) => {
+                    *encoding = Encoding::Vector;
+                }
+                _ => {}
+            }
         }
         let there = |offset: usize| source.columns.get(offset).and_then(|own| target.column(&own.name).or(Some(own)));
         for column in &mut self.written {
