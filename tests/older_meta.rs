@@ -1,5 +1,7 @@
 //! Meta tables that an earlier version, or the original, made.
 
+use mysql_async::prelude::Queryable;
+
 use crate::{
     support::servers,
     units_sync::{Running, subtask, until_equal},
@@ -64,4 +66,41 @@ async fn every_name_of_a_table_has_a_place_in_the_checkpoint() {
             target.exec("ALTER TABLE dm_meta.t_syncer_checkpoint CONVERT TO CHARACTER SET latin1").await;
         }
     }
+}
+
+/// TiDB doesn't change the collation of an indexed column: the table stays as an earlier version made it, and the task goes on from it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn a_checkpoint_that_tidb_keeps_in_general_ci_is_gone_on_from() {
+    let (source, target) = (servers::mysql(), servers::Server::of(servers::Release::Tidb, &[]));
+    let table = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY) COLLATE utf8mb4_bin";
+    source.exec(table).await;
+    target.exec(table).await;
+    let config = subtask(&source, &target, true);
+    let running = Running::start(&config, 1).started(&target).await;
+    source.exec("INSERT INTO d.t VALUES (1)").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+
+    let own = "dm_meta.t_syncer_checkpoint";
+    let (_, made): (String, String) =
+        target.conn().await.query_first(format!("SHOW CREATE TABLE {own}")).await.unwrap().unwrap();
+    let older = made.replace("COLLATE utf8mb4_bin", "").replace("COLLATE=utf8mb4_bin", "COLLATE=utf8mb4_general_ci");
+    assert!(older.contains("COLLATE=utf8mb4_general_ci"), "{made}");
+    target
+        .exec(&format!(
+            "RENAME TABLE {own} TO dm_meta.newer; USE dm_meta; {older}; INSERT INTO {own} SELECT * FROM dm_meta.newer; DROP TABLE dm_meta.newer"
+        ))
+        .await;
+    let collations = "SELECT GROUP_CONCAT(DISTINCT COLLATION_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'dm_meta' AND \
+                      TABLE_NAME = 't_syncer_checkpoint' AND COLUMN_NAME IN ('cp_schema', 'cp_table')";
+    assert_eq!(target.text(collations).await, "utf8mb4_general_ci");
+    // A beginning anew, at the source's present place, would miss it.
+    source.exec("INSERT INTO d.t VALUES (2)").await;
+    let running = Running::start(&config, 2).at_epoch(&target, 2).await;
+    source.exec("INSERT INTO d.t VALUES (3)").await;
+    until_equal(&source, &target, &["d"], &running).await;
+    running.stop().await.unwrap();
+    assert_eq!(target.text(collations).await, "utf8mb4_general_ci");
+    assert_eq!(target.text(&format!("SELECT GROUP_CONCAT(cp_table) FROM {own} WHERE is_global = 0")).await, "t");
 }

@@ -350,3 +350,18 @@ fn references_get_their_columns() {
          DELETE CASCADE, FOREIGN KEY (b) REFERENCES `d`.`p` /* x */ (z), FOREIGN KEY (a) REFERENCES `d`.`u`)"
     );
 }
+
+#[test]
+fn timestamps_are_open_where_the_text_says_too_little() {
+    for (column, open) in [
+        ("TIMESTAMP", true),
+        ("TIMESTAMP NOT NULL", true),
+        ("TIMESTAMP DEFAULT 0", true),
+        ("TIMESTAMP NOT NULL DEFAULT 0", false),
+        ("TIMESTAMP NULL", false),
+        ("DATETIME", false),
+    ] {
+        let statement = parsed(&format!("ALTER TABLE t ADD c {column}"), MYSQL8);
+        assert_eq!(statement.leaves_timestamps_open(), open, "{column}");
+    }
+}

@@ -13,7 +13,13 @@ use crate::schema::{
 impl Statement {
     /// Whether a TIMESTAMP column is defined whose text leaves something to the session's explicit_defaults_for_timestamp.
     pub fn leaves_timestamps_open(&self) -> bool {
-        self.defined().any(|column| is_timestamp(column) && (column.nullable.is_none() || column.default.is_none()))
+        let is_open = |column: &ColumnDef| match column.nullable {
+            None => true,
+            Some(false) => column.default.is_none(),
+            // NULL is the default, however it is said.
+            Some(true) => false,
+        };
+        self.defined().any(|column| is_timestamp(column) && is_open(column))
     }
 
     /// Writes out NOT NULL, DEFAULT and ON UPDATE of TIMESTAMP columns as the table has them behind the statement.

@@ -303,7 +303,7 @@ impl TranslateTask {
         if self.is_no_table(sql, statement, &named, tracker, outcome).await? {
             return Ok(());
         }
-        self.check_alike(sql, statement, tracker)?;
+        self.check_alike(sql, statement, tracker).await?;
         outcome.gives_names(statement);
         let before = tracker.get(&subject.schema, &subject.name);
         let target = self.rules.route(&subject)?;
@@ -320,12 +320,15 @@ impl TranslateTask {
             // The original reads the target's structure here; a missing table is its error 44007.
             self.structures.target_info(target, subject).await?;
         }
+        // They were written out, where that could be (see `all_changes`).
+        let open_timestamps = statement.leaves_timestamps_open()
+            && (sending.tracker.explicit_defaults_for_timestamp() || self.table_behind(&sending).await?.is_none());
         self.follow(sql, statement, tracker, outcome)?;
         let subject = match target.name.is_empty() {
             true => Subject::Schema(target.schema.clone()),
             false => Subject::Table(target.clone()),
         };
-        let statement = |sql| DdlStatement { sql, subject: subject.clone(), default_schema: None };
+        let statement = |sql| DdlStatement { sql, subject: subject.clone(), default_schema: None, open_timestamps };
         outcome.statements.extend(texts.into_iter().map(statement));
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! Names that differ by case only. A source may have `Orders` beside `orders`; a target that folds names (TiDB always does) takes
 //! both for one table, and CREATE TABLE IF NOT EXISTS says nothing: their rows would be mixed. Tables that were there before the
 //! task are the check unit's ([`crate::units::check`]).
+//!
+//! The other table is one that is tracked; or one that the task hasn't met yet, where the target is TiDB, which keeps the case of names: if
+//! a table is there under the name in another case, and the source has now a table of just that name, the two are one on the target. What
+//! the source has now is asked only then. Where it has the other table no more, the target's may have been made by hand, and that is fine.
 
 use super::translate::TranslateTask;
 use crate::{
@@ -14,7 +18,12 @@ use crate::{
 
 impl TranslateTask {
     /// Error 36068 for a statement that makes a table or schema whose name on the target is another one's but for case.
-    pub(super) fn check_alike(&self, sql: &str, statement: &Statement, tracker: &Tracker) -> Result<(), DmError> {
+    pub(super) async fn check_alike(
+        &mut self,
+        sql: &str,
+        statement: &Statement,
+        tracker: &Tracker,
+    ) -> Result<(), DmError> {
         if !self.structures.target().folds_names() {
             return Ok(());
         }
@@ -34,8 +43,29 @@ impl TranslateTask {
                     return Err(alike_error(sql, &name, &other));
                 }
             }
+            if !name.name.is_empty()
+                && let Some(other) = self.unmet(&name, statement).await?
+            {
+                return Err(alike_error(sql, &name, &other));
+            }
         }
         Ok(())
+    }
+
+    /// A migrated table of the source as it is now that is on the target already, under the name that `name` has there but for case.
+    async fn unmet(&mut self, name: &TableId, statement: &Statement) -> Result<Option<TableId>, DmError> {
+        // Others with such names keep them in lower case: what is there may be this very table, made before a crash.
+        if !self.structures.target().is_tidb() {
+            return Ok(None);
+        }
+        let own = self.rules.route(name)?;
+        let Some(there) = self.structures.name_on_target(&own).await?.filter(|there| differ_by_case(there, &own))
+        else {
+            return Ok(None);
+        };
+        let Some(other) = self.structures.alike_at_source(name).await? else { return Ok(None) };
+        let is_renamed = statement.tables.iter().any(|table| table.id() == other);
+        Ok((!is_renamed && self.rules.allows(&other) && self.rules.route(&other)? == there).then_some(other))
     }
 
     /// A RENAME TABLE that changes a name's case only does nothing on such a target, or fails there.

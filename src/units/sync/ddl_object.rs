@@ -72,7 +72,12 @@ impl TranslateTask {
         }
         let text = statement.rewrite(sql, |schema, table| (schema.to_owned(), table.to_owned()));
         let default_schema = Some(default_schema).filter(|schema| !schema.is_empty()).map(str::to_owned);
-        Ok(Some(DdlStatement { sql: text, subject: Subject::Schema(first.schema.clone()), default_schema }))
+        Ok(Some(DdlStatement {
+            sql: text,
+            subject: Subject::Schema(first.schema.clone()),
+            default_schema,
+            open_timestamps: false,
+        }))
     }
 }
 

@@ -64,6 +64,8 @@ pub struct DdlStatement {
     pub subject: Subject,
     /// For texts whose names are not all qualified: the session's schema.
     pub default_schema: Option<String>,
+    /// What TIMESTAMP columns of it are is up to the session's explicit_defaults_for_timestamp.
+    pub open_timestamps: bool,
 }
 
 /// One DDL event.
@@ -312,7 +314,7 @@ impl ControlTask {
         }
         let Some((id, column)) = ddl_effect::dropped_column(sql, self.target.dialect()) else { return Ok(false) };
         let subject = Subject::Table(id.clone());
-        let statement = DdlStatement { sql: sql.to_owned(), subject, default_schema: None };
+        let statement = DdlStatement { sql: sql.to_owned(), subject, default_schema: None, open_timestamps: false };
         let Some(table) = self.table_of(&statement).await? else { return Ok(false) };
         let alone = |index: &&crate::schema::model::Index| matches!(index.columns.as_slice(), [part] if same_name(&part.column, &column));
         let drops: Vec<String> = (table.indexes.iter().filter(alone))
@@ -404,22 +406,7 @@ impl ControlTask {
                 Err(other) => return Err(other),
             }
         }
-        if has_timestamps(sql) {
-            let on = u8::from(job.explicit_timestamps);
-            match conn.query_drop(format!("SET SESSION explicit_defaults_for_timestamp = {on}")).await {
-                Ok(()) => {}
-                // Old servers fix it at their start, others want a privilege. It matters only where the two differ.
-                Err(MysqlError::Server(error)) => {
-                    let there: Option<u8> = conn.query_first("SELECT @@explicit_defaults_for_timestamp").await?;
-                    if there.is_some_and(|there| there != on) {
-                        tracing::warn!(%sql, cause = %error.message, wanted = on,
-                            "TIMESTAMP columns without NULL or DEFAULT may differ: the target's \
-                             explicit_defaults_for_timestamp is not the source's and can't be set");
-                    }
-                }
-                Err(other) => return Err(other),
-            }
-        }
+        ddl_modes::timestamps(conn, sql, job.explicit_timestamps, statement.open_timestamps).await?;
         conn.query_drop(format!("SET timestamp = {}", job.timestamp)).await?;
         if let Some(schema) = &statement.default_schema {
             conn.query_drop(format!("USE {}", quote_name(schema))).await?;
@@ -469,11 +456,6 @@ fn statement_error(sql: &str, error: &MysqlError) -> DmError {
         .scope(Scope::Downstream)
         .msg(format!("execute statement failed: {}", super::location::shorten(sql)))
         .cause(link::cause(error))
-}
-
-/// Whether a statement may define TIMESTAMP columns.
-fn has_timestamps(sql: &str) -> bool {
-    sql.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"TIMESTAMP"))
 }
 
 /// A structure without `AUTO_INCREMENT=n`, which rows change too.

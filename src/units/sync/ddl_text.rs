@@ -142,7 +142,7 @@ impl TranslateTask {
     }
 
     /// The table as the statement leaves it; of one that was never seen, as it makes the target's. None: it can't be followed.
-    async fn table_behind(&mut self, sending: &Sending<'_>) -> Result<Option<Arc<TableInfo>>, DmError> {
+    pub(super) async fn table_behind(&mut self, sending: &Sending<'_>) -> Result<Option<Arc<TableInfo>>, DmError> {
         let Sending { statement, subject, target, before, .. } = *sending;
         let mut tracker = sending.tracker.clone();
         if before.is_none() && alters(statement) {

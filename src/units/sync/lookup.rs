@@ -135,6 +135,16 @@ impl Lookup {
         self.first(&sql).await
     }
 
+    /// The name of a table in this schema whose name is the same in lower case; `and`: a further condition.
+    pub async fn alike(&mut self, id: &TableId, and: &str) -> Result<Option<TableId>, DmError> {
+        let sql = format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND LOWER(TABLE_NAME) = {}{and}",
+            quote_text(&id.schema),
+            quote_text(&id.name.to_lowercase())
+        );
+        Ok(self.first::<(String, String)>(&sql).await?.map(|(schema, name)| TableId::new(schema, name)))
+    }
+
     /// The first row of a query.
     pub async fn first<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Result<Option<T>, DmError> {
         let mut attempts = 0;

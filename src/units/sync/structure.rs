@@ -132,6 +132,16 @@ impl Structures {
         Ok(self.at_target.kind(target).await?.is_some())
     }
 
+    /// The name by which the target knows a table, of whose name it may tell the case or not.
+    pub async fn name_on_target(&mut self, target: &TableId) -> Result<Option<TableId>, DmError> {
+        self.at_target.alike(target, "").await
+    }
+
+    /// A table of the source's that has now the same name in another case, in the same schema.
+    pub async fn alike_at_source(&mut self, source: &TableId) -> Result<Option<TableId>, DmError> {
+        self.at_source.alike(source, &format!(" AND BINARY TABLE_NAME <> {}", quote_text(&source.name))).await
+    }
+
     /// Whether a table's structure was taken from the source as it was at that moment.
     pub fn is_presumed(&self, source: &TableId) -> bool {
         self.presumed.contains(source)
