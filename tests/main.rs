@@ -20,6 +20,7 @@ mod held_locks;
 mod http_api;
 mod ill_formed;
 mod large_transactions;
+mod load_data;
 mod many_tables;
 mod memory_limit;
 mod middle;

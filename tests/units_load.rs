@@ -54,7 +54,7 @@ pub async fn run(kind: UnitType, config: &SubtaskConfig, epoch: u64) -> Result<E
 }
 
 /// Runs a unit and drops it at a random moment, again and again, until one run reaches its end.
-async fn run_with_kills(kind: UnitType, config: &SubtaskConfig, longest: Duration) -> u32 {
+pub async fn run_with_kills(kind: UnitType, config: &SubtaskConfig, longest: Duration) -> u32 {
     let mut kills = 0;
     loop {
         let unit = units::build(kind, env(config, 1 + u64::from(kills / 2))).unwrap();
@@ -75,7 +75,7 @@ pub async fn assert_equal(source: &Server, target: &Server) {
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
-const TYPES: &str = "CREATE DATABASE d; CREATE TABLE d.types (id INT PRIMARY KEY, ti TINYINT, bi BIGINT UNSIGNED, \
+pub const TYPES: &str = "CREATE DATABASE d; CREATE TABLE d.types (id INT PRIMARY KEY, ti TINYINT, bi BIGINT UNSIGNED, \
     de DECIMAL(65,30), fl FLOAT, fm FLOAT(10,3), db DOUBLE, bt BIT(17), dt DATETIME(6), ts TIMESTAMP(3) NULL, tm TIME(2), da DATE, \
     ye YEAR, ch CHAR(10), vc VARCHAR(200) CHARACTER SET latin1, tx MEDIUMTEXT, bn BINARY(5), vb VARBINARY(300), \
     bl LONGBLOB, en ENUM('a','b''c',''), st SET('x','y','z'), js JSON, po POINT, \

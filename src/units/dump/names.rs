@@ -94,7 +94,7 @@ pub fn unread(name: &str) -> Option<(String, String, &'static str)> {
         (".xz", "compressed with XZ"),
         (".csv", "CSV without its part's number"),
         (".parquet", "Parquet"),
-        (".dat", "fields without quotes (LOAD DATA)"),
+        (".dat", "fields of LOAD DATA without a part's number"),
     ];
     let plain = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
     let (stem, form) = forms.iter().find_map(|(ending, form)| Some((plain.strip_suffix(ending)?, *form)))?;
@@ -106,12 +106,25 @@ pub fn unread(name: &str) -> Option<(String, String, &'static str)> {
     }
 }
 
-/// Of a part's number in the name of a CSV file, at least.
+/// Of a part's number in the name of a file of CSV or fields, at least.
 const CSV_DIGITS: usize = 5;
+
+/// The ending of a file with fields of LOAD DATA.
+const FIELDS: &str = ".dat";
+
+/// The name of a compressed file without what says so.
+pub fn plain(name: &str) -> Option<&str> {
+    COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending))
+}
 
 /// Whether a data file has CSV.
 pub fn is_csv(name: &str) -> bool {
-    COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name).ends_with(".csv")
+    plain(name).unwrap_or(name).ends_with(".csv")
+}
+
+/// Whether a data file has fields of LOAD DATA.
+pub fn is_fields(name: &str) -> bool {
+    plain(name).unwrap_or(name).ends_with(FIELDS)
 }
 
 /// Endings of compressed files.
@@ -123,9 +136,10 @@ pub fn parse(name: &str) -> FileKind {
         return FileKind::Metadata;
     }
     if let Some(stem) = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)) {
-        return if stem.ends_with(".sql") || stem.ends_with(".csv") { parse(stem) } else { FileKind::Other };
+        let read = [".sql", ".csv", FIELDS].iter().any(|ending| stem.ends_with(ending));
+        return if read { parse(stem) } else { FileKind::Other };
     }
-    if let Some(stem) = name.strip_suffix(".csv") {
+    if let Some(stem) = name.strip_suffix(".csv").or_else(|| name.strip_suffix(FIELDS)) {
         // Only of a dump: with the part's number.
         return match parse(&format!("{stem}.sql")) {
             FileKind::Data { schema, table, order } if order.len() >= CSV_DIGITS => {
@@ -205,9 +219,15 @@ mod tests {
         assert_eq!(parse("db.t.00001.csv"), data("00001"));
         assert_eq!(parse("db.t.000000000.csv.zst"), data("000000000"));
         assert!(is_csv("db.t.000000000.csv.gz") && !is_csv("db.csv.00001.sql"));
-        for other in
-            ["db.t.00001.gz", "metadata.gz", "db.t.csv", "db-schema.csv", "db.t-schema.csv", "db.t.00001.sql.gz.zst"]
-        {
+        for other in [
+            "db.t.00001.gz",
+            "metadata.gz",
+            "db.t.csv",
+            "db.t.dat",
+            "db-schema.csv",
+            "db.t-schema.csv",
+            "db.t.00001.sql.gz.zst",
+        ] {
             assert_eq!(parse(other), FileKind::Other, "{other}");
         }
         let form = |name: &str| unread(name).map(|(schema, table, form)| (schema + "." + &table, form));

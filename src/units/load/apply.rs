@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::{
     bytes,
     csv::{self, CsvScanner},
+    fields::{FieldScanner, Layout},
     folder::{DataFile, agree_in_content, unreadable},
     progress::{Counters, TableProgress},
     scan::{Batch, InsertHead, PutRow, ScanError, Scanner},
@@ -44,6 +45,8 @@ pub struct Shared {
     pub verb: &'static str,
     /// Bytes of rows in a transaction.
     pub batch_bytes: usize,
+    /// The target's `max_allowed_packet`.
+    pub packet: usize,
     /// Target tables (schema, table) whose engine has no transactions.
     pub plain: HashSet<(String, String)>,
     pub counters: Arc<Counters>,
@@ -75,6 +78,7 @@ type Text = Box<dyn Read + Send>;
 enum Input {
     Sql(Scanner<Text>),
     Csv(CsvScanner<Text>),
+    Fields(FieldScanner<Text>),
 }
 
 impl Input {
@@ -82,8 +86,44 @@ impl Input {
         match self {
             Input::Sql(scanner) => scanner.next_batch(limit, write),
             Input::Csv(scanner) => scanner.next_batch(limit, write),
+            Input::Fields(scanner) => scanner.next_batch(limit, write),
         }
     }
+}
+
+impl Shared {
+    /// Reads the file's rows behind a position.
+    fn input(&self, file: &DataFile, text: Text, position: u64) -> Result<Input> {
+        let Some(table) = self.csv.get(&file.table) else { return Ok(Input::Sql(Scanner::new(text, position))) };
+        Ok(match &file.terms {
+            // Half of a line may be escape signs.
+            Some(_) => {
+                let layout = layout(file, table, self.tidb)?;
+                Input::Fields(FieldScanner::new(text, position, layout, self.packet.saturating_mul(2)))
+            }
+            None if names::is_csv(&file.row.file) => Input::Csv(CsvScanner::new(text, position, Arc::clone(table))),
+            None => Input::Sql(Scanner::new(text, position)),
+        })
+    }
+}
+
+/// How a file of LOAD DATA is read. 34008 when the statement names a column that the table doesn't have.
+fn layout(file: &DataFile, table: &csv::Table, tidb: bool) -> Result<Layout> {
+    Layout::new(file.terms.as_ref().unwrap_or(&Arc::default()), table, tidb).map_err(|column| {
+        DmError::new(Code::LoadUnitInvalidInsertSQL)
+            .msg(format!("{}: its LOAD DATA statement names column {}, which {} doesn't have", file.path.display(), quote_name(&column), file.table))
+            .workaround("Please check that the dump's files are of one dump, or dump again (start the task with `--remove-meta`).")
+    })
+}
+
+/// An error when a file can't be read as its LOAD DATA statement says.
+pub fn readable<'a>(files: impl Iterator<Item = &'a DataFile>, tables: &csv::Tables, tidb: bool) -> Result<()> {
+    for file in files.filter(|file| file.terms.is_some()) {
+        if let Some(table) = tables.get(&file.table) {
+            layout(file, table, tidb)?;
+        }
+    }
+    Ok(())
 }
 
 type Reading = JoinHandle<(Input, Result<Option<Batch>, ScanError>)>;
@@ -110,10 +150,7 @@ impl Worker {
         }
         'reopen: loop {
             let input = files::reader(&file.path).map_err(|e| unreadable(&file.path, e))?;
-            let input = match self.shared.csv.get(&file.table).filter(|_| names::is_csv(&file.row.file)) {
-                Some(table) => Input::Csv(CsvScanner::new(input, position, Arc::clone(table))),
-                None => Input::Sql(Scanner::new(input, position)),
-            };
+            let input = self.shared.input(file, input, position)?;
             let (mut batch, mut reading) = self.read(file, input, &writer).await?;
             loop {
                 let mut next = None;
@@ -324,6 +361,12 @@ fn scan_error(file: &DataFile, e: ScanError) -> DmError {
         ScanError::Malformed(at, words) => DmError::new(Code::LoadUnitInvalidInsertSQL)
             .msg(format!("{}: no INSERT as dump tools write it at byte {at}: {words:?}", path.display()))
             .workaround(again),
+        ScanError::OpenLine(from, end) => DmError::new(Code::LoadUnitInvalidFileEnding)
+            .msg(format!("{} ends at byte {end} inside the line that begins at byte {from}", path.display()))
+            .workaround(again),
+        ScanError::Line(at, why) => DmError::new(Code::LoadUnitInvalidInsertSQL)
+            .msg(format!("{}: at byte {at} is no line as its LOAD DATA statement says: {why}", path.display()))
+            .workaround(again),
         ScanError::Record(at) => DmError::new(Code::LoadUnitInvalidInsertSQL)
             .msg(format!("{}: at byte {at} is no CSV record of the table's columns", path.display()))
             .workaround(
@@ -353,6 +396,7 @@ mod tests {
             },
             table: "`db`.`t`".into(),
             facts: None,
+            terms: None,
             extra: extra.iter().map(|(n, v)| ExtraColumn { name: (*n).to_owned(), value: (*v).to_owned() }).collect(),
         }
     }

@@ -46,18 +46,32 @@ use crate::{
 pub struct Table {
     /// In their order, generated ones left out. Empty: unknown.
     columns: Vec<(String, ColumnKind)>,
+    /// Character sets of its columns of text, by their names in lower case.
+    charsets: BTreeMap<String, String>,
     /// The files are our own dump's.
     own: bool,
+}
+
+impl Table {
+    /// How a column's values are written, and its character set. None: the table has no such column.
+    pub fn column(&self, name: &str) -> Option<(ColumnKind, &str)> {
+        let lower = name.to_lowercase();
+        let charset = self.charsets.get(&lower).map_or("", String::as_str);
+        match self.columns.iter().find(|(known, _)| known.to_lowercase() == lower) {
+            Some((_, kind)) => Some((kind.clone(), charset)),
+            None => self.columns.is_empty().then_some((ColumnKind::Text, "")),
+        }
+    }
 }
 
 /// By the quoted name of the source's table.
 pub type Tables = BTreeMap<String, Arc<Table>>;
 
-/// The tables of a folder that have rows as CSV.
+/// The tables of a folder that have rows as CSV or as fields of LOAD DATA.
 pub async fn tables(conn: &mut Conn, folder: &Folder, dir: &Path, server: ServerInfo) -> Result<Tables> {
     let mut out = Tables::new();
     let own = files::manifest(dir).is_some();
-    for file in folder.data.iter().filter(|file| names::is_csv(&file.row.file)) {
+    for file in folder.data.iter().filter(|file| file.terms.is_some() || names::is_csv(&file.row.file)) {
         if out.contains_key(&file.table) {
             continue;
         }
@@ -71,17 +85,22 @@ pub async fn tables(conn: &mut Conn, folder: &Folder, dir: &Path, server: Server
             Some(made_by) => stated(&create::read(made_by)?, server),
             None => None,
         };
-        let columns = match stated {
-            Some(columns) => columns,
+        let stated = match stated {
+            Some(stated) => stated,
             None => of_target(conn, &file.row.target_schema, &file.row.target_table).await?,
         };
-        out.insert(file.table.clone(), Arc::new(Table { columns, own }));
+        let charsets = stated.iter().map(|(name, _, charset)| (name.to_lowercase(), charset.clone())).collect();
+        let columns = stated.into_iter().map(|(name, kind, _)| (name, kind)).collect();
+        out.insert(file.table.clone(), Arc::new(Table { columns, charsets, own }));
     }
     Ok(out)
 }
 
+/// A column's name, kind and character set.
+type Stated = (String, ColumnKind, String);
+
 /// By the dump's CREATE TABLE.
-fn stated(text: &str, server: ServerInfo) -> Option<Vec<(String, ColumnKind)>> {
+fn stated(text: &str, server: ServerInfo) -> Option<Vec<Stated>> {
     let session = Session {
         server,
         sql_mode: SqlMode::default(),
@@ -90,20 +109,21 @@ fn stated(text: &str, server: ServerInfo) -> Option<Vec<(String, ColumnKind)>> {
     };
     let table = parse_create_table(create::create_text(text)?, &TableId::new("s", "t"), &session).ok()?;
     let plain = table.columns.into_iter().filter(|column| column.generated.is_none());
-    Some(plain.map(|column| (column.name.to_string(), kind(column.ty.base.as_str()))).collect())
+    let charset = |name: Option<&str>| name.unwrap_or_default().to_owned();
+    Some(plain.map(|c| (c.name.to_string(), kind(c.ty.base.as_str()), charset(c.charset.as_deref()))).collect())
 }
 
-async fn of_target(conn: &mut Conn, schema: &str, table: &str) -> Result<Vec<(String, ColumnKind)>> {
+async fn of_target(conn: &mut Conn, schema: &str, table: &str) -> Result<Vec<Stated>> {
     let sql = format!(
-        "SELECT COLUMN_NAME, LOWER(DATA_TYPE) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+        "SELECT COLUMN_NAME, LOWER(DATA_TYPE), IFNULL(CHARACTER_SET_NAME, '') FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
          AND EXTRA NOT LIKE '%GENERATED' ORDER BY ORDINAL_POSITION",
         quote_text(schema),
         quote_text(table)
     );
-    let rows: Vec<(String, String)> = conn.query(&sql).await.map_err(|e| {
+    let rows: Vec<(String, String, String)> = conn.query(&sql).await.map_err(|e| {
         link::failed(Code::DBQueryFailed, Scope::Downstream, "read the columns of the target tables", &e)
     })?;
-    Ok(rows.into_iter().map(|(name, data_type)| (name, kind(&data_type))).collect())
+    Ok(rows.into_iter().map(|(name, data_type, charset)| (name, kind(&data_type), charset)).collect())
 }
 
 /// Texts are UTF-8, whatever the column's character set.
@@ -319,7 +339,7 @@ fn put(out: &mut Vec<u8>, fields: &[Field], kinds: &[ColumnKind], own: bool) -> 
 }
 
 /// Digits, a point, signs, an exponent: what can stand in a statement without quotes.
-fn is_number(bytes: &[u8]) -> bool {
+pub fn is_number(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<f64>().ok()).is_some_and(f64::is_finite)
         && bytes.iter().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
 }
@@ -330,7 +350,11 @@ mod tests {
 
     fn table(own: bool) -> Arc<Table> {
         let columns = [("a", ColumnKind::Number), ("b", ColumnKind::Text), ("c", ColumnKind::Binary)];
-        Arc::new(Table { columns: columns.map(|(name, kind)| (name.to_owned(), kind)).into(), own })
+        Arc::new(Table {
+            columns: columns.map(|(name, kind)| (name.to_owned(), kind)).into(),
+            charsets: BTreeMap::new(),
+            own,
+        })
     }
 
     fn all(text: &[u8], own: bool, position: u64, limit: usize) -> Result<Vec<Batch>, ScanError> {

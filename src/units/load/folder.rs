@@ -4,11 +4,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use sha2::{Digest, Sha256};
 
-use super::store::FileRow;
+use super::{
+    store::FileRow,
+    terms::{self, AllTerms, Terms},
+};
 use crate::{
     config::SubtaskConfig,
     error::{Code, DmError, Result},
@@ -44,6 +48,8 @@ pub struct DataFile {
     pub extra: Vec<ExtraColumn>,
     /// What the dump's manifest says of it.
     pub facts: Option<FileFacts>,
+    /// How its fields are written, of a file of LOAD DATA.
+    pub terms: Option<Arc<Terms>>,
 }
 
 /// The folder's content, allowed and routed.
@@ -58,6 +64,12 @@ pub struct Folder {
     pub dump_id: String,
     pub views: Vec<SchemaFile>,
     pub sequences: Vec<SchemaFile>,
+}
+
+/// What is known of files beside their names.
+struct FileHas<'a> {
+    facts: Option<&'a Manifest>,
+    terms: &'a AllTerms,
 }
 
 impl Folder {
@@ -76,7 +88,7 @@ impl Folder {
             .map_err(rename(Code::LoadUnitGenBAList))?;
         let router =
             Router::new(&config.routes, config.case_sensitive).map_err(rename(Code::LoadUnitGenTableRouter))?;
-        let listed = files::list(dir).map_err(|e| unreadable(dir, e))?;
+        let mut listed = files::list(dir).map_err(|e| unreadable(dir, e))?;
         refuse_unread(&listed, &lists)?;
         let manifest = files::manifest(dir);
         if let Some(manifest) = &manifest {
@@ -84,8 +96,14 @@ impl Folder {
         }
         let mut folder = Folder::default();
         let mut digest = Sha256::new();
+        // Ours has INSERTs or CSV.
+        let terms = match &manifest {
+            Some(_) => AllTerms::new(),
+            None => terms::take(&mut listed, &lists, &mut digest)?,
+        };
         for (path, kind) in listed {
-            folder.add(config, &lists, &router, (path, kind), manifest.as_ref(), &mut digest)?;
+            let has = FileHas { facts: manifest.as_ref(), terms: &terms };
+            folder.add(config, &lists, &router, (path, kind), &has, &mut digest)?;
         }
         let files = digest.finalize();
         let mut digest = Sha256::new();
@@ -108,7 +126,7 @@ impl Folder {
         lists: &BlockAllow,
         router: &Router,
         (path, kind): (PathBuf, FileKind),
-        manifest: Option<&Manifest>,
+        has: &FileHas<'_>,
         digest: &mut Sha256,
     ) -> Result<()> {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
@@ -126,7 +144,11 @@ impl Folder {
                 let size = std::fs::metadata(&path).map_err(|e| unreadable(&path, e))?.len();
                 digest.update(format!("{name}\0{size}\0").as_bytes());
                 let extra = router.extra_columns(&schema, &table, &config.source_id)?;
-                let facts = manifest.and_then(|manifest| manifest.get(&name)).copied();
+                let facts = has.facts.and_then(|manifest| manifest.get(&name)).copied();
+                let terms = has.terms.get(&name).cloned();
+                if terms.is_none() && names::is_fields(&name) {
+                    return Err(terms::without(&path));
+                }
                 let row = FileRow {
                     file: name,
                     target_schema,
@@ -139,7 +161,7 @@ impl Folder {
                     snapshot: None,
                 };
                 let table = format!("{}.{}", quote_name(&schema), quote_name(&table));
-                self.data.push(DataFile { path, row, table, extra, facts });
+                self.data.push(DataFile { path, row, table, extra, facts, terms });
             }
             FileKind::ViewCreate { schema, table } if lists.allows(&schema, &table) => {
                 let (target_schema, target_table) = router.route(&schema, &table)?;

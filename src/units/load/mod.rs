@@ -9,6 +9,7 @@ pub(in crate::units) mod clear;
 pub(in crate::units) mod create;
 pub(in crate::units) mod create_all;
 mod csv;
+mod fields;
 pub(in crate::units) mod folder;
 pub(in crate::units) mod indexes;
 mod left;
@@ -16,7 +17,9 @@ pub(in crate::units) mod objects;
 pub(in crate::units) mod progress;
 mod scan;
 pub(in crate::units) mod sender;
+mod statement;
 pub(in crate::units) mod store;
+mod terms;
 pub(in crate::units) mod verb;
 
 use std::{
@@ -179,7 +182,9 @@ impl LoadUnit {
         let bytes = bytes::of_folder(conn, folder, there.as_ref(), server, tidb);
         let bytes = self.answered("read the target's columns", bytes).await?;
         let csv = csv::tables(conn, folder, Path::new(&self.env.config.loader.dir), server);
-        Ok((bytes, self.answered("read the columns of CSV files", csv).await?))
+        let csv = self.answered("read the columns of CSV files", csv).await?;
+        apply::readable(folder.data.iter(), &csv, tidb)?;
+        Ok((bytes, csv))
     }
 
     /// A remark for query-status and the log, once.
@@ -211,6 +216,7 @@ impl LoadUnit {
             session,
             verb: verb::of_task(config),
             batch_bytes: BATCH_BYTES.min(packet / 4).max(1024),
+            packet,
             counters: Arc::clone(&self.counters),
             plain: HashSet::new(),
             bytes: BTreeMap::new(),

@@ -13,6 +13,10 @@ pub enum ScanError {
     Malformed(u64, String),
     /// No CSV record of the columns.
     Record(u64),
+    /// No line of a LOAD DATA statement's file: where it begins, and why.
+    Line(u64, String),
+    /// A file of LOAD DATA ends inside a line: where both begin and end.
+    OpenLine(u64, u64),
 }
 
 /// `INSERT INTO table (columns) VALUES`, as the file has it.
