@@ -1,6 +1,7 @@
 //! Several masters and workers as real processes: who leads, who answers, who is refused.
 
 mod away;
+mod dumps;
 mod loads;
 mod masters;
 mod measure;
