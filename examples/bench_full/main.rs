@@ -2,8 +2,8 @@
 //! mydumper + myloader, one after the other in one run, each into a fresh target; the copies are compared by checksum.
 //!
 //! `--rows N` (2,000,000), `--tables N` (4), `--rounds N`, `--only stream,files,dump,others`, `--small N`: N tables of ten rows
-//! instead, `--binlog`: the target writes a binlog, which myloader switches off for its session and we don't. `--after SIZE`:
-//! `indexes-after-rows` of ours. `--json`.
+//! instead, `--binlog`: the target writes a binlog, which myloader switches off for its session and we don't. `--loader
+//! 'key: value, ..'`: settings of our loader, e.g. `'indexes-after-rows: 0'`. `--json`.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod others;
@@ -33,8 +33,8 @@ pub struct Arguments {
     only: Option<String>,
     target: Release,
     binlog: bool,
-    /// `indexes-after-rows`.
-    after: Option<String>,
+    /// Settings of the task's loader.
+    loader: Option<String>,
     json: bool,
 }
 
@@ -66,7 +66,7 @@ fn arguments() -> Arguments {
             _ => Release::Mariadb1011,
         },
         binlog: flag("--binlog"),
-        after: text("--after"),
+        loader: text("--loader"),
         json: flag("--json"),
     }
 }
@@ -83,7 +83,7 @@ async fn main() {
         eprintln!("round {round} of {}", arguments.rounds);
         for mode in ["stream", "files"].into_iter().filter(|mode| wanted(mode)) {
             let target = target(&arguments);
-            let measured = ours(&source, &target, mode, arguments.after.as_deref()).await;
+            let measured = ours(&source, &target, mode, arguments.loader.as_deref()).await;
             compare(&target, &arguments, &sums).await;
             print(&arguments, &measured);
         }
@@ -178,16 +178,16 @@ async fn compare(target: &Server, arguments: &Arguments, wanted: &[String]) {
 }
 
 /// A task of ours, from start-task until the target says that all rows are in.
-async fn ours(source: &Server, target: &Server, mode: &str, after: Option<&str>) -> Measured {
+async fn ours(source: &Server, target: &Server, mode: &str, loader: Option<&str>) -> Measured {
     let mut cluster = Cluster::with_workers(1, 60);
     cluster.create_source("src-1", source, true);
     let dir = cluster.folder.path().join("dump").display().to_string();
     let import = if mode == "files" { "logical" } else { mode };
-    let after = after.map_or(String::new(), |size| format!(", indexes-after-rows: {size}"));
+    let settings = loader.map_or(String::new(), |settings| format!(", {settings}"));
     let yaml = format!(
         "name: {TASK}\ntask-mode: full\ntarget-database: {{host: 127.0.0.1, port: {}, user: {USER}, password: \"{PASSWORD}\"}}\n\
          mysql-instances:\n- {{source-id: src-1, block-allow-list: b, loader-config-name: l}}\n\
-         block-allow-list:\n  b: {{do-dbs: [{SCHEMA}]}}\nloaders:\n  l: {{dir: \"{dir}\", import-mode: {import}{after}}}\n",
+         block-allow-list:\n  b: {{do-dbs: [{SCHEMA}]}}\nloaders:\n  l: {{dir: \"{dir}\", import-mode: {import}{settings}}}\n",
         target.port
     );
     let task = cluster.file("task.yaml", &yaml);

@@ -137,8 +137,8 @@ async fn catch_up(args: &Args, parts: &[String], report: &mut Report) {
     }
 }
 
-/// What the filter costs that lets nothing through, on a binlog so long that the beginning and the end of a turn (100 ms:
-/// connections, structures, the markers' transaction) are a small part of it.
+/// What the filter costs that lets nothing through, on a binlog so long that the beginning and the end of a turn
+/// (connections, structures, the markers' transaction) are a small part of it.
 async fn decode(args: &Args, report: &mut Report) {
     let source = Server::of(Release::Mariadb1011, &["--max-binlog-size=1073741824"]);
     let work = Workload::record(&source, args.number("--decode-changes", 1_320_000), args.flag("--hot")).await;

@@ -220,7 +220,7 @@ async fn the_ddl_corpus_runs_into_tidb() {
     };
     let mut wrong = Vec::new();
     let releases = match long {
-        true => vec![Mysql97, Mariadb118, Mysql80, Mariadb1011, Mysql57],
+        true => vec![Mysql97, Mariadb118, Mysql80, Mariadb1011, Mysql57, Mariadb105, Mysql56],
         false => vec![Mysql97],
     };
     let only: Option<String> = variable("DM_DDL_RELEASES");

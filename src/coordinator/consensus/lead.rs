@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     COMMIT_LIMIT, Consensus, NodeId, Peer, Voter,
-    messages::{VoterAsk, VoterReply, What},
+    messages::{VoterAsk, What},
     no_majority, stopped,
 };
 use crate::{
@@ -128,9 +128,8 @@ impl Consensus {
     }
 
     async fn is_alive(&self, name: &str) -> bool {
-        let what = What::Probe { name: self.me.name.clone() };
-        let request = VoterAsk { cluster_id: self.state().cluster_id, what };
-        matches!(self.links.call(name, &request, ALIVE_LIMIT).await, Ok(VoterReply::Standing(_)))
+        let request = VoterAsk { cluster_id: self.state().cluster_id, what: What::Alive };
+        self.links.call(name, &request, ALIVE_LIMIT).await.is_ok()
     }
 
     /// Removes a master for good (`offline-member`). 38048 when it is not known.

@@ -37,6 +37,9 @@ pub enum What {
     Publish {
         master: MasterRecord,
     },
+    /// Are you there? Any answer says so (a former version's is a refusal). It asks nobody else, as `Probe` does of a leader, whose
+    /// followers then hear of it and hold no election.
+    Alive,
 }
 
 /// How a master stands.

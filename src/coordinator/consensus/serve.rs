@@ -34,8 +34,10 @@ impl Consensus {
 
     async fn answer(&self, ask: VoterAsk) -> VoterReply {
         let mine = self.state().cluster_id;
-        if let What::Probe { name } = ask.what {
-            return VoterReply::Standing(self.standing(&name).await);
+        match ask.what {
+            What::Alive => return VoterReply::Done,
+            What::Probe { name } => return VoterReply::Standing(self.standing(&name).await),
+            _ => {}
         }
         if ask.cluster_id != 0 && mine != 0 && ask.cluster_id != mine {
             return VoterReply::Failed(format!("cluster {} is asked by a master of cluster {}", mine, ask.cluster_id));
@@ -58,7 +60,7 @@ impl Consensus {
                 Err(_) if self.leader() != Leader::Me => VoterReply::NotLeader,
                 Err(why) => failed(&why),
             },
-            What::Probe { .. } => VoterReply::Failed("asked twice".into()),
+            What::Probe { .. } | What::Alive => VoterReply::Failed("asked twice".into()),
         }
     }
 
