@@ -43,7 +43,7 @@ async fn the_ddl_corpus_runs_between_rows() {
 }
 
 /// MySQL 5.6 itself ends by it (signal 11).
-const ENDS_MYSQL_56: &str = "ALTER TABLE fk_parent ADD FOREIGN KEY (u) REFERENCES fk_parent";
+pub const ENDS_MYSQL_56: &str = "ALTER TABLE fk_parent ADD FOREIGN KEY (u) REFERENCES fk_parent";
 
 /// What is left out. Of the first the source makes an InnoDB table, and the target's session, which doesn't take one engine for another, none.
 /// Of the second a session without a strict mode makes rows with a vector of no dimension, which MySQL 9.7 takes from nobody. Behind the
