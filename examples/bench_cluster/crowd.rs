@@ -31,7 +31,8 @@ pub struct Crowd {
 impl Crowd {
     pub fn start(args: &Args, cluster: &Cluster, sources: usize, masters: &[String]) -> Crowd {
         let one_to_one = args.flag("--one-to-one");
-        let spare = if one_to_one { sources.div_ceil(args.number("--processes", 10)) } else { 0 };
+        // So many that all workers of a process that is killed are replaced.
+        let spare = if one_to_one { sources.div_ceil(args.number("--processes", 10).max(2) - 1) } else { 0 };
         let workers = if one_to_one { sources + spare } else { args.number("--workers", 100).min(sources.max(2)) };
         let processes = args.number("--processes", 10).min(workers);
         let me = std::env::current_exe().unwrap().display().to_string();
