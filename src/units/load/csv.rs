@@ -23,6 +23,7 @@ use super::{
     create,
     folder::Folder,
     scan::{Batch, InsertHead, PutRow, ScanError},
+    statement::unescaped,
 };
 use crate::{
     error::{Code, Result, Scope},
@@ -295,15 +296,7 @@ impl<R: Read> CsvScanner<R> {
                 (None, _) if quoted => return None,
                 (None | Some(b','), _) if !quoted => return Some((Some((bytes, false)), at)),
                 (Some(b'\\'), Some(next)) if !self.table.own => {
-                    bytes.push(match next {
-                        b'0' => 0,
-                        b'b' => 8,
-                        b'n' => b'\n',
-                        b'r' => b'\r',
-                        b't' => b'\t',
-                        b'Z' => 0x1a,
-                        other => *other,
-                    });
+                    bytes.push(unescaped(*next));
                     at += 2;
                 }
                 (Some(byte), _) => {

@@ -75,8 +75,8 @@ pub fn take(listed: &mut Vec<(PathBuf, FileKind)>, lists: &BlockAllow, digest: &
             kept.push((path, kind));
             continue;
         };
+        digest.update(format!("{name}\0{text}\0").as_bytes());
         for (file, terms) in statements(&text).map_err(|why| refused(&path, &why))? {
-            digest.update(format!("{name}\0{file}\0{terms:?}\0").as_bytes());
             if all.insert(file.clone(), Arc::new(terms)).is_some() {
                 return Err(refused(&path, &format!("loads {file}, as another LOAD DATA does")));
             }
