@@ -287,7 +287,8 @@ impl Roster {
     fn next_decision(&self, now: Instant, state: &ClusterState) -> Option<Decision> {
         let online = self.takers();
         let view = View { state, online: &online };
-        for (name, live) in &self.workers {
+        // One that leaves may have been forgotten on purpose (`offline-member`) before its connection is seen to close.
+        for (name, live) in self.workers.iter().filter(|(_, live)| !live.leaving) {
             if state.workers.get(name).is_none_or(|record| record.address != live.address) {
                 return Some(Decision::PutWorker { name: name.clone(), address: live.address.clone() });
             }

@@ -146,6 +146,8 @@ fn a_worker_that_leaves_is_replaced_as_it_lets_go() {
     assert_eq!(change, bind("s1", "w2"));
     state.apply(change);
     assert_eq!(roster.errands(now, &state).len(), 1);
+    state.apply(ClusterChange::RemoveWorker { name: "w1".into() });
+    assert_eq!(due(&roster, now, &state), None, "it was forgotten, and its process is about to end");
     roster.closed(now, "w1", 1);
     assert_eq!(roster.tick(now), ["w1"], "gone at once");
 }

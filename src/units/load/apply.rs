@@ -57,7 +57,7 @@ pub struct Shared {
     /// The target executes comments meant for newer servers.
     pub tidb: bool,
     /// Who may send now; None: all.
-    pub turns: Option<Senders>,
+    pub turns: Senders,
 }
 
 /// One worker.

@@ -46,6 +46,7 @@ use super::{
     failpoint::{self, Place},
     link,
     mapped::MappedCollations,
+    senders::Senders,
     session::{self, ServerFacts},
     stream,
 };
@@ -209,6 +210,7 @@ impl LoadUnit {
             .await
             .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read max_allowed_packet", &e))?;
         let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
+        let distance = self.answered("measure the target's distance", link::distance(conn, Scope::Downstream)).await?;
         Ok(Shared {
             task: config.name.clone(),
             store: store.clone(),
@@ -222,7 +224,7 @@ impl LoadUnit {
             bytes: BTreeMap::new(),
             csv: csv::Tables::new(),
             tidb,
-            turns: sender::turns(tidb, self.writers().min(files)),
+            turns: Senders::of_load(distance, self.writers().min(files)),
         })
     }
 

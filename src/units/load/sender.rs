@@ -26,21 +26,12 @@ pub struct Sender {
     pub store: Store,
     pub target: DbConfig,
     pub session: Vec<(String, String)>,
-    turns: Option<Senders>,
+    turns: Senders,
     turn: Option<Turn>,
     conn: Option<RowConn>,
     /// Rows hold bytes that are no text: they go through `keeper`.
     keeping: bool,
     keeper: Option<Keeper>,
-}
-
-/// Who may send to TiDB at first: two cores are busy with them, and what more would do is found out.
-const FIRST_SENDERS: usize = 4;
-
-/// The writers' turns. For TiDB only: its CPU for the same rows grows with the transactions that are open side by side (a third
-/// more for sixteen than for four), and how many pay depends on how large the cluster is. None: all may send.
-pub fn turns(tidb: bool, writers: usize) -> Option<Senders> {
-    tidb.then(|| Senders::of_load(FIRST_SENDERS, writers))
 }
 
 /// What is known of a packet of statements.
@@ -54,23 +45,23 @@ pub enum Sent {
 
 impl Sender {
     /// Connects when there is something to send.
-    pub fn new(store: Store, target: DbConfig, session: Vec<(String, String)>, turns: Option<Senders>) -> Self {
+    pub fn new(store: Store, target: DbConfig, session: Vec<(String, String)>, turns: Senders) -> Self {
         Sender { store, target, session, turns, turn: None, conn: None, keeping: false, keeper: None }
     }
 
     /// Waits until this writer may send a transaction; [`Sender::turn_ends`] when its end is known.
     pub async fn turn(&mut self) {
-        if let (Some(turns), None) = (&self.turns, &self.turn) {
-            self.turn = Some(turns.turn().await);
+        if self.turn.is_none() {
+            self.turn = Some(self.turns.turn().await);
         }
     }
 
     /// So many bytes are committed; none: what became of them is another matter.
     pub fn turn_ends(&mut self, bytes: u64) {
-        let (Some(turn), Some(turns)) = (self.turn.take(), &self.turns) else { return };
+        let Some(turn) = self.turn.take() else { return };
         if bytes > 0 {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            turn.done(&senders::Sent { rows: 0, bytes, more: turns.are_all_taken() });
+            turn.done(&senders::Sent { rows: 0, bytes, more: self.turns.are_all_taken() });
         }
     }
 

@@ -43,7 +43,6 @@ use super::{
         self, LoadUnit, clear, create, indexes,
         objects::{self, Object},
         progress::Counters,
-        sender,
         store::Store,
         verb,
     },
@@ -93,7 +92,7 @@ pub struct Shared {
     pub budget_kib: u32,
     pub tidb: bool,
     /// Who may send now; None: all.
-    pub turns: Option<Senders>,
+    pub turns: Senders,
     pub counters: Arc<Counters>,
     pub queue: Queue,
 }
@@ -394,6 +393,7 @@ impl StreamedLoad<'_> {
             .await
             .map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, "read max_allowed_packet", &e))?;
         let packet = usize::try_from(packet.unwrap_or(1 << 20)).unwrap_or(BATCH_BYTES);
+        let distance = link::distance(&mut sides.target, Scope::Downstream).await?;
         let writers = self.unit.writers().min(chunks.len());
         let tidb = how.policy.target.tidb;
         let shared = Shared {
@@ -408,7 +408,7 @@ impl StreamedLoad<'_> {
             buffers: Buffers::default(),
             budget_kib: BUDGET_KIB,
             tidb,
-            turns: sender::turns(tidb, writers),
+            turns: Senders::of_load(distance, writers),
             counters: Arc::clone(&self.unit.counters),
             queue: Queue::new(chunks, if tidb { usize::MAX } else { tables::PARTS }),
         };

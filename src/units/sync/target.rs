@@ -1,10 +1,6 @@
 //! The target database as the sync unit uses it: sessions, facts, errors.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mysql_async::{Conn, Error as MysqlError, prelude::Queryable};
 
@@ -55,8 +51,7 @@ impl Target {
         let row: Option<(String, u64, u64, u8)> =
             conn.query_first(sql).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, sql, &e))?;
         let (version, packet, connections, names) = row.unwrap_or_default();
-        let distance =
-            distance(&mut conn).await.map_err(|e| link::failed(Code::DBQueryFailed, Scope::Downstream, PING, &e))?;
+        let distance = link::distance(&mut conn, Scope::Downstream).await?;
         let facts = session::ServerFacts { target_version: version.clone(), source_sql_mode };
         let mut variables = session::target_session(&config, &facts);
         // Timestamps are written in UTC, see `encode`.
@@ -192,19 +187,6 @@ impl Target {
             .scope(Scope::Downstream)
             .msg(format!("the target's answer was not understood: {what}"))
     }
-}
-
-const PING: &str = "SELECT 1";
-
-/// How long an answer takes that costs the server nothing: the least of some, for the first ones also open caches.
-async fn distance(conn: &mut Conn) -> Result<Duration, MysqlError> {
-    let mut least = Duration::MAX;
-    for _ in 0..4 {
-        let asked = Instant::now();
-        conn.query_drop(PING).await?;
-        least = least.min(asked.elapsed());
-    }
-    Ok(least)
 }
 
 /// MariaDB 10.3.4 and later.
