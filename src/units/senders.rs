@@ -135,6 +135,22 @@ impl State {
 impl Turn {
     /// The transaction is durable.
     pub fn done(self, sent: &Sent) {
+        self.count(sent);
+    }
+
+    /// The transaction is durable, and the turn counts for the next one, if as many may still send and it wasn't given back.
+    /// Nobody else gets a turn from it: only for writers of which a few can do all the work.
+    pub fn next(mut self, sent: &Sent) -> Option<Turn> {
+        self.count(sent);
+        let keeps = {
+            let state = self.senders.lock();
+            self.permit.is_some() && state.turns <= state.limit.now()
+        };
+        self.began = Instant::now();
+        keeps.then_some(self)
+    }
+
+    fn count(&self, sent: &Sent) {
         let now = Instant::now();
         let took = now.saturating_duration_since(self.began);
         let mut state = self.senders.lock();
@@ -187,6 +203,24 @@ mod tests {
         assert_eq!((senders.turns.available_permits(), senders.lock().turns), (0, 2));
         turns.clear();
         assert_eq!((senders.turns.available_permits(), senders.lock().turns), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_kept_until_fewer_may_send() {
+        let senders = Senders::of_load(Duration::ZERO, 16);
+        let sent = Sent { rows: 0, bytes: 1 << 20, more: true };
+        let mut turns = Vec::new();
+        for _ in 0..FIRST_OF_A_LOAD {
+            turns.push(senders.turn().await);
+        }
+        assert!(senders.are_all_taken());
+        turns = turns.into_iter().filter_map(|turn| turn.next(&sent)).collect();
+        assert_eq!(turns.len(), FIRST_OF_A_LOAD);
+        senders.lock().limit = SendLimit::at(2, 16);
+        turns = turns.into_iter().filter_map(|turn| turn.next(&sent)).collect();
+        assert_eq!((turns.len(), senders.turns.available_permits(), senders.lock().turns), (2, 0, 2));
+        assert_eq!(Senders::of_load(DISTANT, 16).turns.available_permits(), 16);
+        assert_eq!(Senders::of_load(Duration::ZERO, 3).turns.available_permits(), 3);
     }
 
     #[tokio::test]

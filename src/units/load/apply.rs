@@ -56,7 +56,7 @@ pub struct Shared {
     pub csv: csv::Tables,
     /// The target executes comments meant for newer servers.
     pub tidb: bool,
-    /// Who may send now; None: all.
+    /// Who may send now.
     pub turns: Senders,
 }
 
@@ -136,8 +136,13 @@ impl Worker {
         Worker { shared, sender }
     }
 
+    /// Waits until this worker may take up a file.
+    pub async fn turn(&mut self) {
+        self.sender.turn().await;
+    }
+
     /// Loads what is missing of a file. While a batch is on its way the next one is read; the last one's transaction says
-    /// that the file is done.
+    /// that the file is done. Who may send keeps its turn from file to file.
     pub async fn load(&mut self, file: &DataFile, table: &TableProgress) -> Result<()> {
         let mut position = file.row.position;
         let transactional =

@@ -341,6 +341,7 @@ impl LoadUnit {
             pool.spawn(async move {
                 let mut worker = Worker::new(shared);
                 loop {
+                    worker.turn().await;
                     // A worker without a file is not needed any more: each table that is left has as many as it may.
                     let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((file, table)) = next else { return Ok(()) };

@@ -28,6 +28,8 @@ pub struct Sender {
     pub session: Vec<(String, String)>,
     turns: Senders,
     turn: Option<Turn>,
+    /// Its present work had to be waited for: the source is slower than the target.
+    starved: bool,
     conn: Option<RowConn>,
     /// Rows hold bytes that are no text: they go through `keeper`.
     keeping: bool,
@@ -46,23 +48,35 @@ pub enum Sent {
 impl Sender {
     /// Connects when there is something to send.
     pub fn new(store: Store, target: DbConfig, session: Vec<(String, String)>, turns: Senders) -> Self {
-        Sender { store, target, session, turns, turn: None, conn: None, keeping: false, keeper: None }
+        Sender { store, target, session, turns, turn: None, starved: false, conn: None, keeping: false, keeper: None }
     }
 
-    /// Waits until this writer may send a transaction; [`Sender::turn_ends`] when its end is known.
+    /// Waits until this writer may send transactions. Before it takes up work: rows that wait for a turn are memory, and no
+    /// longer in a cache when they are sent.
     pub async fn turn(&mut self) {
         if self.turn.is_none() {
             self.turn = Some(self.turns.turn().await);
         }
     }
 
-    /// So many bytes are committed; none: what became of them is another matter.
+    /// So many bytes are committed; none: what became of them is another matter. The turn stays for the next transaction, as
+    /// long as so many may send.
     pub fn turn_ends(&mut self, bytes: u64) {
         let Some(turn) = self.turn.take() else { return };
         if bytes > 0 {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            turn.done(&senders::Sent { rows: 0, bytes, more: self.turns.are_all_taken() });
+            self.turn = turn.next(&senders::Sent { rows: 0, bytes, more: !self.starved && self.turns.are_all_taken() });
         }
+    }
+
+    /// Whether the work that it takes up now had to be waited for.
+    pub fn starved(&mut self, starved: bool) {
+        self.starved = starved;
+    }
+
+    /// Nothing is there to send: others may.
+    pub fn rest(&mut self) {
+        self.turn = None;
     }
 
     /// Leaves the connection, and with it the transaction that is open.

@@ -8,7 +8,10 @@
 //! commits. Small chunks are handed on together, and written in one transaction. Batches on their way count against one
 //! budget. The first failure ends all.
 
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, mpsc},
@@ -107,8 +110,8 @@ pub async fn run(readers: Vec<Reader>, writers: usize, shared: Arc<Shared>) -> R
 async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Vec<Job>>>>) -> Result<(), Failure> {
     let shared = writer.shared.clone();
     loop {
-        let next = jobs.lock().await.recv().await;
-        let Some(jobs) = next else { return Ok(()) };
+        writer.sender.turn().await;
+        let Some(jobs) = next(&jobs, &mut writer.sender).await else { return Ok(()) };
         let together = jobs.len() > 1 && writer.write_together(&jobs).await?;
         for mut job in jobs {
             let written = match &job.whole {
@@ -118,6 +121,27 @@ async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Vec<Job>>>>) -
             ended(&shared, job, written);
         }
     }
+}
+
+/// A writer waits so long for a chunk before it gives its turn back.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// The next chunks for a writer whose turn it is. It waits with its turn for a moment, so that the same few sessions of the
+/// target go on, whose memory is in its caches. For no longer: a reader may wait for the end of another's chunk, who waits for
+/// a turn.
+async fn next(jobs: &Mutex<mpsc::Receiver<Vec<Job>>>, sender: &mut Sender) -> Option<Vec<Job>> {
+    // Locked: somebody waits already.
+    let ready = jobs.try_lock().ok().and_then(|mut jobs| jobs.try_recv().ok());
+    sender.starved(ready.is_none());
+    if ready.is_some() {
+        return ready;
+    }
+    let received = async { jobs.lock().await.recv().await };
+    if let Ok(received) = tokio::time::timeout(LINGER, received).await {
+        return received;
+    }
+    sender.rest();
+    jobs.lock().await.recv().await
 }
 
 fn ended(shared: &Shared, mut job: Job, written: Written) {

@@ -130,10 +130,12 @@ impl Writer {
         failpoint::pass(&shared.task, Place::StreamBeforeCommit)?;
         match self.sender.send(&packet).await? {
             Sent::Done => {
+                self.sender.turn_ends(all.iter().map(|(_, batch)| batch.text.len() as u64).sum());
                 failpoint::pass(&shared.task, Place::StreamCommitted)?;
                 Ok(true)
             }
             Sent::Unknown(e) | Sent::Refused(e) => {
+                self.sender.turn_ends(0);
                 tracing::warn!(chunks = jobs.len(), error = %link::cause(&e), "small chunks are written one by one");
                 Ok(false)
             }
