@@ -3,9 +3,11 @@
 //!
 //! `--rows N` (2,000,000), `--tables N` (4), `--rounds N`, `--only stream,files,dump,others`, `--small N`: N tables of ten rows
 //! instead, `--binlog`: the target writes a binlog, which myloader switches off for its session and we don't. `--loader
-//! 'key: value, ..'`: settings of our loader, e.g. `'indexes-after-rows: 0'`. `--json`.
+//! 'key: value, ..'`: settings of our loader, e.g. `'indexes-after-rows: 0'`. `--distance MS`: our target is that far away, there
+//! and back. `--json`.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod far;
 mod others;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -35,6 +37,7 @@ pub struct Arguments {
     binlog: bool,
     /// Settings of the task's loader.
     loader: Option<String>,
+    distance: Duration,
     json: bool,
 }
 
@@ -67,6 +70,7 @@ fn arguments() -> Arguments {
         },
         binlog: flag("--binlog"),
         loader: text("--loader"),
+        distance: Duration::from_millis(number("--distance", 0)),
         json: flag("--json"),
     }
 }
@@ -83,7 +87,7 @@ async fn main() {
         eprintln!("round {round} of {}", arguments.rounds);
         for mode in ["stream", "files"].into_iter().filter(|mode| wanted(mode)) {
             let target = target(&arguments);
-            let measured = ours(&source, &target, mode, arguments.loader.as_deref()).await;
+            let measured = ours(&source, &target, mode, &arguments).await;
             compare(&target, &arguments, &sums).await;
             print(&arguments, &measured);
         }
@@ -178,17 +182,19 @@ async fn compare(target: &Server, arguments: &Arguments, wanted: &[String]) {
 }
 
 /// A task of ours, from start-task until the target says that all rows are in.
-async fn ours(source: &Server, target: &Server, mode: &str, loader: Option<&str>) -> Measured {
+async fn ours(source: &Server, target: &Server, mode: &str, arguments: &Arguments) -> Measured {
+    let port =
+        if arguments.distance.is_zero() { target.port } else { far::port(target.port, arguments.distance).await };
     let mut cluster = Cluster::with_workers(1, 60);
     cluster.create_source("src-1", source, true);
     let dir = cluster.folder.path().join("dump").display().to_string();
     let import = if mode == "files" { "logical" } else { mode };
-    let settings = loader.map_or(String::new(), |settings| format!(", {settings}"));
+    let settings = arguments.loader.as_ref().map_or(String::new(), |settings| format!(", {settings}"));
     let yaml = format!(
         "name: {TASK}\ntask-mode: full\ntarget-database: {{host: 127.0.0.1, port: {}, user: {USER}, password: \"{PASSWORD}\"}}\n\
          mysql-instances:\n- {{source-id: src-1, block-allow-list: b, loader-config-name: l}}\n\
          block-allow-list:\n  b: {{do-dbs: [{SCHEMA}]}}\nloaders:\n  l: {{dir: \"{dir}\", import-mode: {import}{settings}}}\n",
-        target.port
+        port
     );
     let task = cluster.file("task.yaml", &yaml);
     let pid = cluster.node("worker1").pid();
