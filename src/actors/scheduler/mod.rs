@@ -186,6 +186,8 @@ impl Actor for SchedulerActor {
             tracing::info!(worker, "the connection to a worker closed");
             shell.roster.closed(Instant::now(), worker, incarnation);
             shell.news = true;
+            // One that said goodbye is gone with its connection; its sources need not wait for the clock.
+            shell.own(&me, SchedulerOwn::Tick);
             shell.pump(&me);
         }
         Ok(())
