@@ -8,18 +8,18 @@ pub mod bytes;
 pub(in crate::units) mod clear;
 pub(in crate::units) mod create;
 pub(in crate::units) mod create_all;
-mod csv;
-mod fields;
+pub mod csv;
+pub mod fields;
 pub(in crate::units) mod folder;
 pub(in crate::units) mod indexes;
 mod left;
 pub(in crate::units) mod objects;
 pub(in crate::units) mod progress;
-mod scan;
+pub mod scan;
 pub(in crate::units) mod sender;
-mod statement;
+pub mod statement;
 pub(in crate::units) mod store;
-mod terms;
+pub mod terms;
 pub(in crate::units) mod verb;
 
 use std::{
