@@ -17,7 +17,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use crate::{
     support::{
         compare,
-        servers::{self, Server},
+        servers::{self, Release, Server},
     },
     units_load::{TYPES, many_rows, run, run_with_kills, subtask},
 };
@@ -78,72 +78,111 @@ const TERMS: [(&str, &str, bool); 4] = [
     (r"FIELDS TERMINATED BY ';' ESCAPED BY '!' LINES TERMINATED BY '\r\n' ", "latin1", true),
 ];
 
+/// The server writes `d.types` into a file of the folder, with the statement that a tool leaves beside it; how that goes on behind
+/// the name of the table.
+async fn unload(server: &Server, dir: &Path, (terms, charset, hex): (&str, &str, bool)) -> String {
+    let columns: Vec<(String, String)> = server
+        .conn()
+        .await
+        .query(
+            "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'd' AND TABLE_NAME = 'types' \
+             AND EXTRA NOT LIKE '%GENERATED' ORDER BY ORDINAL_POSITION",
+        )
+        .await
+        .unwrap();
+    let (mut selected, mut listed, mut set) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (name, of)) in columns.iter().enumerate() {
+        let name = format!("`{}`", name.replace('`', "``"));
+        let bytes = matches!(of.as_str(), "binary" | "varbinary" | "longblob" | "point");
+        let digits = hex && bytes;
+        selected.push(if digits { format!("HEX({name})") } else { name.clone() });
+        // MySQL takes no bytes as JSON; bytes in a file of text would be converted.
+        let function = if digits { format!("UNHEX(@v{number})") } else { format!("CONVERT(@v{number} USING UTF8MB4)") };
+        if digits || of == "json" {
+            listed.push(format!("@v{number}"));
+            set.push(format!("{name}={function}"));
+        } else {
+            listed.push(name);
+        }
+    }
+    let path = dir.join("d.types.00000.dat").display().to_string();
+    // BIT in another character set is left to the others.
+    let out = format!(
+        "{SESSION}; SELECT {} FROM d.types INTO OUTFILE '{path}' CHARACTER SET {charset} {terms}",
+        selected.join(",").replace("`bt`", if charset == "binary" { "`bt`" } else { "NULL" })
+    );
+    server.exec(&out).await;
+    let set = if set.is_empty() { String::new() } else { format!("SET {}", set.join(",")) };
+    let rest = format!("CHARACTER SET {charset} {terms}({}){set};\n", listed.join(","));
+    let statement = format!("{HEADER}LOAD DATA LOCAL INFILE 'd.types.00000.dat' INTO TABLE `types` {rest}");
+    write(dir, "d.types.00000.sql", statement);
+    schema_file(server, dir, "types").await;
+    rest
+}
+
+const SESSION: &str = "SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'";
+
+/// The error value of an ENUM is no text.
+const NO_ERROR_VALUE: &str = "UPDATE d.types SET en = NULL WHERE en = 0";
+/// Instead of characters that latin1 doesn't have.
+const IN_LATIN1: &str = "UPDATE d.types SET tx = 'it''s \u{fc} ;!\\r\\n' WHERE id = 1";
+
 /// All types: what the server writes, read by the server and by us.
 #[tokio::test]
 async fn load_data_of_every_type_is_read_as_the_server_reads_it() {
     for server in [servers::mariadb(), servers::mysql()] {
         server.exec(TYPES).await;
-        // The error value of an ENUM is no text; latin1 has no such characters.
-        server.exec("UPDATE d.types SET en = NULL WHERE en = 0; CREATE DATABASE f").await;
-        let columns: Vec<(String, String)> = server
-            .conn()
-            .await
-            .query(
-                "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'd' AND TABLE_NAME = 'types' \
-                 AND EXTRA NOT LIKE '%GENERATED' ORDER BY ORDINAL_POSITION",
-            )
-            .await
-            .unwrap();
-        for (at, (terms, charset, hex)) in TERMS.into_iter().enumerate() {
-            if charset == "latin1" {
-                server.exec("UPDATE d.types SET tx = 'it''s \u{fc} ;!\\r\\n' WHERE id = 1").await;
+        server.exec(&format!("{NO_ERROR_VALUE}; CREATE DATABASE f")).await;
+        for (at, terms) in TERMS.into_iter().enumerate() {
+            if terms.1 == "latin1" {
+                server.exec(IN_LATIN1).await;
             }
             let dir = folder();
-            let (mut selected, mut listed, mut set) = (Vec::new(), Vec::new(), Vec::new());
-            for (number, (name, of)) in columns.iter().enumerate() {
-                let name = format!("`{}`", name.replace('`', "``"));
-                let bytes = matches!(of.as_str(), "binary" | "varbinary" | "longblob" | "point");
-                let digits = hex && bytes;
-                selected.push(if digits { format!("HEX({name})") } else { name.clone() });
-                // MySQL takes no bytes as JSON; bytes in a file of text would be converted.
-                let function =
-                    if digits { format!("UNHEX(@v{number})") } else { format!("CONVERT(@v{number} USING UTF8MB4)") };
-                if digits || of == "json" {
-                    listed.push(format!("@v{number}"));
-                    set.push(format!("{name}={function}"));
-                } else {
-                    listed.push(name);
-                }
-            }
+            let rest = unload(&server, dir.path(), terms).await;
             let path = dir.path().join("d.types.00000.dat").display().to_string();
-            let session = "SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'";
-            // BIT in another character set is left to the others.
-            let out = format!(
-                "{session}; SELECT {} FROM d.types INTO OUTFILE '{path}' CHARACTER SET {charset} {terms}",
-                selected.join(",").replace("`bt`", if charset == "binary" { "`bt`" } else { "NULL" })
-            );
-            server.exec(&out).await;
-            let set = if set.is_empty() { String::new() } else { format!("SET {}", set.join(",")) };
-            let columns = listed.join(",");
-            let load = |file: &str, table: &str| {
-                format!("INFILE '{file}' INTO TABLE {table} CHARACTER SET {charset} {terms}({columns}){set};\n")
-            };
-            write(
-                dir.path(),
-                "d.types.00000.sql",
-                format!("{HEADER}LOAD DATA LOCAL {}", load("d.types.00000.dat", "`types`")),
-            );
-            schema_file(&server, dir.path(), "types").await;
             server
                 .exec(&format!(
-                    "DROP DATABASE IF EXISTS e; DROP TABLE IF EXISTS f.types; CREATE TABLE f.types LIKE d.types; {session}; \
-                     LOAD DATA {}",
-                    load(&path, "f.types")
+                    "DROP DATABASE IF EXISTS e; DROP TABLE IF EXISTS f.types; CREATE TABLE f.types LIKE d.types; {SESSION}; \
+                     LOAD DATA INFILE '{path}' INTO TABLE f.types {rest}"
                 ))
                 .await;
             run(UnitType::Load, &into_e(&server, dir.path(), &format!("t{at}")), 1).await.unwrap();
             assert_eq!(server.text("SELECT COUNT(*) FROM e.types").await, "3");
-            assert_same(&server, terms).await;
+            assert_same(&server, terms.0).await;
+        }
+    }
+}
+
+/// The same files into TiDB, which is sent text in UTF-8 whatever a file's or column's character set is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "tier: make test-tidb"]
+async fn load_data_of_every_type_comes_into_tidb() {
+    let target = tokio::task::spawn_blocking(|| Server::of(Release::Tidb, &[])).await.unwrap();
+    for (server, of) in [(servers::mariadb(), "maria"), (servers::mysql(), "mysql")] {
+        server.exec(TYPES).await;
+        // A file has six digits of a FLOAT.
+        let exact = "UPDATE d.types SET fl = id / 2, fm = id / 4; ALTER TABLE d.types DROP COLUMN po";
+        server.exec(&format!("{NO_ERROR_VALUE}; {exact}")).await;
+        for (at, terms) in TERMS.into_iter().enumerate() {
+            if terms.1 == "latin1" {
+                server.exec(IN_LATIN1).await;
+            }
+            if terms.1 != "binary" {
+                server.exec("UPDATE d.types SET bt = NULL").await;
+            }
+            let dir = folder();
+            unload(&server, dir.path(), terms).await;
+            let schema = format!("{of}{at}");
+            let mut config = subtask(&server, &target, dir.path(), TaskMode::Full);
+            (config.name, config.loader.dir) = (schema.clone(), dir.path().display().to_string());
+            config.routes =
+                vec![RouteRule { schema_pattern: "d".into(), target_schema: schema.clone(), ..RouteRule::default() }];
+            run(UnitType::Load, &config, 1).await.unwrap();
+            let (mut from, mut to) = (server.conn().await, target.conn().await);
+            let (sent, arrived) =
+                compare::exact_tables(&mut from, ("d", "types"), &mut to, (&schema, "types")).await.unwrap();
+            assert_eq!(sent, arrived, "{of}, {terms:?}");
+            assert_eq!(target.text(&format!("SELECT COUNT(*) FROM {schema}.types")).await, "3");
         }
     }
 }
