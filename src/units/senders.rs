@@ -5,7 +5,10 @@
 //! durable: [`SendLimit`] tries a smaller and a larger number now and then, and stays with what brings in more.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -32,6 +35,19 @@ pub struct Senders {
     turns: Arc<Semaphore>,
     state: Arc<Mutex<State>>,
     patience: Duration,
+    /// Who wait with work that they have begun.
+    begun: Arc<AtomicUsize>,
+    /// Who want a turn for new work wait here, all but the first of them.
+    gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// One who waits with work that it has begun.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 struct State {
@@ -79,7 +95,8 @@ impl Senders {
     fn within(limit: SendLimit, patience: Duration) -> Senders {
         let turns = limit.now();
         let state = State { limit, turns, span: Span::default(), passing: 0, since: Instant::now(), seen: (0.0, 0.0) };
-        Senders { turns: Arc::new(Semaphore::new(turns)), state: Arc::new(Mutex::new(state)), patience }
+        let (turns, state) = (Arc::new(Semaphore::new(turns)), Arc::new(Mutex::new(state)));
+        Senders { turns, state, patience, begun: Arc::default(), gate: Arc::default() }
     }
 
     /// Every turn is taken: somebody may wait for one.
@@ -87,8 +104,25 @@ impl Senders {
         self.turns.available_permits() == 0
     }
 
-    /// Waits for a turn. Whoever has one must wait for nobody but the target.
+    /// Waits for a turn, with work that is begun. Whoever has one must wait for nobody but the target.
     pub async fn turn(&self) -> Turn {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        let _waits = Waits(&self.begun);
+        self.wait().await
+    }
+
+    /// Waits for a turn before new work is taken up: behind those who have begun some, but for one that came before.
+    pub async fn turn_for_new(&self) -> Turn {
+        let _first = self.gate.lock().await;
+        self.wait().await
+    }
+
+    /// Somebody waits with work that is begun: who keeps a turn gives it back before new work.
+    pub fn is_wanted(&self) -> bool {
+        self.begun.load(Ordering::Acquire) > 0
+    }
+
+    async fn wait(&self) -> Turn {
         // The semaphore is never closed; without a permit the turn merely isn't counted.
         let permit = self.turns.clone().acquire_owned().await.ok();
         Turn { senders: self.clone(), permit, began: Instant::now() }
@@ -139,7 +173,7 @@ impl Turn {
     }
 
     /// The transaction is durable, and the turn counts for the next one, if as many may still send and it wasn't given back.
-    /// Nobody else gets a turn from it: only for writers of which a few can do all the work.
+    /// Nobody else gets a turn from it until its work is done: only for writers of which a few can do all the work.
     pub fn next(mut self, sent: &Sent) -> Option<Turn> {
         self.count(sent);
         let keeps = {
@@ -221,6 +255,34 @@ mod tests {
         assert_eq!((turns.len(), senders.turns.available_permits(), senders.lock().turns), (2, 0, 2));
         assert_eq!(Senders::of_load(DISTANT, 16).turns.available_permits(), 16);
         assert_eq!(Senders::of_load(Duration::ZERO, 3).turns.available_permits(), 3);
+    }
+
+    #[tokio::test]
+    async fn work_that_is_begun_does_not_wait_behind_new_work() {
+        let senders = Senders::of_load(Duration::ZERO, 1);
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let first = senders.turn_for_new().await;
+        let waiter = |who: &'static str, begun: bool| {
+            let (senders, tell) = (senders.clone(), tell.clone());
+            tokio::spawn(async move {
+                let turn = if begun { senders.turn().await } else { senders.turn_for_new().await };
+                let _ = tell.send(who);
+                drop(turn);
+            })
+        };
+        // One after the other, as far as each gets.
+        for (who, begun) in [("new 1", false), ("new 2", false), ("begun", true), ("new 3", false)] {
+            waiter(who, begun);
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(senders.is_wanted(), begun || who == "new 3");
+        }
+        drop(first);
+        for who in ["new 1", "begun", "new 2", "new 3"] {
+            assert_eq!(told.recv().await, Some(who));
+        }
+        assert!(!senders.is_wanted());
     }
 
     #[tokio::test]

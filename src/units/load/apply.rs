@@ -138,7 +138,7 @@ impl Worker {
 
     /// Waits until this worker may take up a file.
     pub async fn turn(&mut self) {
-        self.sender.turn().await;
+        self.sender.turn_for_new().await;
     }
 
     /// Loads what is missing of a file. While a batch is on its way the next one is read; the last one's transaction says

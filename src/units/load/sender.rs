@@ -51,8 +51,16 @@ impl Sender {
         Sender { store, target, session, turns, turn: None, starved: false, conn: None, keeping: false, keeper: None }
     }
 
-    /// Waits until this writer may send transactions. Before it takes up work: rows that wait for a turn are memory, and no
-    /// longer in a cache when they are sent.
+    /// Waits until this writer may take up new work. Rows that wait for a turn are memory, and no longer in a cache when they are
+    /// sent, so it comes first; who lost its turn in the middle of a file or chunk goes before.
+    pub async fn turn_for_new(&mut self) {
+        if self.turn.is_none() || self.turns.is_wanted() {
+            self.turn = None;
+            self.turn = Some(self.turns.turn_for_new().await);
+        }
+    }
+
+    /// Waits until this writer may send what it has.
     pub async fn turn(&mut self) {
         if self.turn.is_none() {
             self.turn = Some(self.turns.turn().await);

@@ -110,7 +110,7 @@ pub async fn run(readers: Vec<Reader>, writers: usize, shared: Arc<Shared>) -> R
 async fn write(mut writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Vec<Job>>>>) -> Result<(), Failure> {
     let shared = writer.shared.clone();
     loop {
-        writer.sender.turn().await;
+        writer.sender.turn_for_new().await;
         let Some(jobs) = next(&jobs, &mut writer.sender).await else { return Ok(()) };
         let together = jobs.len() > 1 && writer.write_together(&jobs).await?;
         for mut job in jobs {

@@ -127,6 +127,7 @@ impl Writer {
             packet.extend([batch.text.as_slice(), b"; "]);
         }
         packet.push(b"COMMIT");
+        self.sender.turn().await;
         failpoint::pass(&shared.task, Place::StreamBeforeCommit)?;
         match self.sender.send(&packet).await? {
             Sent::Done => {
