@@ -305,7 +305,7 @@ struct Asking {
 
 /// Tables of a reader that are worth a question, and how long others wait for it.
 const WORTH: usize = 32;
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Of the time at most one part in so many goes into questions, but for the last ones of a run.
 const SHARE: u32 = 10;
 
