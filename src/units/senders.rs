@@ -260,13 +260,13 @@ mod tests {
     #[tokio::test]
     async fn work_that_is_begun_does_not_wait_behind_new_work() {
         let senders = Senders::of_load(Duration::ZERO, 1);
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let (tell, mut told) = tokio::sync::mpsc::channel(4);
         let first = senders.turn_for_new().await;
         let waiter = |who: &'static str, begun: bool| {
             let (senders, tell) = (senders.clone(), tell.clone());
             tokio::spawn(async move {
                 let turn = if begun { senders.turn().await } else { senders.turn_for_new().await };
-                let _ = tell.send(who);
+                tell.try_send(who).unwrap();
                 drop(turn);
             })
         };
