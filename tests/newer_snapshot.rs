@@ -162,7 +162,7 @@ async fn what_cannot_be_squared_begins_again() {
             source.exec(statement).await;
             if says.contains("binlog") {
                 let (last, ..) = source.binlog_end().await;
-                source.exec(&format!("PURGE BINARY LOGS TO '{last}'")).await;
+                source.purge_up_to(&last).await;
             }
             let notes = dumped(&config).await;
             assert!(

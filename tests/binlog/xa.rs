@@ -139,7 +139,7 @@ async fn rows_that_the_source_purged_are_an_error_that_says_so() {
     source.exec(&xa("old", "INSERT INTO d.keyless VALUES (1, 'old')", "XA PREPARE 'old'")).await;
     source.exec("FLUSH BINARY LOGS; INSERT INTO d.keyed VALUES (1, 1)").await;
     let file = source.text("SHOW BINARY LOG STATUS").await;
-    source.exec(&format!("PURGE BINARY LOGS TO '{file}'")).await;
+    source.purge_up_to(&file).await;
     let running = Running::start(&subtask(&source, &target, false), 1).started(&target).await;
     decide(&source, "XA COMMIT 'old'").await;
     let error = tokio::time::timeout(Duration::from_secs(30), running.error()).await.unwrap();

@@ -213,5 +213,5 @@ async fn of_servers(mut rig: Rig, seen: &mut Seen) -> Rig {
 async fn purge_all(source: &Server) {
     source.exec("INSERT INTO d.t VALUES (8, 'h'); FLUSH BINARY LOGS").await;
     let file = source.binlog_end().await.0;
-    source.exec(&format!("PURGE BINARY LOGS TO '{file}'")).await;
+    source.purge_up_to(&file).await;
 }

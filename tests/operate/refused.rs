@@ -70,7 +70,7 @@ async fn an_xa_commit_without_rows_is_passed_by_skip() {
     source.exec("XA START 'old'; INSERT INTO d.t VALUES (7, 7); XA END 'old'; XA PREPARE 'old'").await;
     source.exec("FLUSH BINARY LOGS").await;
     let file = source.binlog_end().await.0;
-    source.exec(&format!("PURGE BINARY LOGS TO '{file}'")).await;
+    source.purge_up_to(&file).await;
     let rig = Rig::over(source, target, false, TABLES).await;
     rig.source.exec("XA COMMIT 'old'; INSERT INTO d.u VALUES (1, 1)").await;
     let error = rig.fails_with("its rows were prepared earlier").await;

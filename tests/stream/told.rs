@@ -104,7 +104,7 @@ async fn a_source_that_purges_what_sync_needs_is_noticed_during_the_load() {
     .await;
     assert!(!unit.notes().join(";").contains("purge"), "{:?}", unit.notes());
     let needed = source.binlog_end().await.0;
-    source.exec(&format!("PURGE BINARY LOGS TO '{needed}'")).await;
+    source.purge_up_to(&needed).await;
     until("the remark", Duration::from_secs(60), || async {
         let notes = unit.notes().join(";");
         if notes.contains(&format!("is about to purge its binlog file {needed}")) { Ok(()) } else { Err(notes) }
@@ -112,7 +112,7 @@ async fn a_source_that_purges_what_sync_needs_is_noticed_during_the_load() {
     .await;
     source.exec("FLUSH BINARY LOGS").await;
     let newest = source.binlog_end().await.0;
-    source.exec(&format!("PURGE BINARY LOGS TO '{newest}'")).await;
+    source.purge_up_to(&newest).await;
     let error = tokio::time::timeout(Duration::from_secs(30), task).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.code(), Code::NoMasterStatus, "{error}");
     assert!(error.message().contains(&needed) && error.workaround_text().contains("--remove-meta"), "{error}");

@@ -239,6 +239,17 @@ impl Server {
         (name, pos, gtid.replace('\n', ""))
     }
 
+    /// Removes the binlog's files before `file`. MariaDB keeps one that recovery would need, until its own thread has noted that it
+    /// doesn't any more; any server one that somebody reads.
+    pub async fn purge_up_to(&self, file: &str) {
+        super::wait::until("the binlog's files are gone", Duration::from_secs(60), || async {
+            self.exec(&format!("PURGE BINARY LOGS TO '{file}'")).await;
+            let first = self.text("SHOW BINARY LOGS").await;
+            if first == file { Ok(()) } else { Err(first) }
+        })
+        .await;
+    }
+
     /// Replicates from another server by GTID.
     pub async fn follows(&self, source: &Server) {
         let port = source.port;

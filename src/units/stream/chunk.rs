@@ -178,7 +178,19 @@ impl State {
 
     /// The first chunk whose table has room.
     fn next(&mut self) -> Option<Chunk> {
-        let at = self.waiting.iter().position(|chunk| self.has_room(chunk))?;
+        // A large table has thousands of chunks: whether it has room is looked up once.
+        let mut full: Vec<*const StreamTable> = Vec::new();
+        let at = self.waiting.iter().position(|chunk| {
+            let table = Arc::as_ptr(&chunk.table);
+            if full.contains(&table) {
+                return false;
+            }
+            let has_room = self.has_room(chunk);
+            if !has_room {
+                full.push(table);
+            }
+            has_room
+        })?;
         let chunk = self.waiting.remove(at)?;
         *self.by_table.entry(chunk.table.progress.name.clone()).or_default() += 1;
         self.under_way += 1;

@@ -8,7 +8,9 @@ use std::sync::{
 use futures::future::try_join_all;
 use tokio::task::JoinSet;
 
-use super::{CHUNK_BYTES, Failure, Sides, chunk::StreamTable, ledger::Entry, snapshot::Reader};
+use super::{
+    CHUNK_BYTES, Failure, LARGEST_CHUNK_BYTES, MANY_CHUNKS, Sides, chunk::StreamTable, ledger::Entry, snapshot::Reader,
+};
 use crate::{
     error::{Code, DmError},
     units::dump::{
@@ -26,7 +28,7 @@ pub async fn cut(
 ) -> Result<(Vec<Reader>, Vec<Entry>), Failure> {
     let next = Arc::new(AtomicUsize::new(0));
     let tables: Arc<[Arc<StreamTable>]> = tables.into();
-    let most = options.rows.max(1);
+    let most = (chunk_bytes(tables.iter().map(|table| table.plan.estimated_bytes).sum()), options.rows.max(1));
     let mut tasks: JoinSet<Result<(Reader, Vec<Entry>), Failure>> = JoinSet::new();
     for mut reader in readers {
         let (next, tables) = (next.clone(), tables.clone());
@@ -77,14 +79,23 @@ fn failed(table: &StreamTable, e: DmError) -> Failure {
     if dump::is_structure_change(&e) { Failure::StructureChanged(table.name()) } else { e.into() }
 }
 
-async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> Result<Vec<Entry>, Failure> {
+/// Of a chunk, when there are so many in all.
+fn chunk_bytes(all: u64) -> u64 {
+    (all / MANY_CHUNKS).clamp(CHUNK_BYTES, LARGEST_CHUNK_BYTES)
+}
+
+async fn chunks_of(
+    reader: &mut Reader,
+    table: &StreamTable,
+    (bytes, most_rows): (u64, u64),
+) -> Result<Vec<Entry>, Failure> {
     let plan = &table.plan;
     let failed = |e: DmError| failed(table, e);
     identity::hold(&mut reader.conn, plan).await.map_err(failed)?;
     let (mut conditions, mut size) = (vec![String::new()], plan.estimated_bytes);
     if !table.whole {
         let of_row = bounds::row_bytes(&mut reader.conn, plan).await.map_err(failed)?;
-        let rows = (CHUNK_BYTES / of_row.max(1)).clamp(1, most_rows);
+        let rows = (bytes / of_row.max(1)).clamp(1, most_rows);
         conditions = bounds::conditions(&mut reader.conn, plan, rows).await.map_err(failed)?;
         let most = of_row.saturating_mul(rows);
         size = if conditions.len() > 1 { most } else { size.min(most) };
@@ -98,4 +109,17 @@ async fn chunks_of(reader: &mut Reader, table: &StreamTable, most_rows: u64) -> 
         ..Entry::default()
     };
     Ok(conditions.into_iter().enumerate().map(entry).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_much_are_larger() {
+        const GIB: u64 = 1 << 30;
+        let many = |all: u64| (chunk_bytes(all) >> 20, all / chunk_bytes(all));
+        assert_eq!([0, GIB, 32 * GIB].map(many), [(2, 0), (2, 512), (2, 16_384)]);
+        assert_eq!([50 * GIB, 512 * GIB, 5120 * GIB].map(many), [(3, 16_384), (32, 16_384), (32, 163_840)]);
+    }
 }

@@ -25,7 +25,7 @@ use mysql_async::{Conn, prelude::Queryable};
 use tokio::sync::Semaphore;
 
 use self::{
-    chunk::{Chunk, Queue, StreamTable},
+    chunk::{Queue, StreamTable},
     ledger::Entry,
     pump::Buffers,
     snapshot::{Reader, Taken},
@@ -61,6 +61,9 @@ use crate::{
 
 /// Rows of one chunk: so much is read again after a crash.
 const CHUNK_BYTES: u64 = 2 << 20;
+/// The list of chunks is in memory: of more bytes than this many chunks have they are larger, up to what a transaction should have.
+const MANY_CHUNKS: u64 = 16 << 10;
+const LARGEST_CHUNK_BYTES: u64 = 32 << 20;
 /// Of one INSERT.
 const BATCH_BYTES: usize = 512 << 10;
 /// All batches on their way.
@@ -307,7 +310,7 @@ impl StreamedLoad<'_> {
         let tables = tables::on_their_way(&mut sides.target, config, plan, &sides.router, &entries, known);
         let tables = self.unit.answered("look at the target tables", tables).await?;
         self.clear_begun(sides, &tables, &mut entries).await?;
-        let left = tables::chunks_left(&tables, &entries)?.len();
+        let left = entries.iter().filter(|entry| !entry.done && entry.chunk_of().is_some()).count();
         let mut readers = Vec::new();
         if left > 0 {
             let mut taken = self.snapshot(sides, &tables, left).await?;
@@ -384,8 +387,10 @@ impl StreamedLoad<'_> {
     async fn pump(&self, sides: &mut Sides, work: &mut Work, how: &create::Creating<'_>) -> Result<(), Failure> {
         let config = &self.unit.env.config;
         self.warn_of_engines(work);
-        let chunks = tables::chunks_left(&work.tables, &work.entries)?;
-        self.expect(work, &chunks);
+        // From here on the ledger has them: a second list would take more than the rows on their way.
+        let entries = std::mem::take(&mut work.entries);
+        self.expect(work, &entries);
+        let chunks = tables::chunks_left(&work.tables, entries)?;
         sides.store.set_status(&mut sides.target, "running").await?;
         let packet: Option<u64> = sides
             .target
@@ -449,17 +454,17 @@ impl StreamedLoad<'_> {
         Ok(failpoint::pass(&config.name, Place::StreamAfterFinish)?)
     }
 
-    fn expect(&self, work: &Work, chunks: &[Chunk]) {
+    fn expect(&self, work: &Work, entries: &[Entry]) {
         let config = &self.unit.env.config;
-        for chunk in chunks {
-            chunk.table.progress.expect(chunk.size, 0, false);
-        }
         let by_name: BTreeMap<(&str, &str), &Arc<StreamTable>> =
             work.tables.iter().map(|t| ((t.plan.schema.as_str(), t.plan.table.as_str()), t)).collect();
-        for entry in work.entries.iter().filter(|entry| entry.done) {
+        for entry in entries {
             let Some((schema, table)) = entry.chunk_of() else { continue };
             if let Some(table) = by_name.get(&(schema.as_str(), table.as_str())) {
-                table.progress.expect(entry.position, entry.position, true);
+                match entry.done {
+                    true => table.progress.expect(entry.position, entry.position, true),
+                    false => table.progress.expect(entry.size, 0, false),
+                }
             }
         }
         self.unit.counters.publish(&config.name, &config.source_id);

@@ -211,11 +211,11 @@ pub async fn without_key<'a>(
 }
 
 /// The ledger's chunks that aren't in the target. An error when one of them belongs to no table of the source.
-pub fn chunks_left(tables: &[Arc<StreamTable>], entries: &[Entry]) -> Result<Vec<Chunk>> {
+pub fn chunks_left(tables: &[Arc<StreamTable>], entries: Vec<Entry>) -> Result<Vec<Chunk>> {
     let by_name: BTreeMap<(&str, &str), &Arc<StreamTable>> =
         tables.iter().map(|t| ((t.plan.schema.as_str(), t.plan.table.as_str()), t)).collect();
     let mut out = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry.done) {
+    for entry in entries.into_iter().filter(|entry| !entry.done) {
         let Some((schema, table)) = entry.chunk_of() else { continue };
         let table = by_name.get(&(schema.as_str(), table.as_str())).ok_or_else(|| {
             DmError::new(Code::LoadTaskCheckPointNotMatch)
@@ -224,8 +224,8 @@ pub fn chunks_left(tables: &[Arc<StreamTable>], entries: &[Entry]) -> Result<Vec
         })?;
         out.push(Chunk {
             table: Arc::clone(table),
-            name: entry.name.clone(),
-            condition: entry.detail.clone(),
+            name: entry.name,
+            condition: entry.detail,
             size: entry.size,
             tries: 0,
             kept: false,
@@ -321,9 +321,9 @@ mod tests {
             |name| Arc::new(StreamTable::new(table(name, ""), ("d".into(), "t".into()), &[], "INSERT INTO", false));
         let ledger = [entries("a", false, 1), entries("b", false, 9), entries("c", true, 99)].concat();
         let tables = [stream("a"), stream("b"), stream("c")];
-        let names: Vec<String> = chunks_left(&tables, &ledger).unwrap().into_iter().map(|c| c.name).collect();
+        let names: Vec<String> = chunks_left(&tables, ledger.clone()).unwrap().into_iter().map(|c| c.name).collect();
         assert_eq!(names, ["s.b.000000000.sql", "s.a.000000000.sql"]);
-        assert!(chunks_left(&tables[..1], &ledger).is_err());
+        assert!(chunks_left(&tables[..1], ledger).is_err());
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
             |name| Arc::new(StreamTable::new(table(name, ""), ("d".into(), "t".into()), &[], "INSERT INTO", false));
         let chunk = |n| Entry { name: names::data_file("s", "a", n, None), size: 1, ..Entry::default() };
         let ledger: Vec<Entry> = (0..8).map(chunk).chain(entries("b", false, 1)).collect();
-        let names: Vec<String> = chunks_left(&[stream("a"), stream("b")], &ledger)
+        let names: Vec<String> = chunks_left(&[stream("a"), stream("b")], ledger)
             .unwrap()
             .into_iter()
             .map(|c| c.name[4..13].into())
