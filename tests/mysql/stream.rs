@@ -14,10 +14,7 @@ use dm::{
 };
 
 use super::{end_of_binlog, events_until, flavor, open};
-use crate::support::{
-    servers::{Kind, Server, mariadb, mysql},
-    wait::until,
-};
+use crate::support::servers::{Kind, Server, mariadb, mysql};
 
 /// What a stream says, one word an event.
 fn words(events: &[dm::mysql::binlog::Event]) -> Vec<String> {

@@ -43,11 +43,12 @@ pub async fn row_bytes(conn: &mut RowConn, table: &TablePlan) -> Result<u64> {
     Ok(query(conn, &sql).await?.text(0, 0).parse().unwrap_or(0).max(LEAST_ROW))
 }
 
-/// The conditions that split a table into chunks of about so many rows. One empty condition: not split.
+/// The conditions that split a table into chunks of about so many rows, or of more where these would be too many. One empty condition:
+/// not split.
 pub async fn conditions(conn: &mut RowConn, table: &TablePlan, rows: u64) -> Result<Vec<String>> {
     let whole = vec![String::new()];
     let Some(key) = table.key.as_ref().filter(|_| rows > 0) else { return Ok(whole) };
-    let cutter = Cutter { table, key, rows };
+    let cutter = Cutter { table, key, rows: rows.max(least_rows(table.estimated_rows)) };
     let cuts = match cutter.cuts(conn).await {
         Ok(cuts) => cuts,
         // What the server doesn't want to compare isn't split; a lost connection, or a table that is gone, is another matter.
@@ -58,6 +59,12 @@ pub async fn conditions(conn: &mut RowConn, table: &TablePlan, rows: u64) -> Res
         Err(e) => return Err(e),
     };
     Ok(between(&key.columns, &cuts))
+}
+
+/// Rows of a chunk at the least: a table that has more than the most chunks is not to end in one that has all the others. The server's
+/// guess may be half of what there is.
+fn least_rows(rows: u64) -> u64 {
+    rows / (MOST_CHUNKS as u64 / 2)
 }
 
 /// The conditions of the chunks between cuts.
@@ -317,6 +324,13 @@ mod tests {
         assert_eq!(between(&one, &[]), vec![""]);
         let cuts = [vec!["5".to_owned()], vec!["9".to_owned()]];
         assert_eq!(between(&one, &cuts), vec!["`a` < 5", "`a` >= 5 AND `a` < 9", "`a` >= 9"]);
+    }
+
+    #[test]
+    fn a_table_of_any_size_has_not_too_many_chunks() {
+        assert_eq!([0, 49_999, 2_000_000].map(least_rows), [0, 0, 40]);
+        // More than rows: 200,000 in a chunk from ten thousand million rows on.
+        assert_eq!(least_rows(20_000_000_000), 400_000);
     }
 
     #[test]
