@@ -328,7 +328,8 @@ impl Shared {
         let unknown = |(chunk, _): &(Chunk, Written)| (!read.known.contains(&chunk.table)).then_some(chunk.table);
         let unknown: BTreeSet<usize> = read.waiting.iter().filter_map(unknown).collect();
         if !unknown.is_empty() {
-            if !now && !self.names.is_due(unknown.len()) {
+            let parts = read.waiting.iter().any(|(chunk, _)| !chunk.condition.is_empty());
+            if !now && !self.names.is_due(unknown.len(), parts) {
                 return Ok(());
             }
             if let Some(table) = self.names.other(&self.plan.tables, &unknown).await? {
